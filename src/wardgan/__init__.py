@@ -1,0 +1,101 @@
+"""Share a generator of patients instead of the patients.
+
+    import wardgan as wg
+
+    schema = wg.Schema.load("schema.yaml")
+    cohort = wg.read("patients.csv", schema)
+    trained = wg.fit(cohort, wg.Budget(epsilon=3))
+    wg.release(trained, "patients.hgan", key="hospital.key")
+
+    generator = wg.load("patients.hgan")
+    patients = generator.sample(1000, where={"arm": "intensive"}, seed=7)
+
+Names are imported when they are first used, so `import wardgan` is instant and needs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from wardgan._version import __version__
+
+if TYPE_CHECKING:
+    from wardgan.errors import WardganError
+    from wardgan.estimate import Estimate
+    from wardgan.models.acgan.config import AcganConfig
+    from wardgan.models.base import Trained
+    from wardgan.models.copula.config import CopulaConfig
+    from wardgan.models.fit import fit, plan
+    from wardgan.models.tabgan.config import TabganConfig
+    from wardgan.privacy.events import Budget
+    from wardgan.privacy.ledger import Ledger
+    from wardgan.privacy.plan import Plan
+    from wardgan.sample.generator import Generator
+    from wardgan.schema.cohort import Cohort
+    from wardgan.schema.draft import draft
+    from wardgan.schema.read import read
+    from wardgan.schema.schema import Schema
+    from wardgan.seal.artifact import inspect, load, release, verify
+    from wardgan.seal.keys import new_key
+
+_HOME = {
+    "AcganConfig": "wardgan.models.acgan.config",
+    "Budget": "wardgan.privacy.events",
+    "Cohort": "wardgan.schema.cohort",
+    "CopulaConfig": "wardgan.models.copula.config",
+    "Estimate": "wardgan.estimate",
+    "Generator": "wardgan.sample.generator",
+    "Ledger": "wardgan.privacy.ledger",
+    "Plan": "wardgan.privacy.plan",
+    "Schema": "wardgan.schema.schema",
+    "TabganConfig": "wardgan.models.tabgan.config",
+    "Trained": "wardgan.models.base",
+    "WardganError": "wardgan.errors",
+    "draft": "wardgan.schema.draft",
+    "fit": "wardgan.models.fit",
+    "inspect": "wardgan.seal.artifact",
+    "load": "wardgan.seal.artifact",
+    "new_key": "wardgan.seal.keys",
+    "plan": "wardgan.models.fit",
+    "read": "wardgan.schema.read",
+    "release": "wardgan.seal.artifact",
+    "verify": "wardgan.seal.artifact",
+}
+
+__all__ = [
+    "AcganConfig",
+    "Budget",
+    "Cohort",
+    "CopulaConfig",
+    "Estimate",
+    "Generator",
+    "Ledger",
+    "Plan",
+    "Schema",
+    "TabganConfig",
+    "Trained",
+    "WardganError",
+    "__version__",
+    "draft",
+    "fit",
+    "inspect",
+    "load",
+    "new_key",
+    "plan",
+    "read",
+    "release",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'wardgan' has no attribute {name!r}")
+    value: object = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
