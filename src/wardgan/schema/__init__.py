@@ -1,0 +1,1 @@
+"""What may be known without looking at a patient, and rows that obey it."""

@@ -1,0 +1,304 @@
+"""The schema: everything about a cohort that is public before a patient is looked at."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, cast
+
+import yaml
+
+from wardgan import files
+from wardgan.errors import SchemaError
+from wardgan.schema.columns import Column, Level
+from wardgan.schema.rules import Rule
+from wardgan.schema.visits import Visits, columns_of
+
+MAX_CLASSES: Final = 64
+_DEPTH: Final = 8
+_KEYS: Final = ("name", "patient", "population", "table", "visits", "events", "rules", "terms", "confirm")
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What is declared about a cohort. It is public and travels with the generator.
+
+    Attributes:
+        name: Short name of the data set.
+        patient: Column that names the patient: the unit of privacy, never modelled. `None`: one row is one patient.
+        population: Public, rounded number of patients; `None`: a noisy count is paid for.
+        table: Columns with one value per patient.
+        visits: Repeated measures, if any.
+        events: Names of a time-to-event pair, as `{"time": ..., "event": ...}`.
+        rules: Rules between columns.
+        terms: Licence, permitted use (DUO codes) and contact.
+        confirm: Places whose value was read off patients by a draft and waits for a person's word.
+    """
+
+    name: str
+    patient: str | None
+    table: tuple[Column, ...]
+    population: int | None = None
+    visits: Visits | None = None
+    events: Mapping[str, str] = field(default_factory=dict[str, str])
+    rules: tuple[Rule, ...] = ()
+    terms: Mapping[str, object] = field(default_factory=dict[str, object])
+    confirm: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_names(self)
+        _check_rules(self)
+        if self.population is not None and self.population < 1:
+            raise SchemaError(f"population={self.population} is not a whole number of at least 1.")
+        if self.classes > MAX_CLASSES:
+            raise SchemaError(f"label: the label columns make {self.classes} classes; {MAX_CLASSES} are allowed.")
+
+    @property
+    def labels(self) -> tuple[Column, ...]:
+        """Columns whose levels a generator can be asked for."""
+        return tuple(column for column in self.table if column.label)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes: the product of the labels' levels, 1 without a label."""
+        count = 1
+        for column in self.labels:
+            count *= max(column.size, 1)
+        return count
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """All columns, those of the table first."""
+        return self.table + (self.visits.columns if self.visits else ())
+
+    def column(self, name: str) -> Column:
+        """Gives a column by its name.
+
+        Raises:
+            SchemaError: There is no such column.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise SchemaError(f"column={name!r} is not in the schema; it has {', '.join(c.name for c in self.columns)}.")
+
+    def replace_columns(self, changed: Mapping[str, Column]) -> Schema:
+        """Gives the schema with some columns replaced, by name."""
+        table = tuple(changed.get(column.name, column) for column in self.table)
+        if self.visits is None:
+            return replace(self, table=table)
+        columns = tuple(changed.get(column.name, column) for column in self.visits.columns)
+        return replace(self, table=table, visits=replace(self.visits, columns=columns))
+
+    def to_dict(self) -> dict[str, object]:
+        """Gives the structure of the schema file."""
+        found: dict[str, object] = {"name": self.name}
+        if self.patient is not None:
+            found["patient"] = self.patient
+        if self.population is not None:
+            found["population"] = self.population
+        found["table"] = {column.name: column.to_dict() for column in self.table}
+        if self.visits is not None:
+            found["visits"] = self.visits.to_dict()
+        if self.events:
+            found["events"] = dict(self.events)
+        if self.rules:
+            found["rules"] = [rule.text for rule in self.rules]
+        if self.terms:
+            found["terms"] = dict(self.terms)
+        if self.confirm:
+            found["confirm"] = list(self.confirm)
+        return found
+
+    @classmethod
+    def from_dict(cls, found: object) -> Schema:
+        """Reads the structure of the schema file.
+
+        Raises:
+            SchemaError: A key is unknown or missing, or the schema contradicts itself.
+
+        Example:
+            >>> schema = Schema.from_dict({"name": "demo", "table": {"age": {"kind": "integer", "low": 0, "high": 99}}})
+            >>> schema.table[0].steps
+            100
+        """
+        if not isinstance(found, Mapping):
+            raise SchemaError("schema: is a mapping with name, patient, table, visits and so on.")
+        given = cast("Mapping[str, object]", found)
+        if "images" in given:
+            raise SchemaError("images: this version models tables and visits only; remove the key.")
+        unknown = sorted(set(map(str, given)) - set(_KEYS))
+        if unknown:
+            raise SchemaError(f"schema: unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}.")
+        name = given.get("name")
+        if not isinstance(name, str) or not name:
+            raise SchemaError(f"name={name!r} is not a short text.")
+        table = _mapping(given, "table")
+        return cls(
+            name=name,
+            patient=_optional_text(given, "patient"),
+            population=_population(given.get("population")),
+            table=columns_of("table", cast("Mapping[object, object]", table)),
+            visits=None if given.get("visits") is None else Visits.from_dict(given["visits"]),
+            events={str(key): str(value) for key, value in _mapping(given, "events").items()},
+            rules=tuple(Rule.parse(rule) for rule in _list(given, "rules")),
+            terms=cast("dict[str, object]", _plain(dict(_mapping(given, "terms")), _DEPTH)),
+            confirm=tuple(str(place) for place in _list(given, "confirm")),
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Schema:
+        """Reads a schema file (YAML).
+
+        Raises:
+            SchemaError: The file is missing, is not YAML, names a key twice, or the schema contradicts itself.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SchemaError(f"schema={str(path)!r} cannot be read as UTF-8 text: {error}.") from error
+        try:
+            return cls.from_dict(yaml.load(text, Loader=_StrictLoader))  # noqa: S506 - derives from SafeLoader
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            # A day such as 2020-02-30 is a ValueError, a thousand open brackets a RecursionError.
+            raise SchemaError(f"schema={str(path)!r} is not YAML: {error}") from error
+
+    def save(self, path: str | Path) -> None:
+        """Writes a schema file (YAML); one that exists is replaced.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        files.write_bytes(path, self.to_yaml().encode(), force=True)
+
+    def to_yaml(self) -> str:
+        """Gives the text of the schema file."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=110)
+
+    def fingerprint(self) -> str:
+        """Gives a digest of the schema that stays the same for the same declarations."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+    def class_levels(self, index: int) -> dict[str, Level]:
+        """Gives the labels' levels that make up a class.
+
+        Args:
+            index: Number of the class, 0 to `classes` - 1.
+        """
+        found: dict[str, Level] = {}
+        for column in reversed(self.labels):
+            index, level = divmod(index, column.size)
+            found[column.name] = column.levels[level]
+        return dict(reversed(found.items()))
+
+    def class_name(self, index: int) -> str:
+        """Gives a class in words, such as `arm=intensive`."""
+        return ", ".join(f"{name}={level}" for name, level in self.class_levels(index).items()) or "all patients"
+
+
+def _check_names(schema: Schema) -> None:
+    names = [column.name for column in schema.columns]
+    if not names:
+        raise SchemaError("table: the schema has no column.")
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise SchemaError(f"{twice}: the column is declared twice.")
+    for name in names:
+        if "@" in name or not name or name != name.strip():
+            raise SchemaError(f"{name!r}: a column name must not be empty, have spaces around it or contain '@'.")
+    _check_keys(schema)
+    for name in schema.events.values():
+        schema.column(name)
+    if schema.events and set(schema.events) != {"time", "event"}:
+        raise SchemaError("events: has the two keys time and event.")
+
+
+def _check_keys(schema: Schema) -> None:
+    visits = schema.visits
+    keys = {schema.patient, visits.key} if visits else {schema.patient}
+    modelled = {column.name for column in visits.columns if visits.ragged} if visits else set[str]()
+    for column in schema.columns:
+        # Only ragged visits model their key, as times between visits; the patient's key is never modelled.
+        if column.name in keys and (column.name == schema.patient or column.name not in modelled):
+            raise SchemaError(f"{column.name}: the column is the key of patients or visits; keys are not modelled.")
+    if visits is not None and schema.patient is None:
+        raise SchemaError("patient: visits need a column that names the patient.")
+    if visits is not None and schema.patient == visits.key:
+        raise SchemaError(f"visits: key={visits.key!r} names the patient, so it cannot tell visits apart.")
+
+
+def _check_rules(schema: Schema) -> None:
+    numeric = {column.name for column in schema.columns if column.numeric or column.kind == "flag"}
+    for rule in schema.rules:
+        for name in rule.names:
+            if name not in numeric:
+                raise SchemaError(f"rules: {rule.text!r} mentions {name!r}, which is no numeric column of the schema.")
+
+
+def _population(value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise SchemaError(f"population={value!r} is not a whole number.")
+    return value
+
+
+def _optional_text(given: Mapping[str, object], key: str) -> str | None:
+    value = given.get(key)
+    if value is not None and (not isinstance(value, str) or not value):
+        raise SchemaError(f"{key}={value!r} is not the name of a column.")
+    return value
+
+
+def _mapping(given: Mapping[str, object], key: str) -> Mapping[str, object]:
+    value = given.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise SchemaError(f"{key}: is a mapping.")
+    return cast("Mapping[str, object]", value)
+
+
+def _list(given: Mapping[str, object], key: str) -> list[object]:
+    value = given.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise SchemaError(f"{key}: is a list.")
+    return cast("list[object]", value)
+
+
+def _plain(value: object, depth: int) -> object:
+    """Gives terms as JSON can hold them; refuses what it cannot, such as the dates that YAML makes of bare days."""
+    if depth == 0:
+        raise SchemaError(f"terms: are nested more than {_DEPTH} deep.")
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, depth - 1) for key, item in cast("Mapping[object, object]", value).items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, depth - 1) for item in cast("list[object]", value)]
+    if value is None or isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise SchemaError(f"terms: {value!r} cannot be written as JSON; put it into quotes.")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without duplicate keys, which PyYAML would silently take the last of."""
+
+
+def _unique(loader: _StrictLoader, node: yaml.MappingNode) -> dict[object, object]:
+    if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+        raise SchemaError("schema: the key '<<' is not allowed; write each mapping out.")
+    found = cast("dict[object, object]", loader.construct_mapping(node, deep=True))
+    if len(found) < len(node.value):
+        keys = Counter(cast("object", loader.construct_object(key, deep=True)) for key, _ in node.value)  # pyright: ignore[reportUnknownMemberType]
+        raise SchemaError(f"schema: the key {keys.most_common(1)[0][0]!r} is there twice in one mapping.")
+    return found
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from wardgan.errors import SchemaError
+from wardgan.schema.columns import MAX_LEVELS, Column
+
+
+def read(**found):
+    return Column.from_dict("x", found)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"kind": "number", "low": -1.5, "high": 2.25},
+        {"kind": "number", "low": 0, "high": 1, "step": 0.1, "unit": "mmol/L", "code": "LOINC 1", "nullable": True},
+        {"kind": "integer", "low": -3, "high": 110, "sensitive": True},
+        {"kind": "integer", "learn": True},
+        {"kind": "date", "low": "1900-02-28", "high": "2024-02-29"},
+        {"kind": "category", "levels": ["a", 2, "None"], "label": True},
+        {"kind": "flag"},
+    ],
+)
+def test_a_declaration_is_written_as_it_was_read(found):
+    assert read(**found).to_dict() == found
+
+
+def test_what_a_kind_implies():
+    assert Column("x", "integer", low=0, high=9).steps == 10
+    assert Column("x", "date", low=1, high=2).step == 1.0
+    assert Column("x", "flag").levels == ("false", "true")
+    assert Column("x", "number", low=0, high=1).steps is None
+    assert read(kind="number", low=0, high=1, decimals=2).steps == 101
+    assert read(kind="date", low=date(2020, 1, 1), high="2020-12-31").steps == 366
+
+
+def test_complete_means_that_bounds_or_levels_are_there():
+    assert [c.complete for c in (Column("x", "number", low=0), Column("x", "category"), Column("x", "flag"))] == [
+        False,
+        False,
+        True,
+    ]
+    assert Column("x", "number").with_bounds(0, 1).complete
+    assert Column("x", "category").with_levels(("a",)).complete
+
+
+@pytest.mark.parametrize(
+    ("found", "rule"),
+    [
+        ({"kind": "real"}, "kind='real' is not one of"),
+        ({}, "kind=None"),
+        ({"kind": "number", "lows": 1}, "unknown key 'lows'"),
+        ({"kind": "number", "low": 1, "high": 1}, "low=1 is not below high=1"),
+        ({"kind": "number", "low": 2, "high": 1}, "is not below"),
+        ({"kind": "number", "low": True, "high": 3}, "low=True is not a finite number"),
+        ({"kind": "number", "low": "1", "high": 3}, "is not a finite number"),
+        ({"kind": "number", "low": float("nan"), "high": 3}, "is not a finite number"),
+        ({"kind": "number", "low": 0, "high": float("inf")}, "is not a finite number"),
+        ({"kind": "number", "low": 0, "high": 10**400}, "a number of too many digits is not a finite number"),
+        ({"kind": "integer", "low": 0, "high": 2**60}, "beyond 2"),
+        ({"kind": "integer", "low": 0.5, "high": 3}, "is not a whole number"),
+        ({"kind": "integer", "low": 0, "high": 3, "step": 2}, "belong to kind: number"),
+        ({"kind": "integer", "low": 0, "high": 3, "decimals": 1}, "belong to kind: number"),
+        ({"kind": "number", "low": 0, "high": 1, "step": 0.3}, "is not a multiple of step=0.3"),
+        ({"kind": "number", "low": 0, "high": 1000000.5, "step": 1}, "is not a multiple of step=1"),
+        ({"kind": "number", "low": 0, "high": 1, "step": 0}, "greater than 0"),
+        ({"kind": "number", "low": 0, "high": 1, "step": -0.5}, "greater than 0"),
+        ({"kind": "number", "low": 0, "high": 1, "step": float("nan")}, "is not a finite number"),
+        ({"kind": "number", "low": 0, "high": 1, "step": True}, "is not a finite number"),
+        ({"kind": "number", "low": 0, "high": 1e9, "step": 1e-9}, "step=1e-09 is too small"),
+        ({"kind": "number", "low": 0, "high": 1, "step": 0.1, "decimals": 1}, "keep one"),
+        ({"kind": "number", "low": 0, "high": 1, "decimals": 13}, "from 0 to 12"),
+        ({"kind": "number", "levels": ["a"]}, "levels belong to a category"),
+        ({"kind": "date", "low": "2020-13-01", "high": "2021-01-01"}, "is not a date"),
+        ({"kind": "category", "low": 0, "levels": ["a"]}, "low and high belong to numbers"),
+        ({"kind": "category", "levels": []}, "at least one level"),
+        ({"kind": "category", "levels": "abc"}, "is a list"),
+        ({"kind": "category", "levels": ["a", True]}, "put words such as no"),
+        ({"kind": "category", "levels": ["a", None]}, "put words such as no"),
+        ({"kind": "category", "levels": [1.5]}, "put words such as no"),
+        ({"kind": "category", "levels": ["1", 1]}, "level '1' is declared twice"),
+        ({"kind": "category", "levels": ["a", ""]}, "is empty or has spaces"),
+        ({"kind": "category", "levels": [" a"]}, "is empty or has spaces"),
+        ({"kind": "category", "levels": [str(at) for at in range(MAX_LEVELS + 1)]}, "group them"),
+        ({"kind": "flag", "levels": ["no", "yes"]}, "levels false and true"),
+        ({"kind": "number", "low": 0, "high": 1, "label": True}, "label=true needs"),
+        ({"kind": "flag", "label": True, "nullable": True}, "a label cannot be nullable"),
+        ({"kind": "flag", "label": "yes"}, "is not true or false"),
+        ({"kind": "flag", "unit": 3}, "is not text"),
+    ],
+)
+def test_contradictions_are_refused(found, rule):
+    with pytest.raises(SchemaError, match=r"^x: ") as error:
+        read(**found)
+    assert rule in str(error.value)
+
+
+def test_a_column_that_is_no_mapping_is_refused():
+    with pytest.raises(SchemaError, match="a column is a mapping"):
+        Column.from_dict("x", ["kind"])
+
+
+def test_a_flag_built_by_hand_has_no_other_levels():
+    with pytest.raises(SchemaError, match="levels false and true"):
+        Column("x", "flag", levels=("no", "yes"))

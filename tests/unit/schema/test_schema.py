@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import pytest
+
+from wardgan.errors import OutputError, SchemaError
+from wardgan.schema.schema import Schema
+
+FULL = {
+    "name": "demo",
+    "patient": "id",
+    "population": 6500,
+    "table": {
+        "arm": {"kind": "category", "levels": ["standard", "intensive"], "label": True},
+        "sex": {"kind": "flag", "label": True},
+        "age": {"kind": "integer", "low": 18, "high": 110},
+        "died": {"kind": "flag"},
+        "years": {"kind": "number", "low": 0, "high": 16, "step": 0.01},
+    },
+    "visits": {
+        "key": "visit",
+        "grid": ["RZ", "1M"],
+        "columns": {
+            "sbp": {"kind": "integer", "low": 50, "high": 250},
+            "dbp": {"kind": "integer", "low": 20, "high": 160},
+        },
+    },
+    "events": {"time": "years", "event": "died"},
+    "rules": ["dbp < sbp", "age > 20 or died == 0"],
+    "terms": {"licence": "CC-BY-4.0", "use": ["DUO:0000007"], "until": "2030-01-01", "fee": 0.5, "open": None},
+    "confirm": ["table.age.low"],
+}
+
+
+def changed(**more):
+    return {**FULL, **more}
+
+
+def table(**more):
+    return changed(table={**FULL["table"], **more})
+
+
+def visits(**more):
+    return changed(visits={**FULL["visits"], **more})
+
+
+def test_a_schema_is_written_as_it_was_read(tmp_path):
+    schema = Schema.from_dict(FULL)
+    assert schema.to_dict() == FULL
+    schema.save(tmp_path / "s.yaml")
+    schema.save(tmp_path / "s.yaml")  # saving again replaces the file
+    assert Schema.load(tmp_path / "s.yaml") == schema
+    (tmp_path / "bom.yaml").write_bytes(b"\xef\xbb\xbf" + schema.to_yaml().encode())
+    assert Schema.load(str(tmp_path / "bom.yaml")) == schema
+
+
+def test_a_folder_that_is_not_there_is_an_error_for_people(tmp_path):
+    with pytest.raises(OutputError, match="does not exist"):
+        Schema.from_dict(FULL).save(tmp_path / "no" / "s.yaml")
+
+
+def test_classes_count_through_all_labels():
+    schema = Schema.from_dict(FULL)
+    assert schema.classes == 4
+    assert [schema.class_name(at) for at in range(4)] == [
+        "arm=standard, sex=false",
+        "arm=standard, sex=true",
+        "arm=intensive, sex=false",
+        "arm=intensive, sex=true",
+    ]
+    assert schema.class_levels(2) == {"arm": "intensive", "sex": "false"}
+    assert Schema.from_dict({"name": "x", "table": {"a": {"kind": "flag"}}}).class_name(0) == "all patients"
+
+
+def test_columns_are_found_and_replaced():
+    schema = Schema.from_dict(FULL)
+    assert [column.name for column in schema.columns] == ["arm", "sex", "age", "died", "years", "sbp", "dbp"]
+    wider = schema.replace_columns({n: schema.column(n).with_bounds(10, 300) for n in ("age", "sbp")})
+    assert (wider.column("age").high, wider.column("sbp").high, wider.column("dbp").high) == (300, 300, 160)
+    with pytest.raises(SchemaError, match="'weight' is not in the schema"):
+        schema.column("weight")
+
+
+def test_the_fingerprint_follows_what_is_declared():
+    same, other = Schema.from_dict(changed()), Schema.from_dict(changed(population=6400))
+    assert same.fingerprint() == Schema.from_dict(FULL).fingerprint() != other.fingerprint()
+    assert same.fingerprint().startswith("sha256:")
+
+
+@pytest.mark.parametrize(
+    ("found", "rule"),
+    [
+        (None, "is a mapping"),
+        ([], "is a mapping"),
+        ({"name": "x"}, "has no column"),
+        (changed(name=""), "name=''"),
+        (changed(name=3), "name=3"),
+        (changed(images={}), "images"),
+        (changed(color="red"), "unknown key 'color'"),
+        (changed(table=[]), "table: is a mapping"),
+        (changed(rules="a < b"), "rules: is a list"),
+        (changed(rules=["arm < sbp"]), "which is no numeric column"),
+        (changed(rules=["weight < sbp"]), "which is no numeric column"),
+        (changed(population=0), "population=0"),
+        (changed(population=True), "population=True"),
+        (changed(population=6.5), "population=6.5"),
+        (changed(patient=None), "visits need a column that names the patient"),
+        (changed(patient=""), "patient=''"),
+        (changed(patient="age"), "age: the column is the key"),
+        (changed(patient="visit"), "names the patient, so it cannot tell visits apart"),
+        (changed(events={"time": "years"}), "the two keys time and event"),
+        (changed(events={"time": "years", "event": "dead"}), "'dead' is not in the schema"),
+        (table(visit={"kind": "flag"}), "visit: the column is the key"),
+        (table(sbp={"kind": "flag"}), "sbp: the column is declared twice"),
+        (table(**{"a@b": {"kind": "flag"}}), "contain '@'"),
+        (table(**{" a": {"kind": "flag"}}), "have spaces around it"),
+        (table(**{"": {"kind": "flag"}}), "must not be empty"),
+        (changed(table={False: {"kind": "flag"}}), "the column name False is not text"),
+        (changed(table={1: {"kind": "flag"}, "1": {"kind": "flag"}}), "1: the column is declared twice"),
+        (table(site={"kind": "category", "levels": list(range(20)), "label": True}), "80 classes; 64 are allowed"),
+        (visits(columns={"id": {"kind": "flag"}}), "id: the column is the key"),
+        (visits(columns={"visit": {"kind": "integer", "low": 0, "high": 9}}, key="visit"), "visit"),
+        (changed(terms={"until": __import__("datetime").date(2030, 1, 1)}), "put it into quotes"),
+        (changed(terms={"fee": float("nan")}), "cannot be written as JSON"),
+        (changed(terms={"x": [[[[[[[[1]]]]]]]]}), "nested more than"),
+    ],
+)
+def test_contradictions_are_refused(found, rule):
+    with pytest.raises(SchemaError) as error:
+        Schema.from_dict(found)
+    assert rule in str(error.value)
+
+
+def test_ragged_visits_may_model_their_key_and_only_they():
+    ragged = {"key": "year", "max_visits": 3, "columns": {"year": {"kind": "integer", "low": 0, "high": 9}}}
+    assert Schema.from_dict(changed(visits=ragged, rules=[])).visits.ragged
+    with pytest.raises(SchemaError, match="year: the column is the key"):
+        Schema.from_dict(table(year={"kind": "flag"}) | {"visits": {**FULL["visits"], "key": "year"}})
+    without = {**ragged, "columns": {"sbp": {"kind": "flag"}}}
+    with pytest.raises(SchemaError, match="year: the column is the key"):
+        Schema.from_dict(table(year={"kind": "flag"}) | {"visits": without, "rules": []})
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("name: a\nname: b\ntable: {x: {kind: flag}}", "'name' is there twice"),
+        ("name: a\ntable: {x: {kind: flag, kind: flag}}", "'kind' is there twice"),
+        ("name: a\ntable: {x: {kind: flag}", "is not YAML"),
+        ("name: a\ntable: {x: {kind: date, low: 2020-02-30, high: 2021-01-01}}", "is not YAML"),
+        ("[" * 5000, "is not YAML"),
+        ("? {a: b}\n: c", "is not YAML"),
+        ("name: !!python/object/apply:os.getcwd []", "is not YAML"),
+        ("name: a\nbase: &b {kind: flag}\ntable: {x: {<<: *b}}", "'<<' is not allowed"),
+        ("name: \x00", "is not YAML"),
+        ("", "is a mapping"),
+        ("name: a\ntable: {no: {kind: flag}}", "the column name False is not text"),
+        ("name: &a [*a]", "is not YAML"),
+    ],
+)
+def test_files_that_are_no_schema_are_refused(tmp_path, text, rule):
+    path = tmp_path / "s.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SchemaError) as error:
+        Schema.load(path)
+    assert rule in str(error.value)
+
+
+def test_files_that_cannot_be_read_are_refused(tmp_path):
+    with pytest.raises(SchemaError, match="cannot be read"):
+        Schema.load(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes("name: Bär".encode("latin-1"))
+    with pytest.raises(SchemaError, match="cannot be read as UTF-8"):
+        Schema.load(tmp_path / "latin.yaml")
+
+
+def test_text_of_any_language_survives(tmp_path):
+    schema = Schema.from_dict(
+        {"name": "Bär 患者", "table": {"größe": {"kind": "category", "levels": ["groß", "no", "1"]}}}
+    )
+    schema.save(tmp_path / "s.yaml")
+    assert Schema.load(tmp_path / "s.yaml") == schema
+    assert "größe" in (tmp_path / "s.yaml").read_text(encoding="utf-8")
