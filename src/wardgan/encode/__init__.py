@@ -1,0 +1,1 @@
+"""Cohorts to arrays and back, exactly, from the schema alone."""

@@ -1,0 +1,186 @@
+"""Cohort <-> units: every number as a position between its bounds, every category as a level index.
+
+A stepped number with N possible values has the k-th value at position (k + 1/2) / N, and a position u stands for
+value floor(u N): rounding, never truncation, and exactly invertible.
+"""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wardgan.encode.layout import Layout, Variable, gap_column
+from wardgan.errors import NetworkError
+from wardgan.schema.cohort import Codes, Cohort
+from wardgan.schema.columns import Column
+from wardgan.schema.schema import Schema
+from wardgan.schema.steps import snapped, step_index, step_values
+
+Units = NDArray[np.float64]
+MISSING: Final = -1.0
+_HALF: Final = MISSING / 2
+
+
+def encode(cohort: Cohort, layout: Layout) -> Units:
+    """Gives the units of a cohort.
+
+    Args:
+        cohort: Patients that obey `layout.schema`.
+        layout: The variables.
+
+    Returns:
+        Array of shape (patients, variables): positions in [0, 1] of numbers and dates, level indices of categories
+        and flags, -1 where a cell is missing, NaN where the whole visit did not take place.
+    """
+    units = np.empty((len(cohort), len(layout)))
+    for at, variable in enumerate(layout.variables):
+        units[:, at] = _column_units(cohort, variable)
+    return units
+
+
+def decode(units: Units | NDArray[np.float32], classes: NDArray[np.int64], layout: Layout, *, first: int = 1) -> Cohort:
+    """Gives the cohort of units: the inverse of `encode`.
+
+    Args:
+        units: Shape (patients, variables), as from `encode`.
+        classes: Class of each patient, shape (patients,).
+        layout: The variables.
+        first: Name of the first patient; the others count on.
+
+    Returns:
+        The cohort; values are within their bounds and on their steps.
+
+    Raises:
+        NetworkError: A cell is missing that the schema does not allow to be missing.
+    """
+    schema, visits = layout.schema, layout.schema.visits
+    static = label_codes(classes, schema)
+    for at, variable in enumerate(layout.variables):
+        if variable.role == "static":
+            static[variable.name] = _whole(to_codes(units[:, at], variable.column), variable.column, None)
+    static = {column.name: static[column.name] for column in schema.table}
+    present = _present(units, layout)
+    measured: dict[str, Codes] = {}
+    for column in visits.columns if visits else ():
+        mine = units[:, layout.cells[column.name]]  # (patients, slots)
+        gaps = visits is not None and visits.ragged and column.name == visits.key
+        codes = _times(mine, column) if gaps else to_codes(mine, column)
+        measured[column.name] = _whole(codes, column, present)
+    return Cohort(schema, static, measured, present, np.arange(first, first + len(units)))
+
+
+def classes_of(cohort: Cohort) -> NDArray[np.int64]:
+    """Gives each patient's class: the labels' levels as one number.
+
+    Returns:
+        Array of shape (patients,), 0 to `schema.classes` - 1.
+    """
+    index = np.zeros(len(cohort), dtype=np.int64)
+    for column in cohort.schema.labels:
+        index = index * column.size + cohort.static[column.name].astype(np.int64)
+    return index
+
+
+def label_codes(classes: NDArray[np.int64], schema: Schema) -> dict[str, Codes]:
+    """Gives the codes of the label columns for classes of shape (patients,)."""
+    found: dict[str, Codes] = {}
+    index = np.asarray(classes, dtype=np.int64)
+    for column in reversed(schema.labels):
+        index, level = np.divmod(index, column.size)
+        found[column.name] = level.astype(np.float64)
+    return found
+
+
+def to_units(codes: Codes, column: Column) -> Units:
+    """Gives the units of a column's codes, any shape; -1 where a cell is missing."""
+    if not column.numeric:
+        return np.where(np.isnan(codes), MISSING, codes)
+    if column.steps is not None:
+        units = (np.clip(step_index(codes, column), 0, column.steps - 1) + 0.5) / column.steps
+    else:
+        low, high = cast("float", column.low), cast("float", column.high)
+        units = np.clip((codes - low) / (high - low), 0.0, 1.0)
+    return np.where(np.isnan(codes), MISSING, units)
+
+
+def to_codes(units: Units | NDArray[np.float32], column: Column) -> Codes:
+    """Gives the codes of a column's units, any shape.
+
+    Args:
+        units: As from `encode`; numbers beyond 0 and 1 count as these, level indices are rounded to whole ones.
+        column: The declaration.
+
+    Returns:
+        Values, day numbers or level indices; NaN where the unit is nearer to -1 than to 0, or NaN.
+    """
+    codes = np.array(units, dtype=np.float64)
+    missing = None
+    # One pass in the usual case; the minimum of an array with a NaN is NaN.
+    if not codes.min(initial=1.0) >= 0:
+        missing = ~(codes >= _HALF)
+        np.fmax(codes, 0.0, out=codes)
+    if not column.numeric:
+        np.rint(codes, out=codes)
+        np.minimum(codes, column.size - 1, out=codes)
+    elif column.steps is not None:
+        codes *= column.steps
+        np.floor(codes, out=codes)
+        np.minimum(codes, column.steps - 1, out=codes)
+        step_values(codes, column)
+    else:
+        low, high = cast("float", column.low), cast("float", column.high)
+        codes *= high - low
+        codes += low
+        np.minimum(codes, high, out=codes)
+    if missing is not None:
+        codes[missing] = np.nan
+    return codes
+
+
+def _column_units(cohort: Cohort, variable: Variable) -> Units:
+    if variable.role == "static":
+        return to_units(cohort.static[variable.name], variable.column)
+    present = cast("NDArray[np.bool_]", cohort.present)
+    if variable.role == "cell":
+        cells = cohort.measured[variable.source]
+        codes = cells[:, variable.slot] - cells[:, variable.slot - 1] if variable.gap else cells[:, variable.slot]
+        return np.where(present[:, variable.slot], to_units(codes, variable.column), np.nan)
+    if variable.role == "presence":
+        return present[:, variable.slot].astype(np.float64)
+    return to_units(present.sum(axis=1).astype(np.float64), variable.column)
+
+
+def _present(units: Units | NDArray[np.float32], layout: Layout) -> NDArray[np.bool_] | None:
+    """Gives which visits took place, shape (patients, slots); `None` without visits."""
+    visits = layout.schema.visits
+    if visits is None:
+        return None
+    present = np.ones((len(units), len(visits.slots)), dtype=bool)
+    for at, variable in enumerate(layout.variables):
+        if variable.role == "presence":
+            present[:, variable.slot] = to_codes(units[:, at], variable.column) == 1
+        elif variable.role == "count":
+            present = np.arange(len(visits.slots)) < to_codes(units[:, at], variable.column)[:, None]
+    return present
+
+
+def _times(units: Units | NDArray[np.float32], column: Column) -> Codes:
+    """Gives the times of ragged visits from the first one and the gaps after it, shape (patients, slots)."""
+    codes = np.empty(units.shape)
+    codes[:, :1] = to_codes(units[:, :1], column)
+    codes[:, 1:] = to_codes(units[:, 1:], gap_column(column))
+    np.cumsum(codes, axis=1, out=codes)
+    return np.minimum(snapped(codes, column), cast("float", column.high))
+
+
+def _whole(codes: Codes, column: Column, present: NDArray[np.bool_] | None) -> Codes:
+    """Empties the cells of visits that did not take place, and refuses any other hole that is not allowed."""
+    if present is not None and not present.all():
+        np.copyto(codes, np.nan, where=~present)
+    if not column.nullable and not codes.min(initial=0.0) > -np.inf:
+        holes = np.isnan(codes) if present is None else np.isnan(codes) & present
+        if holes.any():
+            raise NetworkError(f"network: it leaves cells of {column.name} empty, which is not nullable.")
+    return codes

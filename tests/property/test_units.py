@@ -1,0 +1,170 @@
+"""Laws of encoding: whatever the schema, units are an exact picture of the patients, and units give lawful patients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+import data_kit as kit
+from wardgan.encode.layout import Layout
+from wardgan.encode.units import classes_of, decode, encode, to_codes, to_units
+from wardgan.errors import NetworkError
+from wardgan.schema.read import broken, examine, read
+from wardgan.schema.schema import Schema
+
+few = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@many
+@given(kit.cohorts())
+def test_decoding_undoes_encoding(cohort):
+    layout = Layout.of(cohort.schema)
+    units = encode(cohort, layout)
+    back = decode(units, classes_of(cohort), layout)
+    assert kit.same(cohort, back, exact=False, names=False)
+    assert_array_equal(back.patients, np.arange(1, len(cohort) + 1))
+
+
+@many
+@given(kit.cohorts())
+def test_decoding_undoes_encoding_in_single_precision(cohort):
+    """Networks give float32; the middle of a step survives that."""
+    layout = Layout.of(cohort.schema)
+    back = decode(encode(cohort, layout).astype(np.float32), classes_of(cohort), layout)
+    assert kit.same(cohort, back, exact=False, names=False)
+
+
+@many
+@given(kit.cohorts())
+def test_units_are_what_their_documentation_says(cohort):
+    layout = Layout.of(cohort.schema)
+    units = encode(cohort, layout)
+    assert units.shape == (len(cohort), len(layout))
+    for at, variable in enumerate(layout.variables):
+        column, mine = variable.column, units[:, at]
+        absent = np.zeros(len(cohort), dtype=bool)
+        if variable.role == "cell":
+            absent = ~cohort.present[:, variable.slot]
+        assert_array_equal(np.isnan(mine), absent)
+        known = mine[~absent]
+        if not column.nullable:
+            assert (known >= 0).all()
+        known = known[known != -1]
+        top = 1.0 if column.numeric else column.size - 1
+        assert ((known >= 0) & (known <= top)).all()
+        if not column.numeric:
+            assert_array_equal(known, np.floor(known))
+
+
+@few
+@given(kit.cohorts(least=1), st.sampled_from(["frame", "csv", "parquet"]))
+def test_a_table_that_was_written_is_read_as_the_same_cohort(tmp_path_factory, cohort, form):
+    frame = cohort.frame()
+    source = frame
+    if form != "frame":
+        source = tmp_path_factory.mktemp("tables") / f"table.{form}"
+        frame.to_csv(source, index=False) if form == "csv" else frame.to_parquet(source)
+    back = read(source, cohort.schema)
+    order = np.arange(len(cohort))
+    if cohort.schema.patient is not None:
+        place = {str(name): at for at, name in enumerate(cohort.patients)}
+        order = np.array([place[str(name)] for name in back.patients])
+    assert kit.same(cohort.take(order), back, exact=False)
+
+
+@many
+@given(st.data())
+def test_codes_are_rounded_and_never_cut_off(data):
+    column = data.draw(st.one_of(kit.numbers("n"), kit.integers("n"), kit.dates("n")))
+    column = kit.replace(column, step=column.step or (column.high - column.low) / 64)
+    unit = np.array(data.draw(st.lists(st.floats(0, 1), min_size=1)))
+    exact = column.low + (unit * column.steps - 0.5) * column.step
+    slack = column.step * (0.5 + 1e-6) + 1e-9 * max(abs(column.low), abs(column.high))
+    assert (np.abs(to_codes(unit, column) - np.clip(exact, column.low, column.high)) <= slack).all()
+
+
+@many
+@given(st.data())
+def test_a_disturbance_below_half_a_step_changes_nothing(data):
+    column = data.draw(st.one_of(kit.numbers("n"), kit.integers("n"), kit.dates("n")).filter(lambda c: c.steps))
+    values = np.array(data.draw(st.lists(st.sampled_from(kit.values_of(column)), min_size=1)))
+    shift = np.array(data.draw(st.lists(st.floats(-0.49, 0.49), min_size=len(values), max_size=len(values))))
+    assert_array_equal(to_codes(to_units(values, column) + shift / column.steps, column), values)
+
+
+@many
+@given(kit.schemas(), st.integers(0, 2**32))
+def test_any_units_give_patients_who_obey_the_schema(declared, seed):
+    """Even a network that has gone wild gives values within bounds and on steps, or is refused."""
+    layout = Layout.of(declared)
+    rng = np.random.default_rng(seed)
+    units = rng.normal(0.5, 1, (20, len(layout))) * rng.choice([1, 10, 1e30], (20, len(layout)))
+    units[rng.random(units.shape) < 0.05] = np.inf
+    nullable = np.array([variable.column.nullable for variable in layout.variables])
+    units[:, ~nullable] = np.abs(units[:, ~nullable])
+    classes = rng.integers(0, declared.classes, 20)
+    cohort = decode(units.astype(np.float32), classes, layout)
+    assert_array_equal(classes_of(cohort), classes)
+    for column in declared.columns:
+        codes = cohort.static.get(column.name)
+        if codes is None:
+            codes = cohort.measured[column.name][cohort.present]
+        codes = codes[~np.isnan(codes)]
+        if column.numeric:
+            assert ((codes >= column.low) & (codes <= column.high)).all()
+        if column.step is not None or not column.numeric:
+            assert np.isin(codes, kit.values_of(column) if column.numeric else np.arange(column.size)).all()
+    kept = cohort if cohort.present is None else cohort.take(np.flatnonzero(cohort.present.any(axis=1)))
+    assert examine(kept.frame(), declared).findings == ()
+
+
+@few
+@given(kit.schemas().filter(lambda s: any(not c.nullable and not c.label for c in s.table)), st.booleans())
+def test_a_hole_that_is_not_allowed_is_refused(declared, missing):
+    layout = Layout.of(declared)
+    units = np.full((3, len(layout)), 0.5)
+    at = next(at for at, v in enumerate(layout.variables) if v.role == "static" and not v.column.nullable)
+    units[1, at] = -1.0 if missing else np.nan
+    with pytest.raises(NetworkError, match="is not nullable"):
+        decode(units, np.zeros(3, dtype=np.int64), layout)
+
+
+@few
+@given(kit.cohorts())
+def test_columns_do_not_depend_on_each_other(cohort):
+    """The fast decoder takes all visits of a column at once; its twin takes one variable at a time."""
+    layout = Layout.of(cohort.schema)
+    units = encode(cohort, layout)
+    fast = decode(units, classes_of(cohort), layout)
+    for at, variable in enumerate(layout.variables):
+        if variable.role == "static":
+            assert_array_equal(fast.static[variable.name], to_codes(units[:, at], variable.column))
+        elif variable.role == "cell" and not variable.gap:
+            slow = np.where(fast.present[:, variable.slot], to_codes(units[:, at], variable.column), np.nan)
+            assert_array_equal(fast.measured[variable.source][:, variable.slot], slow)
+
+
+@few
+@given(kit.cohorts())
+def test_encoding_and_tables_leave_the_cohort_alone(cohort):
+    copy = cohort.take(np.arange(len(cohort)))
+    layout = Layout.of(cohort.schema)
+    decode(encode(cohort, layout), classes_of(cohort), layout)
+    for table in (cohort.frame(), cohort.wide()):
+        for at, kind in enumerate(table.dtypes):
+            if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind):
+                table.iloc[:, at] = 0
+    broken(cohort)
+    assert kit.same(cohort, copy)
+
+
+@many
+@given(kit.schemas())
+def test_a_schema_survives_its_file(declared):
+    assert Schema.from_dict(declared.to_dict()) == declared
+    assert Schema.from_dict(declared.to_dict()).fingerprint() == declared.fingerprint()
