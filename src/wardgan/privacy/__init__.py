@@ -1,0 +1,1 @@
+"""Every noisy touch of patients, and its bill."""

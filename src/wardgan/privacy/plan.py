@@ -1,0 +1,199 @@
+"""The plan: every touch of the patients, its noise and its share, solved before anything is read (Rule P5)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, cast
+
+from wardgan import check
+from wardgan.errors import BudgetError, FormatError, PlanError
+from wardgan.privacy.accountant import gaussian_mu, pld_epsilon
+from wardgan.privacy.events import NEIGHBOURS, UNIT, Budget, Event
+
+HEADROOM: Final = 1.1
+_TAIL: Final = 8.0
+
+
+@dataclass(frozen=True)
+class Share:
+    """A wish for a part of the budget.
+
+    Attributes:
+        name: What it is for.
+        weight: Part of the squared Gaussian-DP parameter mu, relative to the other shares.
+        sampling_rate: Of Poisson batches; `None`: all patients at once.
+        steps: How many times the mechanism runs.
+        pure: Whether it is a selection, billed as a pure mechanism.
+        delta: Failure probability of one run (thresholded counts).
+    """
+
+    name: str
+    weight: float
+    sampling_rate: float | None = None
+    steps: int = 1
+    pure: bool = False
+    delta: float = 0.0
+
+    def __post_init__(self) -> None:
+        check.positive(weight=self.weight)
+        check.whole(1, steps=self.steps)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A solved budget: what will be done, with how much noise.
+
+    Attributes:
+        budget: The target.
+        events: The mechanisms; their composition costs at most `budget.epsilon` at `budget.delta`.
+        population: Public number of patients; `None` until a noisy count is paid for.
+        family: The model family it was made for.
+
+    Raises:
+        PlanError: Two events have the same name.
+    """
+
+    budget: Budget
+    events: tuple[Event, ...]
+    population: int | None
+    family: str
+
+    def __post_init__(self) -> None:
+        names = [event.name for event in self.events]
+        for name in names:
+            if names.count(name) > 1:
+                raise PlanError(f"event={name!r} is planned twice; each event needs a name of its own to be billed by.")
+
+    def event(self, name: str) -> Event:
+        """Gives a planned event by name.
+
+        Raises:
+            BudgetError: The plan has no such event, so it may not happen.
+        """
+        for event in self.events:
+            if event.name == name:
+                return event
+        raise BudgetError(f"event={name!r} is not in the plan; only what was planned may read patients.")
+
+    def epsilon(self) -> float:
+        """Gives what the whole plan costs, by the accountant of record."""
+        return pld_epsilon(self.events, self.budget.delta)
+
+    def fits(self) -> bool:
+        """Whether the plan stays within its budget on a coarse, pessimistic grid."""
+        # A millionth is left over, because the bill is added up on a finer grid and rounds in another way.
+        return pld_epsilon(self.events, self.budget.delta, grid=5e-4) <= self.budget.epsilon * (1 - 1e-6)
+
+    def to_dict(self) -> dict[str, object]:
+        """Gives the plan for JSON."""
+        return {
+            "family": self.family,
+            "unit": UNIT,
+            "neighbours": NEIGHBOURS,
+            "epsilon": self.budget.epsilon,
+            "delta": self.budget.delta,
+            "population": self.population,
+            "events": [event.to_dict() for event in self.events],
+        }
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, object]) -> Plan:
+        """Reads a plan from JSON.
+
+        Raises:
+            FormatError: A part is missing or of the wrong type.
+        """
+        try:
+            budget = Budget(float(cast("float", found["epsilon"])), float(cast("float", found["delta"])))
+            events = tuple(Event.from_dict(event) for event in cast("list[Mapping[str, object]]", found["events"]))
+            return cls(budget, events, cast("int | None", found["population"]), str(found["family"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise FormatError(f"plan: {type(error).__name__} at {error}.") from error
+
+
+def batch_cap(population: int, rate: float) -> int:
+    """Gives the largest batch: mean + 8 standard deviations for 1.1 times the population (Rule P6).
+
+    At 8 standard deviations truncation is so rare that even our own accountant, which pays for it out of delta,
+    does not notice it. A cohort larger than `largest(population)` is refused: beyond it truncation would be
+    common, and one more patient could push another one out of a batch.
+
+    Args:
+        population: Public number of patients, at least 1.
+        rate: Sampling rate in (0, 1].
+
+    Example:
+        >>> batch_cap(6500, 1 / 6)
+        1444
+    """
+    most = largest(population)
+    return min(most, math.ceil(most * rate + _TAIL * math.sqrt(most * rate * (1 - rate))))
+
+
+def largest(population: int) -> int:
+    """Gives how many patients a cohort of a declared population may have at most."""
+    return math.ceil(HEADROOM * population)
+
+
+def solve(budget: Budget, shares: Sequence[Share], *, population: int | None, family: str) -> Plan:
+    """Gives the plan that spends the budget on the shares: one noise level for all, by bisection on the composition.
+
+    A Gaussian sum with noise multiplier s costs 1/s^2 of mu^2; `steps` Poisson batches at rate q cost about
+    q^2 steps (exp(1/s^2) - 1) (Bu, Dong, Long, Su 2020, corollary 5.4), and a pure mechanism with e about e^2/4.
+    These are only proportions: what the composition really costs is computed from privacy loss distributions.
+
+    Args:
+        budget: The target.
+        shares: At least one.
+        population: Public number of patients.
+        family: Whose shares they are.
+
+    Raises:
+        PlanError: The thresholds alone use up delta.
+    """
+    delta = budget.delta - sum(share.delta * share.steps for share in shares)
+    if delta <= 0:
+        raise PlanError(f"delta={budget.delta!r} is used up by the discovery of levels; declare the levels.")
+    total = sum(share.weight for share in shares)
+
+    def plan(mu: float) -> Plan:
+        events = tuple(_event(share, mu * math.sqrt(share.weight / total), population) for share in shares)
+        return Plan(budget, events, population, family)
+
+    high = gaussian_mu(budget.epsilon, delta)
+    if plan(high).fits():
+        return plan(high)
+    low = 0.8 * high
+    while not plan(low).fits():
+        low *= 0.8
+    for _ in range(9):
+        middle = (low + high) / 2
+        low, high = (middle, high) if plan(middle).fits() else (low, middle)
+    return plan(low)
+
+
+def with_population(plan: Plan, population: int) -> Plan:
+    """Gives the plan once the number of patients is known from a paid noisy count: batches get their caps."""
+    events = tuple(
+        replace(
+            event, population=largest(population), batch_cap=batch_cap(population, cast("float", event.sampling_rate))
+        )
+        if event.mechanism == "poisson-gaussian"
+        else event
+        for event in plan.events
+    )
+    return replace(plan, events=events, population=population)
+
+
+def _event(share: Share, mu: float, population: int | None) -> Event:
+    if share.pure:
+        return Event(share.name, "pure", epsilon=2 * mu / math.sqrt(share.steps), steps=share.steps, delta=share.delta)
+    if share.sampling_rate is None:
+        noise = math.sqrt(share.steps) / mu
+        return Event(share.name, "gaussian", noise_multiplier=noise, steps=share.steps, delta=share.delta)
+    rate = share.sampling_rate
+    noise = 1 / math.sqrt(math.log1p(mu * mu / (share.steps * rate * rate)))
+    caps = {} if population is None else {"batch_cap": batch_cap(population, rate), "population": largest(population)}
+    return Event(share.name, "poisson-gaussian", noise_multiplier=noise, sampling_rate=rate, steps=share.steps, **caps)

@@ -1,0 +1,168 @@
+"""The patients behind the counter: questions are billed before they are answered, and answered with noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wardgan.encode.layout import Layout
+from wardgan.encode.units import Units, classes_of, encode
+from wardgan.errors import DataError, PlanError
+from wardgan.privacy.events import Event
+from wardgan.privacy.ledger import Ledger
+from wardgan.privacy.plan import largest
+from wardgan.privacy.queries import Query
+from wardgan.rng import Seed
+from wardgan.schema.cohort import Cohort
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from wardgan.privacy.training import PrivateTraining
+
+Features = Callable[[Units, NDArray[np.int64]], NDArray[np.float32]]
+_SNAP: Final = 2.0**-20
+
+
+class Records:
+    """The only way to a cohort's patients during a fit (Rule P4).
+
+    Attributes:
+        layout: The variables.
+        ledger: What is billed.
+        private: Whether answers carry noise.
+    """
+
+    def __init__(self, cohort: Cohort, ledger: Ledger, *, noise: Seed, folder: Path | None = None) -> None:
+        """Takes the patients.
+
+        Args:
+            cohort: Patients whose schema is complete.
+            ledger: The bill.
+            noise: Source of the noise: `Seed.secret()`, or a replayable seed in a rehearsal.
+            folder: Where noisy answers are kept, so that a run that stopped can go on without asking again.
+
+        Raises:
+            BudgetError: The noise can be replayed and the ledger does not say so.
+            DataError: A label has a cell without a declared level.
+        """
+        ledger.check_noise(noise)
+        self.layout = Layout.of(cohort.schema)
+        self.ledger = ledger
+        self.private = ledger.mode == "private"
+        self._noise = noise
+        self._folder = folder
+        self._units = encode(cohort, self.layout)
+        self._classes = classes_of(cohort)
+        if len(self._classes) and not 0 <= self._classes.min() <= self._classes.max() < cohort.schema.classes:
+            raise DataError("label: a patient's label is missing or not declared; read the patients with their schema.")
+
+    def __repr__(self) -> str:
+        return f"Records({self.layout.schema.name!r}, {len(self.layout)} variables)"
+
+    def measure(self, name: str, query: Query) -> NDArray[np.float64]:
+        """Answers a query with Gaussian noise of sd noise multiplier x sensitivity.
+
+        Neighbours: add or remove one patient. Event: the planned Gaussian event `name`, one run. Not protected:
+        what the query asks, which is public. Answers are rounded to a grid far below the noise, so that their
+        last bits carry nothing (Mironov 2012).
+
+        Args:
+            name: The planned event.
+            query: What is asked.
+
+        Returns:
+            The noisy total; the exact one in a fit without privacy.
+
+        Raises:
+            BudgetError: The event is not planned, already spent, or planned for batches.
+        """
+        if not self.private:
+            return query.total(self._units, self._classes)
+        kept = None if self._folder is None else self._folder / f"{name.replace(' ', '-')}.npy"
+        if kept is not None and kept.exists() and self.ledger.steps(name):
+            return np.load(kept, allow_pickle=False)
+        event = self.ledger.spend(name, mechanism="gaussian")
+        total = query.total(self._units, self._classes)
+        answer = noised(total, noise_sd(event, query), self._noise.normals(total.size, name))
+        if kept is not None:
+            keep(kept, answer)
+        return answer
+
+    def admit(self, population: int) -> None:
+        """Refuses a cohort larger than the public bound that batch caps were computed for.
+
+        Raises:
+            PlanError: There are more patients than 1.1 times the declared population.
+        """
+        if len(self._units) > largest(population):
+            raise PlanError(
+                f"population={population} is declared, but the cohort has more than {largest(population)} patients; "
+                "declare a population that is not too small."
+            )
+
+    def training(
+        self,
+        name: str,
+        module: nn.Module,
+        *,
+        features: Features,
+        rate: float,
+        steps: int,
+        clip_norm: float,
+        population: int,
+    ) -> PrivateTraining:
+        """Gives the real half of a discriminator's training; the patients stay inside.
+
+        Args:
+            name: The planned Poisson-Gaussian event.
+            module: The discriminator.
+            features: From units (patients, variables) and classes (patients,) to float32 rows; it must treat each
+                patient alone and know nothing but what is public or paid for.
+            rate: Sampling rate in (0, 1].
+            steps: Number of steps without privacy; a plan has its own.
+            clip_norm: Longest gradient of one patient.
+            population: Public number of patients.
+        """
+        from wardgan.privacy.training import PrivateTraining
+
+        rows = features(self._units, self._classes)
+        return PrivateTraining(
+            rows, self.ledger, name, module, rate=rate, steps=steps, clip_norm=clip_norm, population=population,
+            noise=self._noise,
+        )  # fmt: skip
+
+    def peek(self, reason: str) -> tuple[Units, NDArray[np.int64]]:
+        """Gives the patients themselves: noted as an unbilled read, so a private release will be refused.
+
+        Args:
+            reason: What they are read for.
+
+        Returns:
+            Units of shape (patients, variables) and classes of shape (patients,).
+        """
+        self.ledger.read_unbilled(reason)
+        return self._units, self._classes
+
+
+def keep(path: Path, answer: NDArray[np.float64]) -> None:
+    """Writes a noisy answer beside its place and renames it, so that a crash leaves all of it or nothing."""
+    beside = path.with_suffix(".part.npy")
+    np.save(beside, answer, allow_pickle=False)
+    beside.replace(path)
+
+
+def noise_sd(event: Event, query: Query) -> float:
+    """Gives the standard deviation of the noise of one answer."""
+    return cast("float", event.noise_multiplier) * query.sensitivity
+
+
+def noised(total: NDArray[np.float64], sd: float, normals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Adds noise and rounds to a grid of about a millionth of its sd."""
+    grid = 2.0 ** math.floor(math.log2(sd * _SNAP))
+    return np.round((total + sd * normals) / grid) * grid
