@@ -1,0 +1,1 @@
+"""Generators, and unlimited synthetic patients from them."""

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+
+import data_kit as kit
+from wardgan.encode.units import classes_of
+from wardgan.errors import NetworkError, UsageError
+from wardgan.sample import generator as module
+from wardgan.sample.generator import BLOCK, Generator
+from wardgan.sample.network import Graph
+from wardgan.schema.read import broken, examine
+
+ARM = {"kind": "category", "levels": ["a", "b"], "label": True}
+SEX = {"kind": "flag", "label": True}
+AGE = {"kind": "integer", "low": 0, "high": 99}
+BMI = {"kind": "number", "low": 0, "high": 1, "nullable": True}
+FLAT = kit.generator(kit.schema({"arm": ARM, "age": AGE, "bmi": BMI}), (0.3, 0.7), tilt=0.5)
+VISITS = kit.generator(
+    kit.schema(
+        {"arm": ARM, "sex": SEX, "age": AGE},
+        {"key": "visit", "grid": ["A", "B"], "complete": True, "columns": {"sbp": AGE, "dbp": AGE}},
+        rules=["dbp < sbp", "age + sbp > 40"],
+    ),
+    (0.1, 0.2, 0.3, 0.4),
+    tilt=0.3,
+)
+
+
+def near(share, expected, n):
+    """Within five standard errors."""
+    return abs(share - expected) < 5 * np.sqrt(max(expected * (1 - expected), 1e-3) / n)
+
+
+def test_a_sample_is_a_table_that_obeys_the_schema():
+    frame = FLAT.sample(500, seed=1)
+    assert list(frame.columns) == ["arm", "age", "bmi"]
+    assert examine(frame, FLAT.schema).findings == ()
+    long = VISITS.sample(100, seed=1)
+    assert list(long.columns) == ["id", "visit", "sbp", "dbp", "arm", "sex", "age"]
+    assert len(long) == 200
+    assert examine(long, VISITS.schema).findings == ()
+
+
+def test_classes_have_their_shares():
+    count = np.bincount(classes_of(FLAT.draw(100_000, seed=2)))
+    assert near(count[1] / 100_000, 0.7, 100_000)
+
+
+def test_seeds_replay_and_differ():
+    one, again, other = (FLAT.sample(50, seed=seed) for seed in (7, 7, 8))
+    pd.testing.assert_frame_equal(one, again)
+    assert not one.equals(other)
+    assert not FLAT.sample(50).equals(FLAT.sample(50))
+    pd.testing.assert_frame_equal(one, FLAT.sample(50, seed=np.int64(7)))
+
+
+def test_the_world_of_the_caller_is_left_alone():
+    np.random.seed(3)  # noqa: NPY002, TID251 - this is the state that must not change
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    FLAT.sample(10)
+    assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK])
+def test_as_many_patients_as_asked(n):
+    cohort = FLAT.draw(n, seed=3)
+    assert len(cohort) == n
+    assert_array_equal(cohort.patients, np.arange(1, n + 1))
+    assert FLAT.sample(min(n, 3), seed=3).dtypes.equals(FLAT.sample(3, seed=3).dtypes)
+
+
+def test_blocks_are_made_once_however_small_the_chunks(monkeypatch):
+    runs = []
+    run = Generator._run
+    monkeypatch.setattr(
+        Generator, "_run", lambda self, classes, stream: runs.append(len(classes)) or run(self, classes, stream)
+    )
+    assert [len(cohort) for cohort in FLAT.draws(1000, chunk=7, seed=1)] == [7] * 142 + [6]
+    assert runs == [BLOCK]
+
+
+def test_chunks_of_nobody():
+    assert [len(cohort) for cohort in FLAT.draws(0, seed=1)] == [0]
+    (frame,) = VISITS.stream(0, seed=1)
+    assert frame.dtypes.equals(VISITS.sample(2, seed=1).dtypes)
+
+
+def test_a_stream_can_be_left_early():
+    chunks = FLAT.stream(10**12, chunk=100, seed=1)
+    assert [len(frame) for frame in islice(chunks, 2)] == [100, 100]
+    chunks.close()
+
+
+@pytest.mark.parametrize("n", [-1, 1.0, "5", None, True, np.nan])
+def test_numbers_of_patients_are_whole(n):
+    for ask in (FLAT.sample, FLAT.draw, FLAT.draws, FLAT.stream):
+        with pytest.raises(UsageError, match="n="):
+            ask(n)
+
+
+@pytest.mark.parametrize("more", [{"chunk": 0}, {"chunk": 1.5}, {"where": {"x": 1}}, {"balance": "age"}])
+def test_wrong_wishes_are_refused_before_the_first_patient(more):
+    with pytest.raises(UsageError):
+        FLAT.stream(10, **more)
+
+
+def test_a_sample_beyond_any_memory_is_refused():
+    with pytest.raises(UsageError, match="use stream"):
+        FLAT.draw(10**12)
+
+
+@pytest.mark.parametrize("shares", [(1.0,), (0.5, 0.25, 0.25), (0.5, np.nan), (-0.5, 1.5), (0.0, 0.0)])
+def test_shares_must_fit_the_classes(shares):
+    with pytest.raises(UsageError, match="2 classes"):
+        Generator(FLAT.schema, "x", b"", 1, shares)
+
+
+def test_where_is_honoured_by_every_patient():
+    frame = FLAT.sample(20_000, where={"age": (20, 25), "arm": "b", "bmi": (0.25, 0.5)}, seed=4)
+    assert len(frame) == 20_000
+    assert set(frame["age"]) == {20, 21, 22, 23, 24, 25}
+    assert set(frame["arm"]) == {"b"}
+    assert frame["bmi"].between(0.25, 0.5).all()
+    assert set(FLAT.sample(500, where={"age": [3, 90]}, seed=4)["age"]) == {3, 90}
+
+
+def test_where_follows_the_conditional_distribution():
+    """Conditions shift the classes and the other columns as among unconditioned patients (Bayes)."""
+    many = FLAT.draw(400_000, seed=5)
+    asked = FLAT.draw(60_000, where={"age": (80, 99)}, seed=6)
+    held = many.static["age"] >= 80
+    share = many.static["arm"][held].mean()
+    assert share > 0.75  # otherwise the test would not see a sampler that keeps the classes
+    assert near(asked.static["arm"].mean(), share, min(60_000, held.sum()))
+    for age in (80, 85, 90, 99):
+        assert near(
+            (asked.static["age"] == age).mean(), (many.static["age"][held] == age).mean(), min(60_000, held.sum())
+        )
+
+
+def test_where_is_in_order():
+    """Which accepted patient takes which place says nothing about the patient."""
+    codes = FLAT.draw(BLOCK, where={"age": (50, 99)}, seed=8).static["age"]
+    ranks = np.corrcoef(np.arange(BLOCK), codes)[0, 1]
+    assert abs(ranks) < 5 / np.sqrt(BLOCK)
+    halves = codes[: BLOCK // 2].mean() - codes[BLOCK // 2 :].mean()
+    assert abs(halves) < 5 * codes.std() * 2 / np.sqrt(BLOCK)
+
+
+@pytest.mark.parametrize("n", [1, 2, 999, BLOCK + 5])
+@pytest.mark.parametrize("balance", ["arm", "sex"])
+def test_balance_is_exact(n, balance):
+    for where in (None, {"age": (50, 99)}):
+        cohort = VISITS.draw(n, balance=balance, where=where, seed=9)
+        assert_array_equal(cohort.static[balance], np.arange(n) % 2)
+
+
+def test_balance_keeps_the_other_label_as_it_is_within_a_level():
+    cohort = VISITS.draw(100_000, balance="arm", seed=10)
+    sex, arm = cohort.static["sex"], cohort.static["arm"]
+    assert near(sex[arm == 0].mean(), 2 / 3, 50_000)
+    assert near(sex[arm == 1].mean(), 4 / 7, 50_000)
+
+
+def test_balance_with_where_is_conditional_within_each_level():
+    many = FLAT.draw(400_000, seed=11)
+    asked = FLAT.draw(60_000, balance="arm", where={"age": (90, 99)}, seed=12)
+    for arm in (0, 1):
+        held = (many.static["arm"] == arm) & (many.static["age"] >= 90)
+        mine = asked.static["age"][asked.static["arm"] == arm]
+        assert len(mine) == 30_000
+        assert near((mine >= 95).mean(), (many.static["age"][held] >= 95).mean(), min(30_000, held.sum()))
+
+
+def test_rules_are_obeyed():
+    cohort = VISITS.draw(30_000, seed=13)
+    assert not broken(cohort)[1].any()
+    assert (cohort.measured["dbp"] < cohort.measured["sbp"]).all()
+
+
+def test_rules_do_not_shift_the_classes():
+    """Class b breaks the rule far more often; its share was measured on patients who obey it."""
+    declared = kit.schema({"arm": ARM, "age": AGE, "sbp": AGE}, rules=["age + sbp < 100"])
+    made = kit.generator(declared, (0.3, 0.7), tilt=1.0)
+    plain = kit.generator(kit.schema({"arm": ARM, "age": AGE, "sbp": AGE}), (0.3, 0.7), tilt=1.0).draw(100_000, seed=1)
+    lawful = plain.static["age"] + plain.static["sbp"] < 100
+    arm = plain.static["arm"]
+    assert lawful[arm == 1].mean() < 0.7 * lawful[arm == 0].mean()
+    cohort = made.draw(100_000, seed=14)
+    assert near(cohort.static["arm"].mean(), 0.7, 100_000)
+    for level in (0, 1):
+        expected = plain.static["age"][lawful & (arm == level)]
+        mine = cohort.static["age"][cohort.static["arm"] == level]
+        assert near((mine < 30).mean(), (expected < 30).mean(), min(len(mine), len(expected)))
+
+
+def test_visits_of_patients_who_were_drawn_again_are_theirs():
+    """Values stand where visits took place, also for patients who took the place of another."""
+    columns = {"sbp": AGE}
+    for shape in ({"grid": ["A", "B", "C"]}, {"max_visits": 3}):
+        made = kit.generator(
+            kit.schema({"age": AGE}, {"key": "t", "columns": columns, **shape}, rules=["sbp < age + 30"])
+        )
+        cohort = made.draw(3_000, where={"age": (0, 30)}, seed=1)
+        assert_array_equal(np.isnan(cohort.measured["sbp"]), ~cohort.present)
+        assert 0.1 < cohort.present.mean() < 0.6
+
+
+def test_all_wishes_at_once():
+    wish = {"age": (60, 70), "sex": True}
+    cohort = VISITS.draw(5_000, where=wish, balance="arm", seed=15)
+    assert not broken(cohort)[1].any()
+    assert_array_equal(cohort.static["arm"], np.arange(5_000) % 2)
+    assert (cohort.static["sex"] == 1).all()
+    assert ((cohort.static["age"] >= 60) & (cohort.static["age"] <= 70)).all()
+
+
+def test_rare_conditions_are_met_or_refused(monkeypatch):
+    rare = {"bmi": (0.0, 0.0005)}
+    assert (FLAT.draw(3, where=rare, seed=16).static["bmi"] <= 0.0005).all()
+    monkeypatch.setattr(module, "_PATIENCE", 1 << 16)
+    monkeypatch.setattr(module, "_MOST", 1 << 18)
+    with pytest.raises(
+        UsageError, match=r"^where: [\d,]+ of [\d,]+ drawn patients meet the conditions on bmi; .* too rare"
+    ):
+        FLAT.draw(BLOCK, where=rare, seed=16)
+
+
+def test_conditions_that_one_level_never_meets_are_refused(monkeypatch):
+    """The other level fills up at once, so the search must not count its patients as success for ever."""
+    monkeypatch.setattr(module, "_PATIENCE", 1 << 16)
+    monkeypatch.setattr(module, "_MOST", 1 << 19)
+    far = kit.generator(kit.schema({"arm": ARM, "age": AGE}), tilt=50.0)
+    assert (far.draw(100, where={"arm": "b"}, seed=1).static["age"] == 99).all()
+    with pytest.raises(UsageError, match="too rare") as error:
+        far.draw(100, where={"age": (0, 50)}, balance="arm", seed=1)
+    drawn = int(str(error.value).split(" of ")[1].split(" ")[0].replace(",", ""))
+    assert drawn < 6 * (1 << 16)
+
+
+def test_rules_that_nobody_obeys_are_refused(monkeypatch):
+    monkeypatch.setattr(module, "_PATIENCE", 1 << 15)
+    never = kit.generator(kit.schema({"age": AGE, "sbp": AGE}, rules=["age > sbp + 200"]))
+    with pytest.raises(UsageError, match=r"^rules: .* age > sbp \+ 200"):
+        never.draw(1, seed=1)
+
+
+def test_a_missing_cell_meets_no_condition():
+    assert FLAT.draw(5_000, where={"bmi": (0, 1)}, seed=17).static["bmi"].min() >= 0
+
+
+def test_threads_may_share_a_generator():
+    fresh = kit.generator(VISITS.schema, VISITS.probabilities, tilt=0.3)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda seed: fresh.draw(BLOCK + 10, seed=seed % 2), range(16)))
+    for at, cohort in enumerate(found):
+        assert kit.same(cohort, found[at % 2])
+    assert not kit.same(found[0], found[1])
+
+
+def test_a_network_that_leaves_holes_is_refused():
+    graph = Graph(latent=1)
+    holes = Generator(
+        kit.schema({"age": AGE}),
+        "x",
+        graph.finish(graph.add("Mul", "latent", graph.floats(-np.inf)), variables=1),
+        1,
+        (1.0,),
+    )
+    with pytest.raises(NetworkError, match="age empty, which is not nullable"):
+        holes.sample(10)
+
+
+def test_repr_says_what_is_claimed():
+    assert repr(FLAT).startswith("Generator('demo', uniform, NOT PRIVATE, ")
+    private = Generator(FLAT.schema, "copula", b"123", 1, (0.5, 0.5), {"epsilon": 3.0})
+    assert repr(private) == "Generator('demo', copula, epsilon 3, 3 bytes)"
