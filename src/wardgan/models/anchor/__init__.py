@@ -1,0 +1,1 @@
+"""The private anchor: margins and correlations for each class, from four noisy tables."""

@@ -1,0 +1,262 @@
+"""The anchor of a cohort: noisy tables in, margins and correlations of each class out.
+
+Neighbours: add or remove one patient. Four Gaussian events are written to the ledger: `grid`, `label tables`,
+`class means` and `covariance`. Everything after them is post-processing. Not protected: the schema, which is public.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wardgan.encode.layout import Layout
+from wardgan.encode.units import to_codes
+from wardgan.errors import PlanError
+from wardgan.models.anchor.dependence import Dependence, correlations, level_scores, tilted_margins
+from wardgan.models.anchor.grid import Grid, cell_query, grids, number_levels
+from wardgan.privacy.accountant import gaussian_mu
+from wardgan.privacy.events import Budget
+from wardgan.privacy.plan import Share
+from wardgan.privacy.queries import LevelCounts, Levels, Query, ScoreProducts, Scores, ScoreSums
+from wardgan.privacy.records import Records, noise_sd
+
+GRID: Final = "grid"
+LABELS: Final = "label tables"
+MEANS: Final = "class means"
+COVARIANCE: Final = "covariance"
+RADIUS: Final = 1.2
+_FEWEST: Final = 20
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How the anchor's budget is split.
+
+    Attributes:
+        grid: Weight of the bins of numbers.
+        labels: Weight of the tables of levels crossed with the class.
+        means: Weight of the mean scores of each class.
+        covariance: Weight of the products of scores.
+    """
+
+    grid: float = 0.08
+    labels: float = 0.27
+    means: float = 0.12
+    covariance: float = 0.53
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A private Gaussian copula for each class.
+
+    Attributes:
+        layout: The variables.
+        levels: The levels of each variable.
+        grids: For each number its distribution over the declared range.
+        probabilities: Share of each class, shape (classes,).
+        margins: For each variable the share of each level in each class, shape (classes, levels).
+        order: For each variable its levels in ascending order of score, the one for missing cells last.
+        scores: For each variable the score of each level.
+        factors: Lower triangular L with L L^T the correlations, shape (classes, variables, variables).
+        patients: Noisy number of patients.
+    """
+
+    layout: Layout
+    levels: tuple[Levels, ...]
+    grids: dict[str, Grid]
+    probabilities: NDArray[np.float64]
+    margins: tuple[NDArray[np.float64], ...]
+    order: tuple[NDArray[np.intp], ...]
+    scores: tuple[NDArray[np.float64], ...]
+    factors: NDArray[np.float64]
+    patients: float
+
+
+def anchor_shares(layout: Layout, weights: Weights) -> list[Share]:
+    """Gives the anchor's wishes for the budget: weights of its noisy tables.
+
+    Args:
+        layout: The variables.
+        weights: Weights of the tables; one that has nothing to measure is left out.
+    """
+    shares = [Share(LABELS, weights.labels)]
+    if any(variable.column.numeric for variable in layout.variables):
+        shares.insert(0, Share(GRID, weights.grid))
+    if _has_means(layout):
+        shares.append(Share(MEANS, weights.means))
+    if len(layout) > 1:
+        shares.append(Share(COVARIANCE, weights.covariance))
+    return shares
+
+
+def _has_means(layout: Layout) -> bool:
+    """Whether there are classes or visits whose mean scores differ."""
+    return layout.schema.classes > 1 or layout.schema.visits is not None
+
+
+def least_epsilon(layout: Layout, *, population: int, delta: float, part: float) -> float:
+    """Gives the smallest epsilon at which the classes of a population can be told from noise.
+
+    Args:
+        layout: The variables.
+        population: Public number of patients.
+        delta: In (0, 1).
+        part: Part of the budget (of mu^2) that the label tables get.
+    """
+    mu = 4 * layout.schema.classes * np.sqrt(len(layout)) / population / np.sqrt(part)
+    low, high = 1e-6, 1e4
+    for _ in range(100):
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if gaussian_mu(middle, delta) < mu else (low, middle)
+    return high
+
+
+def check_feasible(layout: Layout, budget: Budget, population: int | None, *, part: float) -> None:
+    """Refuses a budget that leaves nothing but noise, from public numbers alone.
+
+    Raises:
+        PlanError: Says from which epsilon on a fit would be possible.
+    """
+    if population is None:
+        return
+    least = least_epsilon(layout, population=population, delta=budget.delta, part=part)
+    if budget.epsilon < least:
+        raise PlanError(
+            f"epsilon={budget.epsilon:g} is too small for population={population} with {len(layout)} variables and "
+            f"{layout.schema.classes} classes: the noise would drown the patients. Possible from about "
+            f"epsilon={least:.2g} on, with fewer columns or visits, or with more patients."
+        )
+
+
+def measure_anchor(records: Records, *, population: int) -> Anchor:
+    """Gives the anchor of a cohort from at most four noisy tables.
+
+    Args:
+        records: The patients.
+        population: Public number of patients, for the number of bins.
+
+    Raises:
+        PlanError: The noisy counts say that there are too few patients, or too few of a class.
+    """
+    layout = records.layout
+    query, names = cell_query(layout)
+    found = grids(query, names, records.measure(GRID, query), _sd(records, GRID, query)) if names else {}
+    noise = _label_noise(records, layout)
+    classes = layout.schema.classes
+    most = (
+        int(np.clip(population / (8 * classes * noise), 4, 24))
+        if noise
+        else int(np.clip(population / (40 * classes), 4, 64))
+    )
+    levels = tuple(_levels(layout, at, found, most) for at in range(len(layout)))
+    counts = LevelCounts(levels, classes)
+    tables = counts.tables(records.measure(LABELS, counts))
+    sizes = _class_sizes(layout, tables, noise)
+    margins = tuple(_margins(table, sizes, noise) for table in tables)
+    shares = sizes / sizes.sum()
+    # The flags of visits keep their order: the cells of a visit exist above one border.
+    scored = [
+        level_scores(margin, shares, level, keep_order=variable.role == "presence")
+        for margin, level, variable in zip(margins, levels, layout.variables, strict=True)
+    ]
+    tables_of_scores, order = tuple(one[0] for one in scored), tuple(one[1] for one in scored)
+    radius = RADIUS * float(np.sqrt(len(layout))) if records.private else float("inf")
+    scores = Scores(levels, tables_of_scores, radius)
+    made = Dependence(
+        layout, margins, tables_of_scores, sizes, _presence(tables, sizes), order, radius, _visit_counts(layout, levels)
+    )
+    if _has_means(layout):
+        sums = ScoreSums(scores, classes)
+        answer = records.measure(MEANS, sums).reshape(classes, -1)
+        margins = tilted_margins(made, answer, _sd(records, MEANS, sums), noise)
+    factors = np.ones((classes, 1, 1))
+    if len(layout) > 1:
+        products = ScoreProducts(scores, classes)
+        answer = products.matrices(records.measure(COVARIANCE, products))
+        factors = correlations(replace(made, margins=margins), answer, _sd(records, COVARIANCE, products))
+    return Anchor(layout, levels, found, shares, margins, order, tables_of_scores, factors, float(sizes.sum()))
+
+
+def _sd(records: Records, name: str, query: Query) -> float:
+    return noise_sd(records.ledger.plan.event(name), query) if records.ledger.plan else 0.0
+
+
+def _visit_counts(layout: Layout, levels: tuple[Levels, ...]) -> tuple[float, ...]:
+    """Gives the number of visits in the middle of each level of the count of ragged visits."""
+    for variable, level in zip(layout.variables, levels, strict=True):
+        if variable.role == "count":
+            edges = np.concatenate([[0.0], np.asarray(level.edges or ()), [1.0]])
+            return tuple(to_codes((edges[1:] + edges[:-1]) / 2, variable.column).tolist())
+    return ()
+
+
+def _label_noise(records: Records, layout: Layout) -> float:
+    plan = records.ledger.plan
+    if plan is None:
+        return 0.0
+    return float(np.sqrt(len(layout))) * (plan.event(LABELS).noise_multiplier or 0.0)
+
+
+def _levels(layout: Layout, at: int, found: dict[str, Grid], most: int) -> Levels:
+    variable = layout.variables[at]
+    column = variable.column
+    nullable = column.nullable
+    if column.numeric:
+        return number_levels(found[column.name], most, nullable=nullable)
+    return Levels(None, column.size + nullable, column.size if nullable else None)
+
+
+def _complete(layout: Layout) -> list[int]:
+    """Gives the variables that every patient has."""
+    whole = layout.schema.visits is not None and layout.schema.visits.complete
+    return [at for at, variable in enumerate(layout.variables) if variable.role != "cell" or whole]
+
+
+def _class_sizes(layout: Layout, tables: list[NDArray[np.float64]], noise: float) -> NDArray[np.float64]:
+    """Gives the noisy number of patients of each class: the mean over variables of its tables' sums."""
+    complete = _complete(layout)
+    if not complete:
+        # Only visits that may be absent: the presence variables are among them, so this cannot happen.
+        raise PlanError("schema: no variable is known for every patient.")
+    precision = np.array([1 / tables[at].shape[1] for at in complete])
+    sums = np.array([tables[at].sum(axis=1) for at in complete])  # (variables, classes)
+    sizes = (precision[:, None] * sums).sum(axis=0) / precision.sum()
+    sd = noise / np.sqrt(precision.sum())
+    if sizes.sum() < max(_FEWEST, 3 * sd * np.sqrt(len(sizes))):
+        raise PlanError(
+            f"cohort: by the noisy count there are fewer than {max(_FEWEST, round(3 * sd))} patients; a generator of "
+            "so few would be noise, or would be them. Join more patients, or raise epsilon."
+        )
+    for y, size in enumerate(sizes):
+        if size < max(1.0, 2 * sd):
+            raise PlanError(
+                f"label: by the noisy count the class {layout.schema.class_name(y)} has too few patients to be told "
+                "from none. Merge its level with another, take the label away, or raise epsilon."
+            )
+    return sizes
+
+
+def _presence(tables: list[NDArray[np.float64]], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gives the share of patients of each class who have each variable, shape (classes, variables)."""
+    return np.clip(np.array([table.sum(axis=1) for table in tables]).T / sizes[:, None], 0.02, 1.0)
+
+
+def _margins(table: NDArray[np.float64], sizes: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
+    """Gives the share of each level in each class, drawn towards all classes where a class is small."""
+    total = np.maximum(table.sum(axis=1), 1.0)
+    own = np.array([_simplex(row / size) for row, size in zip(table, total, strict=True)])
+    pooled = _simplex(table.sum(axis=0) / total.sum())
+    trust = total**2 / (total**2 + (5 * noise) ** 2)
+    margins = trust[:, None] * own + (1 - trust[:, None]) * pooled
+    return margins / margins.sum(axis=1, keepdims=True)
+
+
+def _simplex(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gives the nearest vector of shares (Euclidean projection onto the simplex; Duchi et al. 2008, figure 1)."""
+    falling = np.sort(vector)[::-1]
+    excess = (np.cumsum(falling) - 1) / np.arange(1, len(vector) + 1)
+    last = int(np.flatnonzero(falling > excess)[-1])
+    return np.maximum(vector - excess[last], 0.0)

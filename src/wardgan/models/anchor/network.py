@@ -1,0 +1,110 @@
+"""The copula as a network: latent normals -> correlated normals -> uniform numbers -> units."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wardgan.models.anchor.anchor import Anchor
+from wardgan.models.anchor.quantiles import category_table, number_steps, number_table
+from wardgan.sample.network import Graph
+
+
+def add_factors(graph: Graph, normals: str, factors: NDArray[np.float64]) -> str:
+    """Adds g = L_y z: correlated standard normals.
+
+    Args:
+        graph: The network.
+        normals: Value of shape (patients, variables).
+        factors: L for each class, shape (classes, variables, variables).
+
+    Returns:
+        Value of shape (patients, variables).
+    """
+    classes, size, _ = factors.shape
+    if classes == 1:
+        return graph.add("MatMul", normals, graph.floats(factors[0].T))
+    # Normals stand in the columns of their class and zeros in the others, so that one product serves all classes.
+    chosen = graph.add("Gather", graph.floats(np.eye(classes)), "label", axis=0)  # (patients, classes)
+    mask = graph.add("Unsqueeze", chosen, graph.whole([2]))
+    spread = graph.add("Mul", graph.add("Unsqueeze", normals, graph.whole([1])), mask)
+    wide = graph.add("Reshape", spread, graph.whole([-1, classes * size]))  # (patients, classes x variables)
+    return graph.add("MatMul", wide, graph.floats(np.concatenate([factor.T for factor in factors])))
+
+
+def add_margins(graph: Graph, correlated: str, anchor: Anchor) -> str:
+    """Adds the quantile tables: from correlated normals to units.
+
+    Args:
+        graph: The network.
+        correlated: Value of shape (patients, variables), standard normal for each variable.
+        anchor: The margins.
+
+    Returns:
+        Value of shape (patients, variables): units.
+    """
+    numeric = [at for at, variable in enumerate(anchor.layout.variables) if variable.column.numeric]
+    others = [at for at, variable in enumerate(anchor.layout.variables) if not variable.column.numeric]
+    error = graph.add("Erf", graph.add("Mul", correlated, graph.floats(np.sqrt(0.5))))
+    parts = [
+        add(graph, _columns(graph, error, chosen, len(anchor.layout)), anchor, chosen)
+        for chosen, add in ((numeric, _numbers), (others, _categories))
+        if chosen
+    ]
+    joined = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
+    back = np.argsort(np.array(numeric + others))
+    return joined if (back == np.arange(len(back))).all() else graph.add("Gather", joined, graph.whole(back), axis=1)
+
+
+def copula_network(anchor: Anchor) -> bytes:
+    """Gives the generator network of an anchor alone; its latent size is the number of variables."""
+    graph = Graph(latent=len(anchor.layout))
+    units = add_margins(graph, add_factors(graph, "latent", anchor.factors), anchor)
+    return graph.finish(units, variables=len(anchor.layout))
+
+
+def _columns(graph: Graph, value: str, chosen: list[int], size: int) -> str:
+    return value if len(chosen) == size else graph.add("Gather", value, graph.whole(chosen), axis=1)
+
+
+def _numbers(graph: Graph, error: str, anchor: Anchor, chosen: list[int]) -> str:
+    steps = number_steps(anchor)
+    tables = [number_table(anchor, at, steps) for at in chosen]
+    start = np.stack([table.start for table in tables], axis=2)  # (classes, steps, variables)
+    rise = np.stack([table.rise for table in tables], axis=2)
+    scaled, step, row = _row(graph, error, len(start), steps)
+    begin = graph.add("GatherElements", graph.floats(start.reshape(-1, len(chosen))), row, axis=0)
+    slope = graph.add("GatherElements", graph.floats(rise.reshape(-1, len(chosen))), row, axis=0)
+    return graph.add("Add", begin, graph.add("Mul", slope, graph.add("Sub", scaled, step)))
+
+
+def _categories(graph: Graph, error: str, anchor: Anchor, chosen: list[int]) -> str:
+    table = np.stack([category_table(anchor, at) for at in chosen], axis=2)  # (classes, steps, variables)
+    _, _, row = _row(graph, error, len(table), table.shape[1])
+    # Half precision keeps the file small and holds whole numbers up to 2048 exactly.
+    kind = np.float16 if table.max() <= 2048 else np.float32
+    rows = graph.constant(table.reshape(-1, len(chosen)).astype(kind))
+    level = graph.add("GatherElements", rows, row, axis=0)
+    return level if kind is np.float32 else graph.add("Cast", level, to=1)
+
+
+def _row(graph: Graph, error: str, classes: int, steps: int) -> tuple[str, str, str]:
+    """Adds where each number stands in tables of (classes x steps, variables).
+
+    Args:
+        graph: The network.
+        error: Error function of the normals, between -1 and 1.
+        classes: Number of classes.
+        steps: Steps of the tables.
+
+    Returns:
+        The uniform number times `steps`, its step, and its row.
+    """
+    half = graph.floats(steps / 2)
+    scaled = graph.add("Add", graph.add("Mul", error, half), half)
+    step = graph.add("Clip", graph.add("Floor", scaled), graph.floats(0), graph.floats(steps - 1))
+    row = graph.add("Cast", step, to=6)
+    if classes > 1:
+        block = graph.add("Cast", graph.add("Mul", "label", graph.whole(steps)), to=6)
+        row = graph.add("Add", row, graph.add("Unsqueeze", block, graph.whole([1])))
+    return scaled, step, row

@@ -1,0 +1,111 @@
+"""Quantile tables: from a uniform number to a value, in the same steps for torch, numpy and ONNX."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wardgan.encode.units import MISSING
+from wardgan.models.anchor.anchor import Anchor
+
+_BYTES: Final = 400_000
+_CATEGORY_STEPS: Final = 4096
+
+
+@dataclass(frozen=True)
+class NumberTable:
+    """Units of one number for equal steps of a uniform number, for each class.
+
+    Within a step the unit goes from `start` to `start + rise`; a jump of the distribution (a spike, the border to
+    missing cells) never lies inside a step, so no value between two spikes is ever made.
+
+    Attributes:
+        start: Shape (classes, steps); -1 for missing cells.
+        rise: Shape (classes, steps).
+    """
+
+    start: NDArray[np.float64]
+    rise: NDArray[np.float64]
+
+
+def number_steps(anchor: Anchor) -> int:
+    """Gives the number of steps of number tables: a power of two that keeps the model small."""
+    numbers = sum(variable.column.numeric for variable in anchor.layout.variables)
+    fitting = _BYTES / max(8 * numbers * len(anchor.probabilities), 1)
+    return int(2 ** np.clip(np.floor(np.log2(max(fitting, 1))), 6, 10))
+
+
+def number_table(anchor: Anchor, at: int, steps: int) -> NumberTable:
+    """Gives the table of one number.
+
+    Args:
+        anchor: The anchor.
+        at: Position of the variable.
+        steps: Number of steps.
+    """
+    levels, column = anchor.levels[at], anchor.layout.variables[at].column
+    grid = anchor.grids[column.name]
+    bins = levels.size - (levels.missing is not None)
+    edges = np.concatenate([[0.0], np.asarray(levels.edges or ()), [1.0]])
+    start, rise = np.empty((2, len(anchor.probabilities), steps))
+    for y, margin in enumerate(anchor.margins[at]):
+        present = margin[:bins].sum()
+        shares = np.concatenate([[0.0], np.cumsum(margin[:bins])]) / max(present, 1e-12)
+        u = np.arange(steps + 1) / steps
+        left = _unit(u[:-1], margin, present, shares, edges, grid.edges, grid.cumulative)
+        right = _unit(np.nextafter(u[1:], 0), margin, present, shares, edges, grid.edges, grid.cumulative)
+        missing = (u[:-1] + u[1:]) / 2 >= present if levels.missing is not None else np.zeros(steps, dtype=bool)
+        start[y], rise[y] = _without_jumps(left, right, column.steps)
+        start[y][missing], rise[y][missing] = MISSING, 0.0
+    return NumberTable(start, rise)
+
+
+def category_table(anchor: Anchor, at: int) -> NDArray[np.int16]:
+    """Gives the level for each of 4,096 equal steps of a uniform number, shape (classes, 4096); -1 for missing cells.
+
+    Steps are given to levels by largest remainder, so that a rare level keeps its share.
+    """
+    levels, order = anchor.levels[at], anchor.order[at]
+    table = np.empty((len(anchor.probabilities), _CATEGORY_STEPS), dtype=np.int16)
+    for y, margin in enumerate(anchor.margins[at]):
+        exact = margin[order] / margin[order].sum() * _CATEGORY_STEPS
+        count = np.floor(exact).astype(int)
+        rest = _CATEGORY_STEPS - count.sum()
+        count[np.argsort(count - exact, kind="stable")[:rest]] += 1
+        name = np.where(order == levels.missing, -1, order) if levels.missing is not None else order
+        table[y] = np.repeat(name, count)
+    return table
+
+
+def _unit(
+    u: NDArray[np.float64], margin: NDArray[np.float64], present: float, shares: NDArray[np.float64],
+    edges: NDArray[np.float64], cells: NDArray[np.float64], cumulative: NDArray[np.float64],
+) -> NDArray[np.float64]:  # fmt: skip
+    """Gives the unit below which a share u of all patients, missing ones last, lies."""
+    level = np.clip(u / max(present, 1e-12), 0.0, 1.0 - 1e-12)
+    which = np.clip(np.searchsorted(shares, level, side="right") - 1, 0, len(edges) - 2)
+    width = np.maximum(shares[which + 1] - shares[which], 1e-12)
+    inside = np.clip((level - shares[which]) / width, 0.0, 1.0)
+    below = np.interp(edges, cells, cumulative)
+    target = below[which] + inside * (below[which + 1] - below[which])
+    flat = below[which + 1] - below[which] < 1e-9
+    # The inverse of the grid inside the bin; a bin without mass on the grid is filled evenly.
+    strictly = np.maximum.accumulate(cumulative + np.arange(len(cumulative)) * 1e-13)
+    unit = np.interp(target, strictly, cells)
+    even = edges[which] + inside * (edges[which + 1] - edges[which])
+    return np.clip(np.where(flat, even, unit), edges[which], edges[which + 1])
+
+
+def _without_jumps(
+    left: NDArray[np.float64], right: NDArray[np.float64], steps: int | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    rise = np.maximum(right - left, 0.0)
+    # A rise far above its neighbours', over several possible values, is the gap between two spikes.
+    usual = np.median(rise[rise > 0]) if (rise > 0).any() else 0.0
+    gap = (rise > 20 * max(usual, 1e-9)) & (rise > (2.0 / steps if steps else 0.01))
+    inner = gap & np.roll(rise < rise / 5, 1)
+    inner[[0, -1]] = False
+    return left, np.where(inner, 0.0, rise)

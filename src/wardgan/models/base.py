@@ -1,0 +1,152 @@
+"""What every model family has in common: a configuration, and what a fit gives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from wardgan.encode.layout import Layout
+from wardgan.errors import FormatError
+from wardgan.privacy.ledger import Ledger
+from wardgan.privacy.plan import Share
+from wardgan.privacy.records import Records
+from wardgan.rng import Seed
+from wardgan.sample.generator import Generator
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained network.
+
+    Attributes:
+        onnx: Its bytes.
+        latent: How many standard normals it wants for each patient.
+        probabilities: Share of each class.
+    """
+
+    onnx: bytes
+    latent: int
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a fit is.
+
+    Attributes:
+        doing: What is being done.
+        done: Steps done.
+        total: Steps in all.
+    """
+
+    doing: str
+    done: int
+    total: int
+
+
+Watcher = Callable[[Progress], None]
+CHECKPOINT: Final = "checkpoint.npz"
+TRAINED: Final = "trained.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a family needs besides the patients.
+
+    Attributes:
+        population: Public number of patients.
+        seed: Everything that is not privacy noise.
+        noise: Privacy noise.
+        folder: Where checkpoints go; they stay on site. `None`: nowhere.
+        watch: Is told of progress.
+    """
+
+    population: int
+    seed: Seed
+    noise: Seed
+    folder: Path | None
+    watch: Watcher
+
+
+class Config(Protocol):
+    """A family with its settings: public numbers only."""
+
+    @property
+    def family(self) -> str:
+        """Name of the family."""
+        ...
+
+    def shares(self, layout: Layout) -> list[Share]:
+        """Gives the wishes for the budget, from public facts."""
+        ...
+
+    def check(self, layout: Layout, epsilon: float, delta: float, population: int | None) -> None:
+        """Refuses what cannot work, from public facts."""
+        ...
+
+    def train(self, records: Records, run: Run) -> Network:
+        """Gives the trained network."""
+        ...
+
+
+@dataclass(frozen=True, repr=False)
+class Trained:
+    """A fit that stays in the hospital: the generator, and the bill.
+
+    Attributes:
+        generator: What may be released.
+        ledger: What was spent.
+        config: The family's settings.
+    """
+
+    generator: Generator
+    ledger: Ledger
+    config: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    def __repr__(self) -> str:
+        return f"Trained({self.generator!r}, {self.ledger!r})"
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the generator into a run folder, beside its ledger file."""
+        place = Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "generator.onnx").write_bytes(self.generator.network)
+        about = {
+            "family": self.generator.family,
+            "latent": self.generator.latent,
+            "probabilities": list(self.generator.probabilities),
+            "privacy": dict(self.generator.privacy),
+            "config": dict(self.config),
+            "schema": self.generator.schema.to_dict(),
+        }
+        (place / TRAINED).write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Trained:
+        """Reads a finished run folder.
+
+        Raises:
+            FormatError: The folder is no finished run.
+        """
+        from wardgan.schema.schema import Schema
+
+        place = Path(folder)
+        try:
+            about = json.loads((place / TRAINED).read_text(encoding="utf-8"))
+            network = (place / "generator.onnx").read_bytes()
+            generator = Generator(
+                Schema.from_dict(about["schema"]),
+                about["family"],
+                network,
+                about["latent"],
+                tuple(about["probabilities"]),
+                about["privacy"],
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FormatError(
+                f"run={str(place)!r} is not a finished run ({type(error).__name__}); finish it with fit --resume."
+            ) from error
+        return cls(generator, Ledger.resume(place / "ledger.jsonl"), about["config"])

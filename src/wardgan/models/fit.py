@@ -1,0 +1,243 @@
+"""From a cohort to a generator."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, is_dataclass, replace
+from pathlib import Path
+from typing import Final, Literal, cast
+
+import numpy as np
+
+from wardgan.encode.layout import Layout
+from wardgan.encode.units import classes_of
+from wardgan.errors import DataError, OutputError, PlanError, SchemaError
+from wardgan.models import auto, family_config
+from wardgan.models.base import CHECKPOINT, TRAINED, Config, Progress, Run, Trained, Watcher
+from wardgan.privacy.events import NEIGHBOURS, UNIT, Budget
+from wardgan.privacy.learn import learn, learn_shares, placeholder
+from wardgan.privacy.ledger import Ledger
+from wardgan.privacy.plan import Plan, Share, solve, with_population
+from wardgan.privacy.queries import PatientCount
+from wardgan.privacy.records import Records
+from wardgan.rng import Seed
+from wardgan.sample.generator import Generator
+from wardgan.schema.cohort import Cohort
+from wardgan.schema.schema import Schema
+
+Privacy = Literal["private", "none"]
+COUNT: Final = "patient count"
+LEDGER: Final = "ledger.jsonl"
+DIGEST: Final = "cohort.sha256"
+
+
+def plan(schema: Schema, budget: Budget, *, family: str | Config = "auto") -> Plan:
+    """Gives what a fit would spend, and on what, without reading a patient.
+
+    Args:
+        schema: The declarations.
+        budget: The target.
+        family: Name of a family, its configuration, or `auto`.
+
+    Raises:
+        SchemaError: Bounds, levels or confirmations are missing.
+        PlanError: The budget is too small for the population; says what would be possible.
+
+    Example:
+        >>> age = {"kind": "integer", "low": 0, "high": 99}
+        >>> schema = Schema.from_dict({"name": "demo", "population": 1000, "table": {"age": age}})
+        >>> [event.name for event in plan(schema, Budget(epsilon=1), family="copula").events]
+        ['grid', 'label tables']
+    """
+    _confirmed(schema)
+    layout = Layout.of(placeholder(schema))
+    config = _config(family, layout, budget, schema.population)
+    config.check(layout, budget.epsilon, budget.delta, schema.population)
+    shares = learn_shares(schema, budget.delta)
+    if schema.population is None:
+        shares.insert(0, Share(COUNT, 0.01))
+    return solve(budget, shares + config.shares(layout), population=schema.population, family=config.family)
+
+
+def fit(
+    cohort: Cohort, budget: Budget | None = None, *, family: str | Config = "auto", privacy: Privacy = "private",
+    seed: int | None = None, run: str | Path | None = None, resume: bool = False, watch: Watcher | None = None,
+) -> Trained:  # fmt: skip
+    """Trains a generator on a cohort, and bills every touch of its patients.
+
+    Args:
+        cohort: The patients.
+        budget: How much may be given away about one patient; needed unless `privacy="none"`.
+        family: `copula`, `tabgan`, `acgan`, a configuration of one of them, or `auto`.
+        privacy: `private`, or the explicit word `none` for a generator without any protection.
+        seed: Replays the fit, noise included: a rehearsal that cannot be released as private. `None`: real noise.
+        run: A folder that stays on site, for the ledger, answers and checkpoints.
+        resume: Whether to go on with the run in that folder.
+        watch: Is told of progress.
+
+    Returns:
+        The generator and the ledger.
+
+    Raises:
+        SchemaError: Bounds, levels or confirmations are missing.
+        PlanError: The budget is too small, or the noisy counts say that there are too few patients.
+        BudgetError: A resumed run has lost an answer that was already paid for.
+        DataError: A resumed run has other patients, or is finished.
+    """
+    if privacy not in ("private", "none"):
+        raise PlanError(f"privacy={privacy!r} is not one of private, none.")
+    if privacy == "none" and budget is not None:
+        raise PlanError("budget: a fit with privacy='none' has no budget; leave it out.")
+    if privacy == "private" and budget is None:
+        raise PlanError("budget: say how much may be given away, e.g. Budget(epsilon=3), or privacy='none'.")
+    _enough(cohort, private=privacy == "private")
+    folder = None if run is None else Path(run)
+    noise = Seed.secret() if seed is None else Seed(seed)
+    replayable = seed is not None
+    if resume:
+        config, ledger = _resumed(cohort, budget, family, replayable=replayable, folder=folder)
+    else:
+        config, ledger = _begun(cohort, budget, family, replayable=replayable, folder=folder)
+    whole = learn(cohort, ledger, noise=noise, folder=folder)
+    records = Records(whole, ledger, noise=noise, folder=folder)
+    population = _population(cohort, records, ledger)
+    seeds = Seed(int.from_bytes(np.random.default_rng().bytes(8), "big")) if seed is None else Seed(seed)
+    network = config.train(records, Run(population, seeds, noise, folder, watch or _nobody))
+    privacy_facts = _facts(ledger)
+    schema = replace(whole.schema, confirm=())
+    generator = Generator(schema, config.family, network.onnx, network.latent, network.probabilities, privacy_facts)
+    trained = Trained(generator, ledger, _settings(config))
+    if folder is not None:
+        trained.save(folder)
+        # The discriminator does not outlive the fit (Rule P12), but until the generator is safe it may be needed.
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    return trained
+
+
+def _begun(
+    cohort: Cohort, budget: Budget | None, family: str | Config, *, replayable: bool, folder: Path | None
+) -> tuple[Config, Ledger]:
+    """Gives the configuration and an empty ledger."""
+    if budget is None:
+        config = _config(family, Layout.of(placeholder(cohort.schema)), None, cohort.schema.population)
+        ledger = Ledger(None, replayable=replayable)
+    else:
+        planned = plan(cohort.schema, budget, family=family)
+        config = family if not isinstance(family, str) else family_config(planned.family)
+        ledger = Ledger(planned, replayable=replayable)
+    if folder is not None:
+        _begin(folder, cohort, config)
+        ledger.open_file(folder / LEDGER)
+    return config, ledger
+
+
+def _resumed(
+    cohort: Cohort, budget: Budget | None, family: str | Config, *, replayable: bool, folder: Path | None
+) -> tuple[Config, Ledger]:
+    """Gives the configuration and the ledger of the run to go on with; everything must be as when it was begun."""
+    if folder is None or not (folder / LEDGER).exists():
+        raise DataError(f"resume: run={str(folder)!r} holds no run that stopped.")
+    if (folder / TRAINED).exists():
+        raise DataError(f"resume: the run in {str(folder)!r} is finished; load it, or fit into another folder.")
+    ledger = Ledger.resume(folder / LEDGER)
+    if ledger.replayable != replayable:
+        raise PlanError("seed: the run was begun with another kind of seed; resume it with the same one.")
+    if budget != (ledger.plan.budget if ledger.plan else None):
+        raise PlanError("budget: the run was begun with another budget; resume it with the same one.")
+    if ledger.plan is not None and family == "auto":
+        family = ledger.plan.family
+    config = _config(family, Layout.of(placeholder(cohort.schema)), budget, cohort.schema.population)
+    known = folder / DIGEST
+    if not known.exists() or known.read_text(encoding="utf-8") != _digest(cohort, config):
+        raise DataError(
+            f"resume: the patients or the family's settings are not those of run={str(folder)!r}; a run goes on with "
+            "the same file and the same settings."
+        )
+    return config, ledger
+
+
+def _begin(folder: Path, cohort: Cohort, config: Config) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise OutputError(f"run={str(folder)!r} is not empty; choose another folder, or resume the run in it.")
+        (folder / DIGEST).write_text(_digest(cohort, config), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"run={str(folder)!r} cannot be written: {error.strerror}.") from error
+
+
+def _digest(cohort: Cohort, config: Config) -> str:
+    seen = {name: list(levels) for name, levels in sorted(cohort.seen.items())}
+    facts = [cohort.schema.fingerprint(), config.family, _settings(config), seen]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for codes in [*cohort.static.values(), *cohort.measured.values(), cohort.present]:
+        digest.update(b"" if codes is None else np.ascontiguousarray(codes).tobytes())
+    return digest.hexdigest()
+
+
+def _config(family: str | Config, layout: Layout, budget: Budget | None, population: int | None) -> Config:
+    if not isinstance(family, str):
+        return family
+    if family == "auto":
+        family = auto(layout, epsilon=budget.epsilon if budget else None, population=population)
+    return family_config(family)
+
+
+def _confirmed(schema: Schema) -> None:
+    if schema.confirm:
+        places = ", ".join(schema.confirm[:5]) + (", ..." if len(schema.confirm) > 5 else "")
+        raise SchemaError(
+            f"confirm: {len(schema.confirm)} values of the draft were read off patients ({places}). Replace each by "
+            "what is publicly known, or set learn: true, and take it off the confirm list."
+        )
+
+
+def _enough(cohort: Cohort, *, private: bool) -> None:
+    """Without privacy, refuses what cannot be modelled; with privacy the noisy counts decide (see the anchor)."""
+    if private:
+        return
+    if len(cohort) < 2:
+        raise DataError("cohort: one patient is no cohort; a generator of one patient would be that patient.")
+    count = np.bincount(classes_of(cohort), minlength=cohort.schema.classes)
+    empty = np.flatnonzero(count == 0)
+    if len(empty):
+        raise DataError(
+            f"label: the class {cohort.schema.class_name(int(empty[0]))} has no patient; take its level out of the "
+            "schema."
+        )
+
+
+def _population(cohort: Cohort, records: Records, ledger: Ledger) -> int:
+    declared = cohort.schema.population
+    if ledger.plan is None:
+        return declared or len(cohort)
+    if declared is None:
+        if ledger.plan.population is None:
+            noisy = float(records.measure(COUNT, PatientCount())[0])
+            # Eight standard deviations above: the bound then holds for certain, for all that delta can tell.
+            sd = cast("float", ledger.plan.event(COUNT).noise_multiplier)
+            ledger.revise(with_population(ledger.plan, max(1, round(noisy + 8 * sd))))
+        declared = cast("int", ledger.plan.population)
+    records.admit(declared)
+    return declared
+
+
+def _facts(ledger: Ledger) -> dict[str, object]:
+    if ledger.plan is None:
+        return {"mode": "none", "epsilon": None, "delta": None, "unit": UNIT, "neighbours": NEIGHBOURS}
+    return {
+        "mode": "private",
+        "epsilon": ledger.plan.budget.epsilon,
+        "delta": ledger.plan.budget.delta,
+        "unit": UNIT,
+        "neighbours": NEIGHBOURS,
+    }
+
+
+def _settings(config: Config) -> dict[str, object]:
+    return asdict(config) if is_dataclass(config) and not isinstance(config, type) else {}
+
+
+def _nobody(progress: Progress) -> None:
+    """Nobody watches."""

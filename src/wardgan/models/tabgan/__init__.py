@@ -1,0 +1,1 @@
+"""A conditional GAN for tables and visits: a private anchor inside the generator, a private discriminator on top."""

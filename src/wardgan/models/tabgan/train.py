@@ -1,0 +1,129 @@
+"""The training of tabgan: an anchor, then a private discriminator that teaches the rest."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn, optim
+
+from wardgan.models import checkpoint
+from wardgan.models.anchor.anchor import Anchor, measure_anchor
+from wardgan.models.base import Network, Progress, Run
+from wardgan.models.tabgan.config import DISCRIMINATOR, TabganConfig
+from wardgan.models.tabgan.features import FakeFeatures, real_features, width
+from wardgan.models.tabgan.nets import Refiner, discriminator, tabgan_network
+from wardgan.models.weights import average, fall, weights_state
+from wardgan.privacy.records import Records
+from wardgan.rng import Seed
+
+
+def train(config: TabganConfig, records: Records, run: Run) -> Network:
+    """Gives the trained network.
+
+    Non-saturating loss (Goodfellow et al. 2014, section 3) with the class as an input of the discriminator; many
+    discriminator steps for each generator step, large batches (Bie, Kamath, Zhang 2023, section 3). The generator
+    step sees fakes only (Rule P9).
+
+    Args:
+        config: Settings.
+        records: The patients.
+        run: Seeds, folder and watcher.
+    """
+    run.watch(Progress("measuring the anchor", 0, config.steps))
+    anchor = measure_anchor(records, population=run.population)
+    with torch.random.fork_rng(devices=[]):
+        torch.random.set_rng_state(weights_state(run.seed))
+        refiner = Refiner(anchor, width=config.width, noise_inputs=config.noise_inputs)
+        judge = discriminator(width(anchor), config.width)
+    mean = _refined(config, records, run, anchor, refiner, judge)
+    return Network(tabgan_network(mean, anchor), refiner.latent, tuple(anchor.probabilities.tolist()))
+
+
+def _refined(
+    config: TabganConfig, records: Records, run: Run, anchor: Anchor, refiner: Refiner, judge: nn.Sequential
+) -> Refiner:
+    training = records.training(
+        DISCRIMINATOR, judge, features=lambda units, classes: real_features(units, classes, anchor),
+        rate=config.sampling_rate, steps=config.steps, clip_norm=config.clip_norm, population=run.population,
+    )  # fmt: skip
+    mean = copy.deepcopy(refiner)
+    judge_adam = optim.Adam(judge.parameters(), config.lr_discriminator, betas=(0.5, 0.999))
+    adam = optim.Adam(refiner.parameters(), config.lr_generator, betas=(0.5, 0.999))
+    training.go_on(checkpoint.load(run.folder, (refiner, judge, mean), (adam, judge_adam)))
+    fakes = _Fakes(anchor, refiner, run.seed, size=max(64, round(config.sampling_rate * run.population)))
+    step = training.taken
+    while block := training.reserve():
+        for step in range(step, step + block):  # noqa: B020 - goes on where the block before it ended
+            fall(judge_adam, config.lr_discriminator, step / training.steps)
+            with torch.no_grad():
+                fake = fakes(step)
+            training.gradient(lambda real: _losses(judge, real), fake, step)
+            judge_adam.step()
+            if (step + 1) % config.steps_per_generator_step == 0:
+                fall(adam, config.lr_generator, step / training.steps)
+                adam.zero_grad()
+                fakes.loss(judge, step, config.moments).backward()
+                adam.step()
+                average(mean, refiner, config.ema)
+        step += 1
+        checkpoint.save(run.folder, step, (refiner, judge, mean), (adam, judge_adam))
+        run.watch(Progress("training the discriminator", step, training.steps))
+    return mean
+
+
+class _Fakes:
+    """Features of generated patients, drawn anew for each step."""
+
+    def __init__(self, anchor: Anchor, refiner: Refiner, seed: Seed, *, size: int) -> None:
+        self._features, self._refiner, self._seed, self._size = FakeFeatures(anchor), refiner, seed, size
+        self._shares = anchor.probabilities
+
+    def __call__(self, step: int) -> Tensor:
+        normals, classes = self._draw(step, "discriminator")
+        return self._features(normals, classes)
+
+    def loss(self, judge: nn.Module, step: int, moments: float) -> Tensor:
+        """Gives the generator's loss: what the discriminator says, and how far the anchor's moments are left."""
+        normals, classes = self._draw(step, "generator")
+        verdict = nn.functional.softplus(-judge(self._features(normals, classes))).mean()
+        return verdict + moments * moment_gap(normals, classes, self._refiner.factors)
+
+    def _draw(self, step: int, purpose: str) -> tuple[Tensor, Tensor]:
+        stream = self._seed.stream(purpose, step)
+        latent = torch.from_numpy(stream.standard_normal((self._size, self._refiner.latent), dtype=np.float32))
+        classes = torch.from_numpy(stream.choice(len(self._shares), self._size, p=self._shares))
+        return self._refiner(latent, classes), classes
+
+
+def moment_gap(normals: Tensor, classes: Tensor, factors: Tensor) -> Tensor:
+    """Gives the mean squared gap between the moments of generated normals and those of the anchor.
+
+    The anchor's means and correlations were measured with far less noise than a discriminator can tell them, so the
+    refinement is held to them and is left with what a copula cannot say.
+
+    Args:
+        normals: Shape (patients, variables).
+        classes: Shape (patients,).
+        factors: L of each class, shape (classes, variables, variables).
+    """
+    gaps: list[Tensor] = []
+    for y, factor in enumerate(factors):
+        mine = normals[classes == y]
+        if len(mine) < 2:
+            continue
+        gap = mine.T @ mine / len(mine) - factor @ factor.T
+        gaps.append((mine.mean(dim=0) ** 2).mean() + (gap**2).mean())
+    return torch.stack(gaps).mean() if gaps else normals.sum() * 0
+
+
+def _losses(judge: nn.Module, real: int) -> Callable[[Tensor], Tensor]:
+    def losses(rows: Tensor) -> Tensor:
+        verdict = judge(rows)[:, 0]  # (real + fakes,)
+        sign = torch.ones_like(verdict)
+        sign[:real] = -1.0
+        return nn.functional.softplus(sign * verdict)
+
+    return losses

@@ -1,0 +1,26 @@
+"""Small pieces that the networks' trainings share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn, optim
+
+from wardgan.rng import Seed
+
+
+def average(mean: nn.Module, module: nn.Module, decay: float) -> None:
+    """Moves the running mean of a network's weights: mean <- decay mean + (1 - decay) weights."""
+    with torch.no_grad():
+        for kept, new in zip(mean.parameters(), module.parameters(), strict=True):
+            kept.lerp_(new, 1 - decay)
+
+
+def fall(optimiser: optim.Optimizer, rate: float, done: float) -> None:
+    """Sets the learning rate: constant in the first half of the training, then linear to 0."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * min(1.0, 2 * (1 - done))
+
+
+def weights_state(seed: Seed) -> Tensor:
+    """Gives a state for torch's generator, so that first weights and dropout follow the fit's seed."""
+    return torch.Generator().manual_seed(int(seed.stream("weights").integers(2**62))).get_state()

@@ -1,0 +1,96 @@
+"""Families with tiny settings, and a cohort of all kinds of columns, for the laws that every family obeys."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+import wardgan as wg
+
+BUDGET = wg.Budget(epsilon=4.0)
+FAMILIES = {
+    "copula": wg.CopulaConfig(),
+    "tabgan": wg.TabganConfig(steps=20, width=16, noise_inputs=4),
+    "acgan": wg.AcganConfig(steps=10, dense=16, channels=4, latent=8),
+}
+SCHEMA = {
+    "name": "all-kinds",
+    "patient": "id",
+    "population": 600,
+    "table": {
+        "arm": {"kind": "category", "levels": ["a", "b"], "label": True},
+        "sex": {"kind": "flag", "nullable": True},
+        "group": {"kind": "category", "levels": ["None", "x", "y", "z"]},
+        "weight": {"kind": "number", "low": 30, "high": 200, "decimals": 1, "nullable": True},
+        "born": {"kind": "date", "low": "1920-01-01", "high": "2010-12-31"},
+        "site": {"kind": "integer", "low": 0, "high": 9},
+    },
+}
+NAMED = {
+    **SCHEMA,
+    "name": "named-visits",
+    "visits": {
+        "key": "visit",
+        "grid": ["A", "B", "C"],
+        "columns": {
+            "sbp": {"kind": "integer", "low": 50, "high": 250, "nullable": True},
+            "dbp": {"kind": "integer", "low": 20, "high": 150},
+        },
+    },
+}
+RAGGED = {
+    **SCHEMA,
+    "name": "ragged-visits",
+    "visits": {
+        "key": "year",
+        "max_visits": 4,
+        "columns": {
+            "year": {"kind": "number", "low": 0, "high": 10, "decimals": 2},
+            "sbp": {"kind": "integer", "low": 50, "high": 250},
+        },
+    },
+}
+SCHEMAS = {"table": SCHEMA, "named": NAMED, "ragged": RAGGED}
+CANARY_ID, CANARY_WEIGHT = "Ichabod-Quixote-77", 187.3
+
+
+def table(patients: int = 600, *, seed: int = 0) -> pd.DataFrame:
+    """Gives rows of the static columns; the first patient carries the canary's name and weight."""
+    numbers = np.random.default_rng(seed)
+    days = numbers.integers(0, 30_000, patients)
+    frame = pd.DataFrame({
+        "id": [f"patient {i}" for i in range(patients)],
+        "arm": np.where(np.arange(patients) % 3 == 0, "a", "b"),
+        "sex": pd.Series(numbers.random(patients) < 0.5).astype(object).where(numbers.random(patients) < 0.9, None),
+        "group": numbers.choice(["None", "x", "y"], patients),
+        "weight": np.where(numbers.random(patients) < 0.8, np.round(numbers.normal(80, 12, patients), 1), np.nan),
+        "born": (np.datetime64("1925-01-01") + days).astype("datetime64[s]"),
+        "site": np.full(patients, 4),
+    })  # fmt: skip
+    frame.loc[0, ["id", "weight"]] = CANARY_ID, CANARY_WEIGHT
+    return frame
+
+
+def rows(kind: str, patients: int = 600, *, seed: int = 0) -> pd.DataFrame:
+    """Gives a file for a schema of `SCHEMAS`."""
+    static = table(patients, seed=seed)
+    if kind == "table":
+        return static
+    numbers = np.random.default_rng(seed + 1)
+    most = 3 if kind == "named" else 4
+    visits = numbers.integers(1, most + 1, patients)
+    long = static.loc[np.repeat(np.arange(patients), visits)].reset_index(drop=True)
+    order = np.concatenate([np.arange(count) for count in visits])
+    if kind == "named":
+        long["visit"] = np.array(["A", "B", "C"])[order]
+        long["dbp"] = numbers.integers(50, 100, len(long))
+        long["sbp"] = np.where(numbers.random(len(long)) < 0.9, numbers.integers(100, 180, len(long)), np.nan)
+    else:
+        long["year"] = np.round(order * 1.5 + numbers.random(len(long)), 2)
+        long["sbp"] = numbers.integers(100, 180, len(long))
+    return long
+
+
+def cohort(kind: str = "table", patients: int = 600, *, seed: int = 0) -> wg.Cohort:
+    """Gives a cohort under a schema of `SCHEMAS`."""
+    return wg.read(rows(kind, patients, seed=seed), wg.Schema.from_dict(SCHEMAS[kind]))
