@@ -1,0 +1,223 @@
+"""The `.hgan` file: release, load, inspect and verify."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from wardgan import files
+from wardgan._version import __version__
+from wardgan.errors import FormatError, GateError, UsageError
+from wardgan.privacy.accountant import pld_available
+from wardgan.privacy.ledger import rebill as pld_rebill
+from wardgan.privacy.ledger import rebill_bound
+from wardgan.sample.generator import Generator
+from wardgan.seal import gate, keys, oci, sign
+from wardgan.seal.card import readme
+from wardgan.seal.json_text import canonical
+from wardgan.seal.reading import Signature, claim_of, read_file, read_model, signature_of
+from wardgan.seal.records import FORMAT, VERSION, Card, Claim, LedgerRecord, read, read_ledger
+
+if TYPE_CHECKING:
+    from wardgan.models.base import Trained
+
+Rebill = Callable[[Mapping[str, object]], float]
+_TOLERANCE: Final = 1.01
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What is known for certain after `verify`.
+
+    Attributes:
+        digest: Digest of the manifest: the name of the release.
+        signer: Name of the trusted key that signed it.
+        keyid: Id of that key.
+        privacy: The guarantee that the file claims.
+        epsilon: The ledger's events, billed again by the accountant of record; `None` if it is not installed, or
+            if the file claims no privacy.
+        epsilon_bound: The same, by our own accountant: an upper bound.
+    """
+
+    digest: str
+    signer: str
+    keyid: str
+    privacy: Claim
+    epsilon: float | None
+    epsilon_bound: float | None
+
+
+def release(
+    trained: Trained, path: str | Path, key: str | Path | None = None, override: str | None = None, *,
+    force: bool = False, created: str | None = None, passphrase: bytes | None = None,
+    training_data_id: str | None = None,
+) -> Path:  # fmt: skip
+    """Writes a model to a `.hgan` file, if the gate lets it leave: the same model gives the same bytes.
+
+    Args:
+        trained: A finished fit.
+        path: The file, usually `name.hgan`.
+        key: The hospital's private key; `None` leaves the file unsigned, which receivers may refuse.
+        override: `person: reason`, needed for a fit without privacy and printed in the file.
+        force: Whether an existing file may be replaced.
+        created: Date, `YYYY-MM-DD`; `None` for `$SOURCE_DATE_EPOCH`, or today.
+        passphrase: Of the private key.
+        training_data_id: Opaque name of the patients, the same for all models of the same patients, such as a random
+            `data-3f9c...`. `None` names this fit only.
+
+    Returns:
+        The path.
+
+    Raises:
+        GateError: The model may not leave; `.reasons` lists why.
+        OutputError: The file exists, or cannot be written.
+        UsageError: The key cannot be used, or the date is none.
+        NetworkError: The network is not one that a receiver would accept.
+    """
+    files.check_new(path, force=force)
+    day = _day(created)
+    generator, ledger = trained.generator, trained.ledger.to_dict()
+    reasons = [*gate.generator_reasons(generator), *gate.claim_reasons(generator.privacy, ledger, override)]
+    if reasons:
+        raise GateError(reasons)
+    private = None if key is None else keys.read_private(key, passphrase=passphrase)
+    parts = _parts(generator, ledger, override, day, training_data_id)
+    data = oci.pack(parts, None if private is None else lambda digest: sign.sign(digest, private))
+    # What a receiver would refuse must not leave.
+    read_model(io.BytesIO(data), len(data), lambda _: Signature("unsigned"))
+    return files.write_bytes(path, data, force=force)
+
+
+def load(path: str | Path, *, trust: str | Path | None = None) -> Generator:
+    """Gives the generator of a `.hgan` file. Every part is checked before it is used; nothing in it is ever executed.
+
+    Args:
+        path: The file.
+        trust: Trust file: then the file must be signed by a key in it. `None` is for your own files: an unsigned
+            file and an unknown key pass, a wrong signature never does.
+
+    Raises:
+        UsageError: The file cannot be opened.
+        FormatError: Not a `.hgan` file, or a part of it is malformed or contradicts another.
+        VersionError: The file needs a newer wardgan.
+        DigestError: Bytes do not match their digest.
+        NetworkError: The network is not a plain generator.
+        TrustError: The signature is missing, unknown, wrong or belongs to another file.
+    """
+    return read_file(path, lambda layout: signature_of(layout, trust, required=trust is not None)).generator
+
+
+def inspect(path: str | Path) -> dict[str, object]:
+    """Gives the facts of a `.hgan` file for printing; the file is checked as by `load`.
+
+    Args:
+        path: The file.
+
+    Returns:
+        `bytes`, `digest`, `card`, `privacy` (the ledger), `schema`, `parts` (name, media type, bytes, digest) and
+        `signature` (status, name, keyid).
+    """
+    model = read_file(path, lambda layout: signature_of(layout, None, required=False))
+    layers = zip((model.manifest.config, *model.manifest.layers), (oci.CARD, *oci.LAYERS), strict=True)
+    return {
+        "bytes": Path(path).stat().st_size,
+        "digest": model.digest,
+        "card": model.card.model_dump(),
+        "privacy": model.ledger.model_dump(exclude_none=True),
+        "schema": model.generator.schema.to_dict(),
+        "parts": [
+            {"name": kind.name, "media_type": part.media_type, "bytes": part.size, "digest": part.digest}
+            for part, kind in layers
+        ],
+        "signature": vars(model.signature),
+    }
+
+
+def verify(path: str | Path, trust: str | Path | None = None, *, rebill: Rebill | None = None) -> Verified:
+    """Checks everything that can be checked about a `.hgan` file: digests, signature, and the bill.
+
+    Args:
+        path: The file.
+        trust: Trust file; `None` for the default one. The file must be signed by a key in it.
+        rebill: Bills a ledger's JSON again; `None` for the accountant of record, if it is installed.
+
+    Raises:
+        TrustError: The file is unsigned, or its signature is unknown, wrong or belongs to another file.
+        FormatError: The ledger's events cost more than the file claims; and whatever `load` raises.
+    """
+    model = read_file(path, lambda layout: signature_of(layout, trust, required=True))
+    epsilon = bound = None
+    if model.ledger.mode == "private":
+        epsilon, bound = _billed(model.ledger, rebill or (pld_rebill if pld_available() else None))
+    return Verified(
+        model.digest, str(model.signature.name), str(model.signature.keyid), model.card.privacy, epsilon, bound
+    )
+
+
+def _billed(ledger: LedgerRecord, rebill: Rebill | None) -> tuple[float | None, float]:
+    found = ledger.model_dump(exclude_none=True)
+    target, spent = ledger.epsilon or 0.0, ledger.spent.epsilon if ledger.spent else 0.0
+    bound = rebill_bound(found)
+    # The bound is loose by far less; and an absurd bill would keep the other accountant busy for hours.
+    if not bound <= 4 * target + 4:
+        raise FormatError(f"privacy.json: its events cost up to epsilon {bound:.4g}, the file claims {target:.4g}.")
+    if rebill is None:
+        return None, bound
+    epsilon = rebill(found)
+    if not epsilon <= min(target, spent) * _TOLERANCE + 1e-6:
+        raise FormatError(
+            f"privacy.json: its events cost epsilon {epsilon:.4g}, the file claims {spent:.4g} of {target:.4g}."
+        )
+    return epsilon, bound
+
+
+def _day(created: str | None) -> str:
+    if created is None:
+        epoch = os.environ.get("SOURCE_DATE_EPOCH")
+        try:
+            return datetime.fromtimestamp(time.time() if epoch is None else int(epoch), UTC).date().isoformat()
+        except (ValueError, OverflowError, OSError) as error:
+            raise UsageError(f"SOURCE_DATE_EPOCH={epoch!r} is not a number of seconds.") from error
+    try:
+        return date.fromisoformat(created).isoformat()
+    except ValueError as error:
+        raise UsageError(f"created={created!r} is not a date such as 2026-01-31.") from error
+
+
+def _parts(
+    generator: Generator, ledger: Mapping[str, object], override: str | None, day: str, data_id: str | None
+) -> oci.Parts:
+    schema = generator.schema
+    record = read_ledger(ledger, "ledger")
+    licence = schema.terms.get("licence")
+    # The order of a schema's keys is the order of its columns, so it is kept.
+    declared, bill = canonical(schema.to_dict(), sort=False), canonical(ledger)
+    fit = hashlib.sha256(generator.network + bill).hexdigest()[:32]
+    facts = {
+        "format": FORMAT,
+        "version": VERSION,
+        "package": __version__,
+        "name": schema.name,
+        "family": generator.family,
+        "created": day,
+        "latent": generator.latent,
+        "variables": len(generator.layout),
+        "probabilities": [float(share) for share in generator.probabilities],
+        "training_data_id": f"fit-{fit}" if data_id is None else data_id,
+        "ancestor": None,
+        "network": oci.digest_of(generator.network),
+        "schema_fingerprint": schema.fingerprint(),
+        "privacy": claim_of(record).model_dump(),
+        "override": override,
+        "licence": licence if isinstance(licence, str) else None,
+    }
+    card = read(Card, facts, "card")
+    page = readme(card, schema, record).encode()
+    return oci.Parts(canonical(facts), generator.network, declared, bill, page)

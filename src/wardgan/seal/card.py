@@ -1,0 +1,198 @@
+"""The page that people read first: README.md inside the file, from the card, the schema and the ledger."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import re
+from typing import Final
+
+from wardgan.errors import FormatError
+from wardgan.schema.columns import Column
+from wardgan.schema.schema import Schema
+from wardgan.seal.json_text import check_text
+from wardgan.seal.records import Card, Claim, LedgerRecord
+
+BANNER: Final = "🟥 NOT PRIVATE 🟥"
+_MAX_LEVELS: Final = 12
+_MARKS: Final = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
+
+
+def readme(card: Card, schema: Schema, ledger: LedgerRecord) -> str:
+    """Gives the page: YAML header, guarantee, columns, how to load it, what is not protected.
+
+    Args:
+        card: The facts.
+        schema: What the synthetic patients obey.
+        ledger: What was spent.
+    """
+    parts = [_header(card), f"# {_plain(card.name)}"]
+    if card.privacy.mode == "none":
+        parts.append(f"# {BANNER}")
+    parts += [
+        f"A generator of synthetic patients, made by the family `{card.family}` of wardgan {_plain(card.package)} on "
+        f"{card.created}. It holds no patient: draw as many synthetic ones as you need.",
+        "## Privacy",
+        statement(card.privacy),
+        _bill(card, ledger),
+        "## What is not protected",
+        _limits(card.privacy),
+        "## Columns",
+        _columns(schema),
+        "## How to use it",
+        "```python\nfrom wardgan.seal import load\n\n"
+        'generator = load("model.hgan", trust="trust.json")  # refused unless signed by a key you trust\n'
+        "patients = generator.sample(1000, seed=1)\n```",
+        _use(schema),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def statement(claim: Claim) -> str:
+    """Gives the guarantee in plain words.
+
+    Example:
+        >>> print(statement(Claim(mode="private", epsilon=1.0, delta=1e-5)))
+        Differentially private for each **patient** (one patient more or less): epsilon 1, delta 1e-05. In plain words: someone who thinks it an even bet that a given person is among the patients, and who then studies this file with any other knowledge and any computer, can come to at most 73.2 % certainty, except with a probability of about 1e-05.
+    """  # noqa: E501 - the sentence is one line
+    if claim.mode == "none" or claim.epsilon is None or claim.delta is None:
+        return (
+            f"**{BANNER}** This generator was made **without any protection**. It may reproduce real patients. "
+            "Treat it like the patients' records themselves: do not share it further."
+        )
+    certainty = math.ceil(1000 / (1 + math.exp(-claim.epsilon))) / 10
+    return (
+        f"Differentially private for each **patient** (one patient more or less): epsilon {claim.epsilon:g}, delta "
+        f"{claim.delta:g}. In plain words: someone who thinks it an even bet that a given person is among the "
+        "patients, and who then studies this file with any other knowledge and any computer, can come to at most "
+        f"{certainty:.1f} % certainty, except with a probability of about {claim.delta:g}."
+    )
+
+
+def check_readme(data: bytes, claim: Claim) -> None:
+    """Refuses a page whose header does not repeat the card's guarantee, or that hides a missing one.
+
+    Args:
+        data: README.md.
+        claim: The card's guarantee.
+
+    Raises:
+        FormatError: Says what is wrong.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FormatError(f"README.md: is not UTF-8 at byte {error.start}.") from error
+    check_text(text, "README.md")
+    head = text.partition("\n---\n")[0].split("\n")
+    if head[0] != "---" or any(head.count(line) != 1 for line in _claim_lines(claim)):
+        raise FormatError("README.md: its header does not repeat the privacy guarantee of the card.")
+    if claim.mode == "none" and f"\n# {BANNER}\n" not in text:
+        raise FormatError("README.md: nothing protects the patients, and the page does not say so.")
+
+
+def _header(card: Card) -> str:
+    lines = [
+        "---",
+        f"license: {json.dumps(card.licence or 'other')}",
+        "library_name: wardgan",
+        f"model_name: {json.dumps(card.name, ensure_ascii=False)}",
+        "tags: [synthetic-data, health, tabular, differential-privacy]"
+        if card.privacy.mode == "private"
+        else "tags: [synthetic-data, health, tabular, not-private]",
+        *_claim_lines(card.privacy),
+        "---",
+    ]
+    return "\n".join(lines)
+
+
+def _claim_lines(claim: Claim) -> list[str]:
+    return [
+        f"privacy: {claim.mode}",
+        f"epsilon: {_yaml(claim.epsilon)}",
+        f"delta: {_yaml(claim.delta)}",
+        f"privacy_unit: {claim.unit}",
+        f"neighbours: {claim.neighbours}",
+    ]
+
+
+def _yaml(value: float | None) -> str:
+    # YAML 1.1 reads 1e-05 as a text; with a point it is a number.
+    text = json.dumps(value)
+    return text.replace("e", ".0e") if "e" in text and "." not in text else text
+
+
+def _bill(card: Card, ledger: LedgerRecord) -> str:
+    if ledger.mode == "none":
+        return f"Released by decision of {_plain(card.override or '')}"
+    rows = [
+        f"| {_plain(event.name)} | {event.mechanism} | {event.steps} | {_number(event.noise_multiplier)} "
+        f"| {_number(event.sampling_rate)} |"
+        for event in ledger.events
+    ]
+    head = "| what was read | mechanism | times | noise multiplier | sampling rate |\n|---|---|---|---|---|"
+    spent = f"Spent: epsilon {ledger.spent.epsilon:.4g} by {_plain(ledger.spent.accountant)}." if ledger.spent else ""
+    return "\n".join([spent, "", head, *rows])
+
+
+def _limits(claim: Claim) -> str:
+    shared = [
+        "- What is true of the whole group, whoever is in it: that a treatment works, that a disease is common.",
+        "- What the schema declares: columns, bounds, levels, and the rounded number of patients.",
+        "- The truth of any single synthetic patient: never decide about a person with one.",
+    ]
+    if claim.mode == "none":
+        return "\n".join(["- The patients.", *shared])
+    more = "- Patients who are in other data sets or other releases too: the epsilons add up."
+    return "\n".join([more, "- Families and other groups: k people together have k times the epsilon.", *shared])
+
+
+def _columns(schema: Schema) -> str:
+    head = "| column | kind | values | unit | code | notes |\n|---|---|---|---|---|---|"
+    rows = [_row(column, "") for column in schema.table]
+    if schema.visits is not None:
+        rows += [_row(column, "at visits") for column in schema.visits.columns]
+    lines = [head, *rows]
+    if schema.visits is not None:
+        slots = schema.visits.slots
+        shown = ", ".join(_plain(slot) for slot in slots[:_MAX_LEVELS]) + (", ..." if len(slots) > _MAX_LEVELS else "")
+        kind = "up to" if schema.visits.ragged else "at"
+        lines += ["", f"Visits: {kind} {len(slots)} ({shown})."]
+    return "\n".join(lines)
+
+
+def _row(column: Column, note: str) -> str:
+    found = column.to_dict()
+    if column.numeric:
+        values = f"{found.get('low')} to {found.get('high')}"
+    else:
+        levels = [str(level) for level in column.levels]
+        values = ", ".join(levels[:_MAX_LEVELS]) + (f", ... ({len(levels)})" if len(levels) > _MAX_LEVELS else "")
+    flags = [note, "label" if column.label else "", "may be missing" if column.nullable else ""]
+    notes = ", ".join(flag for flag in flags if flag)
+    cells = (column.name, column.kind, values, column.unit or "", column.code or "", notes)
+    return "| " + " | ".join(_plain(cell) for cell in cells) + " |"
+
+
+def _use(schema: Schema) -> str:
+    terms = [f"{_plain(key)}: {_plain(json.dumps(value, ensure_ascii=False))}" for key, value in schema.terms.items()]
+    labels = ", ".join(f"`{_plain(column.name)}`" for column in schema.labels)
+    lines = [
+        f"Patients of one class: `generator.sample(1000, where={{...}})`; classes are made of {labels}."
+        if labels
+        else ""
+    ]
+    lines.append(
+        "Terms of use: " + "; ".join(terms) + "." if terms else "Terms of use: none declared; ask the publisher."
+    )
+    return "\n\n".join(line for line in lines if line)
+
+
+def _plain(text: str) -> str:
+    """Gives a text that Markdown and HTML leave as it is."""
+    return _MARKS.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

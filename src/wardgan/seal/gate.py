@@ -1,0 +1,149 @@
+"""The gate: rules that a model must pass before it may leave the hospital."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from wardgan.errors import ArtifactError
+from wardgan.seal.records import LedgerRecord, read_ledger
+
+if TYPE_CHECKING:
+    from wardgan.privacy.ledger import Ledger
+    from wardgan.sample.generator import Generator
+
+_OVERRIDE: Final = re.compile(r"[^:\n]*\w[^:\n]*: *\S[^\n]*")
+_COMMON: Final = 65_535
+
+
+def reasons_to_refuse(generator: Generator, ledger: Ledger, *, override: str | None = None) -> list[str]:
+    """Gives every reason why a model may not leave, one sentence each; none if it may.
+
+    Args:
+        generator: The model.
+        ledger: What its fit has spent.
+        override: `person: reason` for a release without privacy. It excuses nothing else.
+    """
+    return [*generator_reasons(generator), *claim_reasons(generator.privacy, ledger.to_dict(), override)]
+
+
+def claim_reasons(claim: Mapping[str, object], ledger: Mapping[str, object], override: str | None) -> list[str]:
+    """Gives the reasons that lie in a ledger, or between it and what the generator claims.
+
+    Args:
+        claim: The generator's `privacy`.
+        ledger: The ledger's JSON.
+        override: `person: reason` for a release without privacy.
+    """
+    try:
+        record = read_ledger(ledger, "ledger")
+    except ArtifactError as error:
+        return [str(error)]
+    found = ledger_reasons(record, override)
+    for name in ("mode", "epsilon", "delta"):
+        if name in claim and claim[name] != getattr(record, name):
+            found.append(f"The generator claims {name} {claim[name]!r}, its ledger says {getattr(record, name)!r}.")
+    return found
+
+
+def ledger_reasons(record: LedgerRecord, override: str | None) -> list[str]:
+    """Gives the reasons that lie in the ledger (Rules P4, P5, P10, P16).
+
+    Args:
+        record: The ledger.
+        override: `person: reason` for a release without privacy.
+    """
+    if record.mode == "none":
+        return _open_reasons(override)
+    found: list[str] = []
+    if override is not None:
+        found.append("An override excuses only a release without privacy; this model claims to be private.")
+    if record.replayable:
+        found.append(
+            "It is a rehearsal: its noise can be replayed, so anyone can subtract it. Fit again without a noise seed."
+        )
+    if record.unbilled:
+        found.append(
+            f"Patients were read without a bill ({', '.join(record.unbilled[:3])}); fit again through the ledger."
+        )
+    if not record.events:
+        found.append("It claims to be private, but its ledger is empty.")
+    return found + _budget_reasons(record)
+
+
+def generator_reasons(generator: Generator) -> list[str]:
+    """Gives the reasons that lie in the generator: values of a draft, or impossible class shares."""
+    found: list[str] = []
+    if generator.schema.confirm:
+        places = ", ".join(generator.schema.confirm[:3])
+        found.append(f"The schema has values that a draft read off patients ({places}); confirm them and fit again.")
+    problem = shares_problem(generator.probabilities, generator.schema.classes)
+    return found if problem is None else [*found, problem]
+
+
+def shares_problem(probabilities: Sequence[float], classes: int) -> str | None:
+    """Gives what is wrong with the shares of the classes, if anything."""
+    if len(probabilities) != classes:
+        return f"There are {len(probabilities)} class shares for {classes} classes."
+    if not all(math.isfinite(share) and share >= 0 for share in probabilities):
+        return "A class share is negative or not finite."
+    if abs(math.fsum(probabilities) - 1) > 1e-6:
+        return f"The class shares sum to {math.fsum(probabilities):.6g}, not to 1."
+    return None
+
+
+def scan_for(values: Iterable[str], data: bytes) -> list[str]:
+    """Gives the values that occur in bytes: no planted patient may be found in a release (Rule P18).
+
+    A value is looked for as text (UTF-8, UTF-16). A number that is not a common whole number is looked for in
+    binary too: float32, float64 and 64-bit integer, little-endian.
+
+    Args:
+        values: What must not be there; empty texts are passed over.
+        data: The bytes of a release.
+
+    Example:
+        >>> scan_for(["Quixote", "1234567.5"], b"..." + "Quixote".encode("utf-16-le"))
+        ['Quixote']
+    """
+    return [value for value in values if value and any(form in data for form in _forms(value))]
+
+
+def _open_reasons(override: str | None) -> list[str]:
+    if override is None:
+        return ["Nothing protects the patients (privacy none); it may leave only with an override 'person: reason'."]
+    if not _OVERRIDE.fullmatch(override):
+        return ["The override does not name a person and a reason; write 'person: reason'."]
+    return []
+
+
+def _budget_reasons(record: LedgerRecord) -> list[str]:
+    epsilon, delta, spent = record.epsilon, record.delta, record.spent
+    found: list[str] = []
+    if epsilon is None or not math.isfinite(epsilon) or epsilon <= 0:
+        found.append(f"Epsilon is {epsilon}, not a finite number greater than 0.")
+    if delta is None or not 0 < delta < 1:
+        found.append(f"Delta is {delta}, not between 0 and 1.")
+    if spent is None or not 0 <= spent.epsilon < math.inf:
+        found.append("The ledger does not say what was spent.")
+    elif epsilon is not None and not spent.epsilon <= epsilon:
+        found.append(f"It spent epsilon {spent.epsilon:.6g}, more than its target {epsilon:.6g}.")
+    return found
+
+
+def _forms(value: str) -> list[bytes]:
+    texts = [value.encode(), value.encode("utf-16-le"), value.encode("utf-16-be")]
+    try:
+        number = float(value)
+    except ValueError:
+        return texts
+    if not math.isfinite(number) or (number.is_integer() and abs(number) <= _COMMON):
+        return texts
+    if number.is_integer() and abs(number) < 2**63:
+        texts.append(struct.pack("<q", int(number)))
+    if abs(number) < 3e38:
+        texts.append(struct.pack("<f", number))
+    return [*texts, struct.pack("<d", number)]

@@ -1,0 +1,133 @@
+"""JSON of foreign files: a parser that takes nothing for granted, and one canonical way of writing."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Final, NoReturn, cast
+
+from wardgan.errors import FormatError, UsageError
+
+MAX_DEPTH: Final = 32
+_MAX_DIGITS: Final = 18
+# Control characters move a terminal's cursor, bidirectional controls reorder what is shown, surrogates are no text.
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def canonical(value: object, *, sort: bool = True) -> bytes:
+    """Gives JSON with one spelling for one value: no spaces, UTF-8, keys sorted.
+
+    Args:
+        value: Mappings with text keys, lists, texts, finite numbers, booleans and `None`.
+        sort: Whether keys are sorted. A schema keeps its own order: that is the order of its columns.
+
+    Raises:
+        UsageError: Something in the value has no place in JSON.
+
+    Example:
+        >>> canonical({"b": 1, "a": [0.5, None]})
+        b'{"a":[0.5,null],"b":1}'
+    """
+    try:
+        text = json.dumps(value, sort_keys=sort, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return text.encode()
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"The value cannot be written as JSON: {error}.") from error
+
+
+def parse(data: bytes, *, what: str, cap: int) -> object:
+    """Gives the value of a foreign JSON text.
+
+    Args:
+        data: The bytes.
+        what: Name of the text, for messages.
+        cap: Largest number of bytes.
+
+    Raises:
+        FormatError: Too long, not UTF-8, not JSON, nested too deep, a key twice, NaN, Infinity, a number out of
+            range, or characters that cannot be shown safely.
+
+    Example:
+        >>> parse(b'{"a": 1, "a": 2}', what="card", cap=100)
+        Traceback (most recent call last):
+        wardgan.errors.FormatError: card: the key 'a' is there twice.
+    """
+    if len(data) > cap:
+        raise FormatError(f"{what}: {len(data)} bytes are more than {cap}.")
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for at, key in enumerate(keys) if key in keys[:at])
+            raise FormatError(f"{what}: the key {twice[:60]!a} is there twice.")
+        return found
+
+    def no_constant(text: str) -> NoReturn:
+        raise FormatError(f"{what}: {text} is no JSON number.")
+
+    try:
+        value = cast(
+            "object",
+            json.loads(
+                data.decode("utf-8"),
+                object_pairs_hook=unique,
+                parse_constant=no_constant,
+                parse_int=lambda text: _whole(text, what),
+                parse_float=lambda text: _fraction(text, what),
+            ),
+        )
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{what}: is not UTF-8 at byte {error.start}.") from error
+    except RecursionError as error:
+        raise _too_deep(what) from error
+    except json.JSONDecodeError as error:
+        raise FormatError(f"{what}: is not JSON at character {error.pos}: {error.msg}.") from error
+    _check_tree(value, what)
+    return value
+
+
+def check_text(text: str, what: str) -> None:
+    """Refuses a text that cannot be shown safely.
+
+    Raises:
+        FormatError: It holds a control character, a bidirectional control or half a character.
+    """
+    found = _UNPRINTABLE.search(text)
+    if found:
+        raise FormatError(f"{what}: a text holds the control character U+{ord(found.group()):04X}.")
+
+
+def _whole(text: str, what: str) -> int:
+    if len(text.lstrip("-")) > _MAX_DIGITS:
+        raise FormatError(f"{what}: a whole number has more than {_MAX_DIGITS} digits.")
+    return int(text)
+
+
+def _fraction(text: str, what: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise FormatError(f"{what}: a number is too large for double precision.")
+    return value
+
+
+def _check_tree(value: object, what: str) -> None:
+    level = [value]
+    for depth in range(MAX_DEPTH + 1):
+        below: list[object] = []
+        for item in level:
+            if isinstance(item, str):
+                check_text(item, what)
+            elif isinstance(item, (dict, list)) and depth == MAX_DEPTH:
+                raise _too_deep(what)
+            elif isinstance(item, dict):
+                pairs = cast("dict[str, object]", item)
+                below += [*pairs.keys(), *pairs.values()]
+            elif isinstance(item, list):
+                below += cast("list[object]", item)
+        level = below
+
+
+def _too_deep(what: str) -> FormatError:
+    return FormatError(f"{what}: is nested deeper than {MAX_DEPTH} levels.")

@@ -1,0 +1,170 @@
+"""Reading a `.hgan` file: every part after its digest, every part against the others."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from wardgan.encode.layout import MAX_VARIABLES, Layout
+from wardgan.errors import FormatError, SchemaError, TrustError, UsageError
+from wardgan.sample.generator import Generator
+from wardgan.schema.schema import Schema
+from wardgan.seal import gate, keys, oci, sign
+from wardgan.seal.card import check_readme
+from wardgan.seal.json_text import parse
+from wardgan.seal.onnx_check import check_network
+from wardgan.seal.records import Card, Claim, LedgerRecord, read_card, read_ledger
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Who signed a file.
+
+    Attributes:
+        status: `unsigned`, `unknown key` or `verified`.
+        name: Name of the trusted key, if verified.
+        keyid: Id of the key, if signed.
+    """
+
+    status: str
+    name: str | None = None
+    keyid: str | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A `.hgan` file that has been read and found in order.
+
+    Attributes:
+        digest: Digest of the manifest: the name of the release.
+        signature: Who signed it.
+        card: The facts.
+        ledger: The bill.
+        generator: What can be sampled.
+        manifest: Names, sizes and digests of the parts.
+    """
+
+    digest: str
+    signature: Signature
+    card: Card
+    ledger: LedgerRecord
+    generator: Generator
+    manifest: oci.Manifest
+
+
+def read_file(path: str | Path, check: Callable[[oci.Layout], Signature]) -> Model:
+    """Gives the model of a `.hgan` file.
+
+    Args:
+        path: The file.
+        check: Judges the signature, before any part of the model is read.
+
+    Raises:
+        UsageError: The file cannot be opened; and whatever `read_model` raises.
+    """
+    try:
+        with _opened(path) as file:
+            return read_model(file, os.fstat(file.fileno()).st_size, check)
+    except OSError as error:
+        raise UsageError(f"path={str(path)!r} cannot be read: {error.strerror or error}.") from error
+
+
+def signature_of(layout: oci.Layout, trust: str | Path | None, *, required: bool) -> Signature:
+    """Gives who signed a file.
+
+    Args:
+        layout: The opened file.
+        trust: Trust file; `None` for the default one.
+        required: Whether the signature must be there, and from a key of the trust file.
+
+    Raises:
+        TrustError: The signature is missing, unknown, wrong or belongs to another file.
+    """
+    if layout.envelope is None:
+        if required:
+            raise TrustError(
+                "The file is unsigned; ask its publisher for a signed one, or load it without a trust file."
+            )
+        return Signature("unsigned")
+    envelope = sign.read_envelope(layout.envelope, layout.digest)
+    known = keys.read_trust(trust)
+    if not required and known.key(envelope.keyid) is None:
+        return Signature("unknown key", None, envelope.keyid)
+    return Signature("verified", sign.verify(envelope, known), envelope.keyid)
+
+
+def read_model(file: BinaryIO, size: int, check: Callable[[oci.Layout], Signature]) -> Model:
+    """Gives a model: order and manifests first, then the signature, then the parts, each after its digest.
+
+    Args:
+        file: A handle that can seek.
+        size: Length of the file in bytes.
+        check: Judges the signature, before any part of the model is read.
+
+    Raises:
+        ArtifactError: A part is malformed, contradicts another or does not match its digest.
+        TrustError: From `check`.
+    """
+    layout = oci.unpack(file, size)
+    signature = check(layout)
+    parts = layout.parts()
+    cap = {kind.name: kind.cap for kind in (oci.CARD, *oci.LAYERS)}
+    card = read_card(parse(parts.card, what="card.json", cap=cap["card.json"]), "card.json")
+    ledger = read_ledger(parse(parts.privacy, what="privacy.json", cap=cap["privacy.json"]), "privacy.json")
+    schema = _schema(parse(parts.schema, what="schema.json", cap=cap["schema.json"]))
+    _check_agreement(card, ledger, schema, oci.digest_of(parts.network))
+    check_readme(parts.readme, card.privacy)
+    check_network(parts.network, latent=card.latent, variables=card.variables, classes=schema.classes)
+    generator = Generator(
+        schema, card.family, parts.network, card.latent, tuple(card.probabilities), card.privacy.model_dump()
+    )
+    return Model(layout.digest, signature, card, ledger, generator, layout.manifest)
+
+
+def claim_of(record: LedgerRecord) -> Claim:
+    """Gives the guarantee that a ledger proves."""
+    return Claim(mode=record.mode, epsilon=record.epsilon, delta=record.delta)
+
+
+def _opened(path: str | Path) -> BinaryIO:
+    place = Path(path)
+    kind = place.stat().st_mode
+    if not stat.S_ISREG(kind):
+        what = "a folder" if stat.S_ISDIR(kind) else "no regular file"
+        raise FormatError(f"path={str(place)!r} is {what}, not a .hgan file.")
+    return place.open("rb")
+
+
+def _schema(found: object) -> Schema:
+    try:
+        schema = Schema.from_dict(found)
+        slots = len(schema.visits.slots) * len(schema.visits.columns) if schema.visits else 0
+        if slots > MAX_VARIABLES:
+            raise SchemaError(f"visits: {slots} variables are more than {MAX_VARIABLES}.")
+        Layout.of(schema)
+    except SchemaError as error:
+        raise FormatError(f"schema.json: {error}") from error
+    return schema
+
+
+def _check_agreement(card: Card, ledger: LedgerRecord, schema: Schema, network: str) -> None:
+    """Refuses parts that contradict each other."""
+    reasons = gate.ledger_reasons(ledger, card.override)
+    if reasons:
+        raise FormatError(f"privacy.json: {reasons[0]}")
+    problem = gate.shares_problem(card.probabilities, schema.classes)
+    if problem is not None:
+        raise FormatError(f"card.json: {problem}")
+    for what, ours, theirs in (
+        ("privacy", card.privacy, claim_of(ledger)),
+        ("name", card.name, schema.name),
+        ("schema_fingerprint", card.schema_fingerprint, schema.fingerprint()),
+        ("variables", card.variables, len(Layout.of(schema))),
+        ("network", card.network, network),
+    ):
+        if ours != theirs:
+            raise FormatError(f"card.json: {what} does not agree with the other parts of the file.")
