@@ -1,0 +1,245 @@
+"""Whether synthetic patients do the work of real ones: train on synthetic, test on real (TSTR)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from wardgan.errors import DataError, UsageError
+from wardgan.estimate import Estimate, proportion
+from wardgan.evaluate.columns import Columns, is_number, missing, paired
+from wardgan.evaluate.ranks import auroc, auroc_interval
+from wardgan.rng import Seed
+
+MODELS: Final = ("logistic regression", "random forest", "gradient boosting")
+
+# A column of text gets one feature for each of its most frequent values; the others share none.
+_LEVELS: Final = 50
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well one classifier recognises the class of patients that it has not seen.
+
+    Attributes:
+        correct: How many of the tested patients got their class.
+        n: How many patients were tested.
+        auroc: Area under the ROC curve, mean over the classes of the tested patients (each against the others);
+            NaN if they are all of one class.
+    """
+
+    correct: int
+    n: int
+    auroc: float
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the patients who got their class."""
+        return self.correct / self.n
+
+
+@dataclass(frozen=True)
+class Utility:
+    """How well classifiers do on real patients when they have learned from synthetic ones.
+
+    Attributes:
+        target: The column that was predicted.
+        accuracy: For each classifier the accuracy, its baseline being the same classifier taught by real patients.
+        auroc: For each classifier the area under the ROC curve, with the same baseline.
+    """
+
+    target: str
+    accuracy: Mapping[str, Estimate]
+    auroc: Mapping[str, Estimate]
+
+    def __str__(self) -> str:
+        rows = [("", "accuracy", "AUROC")]
+        rows += [(name, str(self.accuracy[name]), str(self.auroc[name])) for name in self.accuracy]
+        widths = [max(len(row[place]) for row in rows) for place in range(3)]
+        table = "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+        n = next((estimate.n for estimate in self.accuracy.values()), 0)
+        return f"{self.target}: taught by synthetic, tested on {n} real patients, against taught by real\n{table}"
+
+    def to_dict(self) -> dict[str, object]:
+        """Gives the fields as a dictionary for JSON."""
+        return asdict(self)
+
+
+def score_classifiers(
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    *,
+    target: str,
+    seed: Seed,
+    models: Sequence[str] = MODELS[:2],
+) -> dict[str, Score]:
+    """Gives how well classifiers that learn from `train` recognise the classes of `test`.
+
+    Numbers are standardised; a missing number is replaced by the median of `train` and marked in a column of its
+    own if `train` has missing ones too. Text gets one column for each of its 50 most frequent values in `train`.
+    Patients without a class are left out. If `train` has only one class, everybody is given that class (AUROC .5).
+
+    Args:
+        train: Wide table of shape (patients, columns).
+        test: Wide table; its columns are the ones that are used.
+        target: Column with the classes.
+        seed: Source of randomness of the forest and of the boosting.
+        models: Which of `MODELS`; the forest has 100 trees.
+
+    Returns:
+        A `Score` for each model.
+
+    Raises:
+        DataError: A table is empty, lacks a column or the target, or has nothing but the target.
+        UsageError: A model is not one of the three, or scikit-learn is not installed.
+
+    Example:
+        >>> frame = pd.DataFrame({"sbp": [110, 115, 150, 155], "arm": ["low", "low", "high", "high"]})
+        >>> score_classifiers(frame, frame, target="arm", seed=Seed(1))["logistic regression"]
+        Score(correct=4, n=4, auroc=1.0)
+    """
+    asked, known = paired(test, train, names=("test", "train"))
+    asked, wanted = _split(asked, target, "test")
+    known, taught = _split(known, target, "train")
+    if not known:
+        raise DataError(f"test has no column but {target}. Pass the columns to predict it from, too.")
+    features, questions = _design(known, asked)
+    return {name: _score(_classifier(name, seed), features, taught, questions, wanted) for name in models}
+
+
+def train_synthetic_test_real(
+    real_train: pd.DataFrame,
+    synthetic: pd.DataFrame,
+    real_test: pd.DataFrame,
+    *,
+    target: str,
+    seed: Seed,
+    models: Sequence[str] = MODELS[:2],
+) -> Utility:
+    """Compares classifiers taught by synthetic patients with the same ones taught by real patients.
+
+    Args:
+        real_train: Real patients, wide; what the generator has learned from.
+        synthetic: Synthetic patients with the same columns.
+        real_test: Other real patients with the same columns; the generator must not have seen them.
+        target: Column with the classes.
+        seed: Source of randomness of the classifiers.
+        models: See `score_classifiers`.
+
+    Returns:
+        For each model the accuracy (Wilson interval) and the AUROC (Newcombe interval; for three or more classes it
+        is computed as if the rarest class stood against all others). The intervals speak of the choice of the tested
+        patients only, not of the randomness of the generator.
+
+    Raises:
+        DataError: A table is empty, lacks a column or the target, or has nothing but the target.
+        UsageError: A model is not known, or scikit-learn is not installed.
+
+    Source:
+        Esteban, Hyland, Rätsch 2017, arXiv:1706.02633 (train on synthetic, test on real).
+    """
+    real = score_classifiers(real_train, real_test, target=target, seed=seed, models=models)
+    answers = score_classifiers(synthetic, real_test, target=target, seed=seed, models=models)
+    counts = real_test[target].value_counts()
+    rarest = int(counts[counts > 0].min())
+    return Utility(
+        target,
+        {name: proportion(score.correct, score.n, baseline=real[name].accuracy) for name, score in answers.items()},
+        {name: _area(score, rarest, real[name].auroc) for name, score in answers.items()},
+    )
+
+
+def _area(score: Score, rarest: int, baseline: float) -> Estimate:
+    method = "area under the ROC curve, Newcombe interval"
+    if np.isnan(score.auroc):
+        return Estimate(score.auroc, 0.0, 1.0, score.n, f"{method}; undefined with one class", baseline)
+    low, high = auroc_interval(score.auroc, rarest, score.n - rarest)
+    return Estimate(score.auroc, low, high, score.n, method, baseline)
+
+
+def _split(table: Columns, target: str, name: str) -> tuple[Columns, NDArray[Any]]:
+    """Gives the features and the classes of the patients who have a class."""
+    if target not in table:
+        raise DataError(f"target={target!r} is not a column of {name}. Name the column that holds the classes.")
+    kept = ~missing(table[target])
+    if not kept.any():
+        raise DataError(f"target={target!r} has no value in {name}. Pass patients whose class is known.")
+    return {column: values[kept] for column, values in table.items() if column != target}, table[target][kept]
+
+
+def _design(known: Columns, asked: Columns) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Gives the features of both tables, each of shape (patients, features); everything is fitted on `known`."""
+    pairs = [
+        (_number_features if is_number(column) else _text_features)(column, asked[name])
+        for name, column in known.items()
+    ]
+    return np.hstack([ours for ours, _ in pairs]), np.hstack([theirs for _, theirs in pairs])
+
+
+def _number_features(known: NDArray[Any], asked: NDArray[Any]) -> list[NDArray[np.float64]]:
+    absent = missing(known)
+    present = known[~absent]
+    # Dividing by the largest value first keeps the squares of very large numbers finite.
+    reach = float(np.abs(present).max(initial=0.0)) or 1.0
+    median = float(np.median(present)) / reach if present.size else 0.0
+    filled = [np.where(missing(column), median, column / reach) for column in (known, asked)]
+    centre, spread = float(filled[0].mean()), float(filled[0].std())
+    scaled = [(column - centre) / (spread if spread > 1e-12 else 1.0) for column in filled]
+    if not absent.any():
+        return [column[:, None] for column in scaled]
+    return [
+        np.column_stack([values, missing(column).astype(np.float64)])
+        for values, column in zip(scaled, (known, asked), strict=True)
+    ]
+
+
+def _text_features(known: NDArray[Any], asked: NDArray[Any]) -> list[NDArray[np.float64]]:
+    levels = pd.Series(known).value_counts().index[:_LEVELS]
+    return [
+        np.array([column == level for level in levels], dtype=np.float64).reshape(len(levels), column.size).T
+        for column in (known, asked)
+    ]
+
+
+def _score(
+    classifier: Any,  # noqa: ANN401
+    features: NDArray[np.float64],
+    taught: NDArray[Any],
+    questions: NDArray[np.float64],
+    wanted: NDArray[Any],
+) -> Score:
+    levels, labels = np.unique(taught, return_inverse=True)
+    if levels.size == 1:
+        chances = np.ones((wanted.size, 1))  # (patients, classes)
+    else:
+        classifier.fit(features, labels)
+        chances = classifier.predict_proba(questions)
+    correct = int((levels[chances.argmax(axis=1)] == wanted).sum())
+    of_level = dict(zip(levels, chances.T, strict=True))
+    never = np.zeros(wanted.size)
+    areas = [auroc(of_level.get(level, never), wanted == level) for level in np.unique(wanted)]
+    return Score(correct, wanted.size, float(np.mean(areas)))
+
+
+def _classifier(name: str, seed: Seed) -> Any:  # noqa: ANN401
+    try:
+        from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+        from sklearn.linear_model import LogisticRegression
+    except ImportError as error:
+        raise UsageError("Classifiers need scikit-learn. Install it with: pip install 'wardgan[train]'") from error
+    state = int(seed.stream(f"classifier/{name}").integers(2**31))
+    match name:
+        case "logistic regression":
+            return LogisticRegression(max_iter=5000)
+        case "random forest":
+            return RandomForestClassifier(n_estimators=100, random_state=state)
+        case "gradient boosting":
+            # Stopping early would set patients aside by class, which fails for a class with one patient.
+            return HistGradientBoostingClassifier(random_state=state).set_params(early_stopping=False)
+        case _:
+            raise UsageError(f"models has {name!r}, which is not one of {', '.join(MODELS)}.")
