@@ -1,0 +1,65 @@
+"""What all benchmarks share: facts of the machine, JSON beside the table, Markdown for docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+OUT = Path(__file__).parent / "out"
+_PACKAGES = ("numpy", "pandas", "pyarrow", "onnxruntime", "torch", "dp-accounting", "scikit-learn")
+
+
+def machine() -> dict[str, object]:
+    """Gives the facts that a number needs beside it."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in _PACKAGES},
+        "commit": _commit(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def save(name: str, rows: Sequence[dict[str, object]], out: Path | None, **facts: object) -> Path:
+    """Writes rows and facts as JSON and gives the path.
+
+    Args:
+        name: Name of the benchmark.
+        rows: The table.
+        out: Where to; `None` for `benchmarks/out/NAME.json`.
+        facts: What else belongs to the numbers, such as the seeds.
+    """
+    path = out or OUT / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = {"benchmark": name, "machine": machine(), **facts, "rows": list(rows)}
+    path.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    return path
+
+
+def markdown(rows: Sequence[dict[str, object]]) -> str:
+    """Gives rows as a Markdown table; columns are the keys of the first row."""
+    names = list(rows[0])
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    lines += ["| " + " | ".join(str(row.get(name, "")) for name in names) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _commit() -> str:
+    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return asked.stdout.strip() or "unknown"
+
+
+def _processor() -> str:
+    facts = Path("/proc/cpuinfo")
+    if facts.is_file():
+        for line in facts.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

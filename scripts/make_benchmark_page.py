@@ -1,0 +1,37 @@
+"""Writes docs/benchmarks.md from the JSON that the benchmarks left in benchmarks/results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+HEAD = """# Benchmarks
+
+Every number here was printed by a script in `benchmarks/`; run it with `.venv/bin/python benchmarks/NAME.py`. The tables
+are made from the JSON in `benchmarks/results` by `scripts/make_benchmark_page.py`. Timings come from a shared machine
+whose load changes: compare lines of one table, not tables. Where a target was missed, the page says so.
+"""
+
+
+def main() -> None:
+    """Writes the page."""
+    parts = [HEAD]
+    for path in sorted(RESULTS.glob("*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        notes = (RESULTS / f"{path.stem}.md").read_text(encoding="utf-8").strip()
+        machine = found["machine"]
+        facts = f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, {machine['date']}"
+        parts += [notes, _table(found["rows"]), f"Measured on: {facts}."]
+    (ROOT / "docs" / "benchmarks.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _table(rows: list[dict[str, object]]) -> str:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    return "\n".join(lines + ["| " + " | ".join(str(row.get(name, "")) for name in names) + " |" for row in rows])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""What is worth knowing about a cohort that obeys its schema row by row."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wardgan.encode.units import classes_of
+from wardgan.privacy.plan import HEADROOM, largest
+from wardgan.schema.cells import Finding
+from wardgan.schema.cohort import Cohort
+from wardgan.schema.schema import Schema
+
+_FEW = 100
+
+
+def worth_knowing(cohort: Cohort) -> list[Finding]:
+    """Gives findings about the cohort as a whole; a class without patients stops a fit, the others do not.
+
+    Args:
+        cohort: Patients, as `examine` gives them: cells that break the schema may be missing.
+    """
+    return [*_undeclared(cohort.schema), *_constant(cohort), *_classes(cohort), *_size(cohort)]
+
+
+def _note(column: str, rule: str, way_out: str, *, blocking: bool = False) -> Finding:
+    return Finding(column, rule, 0, (), way_out, blocking=blocking)
+
+
+def _undeclared(schema: Schema) -> list[Finding]:
+    found = [
+        _note(column.name, "bounds or levels are declared", "Declare them, or set learn: true; a private fit needs it.")
+        for column in schema.columns
+        if not column.complete and not column.learn
+    ]
+    if schema.confirm:
+        rule = f"the values that a draft took from patients are confirmed ({len(schema.confirm)} are not)"
+        found.append(
+            _note("confirm", rule, "Replace each by what is public and take it off the list; a private fit needs it.")
+        )
+    return found
+
+
+def _constant(cohort: Cohort) -> list[Finding]:
+    found: list[Finding] = []
+    for name, codes in [*cohort.static.items(), *cohort.measured.items()]:
+        known = codes[~np.isnan(codes)]
+        if len(cohort) > 1 and not len(known):
+            found.append(_note(name, "the column has a value", "It is empty; leave it out of the schema."))
+        elif len(cohort) > 1 and known.min() == known.max():
+            found.append(
+                _note(name, "the column tells patients apart", "It is constant; it may be left out of the schema.")
+            )
+    return found
+
+
+def _classes(cohort: Cohort) -> list[Finding]:
+    schema = cohort.schema
+    labels = [cohort.static[column.name] for column in schema.labels]
+    if not labels or not all(column.complete for column in schema.labels):
+        return []
+    whole = ~np.isnan(np.array(labels)).any(axis=0)
+    count = np.bincount(classes_of(cohort.take(np.flatnonzero(whole))), minlength=schema.classes)
+    columns = ", ".join(column.name for column in schema.labels)
+    way_out = "Take the level out of the schema, or take the label away."
+    return [
+        _note(columns, f"the class {schema.class_name(int(empty))} has patients", way_out, blocking=True)
+        for empty in np.flatnonzero(count == 0)
+    ]
+
+
+def _size(cohort: Cohort) -> list[Finding]:
+    declared = cohort.schema.population
+    found: list[Finding] = []
+    if len(cohort) < _FEW:
+        found.append(
+            _note(
+                "patients", f"there are at least {_FEW} patients", "Fewer give noise at any useful epsilon; join more."
+            )
+        )
+    if declared is not None and len(cohort) > largest(declared):
+        rule = f"there are at most {HEADROOM:g} times as many patients as declared"
+        found.append(_note("population", rule, "Declare a population that is not too small.", blocking=True))
+    if declared is not None and 2 * len(cohort) < declared:
+        rule = "there are at least half as many patients as declared"
+        found.append(_note("population", rule, "Declare a population that is not too large: noise is chosen for it."))
+    return found

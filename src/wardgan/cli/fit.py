@@ -1,0 +1,110 @@
+"""`wardgan fit`: a run folder with a generator and its bill, which stays on site."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from wardgan.cli.options import Data, Delimiter, Delta, Family, Json, SchemaFile, Visits, delimiter_of
+from wardgan.cli.terminal import Stopped, answer, banner, say, screen
+from wardgan.errors import PlanError
+
+if TYPE_CHECKING:
+    from wardgan.models.base import Trained
+    from wardgan.models.fit import Privacy
+    from wardgan.privacy.plan import Plan
+    from wardgan.schema.read import Invalid
+    from wardgan.schema.schema import Schema
+
+
+def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
+    data: Data,
+    schema: SchemaFile,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="RUN", help="Run folder; it stays on site.", show_default=False)
+    ],
+    epsilon: Annotated[
+        float | None, typer.Option("--epsilon", help="How much may be given away about one patient.")
+    ] = None,
+    delta: Delta = 1e-5,
+    family: Family = "auto",
+    privacy: Annotated[str, typer.Option("--privacy", help="private, or none for no protection at all.")] = "private",
+    invalid: Annotated[
+        str, typer.Option("--invalid", help="Rows that break the schema: refuse, clip to bounds, or drop the patient.")
+    ] = "refuse",
+    visits: Visits = None,
+    delimiter: Delimiter = ",",
+    seed: Annotated[int | None, typer.Option("--seed", help="Rehearsal: can be replayed, never released.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that stopped in this folder.")] = False,
+    json: Json = False,
+) -> None:
+    """Train a generator, and bill every touch of the patients."""
+    from wardgan.cli.plan import show_plan
+    from wardgan.cli.run import check_free, how_to_resume, stopped_run, watched
+    from wardgan.models.fit import fit as fitted
+    from wardgan.schema.read import read
+    from wardgan.schema.schema import Schema
+
+    declared = Schema.load(schema)
+    console = screen(errors=json)
+    if resume:
+        plan = stopped_run(output, epsilon).plan
+    else:
+        check_free(output)
+        plan = _plan(declared, epsilon, delta, privacy, family)
+    banner(console) if plan is None else show_plan(console, plan)
+    if seed is not None:
+        say(console, "A rehearsal: whoever has the seed can subtract the noise. It is never released.", style="red")
+    cohort = read(data, declared, visits=visits, invalid=cast("Invalid", invalid), delimiter=delimiter_of(delimiter))
+    mode: Privacy = "none" if plan is None else "private"
+    try:
+        with watched(plan, output) as watch:
+            trained = fitted(
+                cohort, None if plan is None else plan.budget, family=family, privacy=mode, seed=seed, run=output,
+                resume=resume, watch=watch,
+            )  # fmt: skip
+    except KeyboardInterrupt as error:
+        again = {"--family": family, "--invalid": invalid, "--visits": visits, "--delimiter": delimiter, "--seed": seed}
+        raise Stopped(how_to_resume(data, schema, output, again)) from error
+    _report(trained, output, plan, as_json=json)
+
+
+def _plan(schema: Schema, epsilon: float | None, delta: float, privacy: str, family: str) -> Plan | None:
+    from wardgan.models.fit import plan
+    from wardgan.privacy.events import Budget
+
+    if privacy not in ("private", "none"):
+        raise PlanError(f"privacy={privacy!r} is not one of private, none.")
+    if privacy == "none" and epsilon is not None:
+        raise PlanError("epsilon: a fit with --privacy none has no budget; leave --epsilon out.")
+    if privacy == "none":
+        return None
+    if epsilon is None:
+        raise PlanError("epsilon: say how much may be given away, such as --epsilon 3, or --privacy none.")
+    return plan(schema, Budget(epsilon, delta), family=family)
+
+
+def _report(trained: Trained, run: Path, plan: Plan | None, *, as_json: bool) -> None:
+    from wardgan.cli.plan import plan_facts
+
+    console, ledger, generator = screen(errors=as_json), trained.ledger, trained.generator
+    facts: dict[str, object] = {
+        "run": str(run), "family": generator.family, "mode": ledger.mode, "replayable": ledger.replayable,
+        "spent_epsilon": None, "spent_epsilon_rdp": None, "network_bytes": len(generator.network), "plan": None,
+    }  # fmt: skip
+    say(
+        console,
+        f"A generator ({generator.family}) is in {run}. The folder stays on site.",
+        style="bold green",
+    )
+    if plan is None:
+        banner(console)
+    else:
+        spent, bound, budget = ledger.epsilon(), ledger.epsilon_bound(), plan.budget
+        say(console, f"Spent: epsilon {spent:.4g} of {budget.epsilon:g} at delta {budget.delta:g} (Renyi {bound:.4g}).")
+        facts |= {"spent_epsilon": spent, "spent_epsilon_rdp": bound, "plan": plan_facts(plan)}
+    say(console, f"Next: wardgan release {run} -o {generator.schema.name}.hgan --key YOUR.key")
+    if as_json:
+        answer(facts)

@@ -1,0 +1,88 @@
+"""`wardgan`: all verbs, and what happens when one of them refuses."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from wardgan._version import __version__
+from wardgan.cli import check, demo, fit, init, inspect, keys, plan, release, sample, verify
+from wardgan.cli.terminal import Stopped, refuse, refuse_error
+
+# Typer does not export the base class of its usage errors.
+_USAGE: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+class Verbs(TyperGroup):
+    """The verbs, with one place where errors become messages and exit codes."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Runs a verb; Ctrl-C becomes a refusal like others."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Stopped("Stopped. Nothing half-written was left behind; run the same command again.") from error
+
+    def main(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: object
+    ) -> NoReturn:
+        """Runs the command line and leaves with an exit code.
+
+        Args:
+            args: Arguments; `None` for those of the process.
+            prog_name: Name in messages.
+            extra: What typer passes on.
+        """
+        given = list(sys.argv[1:] if args is None else args)
+        as_json = "--json" in given
+        try:
+            code = super().main(given, prog_name, standalone_mode=not as_json, **extra)  # pyright: ignore
+        except _USAGE as error:
+            refuse("UsageError", error.format_message(), as_json=as_json)  # pyright: ignore
+            code = 2
+        except Exception as error:  # what is no refusal is raised again
+            code = refuse_error(error, as_json=as_json)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+app = typer.Typer(
+    cls=Verbs, name="wardgan", no_args_is_help=True, pretty_exceptions_enable=False,
+    help="Share a generator of patients instead of the patients: differentially private, checked and signed.",
+    epilog="A first look, without any data of yours: wardgan demo",
+)  # fmt: skip
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"wardgan {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _start(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...
+
+
+_HOSPITAL, _ANYWHERE = "In the hospital", "Anywhere"
+app.command("init", rich_help_panel=_HOSPITAL)(init.init)
+app.command("check", rich_help_panel=_HOSPITAL)(check.check)
+app.command("plan", rich_help_panel=_HOSPITAL)(plan.plan)
+app.command("fit", rich_help_panel=_HOSPITAL)(fit.fit)
+app.command("release", rich_help_panel=_HOSPITAL)(release.release)
+app.add_typer(keys.app, name="keys", rich_help_panel=_HOSPITAL)
+app.command("verify", rich_help_panel=_ANYWHERE)(verify.verify)
+app.command("inspect", rich_help_panel=_ANYWHERE)(inspect.inspect)
+app.command("sample", rich_help_panel=_ANYWHERE)(sample.sample)
+app.command("demo", rich_help_panel=_ANYWHERE)(demo.demo)
+
+
+def main() -> None:
+    """Runs `wardgan` with the arguments of the process."""
+    app()

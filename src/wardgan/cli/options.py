@@ -1,0 +1,48 @@
+"""Options that several verbs have, declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wardgan.errors import UsageError
+
+Data = Annotated[
+    Path, typer.Argument(metavar="DATA", help="CSV or Parquet file with the patients.", show_default=False)
+]
+SchemaFile = Annotated[Path, typer.Argument(metavar="SCHEMA", help="Schema file (YAML).", show_default=False)]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .hgan file.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there already.")]
+Visits = Annotated[
+    Path | None, typer.Option("--visits", metavar="FILE", help="Second file, with the visits.", show_default=False)
+]
+Delimiter = Annotated[str, typer.Option("--delimiter", help="Between the cells of a CSV file; 'tab' for tabs.")]
+Epsilon = Annotated[
+    float,
+    typer.Option("--epsilon", help="How much may be given away about one patient: 1 is strong, 3 usual, 10 weak."),
+]
+Delta = Annotated[float, typer.Option("--delta", help="Probability that goes with epsilon.")]
+Family = Annotated[str, typer.Option("--family", help="Model family: auto, copula, tabgan or acgan.")]
+Trust = Annotated[
+    Path | None,
+    typer.Option("--trust", metavar="FILE", help="Trust file: keys whose owners you know.", show_default=False),
+]
+
+
+def delimiter_of(text: str) -> str:
+    r"""Gives the delimiter that a person means: one character, or the word `tab`.
+
+    Raises:
+        UsageError: It is neither.
+
+    Example:
+        >>> delimiter_of("tab"), delimiter_of(";")
+        ('\t', ';')
+    """
+    meant = "\t" if text in ("tab", "\\t") else text
+    if len(meant) != 1:
+        raise UsageError(f"delimiter={text!r} is not one character; use , ; | or the word tab.")
+    return meant

@@ -1,0 +1,56 @@
+"""`wardgan release`: the one file that leaves the hospital."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wardgan.cli.options import Force, Json
+from wardgan.cli.terminal import answer, banner, say, screen
+
+
+def release(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a finished fit.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The .hgan file.", show_default=False)],
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="Your private key; without one the file is unsigned.")
+    ] = None,
+    override: Annotated[
+        str | None,
+        typer.Option("--override", metavar="'NAME: REASON'", help="Release without privacy; printed in the file."),
+    ] = None,
+    data_id: Annotated[
+        str | None,
+        typer.Option("--data-id", metavar="ID", help="Opaque name of the patients, the same for all models of them."),
+    ] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Check a run at the gate, sign it, and write it to one file."""
+    from wardgan.cli.keys import passphrase_of
+    from wardgan.files import check_new
+    from wardgan.models.base import Trained
+    from wardgan.seal.artifact import inspect
+    from wardgan.seal.artifact import release as released
+
+    check_new(output, force=force)
+    trained = Trained.load(run)
+    secret = None if key is None else passphrase_of(key)
+    released(trained, output, key, override, force=force, passphrase=secret, training_data_id=data_id)
+    facts = inspect(output)
+    console = screen(errors=json)
+    if trained.ledger.plan is None:
+        banner(console)
+    say(console, f"{output}: {facts['bytes']:,} bytes, {facts['digest']}", style="bold green")
+    if key is None:
+        say(console, "The file is unsigned, and receivers may refuse it; sign it with --key.", style="yellow")
+    say(console, f"Next: wardgan verify {output}")
+    if json:
+        answer(
+            {
+                "output": str(output), "bytes": facts["bytes"], "digest": facts["digest"],
+                "signature": facts["signature"], "mode": trained.ledger.mode,
+            }
+        )  # fmt: skip

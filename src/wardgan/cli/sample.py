@@ -1,0 +1,97 @@
+"""`wardgan sample`: synthetic patients to a file, in constant memory."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wardgan._version import __version__
+from wardgan.cli.options import Force, Json, Model, Trust
+from wardgan.cli.terminal import Advance, answer, banner, bar, say, screen
+from wardgan.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from wardgan.schema.cohort import Cohort
+
+_KINDS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".arrow": "arrow", ".feather": "arrow"}
+
+
+def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
+    model: Model,
+    n: Annotated[int, typer.Option("-n", "--patients", help="How many patients.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The table.", show_default=False)],
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where", metavar="COND", help="arm=intensive, sex=m|f, age=65..80; repeat for more.", show_default=False
+        ),
+    ] = None,
+    balance: Annotated[
+        str | None, typer.Option("--balance", metavar="LABEL", help="Make the levels of a label equally frequent.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Replays a sample.", show_default="a new one")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="csv, parquet or arrow.", show_default="by the name of the file")
+    ] = None,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="One row per patient, visits as columns such as sbp@3M.")
+    ] = False,
+    trust: Trust = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Draw synthetic patients, as many as you need."""
+    from wardgan.cli.where import parse_where
+    from wardgan.files import check_new
+    from wardgan.sample.write import write
+    from wardgan.seal.reading import read_file, signature_of
+
+    kind = _kind(output, form)
+    check_new(output, force=force)
+    found = read_file(model, lambda layout: signature_of(layout, trust, required=trust is not None))
+    generator, console = found.generator, screen(errors=json)
+    if found.card.privacy.mode == "none":
+        banner(console)
+    if found.signature.name is None:
+        say(console, f"The file is not known to be genuine ({found.signature.status}).", style="yellow")
+    wanted = parse_where(where or [], generator.schema)
+    generator.draw(0, where=wanted, balance=balance)  # refuses what cannot be asked for, before a file is begun
+    seed = secrets.randbits(48) if seed is None else seed
+    claim = found.card.privacy.model_dump_json()
+    note = {"synthetic": "true", "wardgan": __version__, "model": found.digest, "privacy": claim, "seed": str(seed)}
+    with bar("sampling", n) as advance:
+        cohorts = generator.draws(n, where=wanted, balance=balance, seed=seed)
+        rows = write(_frames(cohorts, advance, n, wide=wide), output, kind=kind, note=note, force=force)
+    say(
+        console,
+        f"{output}: {n:,} synthetic patients in {rows:,} rows; --seed {seed} draws them again.",
+        style="bold green",
+    )
+    if json:
+        facts = {"model": found.digest, "signature": vars(found.signature), "where": where or [], "balance": balance}
+        answer(
+            {"output": str(output), "format": kind, "patients": n, "rows": rows, "seed": seed, "wide": wide, **facts}
+        )
+
+
+def _kind(output: Path, form: str | None) -> Any:  # noqa: ANN401 - `write` says which kinds there are
+    kind = form or _KINDS.get(output.suffix.lower())
+    if kind is None:
+        raise UsageError(
+            f"output={str(output)!r} does not say its format; name it .csv, .parquet or .arrow, or use --format."
+        )
+    return kind
+
+
+def _frames(cohorts: Iterator[Cohort], advance: Advance, n: int, *, wide: bool) -> Iterator[pd.DataFrame]:
+    done = 0
+    for cohort in cohorts:
+        yield cohort.wide() if wide else cohort.frame()
+        done += len(cohort)
+        advance(done, n, f"{done:,} patients")

@@ -1,0 +1,352 @@
+"""Whatever is wrong with what is given: a clear message, the right exit code, no patient's value, nothing left."""
+
+import errno
+import gc
+import json
+
+import pytest
+import yaml
+
+from release_kit import changed, forge
+
+resource = pytest.importorskip("resource", reason="only Unix limits the size of a process's files")
+
+# Values of patients that no message may repeat.
+VALUE, LEVEL = "4711", "Xanadu"
+
+
+def refused(clinic, *words, phrase, code=2, new=()):
+    """Runs a verb that must refuse; nothing may appear in the folder but `new`."""
+    before = clinic.files()
+    done = clinic.run(*words)
+    text = done.stdout + done.stderr
+    assert done.exit_code == code, text
+    assert phrase in text.replace("\n", " ")
+    for secret in (VALUE, LEVEL, "Quixote"):
+        assert secret not in text
+    assert "Traceback" not in text
+    assert clinic.files() - before == set(new)
+    return done
+
+
+def fit(clinic, *words, schema=None):
+    return ("fit", clinic.data, schema or clinic.schema, "-o", clinic.folder / "run", *(words or ("--epsilon", 4)))
+
+
+def rest(clinic, verb):
+    """Gives what comes after the data."""
+    words = {"init": ("-o", clinic.folder / "x.yaml"), "check": (clinic.schema,)}
+    return words.get(verb) or fit(clinic, "--privacy", "none")[2:]
+
+
+def declare(clinic, **changes):
+    """Changes columns of the schema; `None` takes a key away."""
+    found = yaml.safe_load(clinic.schema.read_text(encoding="utf-8"))
+    for name, fields in changes.items():
+        if isinstance(fields, dict):
+            column = found["table"].setdefault(name, {}) | fields
+            found["table"][name] = {key: value for key, value in column.items() if value is not None}
+        else:
+            found[name] = fields
+    clinic.schema.write_text(yaml.safe_dump(found, sort_keys=False), encoding="utf-8")
+
+
+def rewrite(clinic, frame):
+    frame.to_csv(clinic.data, index=False)
+
+
+# --- the file -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["init", "check", "fit"])
+def test_the_file_is_missing(clinic, verb):
+    words = rest(clinic, verb)
+    clinic.data.unlink()
+    refused(clinic, verb, clinic.data, *words, phrase="is not a file")
+
+
+def test_the_schema_is_missing(clinic):
+    clinic.schema.unlink()
+    refused(clinic, "check", clinic.data, clinic.schema, phrase="cannot be read")
+
+
+@pytest.mark.parametrize("verb", ["init", "check", "fit"])
+def test_the_file_is_not_utf_8(clinic, verb):
+    words = rest(clinic, verb)
+    clinic.data.write_bytes("patient_id,arm,age,smoker,bmi\n1,größer,50,no,20\n".encode("latin-1"))
+    refused(clinic, verb, clinic.data, *words, phrase="is not UTF-8")
+
+
+@pytest.mark.parametrize("verb", ["init", "check"])
+def test_the_delimiter_is_another_one(clinic, verb):
+    words = rest(clinic, verb)
+    clinic.frame().to_csv(clinic.data, index=False, sep=";")
+    refused(clinic, verb, clinic.data, *words, phrase="delimiter=';'")
+    refused(clinic, verb, clinic.data, *words, "--delimiter", ";;", phrase="is not one character")
+    assert clinic.run(verb, clinic.data, *words, "--delimiter", ";").exit_code == 0
+
+
+@pytest.mark.parametrize("verb", ["init", "check"])
+def test_a_column_is_there_twice(clinic, verb):
+    words = rest(clinic, verb)
+    head, _, rows = clinic.data.read_text(encoding="utf-8").partition("\n")
+    clinic.data.write_text(head.replace("bmi", "age") + "\n" + rows, encoding="utf-8")
+    refused(clinic, verb, clinic.data, *words, phrase="have the same name; rename one of them")
+
+
+def test_the_file_is_empty_or_no_table(clinic):
+    clinic.data.write_text("", encoding="utf-8")
+    refused(clinic, "check", clinic.data, clinic.schema, phrase="is empty; the first line must name the columns")
+    clinic.data.write_text("patient_id,arm,age,smoker,bmi\n", encoding="utf-8")
+    refused(clinic, *fit(clinic, "--privacy", "none"), phrase="no patient")
+    refused(clinic, "init", clinic.data, "-o", clinic.folder / "x.yaml", phrase="no row")
+    (clinic.folder / "p.parquet").write_bytes(b"no Parquet")
+    refused(clinic, "check", clinic.folder / "p.parquet", clinic.schema, phrase="cannot be read as Parquet")
+
+
+# --- the rows -------------------------------------------------------------------------------------------------------
+
+
+def test_the_patient_key_is_absent(clinic):
+    rewrite(clinic, clinic.frame().drop(columns="patient_id"))
+    refused(clinic, "check", clinic.data, clinic.schema, phrase="'patient_id' of the schema is not in the file")
+    refused(
+        clinic, "init", clinic.data, "--patient", "nobody", "-o", clinic.folder / "x.yaml", phrase="patient='nobody'"
+    )
+
+
+def test_the_patient_key_is_empty(clinic):
+    frame = clinic.frame()
+    frame.loc[[3, 8], "patient_id"] = ""
+    rewrite(clinic, frame)
+    done = refused(clinic, "check", clinic.data, clinic.schema, "--json", phrase="every row names its patient")
+    assert finding(done, "patient_id")["rows"] == [4, 9]
+    refused(clinic, *fit(clinic, "--privacy", "none"), phrase="every row names its patient")
+
+
+def finding(done, column):
+    return next(
+        found for found in json.loads(done.stdout)["findings"] if found["column"] == column and found["blocking"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "phrase"),
+    [
+        ("age", VALUE, "within the declared bounds"),
+        ("bmi", "-" + VALUE, "within the declared bounds"),
+        ("arm", LEVEL, "the level is not declared"),
+        ("age", LEVEL, "is a number"),
+        ("smoker", LEVEL, "is yes or no"),
+        ("age", VALUE + ".5", "is a whole number"),
+        ("arm", "", "no cell is missing"),
+    ],
+)
+def test_a_value_breaks_the_schema(clinic, column, value, phrase):
+    frame = clinic.frame()
+    frame[column] = frame[column].astype(object)
+    frame.loc[[10, 20, 30], column] = value
+    rewrite(clinic, frame)
+    done = refused(clinic, "check", clinic.data, clinic.schema, "--json", phrase=phrase)
+    found = [row for row in json.loads(done.stdout)["findings"] if phrase in row["rule"]]
+    assert [(row["column"], row["count"], row["rows"], row["blocking"]) for row in found] == [
+        (column, 3, [11, 21, 31], True)
+    ]
+    refused(clinic, "check", clinic.data, clinic.schema, phrase="cannot be used yet")
+    refused(clinic, *fit(clinic, "--privacy", "none"), phrase="broken 3 times (row 11, 21, 31)")
+
+
+def test_invalid_is_an_unknown_word(clinic):
+    refused(clinic, *fit(clinic, "--privacy", "none", "--invalid", "mend"), phrase="not one of refuse, clip, drop")
+
+
+def test_a_class_has_no_patient(clinic):
+    declare(clinic, arm={"levels": ["standard", "intensive", "third"]})
+    refused(clinic, "check", clinic.data, clinic.schema, "--json", phrase="the class arm=third has patients")
+    refused(clinic, *fit(clinic, "--privacy", "none"), phrase="arm=third has no patient")
+
+
+def test_a_constant_column_is_noted_and_modelled(clinic):
+    frame = clinic.frame()
+    frame["age"] = "50"
+    rewrite(clinic, frame)
+    done = clinic.run("check", clinic.data, clinic.schema)
+    assert done.exit_code == 0
+    assert "It is constant" in done.stdout.replace("\n", " ")
+    assert clinic.run(*fit(clinic, "--privacy", "none")).exit_code == 0
+
+
+def test_there_is_one_patient(clinic):
+    rewrite(clinic, clinic.frame().head(1))
+    done = clinic.run("check", clinic.data, clinic.schema, "--json")
+    rules = {found["rule"] for found in json.loads(done.stdout)["findings"]}
+    assert "there are at least 100 patients" in rules
+    refused(clinic, *fit(clinic, "--privacy", "none"), phrase="one patient is no cohort")
+
+
+def test_check_never_tells_how_many_patients_there_are(clinic):
+    assert "400" not in clinic.run("check", clinic.data, clinic.schema).output
+    rewrite(clinic, clinic.frame().head(37))
+    assert "37" not in clinic.run("check", clinic.data, clinic.schema).output
+
+
+def test_there_are_more_patients_than_declared(clinic):
+    declare(clinic, population=300)
+    refused(clinic, "check", clinic.data, clinic.schema, "--json", phrase="1.1 times as many patients as declared")
+
+
+# --- the budget -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epsilon", ["0", "-1", "inf", "nan"])
+def test_epsilon_is_no_budget(clinic, epsilon):
+    refused(clinic, "plan", clinic.schema, "--epsilon", epsilon, phrase="is not a finite number greater than 0")
+    refused(clinic, *fit(clinic, "--epsilon", epsilon), phrase="is not a finite number greater than 0")
+
+
+@pytest.mark.parametrize("delta", ["0", "1", "2", "-1e-5", "nan"])
+def test_delta_is_no_probability(clinic, delta):
+    refused(clinic, "plan", clinic.schema, "--epsilon", 3, "--delta", delta, phrase="is not between 0 and 1")
+
+
+def test_epsilon_is_missing(clinic):
+    refused(clinic, *fit(clinic, "--seed", 1), phrase="--epsilon 3, or --privacy none")
+
+
+def test_epsilon_is_too_small_for_so_few_patients(clinic):
+    done = refused(clinic, "plan", clinic.schema, "--epsilon", "0.01", phrase="Possible from about epsilon=")
+    enough = float(done.stderr.split("about epsilon=")[1].split(" ")[0])
+    assert clinic.run("plan", clinic.schema, "--epsilon", enough * 1.1).exit_code == 0
+
+
+def test_bounds_or_levels_are_not_declared(clinic):
+    declare(clinic, age={"low": None, "high": None})
+    refused(clinic, *fit(clinic), phrase="low and high are not declared; declare them, or set learn: true")
+    declare(clinic, age={"low": 18, "high": 110}, arm={"levels": None, "label": None})
+    refused(clinic, "plan", clinic.schema, "--epsilon", 4, phrase="levels are not declared")
+
+
+def test_a_draft_is_not_confirmed(clinic):
+    declare(clinic, confirm=["population"])
+    refused(clinic, *fit(clinic), phrase="read off patients")
+
+
+def test_the_family_and_the_privacy_are_unknown_words(clinic):
+    refused(clinic, "plan", clinic.schema, "--epsilon", 3, "--family", "magic", phrase="not one of auto, copula")
+    refused(clinic, *fit(clinic, "--privacy", "some"), phrase="not one of private, none")
+
+
+# --- the output -----------------------------------------------------------------------------------------------------
+
+
+def test_the_output_exists(clinic, model):
+    home = clinic.folder
+    for name in ("x.yaml", "x.hgan", "x.csv", "x.key"):
+        (home / name).write_text("mine", encoding="utf-8")
+    commands = [
+        ("init", clinic.data, "-o", home / "x.yaml"),
+        ("release", home / "run", "-o", home / "x.hgan"),
+        ("sample", model, "-n", 5, "-o", home / "x.csv"),
+    ]
+    for words in commands:
+        refused(clinic, *words, phrase="exists")
+        assert clinic.run(*words, "--force").exit_code == 0
+    refused(clinic, "keys", "new", "Clinic", "-o", home / "x.key", phrase="exists")
+    refused(clinic, *fit(clinic), phrase="is not empty; choose another folder")
+    refused(clinic, "demo", "-o", home, phrase="is not empty; choose another folder")
+
+
+def test_the_folder_of_the_output_is_missing(clinic, model):
+    nowhere = clinic.folder / "nowhere"
+    refused(clinic, "init", clinic.data, "-o", nowhere / "x.yaml", phrase="does not exist; create it first")
+    refused(clinic, "release", clinic.folder / "run", "-o", nowhere / "x.hgan", phrase="does not exist")
+    refused(clinic, "sample", model, "-n", 5, "-o", nowhere / "x.csv", phrase="does not exist")
+
+
+@pytest.mark.parametrize("verb", ["init", "release", "keys"])
+def test_the_disk_is_full(clinic, model, monkeypatch, verb):
+    home = clinic.folder
+    words = {
+        "init": ("init", clinic.data, "-o", home / "x.yaml"),
+        "release": ("release", home / "run", "-o", home / "x.hgan"),
+        "keys": ("keys", "new", "Clinic", "-o", home / "x.key"),
+    }[verb]
+    monkeypatch.setattr("os.fsync", full)
+    refused(clinic, *words, phrase="No space left on device")
+
+
+def full(*_args):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.parquet", "x.arrow"])
+def test_the_disk_fills_up_while_sampling(clinic, model, name):
+    words = ("sample", model, "-n", 50_000, "-o", clinic.folder / name)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        refused(clinic, *words, phrase="cannot be written: File too large")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    gc.collect()
+
+
+def test_the_disk_is_full_during_a_fit(clinic, monkeypatch):
+    monkeypatch.setattr("os.fsync", full)
+    # The folder of a run stays for `--resume`; what is in it was begun, and nothing was read.
+    left = {"run", "run/cohort.sha256", "run/ledger.jsonl"}
+    refused(clinic, *fit(clinic), phrase="No space left on device; nothing was read", new=left)
+
+
+# --- the model ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["inspect", "verify", "sample"])
+def test_the_model_is_from_the_future(clinic, verb):
+    future = clinic.folder / "future.hgan"
+    future.write_bytes(forge(card=changed(version="2.0")))
+    words = ("-n", 5, "-o", clinic.folder / "x.csv") if verb == "sample" else ()
+    code, phrase = (3, "unsigned") if verb == "verify" else (2, "newer")
+    refused(clinic, verb, future, *words, phrase=phrase, code=code)
+
+
+@pytest.mark.parametrize("verb", ["inspect", "verify", "sample"])
+def test_the_model_is_missing_or_something_else(clinic, verb):
+    words = ("-n", 5, "-o", clinic.folder / "x.csv") if verb == "sample" else ()
+    refused(clinic, verb, clinic.folder / "nowhere.hgan", *words, phrase="cannot be read")
+    refused(clinic, verb, clinic.data, *words, phrase="not")
+
+
+@pytest.mark.parametrize(
+    ("words", "phrase"),
+    [
+        (("--where", "colour=red"), "'colour' is not in the generator's table; it has arm"),
+        (("--where", "arm=third"), "'third' is not a level of arm; it has standard, intensive"),
+        (("--where", "arm"), "is not a condition"),
+        (("--where", "age=200..300"), "is outside 18 to 110"),
+        (("--where", "age=80..60"), "the lower end comes first"),
+        (("--balance", "age"), "is not a label of the generator; its labels are: arm"),
+        (("--format", "excel"), "format='excel' is not one of csv, parquet, arrow"),
+        (("--trust", "nowhere.json"), "The file is unsigned"),
+    ],
+)
+def test_what_is_asked_for_is_not_there(clinic, model, words, phrase):
+    code = 3 if "--trust" in words else 2
+    refused(clinic, "sample", model, "-n", 5, "-o", clinic.folder / "x.csv", *words, phrase=phrase, code=code)
+
+
+def test_the_number_of_patients_or_the_name_of_the_file_says_nothing(clinic, model):
+    refused(clinic, "sample", model, "-n", -1, "-o", clinic.folder / "x.csv", phrase="n=-1")
+    refused(clinic, "sample", model, "-n", 5, "-o", clinic.folder / "x.xlsx", phrase="does not say its format")
+
+
+def test_the_run_is_not_finished(clinic):
+    (clinic.folder / "run").mkdir()
+    refused(clinic, "release", clinic.folder / "run", "-o", clinic.folder / "x.hgan", phrase="is not a finished run")
+    refused(clinic, *fit(clinic, "--resume"), phrase="holds no run that stopped")
+
+
+def test_the_key_is_missing_or_no_key(clinic, model):
+    words = ("release", clinic.folder / "run", "-o", clinic.folder / "x.hgan", "--key")
+    refused(clinic, *words, clinic.folder / "nowhere.key", phrase="cannot be read")
+    refused(clinic, *words, clinic.schema, phrase="is not a PEM key")

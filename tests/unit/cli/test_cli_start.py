@@ -1,0 +1,59 @@
+"""The command line starts fast, and says what it can do."""
+
+import subprocess
+import sys
+
+from typer.testing import CliRunner
+
+import wardgan
+from wardgan.cli.main import app
+
+VERBS = ("init", "check", "plan", "fit", "release", "keys", "verify", "inspect", "sample", "demo")
+HEAVY = (
+    "torch",
+    "pandas",
+    "onnxruntime",
+    "onnx",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "pydantic",
+    "cryptography",
+)
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys, json\n"
+        "sys.argv = ['wardgan', '--help']\n"
+        "from wardgan.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        f"heavy = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "print('HEAVY', json.dumps(heavy))\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+    for verb in VERBS:
+        assert f" {verb} " in done.stdout
+
+
+def test_every_verb_has_help_and_json():
+    for verb in VERBS:
+        words = [verb, "new"] if verb == "keys" else [verb]
+        done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*words, "--help"])
+        assert done.exit_code == 0
+        assert "--json" in done.stdout
+
+
+def test_version():
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.stdout) == (0, f"wardgan {wardgan.__version__}\n")
+
+
+def test_a_wrong_verb_is_a_usage_error_that_knows_the_right_one():
+    done = CliRunner().invoke(app, ["sampel"])
+    assert done.exit_code == 2
+    assert "sample" in done.stderr
+    assert done.stdout == ""
