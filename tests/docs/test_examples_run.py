@@ -1,0 +1,68 @@
+"""Every example of the README and of the documentation runs."""
+
+import re
+import shlex
+
+import pytest
+import yaml
+from docs_kit import PAGES, page
+from typer.testing import CliRunner
+
+import wardgan as wg
+from wardgan.cli.main import app
+
+WITH_PYTHON = [path for path in PAGES if "```python\n" in path.read_text(encoding="utf-8")]
+
+
+def test_the_pages_that_people_start_from_have_examples():
+    names = {path.name for path in WITH_PYTHON}
+    assert {"README.md", "python.md", "schema.md", "privacy.md", "errors.md"} <= names
+
+
+@pytest.mark.parametrize("path", WITH_PYTHON, ids=lambda path: path.name)
+def test_python(path, hospital):
+    if path.name == "README.md":
+        (hospital / "patients.hgan").unlink()
+    world: dict[str, object] = {}
+    for number, block in enumerate(page(path).blocks("python")):
+        exec(compile(block, f"{path.name}, block {number + 1}", "exec"), world)
+
+
+def test_the_readme_draws_the_patients_that_it_asks_for(hospital):
+    (hospital / "patients.hgan").unlink()
+    world: dict[str, object] = {}
+    (block,) = page("README.md").blocks("python")
+    exec(block, world)
+    assert len([line for line in block.splitlines() if line]) <= 8
+    assert set(world["patients"]["arm"]) == {"intensive"}
+    assert len(world["patients"]) == 1000
+
+
+def test_the_command_line_of_the_readme(hospital):
+    text = page("README.md").text
+    (lines,) = page("README.md").blocks("console")
+    schema = hospital / "schema.yaml"
+    confirmed = schema.read_bytes()
+    for old in (schema, hospital / "hospital.key", hospital / "hospital.key.pub", hospital / "patients.hgan"):
+        old.unlink()
+    (key,) = re.findall(r"`(wardgan keys new .*?)`", text)
+    for command in [key, *lines.splitlines()]:
+        words = shlex.split(command, comments=True)
+        assert words[0] == "wardgan"
+        done = CliRunner().invoke(app, words[1:])
+        assert done.exit_code == 0, done.output
+        if words[1] == "init":
+            assert yaml.safe_load(schema.read_text(encoding="utf-8"))["confirm"]
+            schema.write_bytes(confirmed)
+    assert len(lines.splitlines()) == 6
+    assert (hospital / "synthetic.parquet").exists()
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_schemas_of_the_schema_page(number):
+    wg.Schema.from_dict(yaml.safe_load(page("docs/schema.md").blocks("yaml")[number]))
+
+
+def test_every_yaml_block_is_tried():
+    assert len(page("docs/schema.md").blocks("yaml")) == 2
+    assert [path.name for path in PAGES if "```yaml\n" in path.read_text(encoding="utf-8")] == ["schema.md"]

@@ -1,0 +1,89 @@
+"""What the privacy page promises can be found in the code and in the tests."""
+
+import ast
+import fnmatch
+import math
+import re
+
+import numpy as np
+import pytest
+from docs_kit import ROOT, page
+
+from wardgan.models.anchor import anchor
+from wardgan.privacy import learn, plan, queries
+from wardgan.privacy.training import BLOCK
+
+RULES = re.findall(r"^\| (P\d+) \| .* \| (.*) \|$", page("docs/privacy.md").text, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def tests():
+    """Names of all tests."""
+    found = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        found |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    return {re.sub(r"^test_p0", "test_p", name) for name in found if name.startswith("test_")}
+
+
+def test_there_are_eighteen_rules():
+    assert [name for name, _ in RULES] == [f"P{number}" for number in range(1, 19)]
+
+
+@pytest.mark.parametrize("named", [named for _, named in RULES], ids=[rule for rule, _ in RULES])
+def test_every_rule_has_its_tests(named, tests):
+    patterns = re.findall(r"`(test_\w+\*?)`", named)
+    assert patterns
+    assert [pattern for pattern in patterns if not fnmatch.filter(tests, pattern)] == []
+
+
+def test_the_bets():
+    rows = re.findall(r"^\| ([\d.]+) \| ([\d.]+) % \|$", page("docs/privacy.md").text, re.MULTILINE)
+    assert len(rows) == 6
+    for epsilon, sure in rows:
+        exact = 100 / (1 + math.exp(-float(epsilon)))
+        assert 0 <= float(sure) - exact < 0.1
+    readme = " ".join(page("README.md").text.split())
+    assert "at most 73.2 % certainty at epsilon 1, at most 95.3 % at epsilon 3" in readme
+
+
+def test_every_sum_is_on_the_page():
+    rows = page("docs/privacy.md").section("What is read, and with how much noise")
+    names = [
+        anchor.GRID,
+        anchor.LABELS,
+        anchor.MEANS,
+        anchor.COVARIANCE,
+        "patient count",
+        "class counts",
+        "discriminator",
+    ]
+    assert [name for name in names if f"`{name}`" not in rows] == []
+    known = {name for name, kind in vars(queries).items() if isinstance(kind, type) and hasattr(kind, "total")} - {
+        "Query"
+    }
+    # A new question needs a row, and this list its name.
+    assert known == {
+        "CellCounts", "ClassCounts", "LevelCounts", "PatientCount", "ScoreProducts", "ScoreSums", "ValueCounts"
+    }  # fmt: skip
+
+
+def test_the_sensitivities_are_those_of_the_page():
+    levels = tuple(queries.Levels(None, 3, None) for _ in range(5))
+    scores = queries.Scores(levels, tuple(np.zeros(3) for _ in range(5)), 2.0)
+    edges = (np.linspace(0, 1, 2**3 + 1), np.linspace(0, 1, 2**4 + 1))
+    assert queries.PatientCount().sensitivity == queries.ClassCounts(2).sensitivity == 1
+    assert queries.ValueCounts([0], edges[0]).sensitivity == 1
+    assert queries.CellCounts(((0,), (1,)), edges).sensitivity == pytest.approx(math.sqrt(3 + 4))
+    assert queries.LevelCounts(levels, 2).sensitivity == pytest.approx(math.sqrt(5))
+    assert queries.ScoreSums(scores, 2).sensitivity == 2
+    assert queries.ScoreProducts(scores, 2).sensitivity == pytest.approx(2**2 * math.sqrt((1 - 1 / 5) / 2))
+
+
+def test_the_numbers_of_the_page():
+    text = page("docs/privacy.md").text
+    assert f"R is {anchor.RADIUS:g} sqrt(d)" in text
+    assert f"in all {100 * learn.THRESHOLD_DELTA:g} % of the budget's delta" in text
+    assert f"billed in blocks of {BLOCK}" in text
+    assert plan.HEADROOM == 1.1
+    assert plan.batch_cap(6500, 1 / 6) == math.ceil(7151 / 6 + 8 * math.sqrt(7151 * 5 / 36))
