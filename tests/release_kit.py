@@ -96,7 +96,8 @@ def fit(ledger=None, schema=None, **changes) -> Fit:
     bill = Bill(copy.deepcopy(LEDGER if ledger is None else ledger))
     claim = {name: bill.found.get(name) for name in ("mode", "epsilon", "delta", "unit", "neighbours")}
     declared = Schema.from_dict(SCHEMA if schema is None else schema)
-    generator = Generator(declared, "copula", network(), 3, (0.5, 0.5), claim)
+    shares = changes.pop("probabilities", (0.5, 0.5))
+    generator = Generator(declared, "copula", network(), 3, shares, claim)
     return Fit(replace(generator, **changes), bill)
 
 

@@ -11,7 +11,7 @@ BUDGET = wg.Budget(epsilon=4.0)
 FAMILIES = {
     "copula": wg.CopulaConfig(),
     "tabgan": wg.TabganConfig(steps=20, width=16, noise_inputs=4),
-    "acgan": wg.AcganConfig(steps=10, dense=16, channels=4, latent=8),
+    "acgan": wg.AcganConfig(steps=4, dense=8, channels=2, latent=8),
 }
 SCHEMA = {
     "name": "all-kinds",

@@ -102,7 +102,7 @@ def test_the_cohort_is_left_alone(family):
 def test_no_more_is_spent_than_allowed(trained, family):
     ledger = trained(family).ledger
     assert 0.9 * BUDGET.epsilon < ledger.epsilon() <= BUDGET.epsilon
-    assert ledger.epsilon() <= ledger.epsilon_bound() < 1.2 * BUDGET.epsilon
+    assert ledger.epsilon() <= ledger.epsilon_bound() < 1.5 * BUDGET.epsilon
     assert {event.name: event.steps for event in ledger.events} == {e.name: e.steps for e in ledger.plan.events}
     assert ledger.unbilled == ()
 

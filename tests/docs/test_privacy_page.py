@@ -23,7 +23,12 @@ def tests():
     for path in (ROOT / "tests").rglob("test_*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         found |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    return {re.sub(r"^test_p0", "test_p", name) for name in found if name.startswith("test_")}
+    return {numbered(name) for name in found if name.startswith("test_")}
+
+
+def numbered(name):
+    """Gives a test's name with the number of its rule as the page writes it: 4 rather than 04."""
+    return re.sub(r"^test_p0", "test_p", name)
 
 
 def test_there_are_eighteen_rules():
@@ -34,7 +39,7 @@ def test_there_are_eighteen_rules():
 def test_every_rule_has_its_tests(named, tests):
     patterns = re.findall(r"`(test_\w+\*?)`", named)
     assert patterns
-    assert [pattern for pattern in patterns if not fnmatch.filter(tests, pattern)] == []
+    assert [name for name in map(numbered, patterns) if not fnmatch.filter(tests, name)] == []
 
 
 def test_the_bets():

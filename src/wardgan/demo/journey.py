@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -148,7 +148,7 @@ def run_demo(
     audience.step(f"5  Check the file and fit a private generator: {files['run']}")
     cohort = read(files["patients"], schema)
     begun = perf_counter()
-    with _one_thread(), audience.fitting(plan, files["run"]) as watch:
+    with audience.fitting(plan, files["run"]) as watch:
         trained = fit(cohort, budget, family=family, run=files["run"], watch=watch)
     fit_seconds = perf_counter() - begun
 
@@ -207,19 +207,6 @@ def _empty(folder: Path, *, force: bool) -> None:
             shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"output={str(folder)!r} cannot be written: {error.strerror}.") from error
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    # In networks as small as these, threads wait for each other longer than they work.
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _released(trained: Trained, files: Mapping[str, Path]) -> Verified:

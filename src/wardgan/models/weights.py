@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn, optim
 
@@ -24,3 +27,14 @@ def fall(optimiser: optim.Optimizer, rate: float, done: float) -> None:
 def weights_state(seed: Seed) -> Tensor:
     """Gives a state for torch's generator, so that first weights and dropout follow the fit's seed."""
     return torch.Generator().manual_seed(int(seed.stream("weights").integers(2**62))).get_state()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Runs torch on one thread and restores the setting: threads of small networks mostly wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -56,7 +56,7 @@ def event_name(column: Column) -> str:
 def placeholder(schema: Schema) -> Schema:
     """Gives the schema with stand-ins for what is to be learned: enough to plan with, from public facts."""
     stand_in = {
-        column.name: column.with_bounds(0.0, 1.0) if column.numeric else column.with_levels((OTHER, "a"))
+        column.name: column.with_bounds(0.0, column.step or 1.0) if column.numeric else column.with_levels((OTHER, "a"))
         for column in to_learn(schema)
     }
     return schema.replace_columns(stand_in)

@@ -134,7 +134,8 @@ def batch_cap(population: int, rate: float) -> int:
 
 def largest(population: int) -> int:
     """Gives how many patients a cohort of a declared population may have at most."""
-    return math.ceil(HEADROOM * population)
+    # 1.1 times 100 is a little more than 110 in floating point.
+    return math.ceil(round(HEADROOM * population, 6))
 
 
 def solve(budget: Budget, shares: Sequence[Share], *, population: int | None, family: str) -> Plan:

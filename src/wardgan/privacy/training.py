@@ -52,6 +52,10 @@ class PrivateTraining:
             clip_norm: Longest gradient of one patient.
             population: Public number of patients.
             noise: Source of batches and noise.
+
+        Raises:
+            BudgetError: The plan has another rate, no cap of its batches, or fewer patients.
+            PlanError: The discriminator cannot be trained privately.
         """
         self._rows = torch.from_numpy(rows)
         self._ledger, self._name, self._noise = ledger, name, noise
@@ -66,8 +70,10 @@ class PrivateTraining:
             event = ledger.plan.event(name)
             if event.sampling_rate != rate:
                 raise BudgetError(f"event={name!r} is planned with sampling rate {event.sampling_rate}, not {rate}.")
+            if event.batch_cap is None or len(rows) > cast("int", event.population):
+                raise BudgetError(f"event={name!r} is planned without a cap of its batches, or for fewer patients.")
             self.steps, self.taken = event.steps, ledger.steps(name)
-            self._cap = cast("int", event.batch_cap)
+            self._cap = event.batch_cap
             rule = PrivateStep(clip_norm, cast("float", event.noise_multiplier), self._expected)
             self._gradients = PatientGradients(module, rule)
 

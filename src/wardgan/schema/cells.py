@@ -230,7 +230,7 @@ def _numbers(series: pd.Series) -> tuple[Codes, NDArray[np.bool_]]:
     elif pd.api.types.infer_dtype(series, skipna=True) in ("string", "empty"):
         codes = np.array(pd.to_numeric(series, errors="coerce"), dtype=np.float64)
         bad = np.isnan(codes)
-        at, texts = distinct(series[bad])
+        at, texts = distinct(pd.Series(series[bad]))
         bad[bad] = np.array([text.lower() not in MISSING_WORDS for text in texts])[at]
     else:
         at, texts = distinct(series)

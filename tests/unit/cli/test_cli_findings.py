@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from wardgan.cli.findings import worth_knowing
+from wardgan.privacy.plan import largest
 from wardgan.schema.read import examine
 from wardgan.schema.schema import Schema
 
@@ -20,7 +21,7 @@ def findings(frame, **changes):
 
 
 def frame(number=200):
-    return pd.DataFrame({"arm": np.tile(["a", "b"], number // 2), "age": np.arange(number) % 90})
+    return pd.DataFrame({"arm": np.array(["a", "b"])[np.arange(number) % 2], "age": np.arange(number) % 90})
 
 
 def test_nothing_is_said_about_an_ordinary_cohort():
@@ -56,8 +57,9 @@ def test_few_patients_are_noted_without_their_number():
 
 
 def test_a_population_that_is_too_small_stops_and_one_that_is_too_large_is_noted():
-    assert [found.blocking for found in findings(frame(), population=180)] == [True]
-    assert findings(frame(), population=182) == []
+    most = largest(180)
+    assert findings(frame(most), population=180) == []
+    assert [found.blocking for found in findings(frame(most + 1), population=180)] == [True]
     assert [found.blocking for found in findings(frame(), population=401)] == [False]
     assert findings(frame(), population=400) == []
 

@@ -207,10 +207,10 @@ def test_an_optimiser_steps_on_what_is_written():
 
 def test_the_worlds_randomness_is_left_as_it_was():
     module, before = critic(), torch.random.get_rng_state()
-    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    state = np.random.get_state()[1].copy()
     step(module, numbers(3, 4))
     assert torch.equal(before, torch.random.get_rng_state())
-    assert np.array_equal(state, np.random.get_state()[1])  # noqa: NPY002
+    assert np.array_equal(state, np.random.get_state()[1])
 
 
 def test_nothing_stays_attached_to_the_network():

@@ -61,10 +61,10 @@ def test_seeds_replay_and_differ():
 
 
 def test_the_world_of_the_caller_is_left_alone():
-    np.random.seed(3)  # noqa: NPY002, TID251 - this is the state that must not change
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    np.random.seed(3)  # noqa: TID251 - this is the state that must not change
+    before = np.random.get_state()[1].copy()
     FLAT.sample(10)
-    assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+    assert_array_equal(before, np.random.get_state()[1])
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK])

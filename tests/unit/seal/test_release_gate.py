@@ -7,7 +7,7 @@ import pytest
 
 import release_kit as kit
 from release_kit import release
-from wardgan.errors import GateError
+from wardgan.errors import GateError, UsageError
 from wardgan.seal.gate import scan_for
 
 
@@ -79,13 +79,15 @@ def test_values_of_a_draft_do_not_leave():
     assert "draft" in reasons(schema={**kit.SCHEMA, "confirm": ["age.low"]})[0]
 
 
-@pytest.mark.parametrize(("shares", "phrase"), [
-    ((0.5, 0.4), "sum to 0.9"), ((1.5, -0.5), "negative"), ((1.0,), "1 class shares for 2"),
-    ((float("nan"), 1.0), "not finite"),
-])  # fmt: skip
-def test_class_shares(shares, phrase):
-    made = kit.fit(probabilities=shares)
-    assert phrase in release.reasons_to_refuse(made.generator, made.ledger)[0]
+def test_class_shares():
+    made = kit.fit(probabilities=(0.5, 0.4))
+    assert "sum to 0.9" in release.reasons_to_refuse(made.generator, made.ledger)[0]
+
+
+@pytest.mark.parametrize("shares", [(1.5, -0.5), (1.0,), (float("nan"), 1.0)])
+def test_shares_that_are_none_make_no_generator(shares):
+    with pytest.raises(UsageError, match="probabilities"):
+        kit.fit(probabilities=shares)
 
 
 def test_release_stops_at_the_gate_and_writes_nothing(tmp_path):

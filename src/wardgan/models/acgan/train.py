@@ -16,7 +16,7 @@ from wardgan.models.acgan.config import CLASSES, DISCRIMINATOR, AcganConfig
 from wardgan.models.acgan.features import Picture
 from wardgan.models.acgan.nets import PictureGenerator, discriminator
 from wardgan.models.base import Network, Progress, Run
-from wardgan.models.weights import average, weights_state
+from wardgan.models.weights import average, one_thread, weights_state
 from wardgan.privacy.queries import ClassCounts
 from wardgan.privacy.records import Records
 from wardgan.rng import Seed
@@ -36,7 +36,7 @@ def train(config: AcganConfig, records: Records, run: Run) -> Network:
     counts = np.maximum(records.measure(CLASSES, ClassCounts(classes)), 1.0)
     shares = counts / counts.sum()
     picture = Picture.of(records.layout)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), one_thread():
         torch.random.set_rng_state(weights_state(run.seed))
         maker = PictureGenerator(picture, classes=classes, latent=config.latent, channels=config.channels)
         judge = discriminator(picture, classes=classes, dense=config.dense, dropout=config.dropout)

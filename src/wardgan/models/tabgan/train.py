@@ -15,7 +15,7 @@ from wardgan.models.base import Network, Progress, Run
 from wardgan.models.tabgan.config import DISCRIMINATOR, TabganConfig
 from wardgan.models.tabgan.features import FakeFeatures, real_features, width
 from wardgan.models.tabgan.nets import Refiner, discriminator, tabgan_network
-from wardgan.models.weights import average, fall, weights_state
+from wardgan.models.weights import average, fall, one_thread, weights_state
 from wardgan.privacy.records import Records
 from wardgan.rng import Seed
 
@@ -38,7 +38,8 @@ def train(config: TabganConfig, records: Records, run: Run) -> Network:
         torch.random.set_rng_state(weights_state(run.seed))
         refiner = Refiner(anchor, width=config.width, noise_inputs=config.noise_inputs)
         judge = discriminator(width(anchor), config.width)
-    mean = _refined(config, records, run, anchor, refiner, judge)
+    with one_thread():
+        mean = _refined(config, records, run, anchor, refiner, judge)
     return Network(tabgan_network(mean, anchor), refiner.latent, tuple(anchor.probabilities.tolist()))
 
 

@@ -1,0 +1,120 @@
+"""The plan: solved before anything is read, and never above its budget (Rule P5)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wardgan.errors import BudgetError, FormatError, PlanError, WardganError
+from wardgan.privacy.accountant import gaussian_mu, pld_epsilon
+from wardgan.privacy.events import Budget
+from wardgan.privacy.plan import Plan, Share, batch_cap, largest, solve, with_population
+
+SHARES = (Share("a", 0.2), Share("b", 0.5), Share("d", 0.3, sampling_rate=0.2, steps=60))
+
+
+@cache
+def solved(epsilon=1.0, shares=SHARES, population=1000, delta=1e-5):
+    return solve(Budget(epsilon, delta), shares, population=population, family="test")
+
+
+@pytest.mark.parametrize(("epsilon", "population"), [(0.05, 1000), (1.0, 1000), (4.0, None)])
+def test_p05_the_whole_plan_stays_within_its_budget_and_uses_it_up(epsilon, population):
+    plan = solved(epsilon, population=population)
+    assert 0.97 * epsilon < plan.epsilon() <= epsilon
+    # Every grid is pessimistic, so the budget holds on those of other bills too.
+    for grid in (2e-4, 5e-5):
+        assert pld_epsilon(plan.events, 1e-5, grid=grid) <= epsilon
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.01, 1), st.sampled_from([None, 0.05, 0.5, 1.0]), st.integers(1, 40)), min_size=1, max_size=3),
+    st.floats(0.05, 0.8),
+    st.sampled_from([None, 200, 5000]),
+)  # fmt: skip
+@settings(deadline=None, max_examples=4)
+def test_p05_any_plan_stays_within_its_budget(wishes, epsilon, population):
+    shares = tuple(
+        Share(f"s{at}", weight, sampling_rate=rate, steps=steps) for at, (weight, rate, steps) in enumerate(wishes)
+    )
+    plan = solved(epsilon, shares, population)
+    assert plan.epsilon() <= epsilon
+    if population is None:
+        assert with_population(plan, 321).epsilon() <= epsilon
+
+
+def test_one_gaussian_share_gets_the_exact_noise():
+    plan = solved(2.0, (Share("a", 1.0),))
+    assert plan.events[0].noise_multiplier == pytest.approx(1 / gaussian_mu(2.0, 1e-5), rel=2e-3)
+
+
+def test_weights_are_proportions_of_squared_mu():
+    a, b = (1 / solved().event(name).noise_multiplier ** 2 for name in ("a", "b"))
+    assert b / a == pytest.approx(2.5)
+
+
+def test_selections_get_their_part():
+    plan = solved(1.0, (Share("a", 0.5), Share("pick", 0.5, pure=True, steps=3)))
+    event = plan.event("pick")
+    assert (event.mechanism, event.steps) == ("pure", 3)
+    assert 3 * event.epsilon**2 / 4 == pytest.approx(1 / plan.event("a").noise_multiplier ** 2)
+
+
+def test_thresholds_are_paid_out_of_delta():
+    plan = solved(1.0, (Share("a", 1.0, delta=2e-6),))
+    assert plan.epsilon() <= 1.0
+    assert plan.events[0].noise_multiplier > solved(1.0, (Share("a", 1.0),)).events[0].noise_multiplier
+    with pytest.raises(PlanError, match="declare the levels"):
+        solved(1.0, (Share("a", 1.0, delta=2e-6, steps=10),))
+
+
+@pytest.mark.parametrize("wrong", [{"weight": 0}, {"weight": math.nan}, {"weight": math.inf}, {"steps": 0}])
+def test_a_share_is_a_positive_wish(wrong):
+    with pytest.raises(WardganError):
+        Share(**{"name": "a", "weight": 1.0, **wrong})
+
+
+def test_the_cap_is_eight_standard_deviations_above_the_mean_of_the_largest_cohort():
+    for population, most, rate in [(1000, 1100, 0.1), (100, 110, 0.1), (51, 57, 0.5), (6500, 7150, 1 / 6), (1, 2, 0.2)]:
+        assert largest(population) == most
+        assert batch_cap(population, rate) == min(
+            most, math.ceil(most * rate + 8 * math.sqrt(most * rate * (1 - rate)))
+        )
+    assert batch_cap(100, 1.0) == largest(100)
+
+
+def test_caps_come_from_the_public_population_alone():
+    event = solved(population=1000).event("d")
+    assert (event.population, event.batch_cap) == (largest(1000), batch_cap(1000, 0.2))
+    later = with_population(solved(population=None), 1000)
+    assert later.population == 1000
+    assert (later.event("d").population, later.event("d").batch_cap) == (largest(1000), batch_cap(1000, 0.2))
+    assert later.event("a") == solved(population=None).event("a")
+
+
+def test_json_and_back():
+    plan = solved()
+    assert Plan.from_dict(plan.to_dict()) == plan
+    for name in ("epsilon", "events", "family", "population"):
+        with pytest.raises(FormatError):
+            Plan.from_dict({key: value for key, value in plan.to_dict().items() if key != name})
+    with pytest.raises(PlanError):
+        Plan.from_dict({**plan.to_dict(), "epsilon": math.inf})
+
+
+def test_only_what_is_planned_may_happen():
+    with pytest.raises(BudgetError, match="not in the plan"):
+        solved().event("peek")
+
+
+def test_two_events_of_one_name_could_not_be_told_apart_on_the_bill():
+    plan = solved()
+    with pytest.raises(PlanError, match="twice"):
+        replace(plan, events=(*plan.events, plan.events[0]))
+    with pytest.raises(PlanError, match="twice"):
+        solved(shares=(Share("a", 1.0), Share("a", 1.0)))
