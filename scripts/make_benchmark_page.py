@@ -10,8 +10,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 HEAD = """# Benchmarks
 
 Every number here was printed by a script in `benchmarks/`; run it with `.venv/bin/python benchmarks/NAME.py`. The
-tables are made from the JSON in `benchmarks/results` by `scripts/make_benchmark_page.py`. Timings come from a shared machine
-whose load changes: compare lines of one table, not tables. Where a target was missed, the page says so.
+tables are made from the JSON in `benchmarks/results` by `scripts/make_benchmark_page.py`. Timings come from a shared
+machine whose load changes: compare lines of one table, not tables. Where a target was missed, the page says so.
 """
 
 

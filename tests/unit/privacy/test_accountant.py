@@ -83,7 +83,9 @@ def kinds():
 @given(kinds(), st.sampled_from([1e-6, 1e-5, 1e-3]))
 @settings(deadline=None, max_examples=15)
 def test_p17_our_own_bound_is_never_below_the_accountant_of_record(events, delta):
-    assert pld_epsilon(events, delta, grid=5e-4) <= rdp_epsilon(events, delta) + 1e-3
+    # Each run is rounded up to the grid once.
+    rounding = 5e-4 * (1 + sum(event.steps for event in events))
+    assert pld_epsilon(events, delta, grid=5e-4) <= rdp_epsilon(events, delta) + rounding
 
 
 @given(kinds(), st.data())
