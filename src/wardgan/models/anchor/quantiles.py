@@ -13,6 +13,7 @@ from wardgan.models.anchor.anchor import Anchor
 
 _BYTES: Final = 400_000
 _CATEGORY_STEPS: Final = 4096
+_HAIR: Final = 1e-8
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,9 @@ def number_table(anchor: Anchor, at: int, steps: int) -> NumberTable:
         present = margin[:bins].sum()
         shares = np.concatenate([[0.0], np.cumsum(margin[:bins])]) / max(present, 1e-12)
         u = np.arange(steps + 1) / steps
-        left = _unit(u[:-1], margin, present, shares, edges, grid.edges, grid.cumulative)
-        right = _unit(np.nextafter(u[1:], 0), margin, present, shares, edges, grid.edges, grid.cumulative)
+        # A hair inside the step: exactly on its border stands whatever is empty there.
+        left = _unit(u[:-1] + _HAIR, margin, present, shares, edges, grid.edges, grid.cumulative)
+        right = _unit(u[1:] - _HAIR, margin, present, shares, edges, grid.edges, grid.cumulative)
         missing = (u[:-1] + u[1:]) / 2 >= present if levels.missing is not None else np.zeros(steps, dtype=bool)
         start[y], rise[y] = _without_jumps(left, right, column.steps)
         start[y][missing], rise[y][missing] = MISSING, 0.0
@@ -106,6 +108,6 @@ def _without_jumps(
     # A rise far above its neighbours', over several possible values, is the gap between two spikes.
     usual = np.median(rise[rise > 0]) if (rise > 0).any() else 0.0
     gap = (rise > 20 * max(usual, 1e-9)) & (rise > (2.0 / steps if steps else 0.01))
-    inner = gap & np.roll(rise < rise / 5, 1)
+    inner = gap & (np.roll(rise, 1) < rise / 5) & (np.roll(rise, -1) < rise / 5)
     inner[[0, -1]] = False
     return left, np.where(inner, 0.0, rise)
