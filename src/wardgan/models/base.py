@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
+from wardgan import files
 from wardgan.encode.layout import Layout
 from wardgan.errors import FormatError
 from wardgan.privacy.ledger import Ledger
@@ -110,10 +111,14 @@ class Trained:
         return f"Trained({self.generator!r}, {self.ledger!r})"
 
     def save(self, folder: str | Path) -> None:
-        """Writes the generator into a run folder, beside its ledger file."""
+        """Writes the generator into a run folder, beside its ledger file.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
-        (place / "generator.onnx").write_bytes(self.generator.network)
+        files.write_bytes(place / "generator.onnx", self.generator.network, force=True)
         about = {
             "family": self.generator.family,
             "latent": self.generator.latent,
@@ -122,7 +127,7 @@ class Trained:
             "config": dict(self.config),
             "schema": self.generator.schema.to_dict(),
         }
-        (place / TRAINED).write_text(json.dumps(about, indent=1), encoding="utf-8")
+        files.write_bytes(place / TRAINED, json.dumps(about, indent=1).encode(), force=True)
 
     @classmethod
     def load(cls, folder: str | Path) -> Trained:

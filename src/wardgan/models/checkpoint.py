@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn, optim
 
+from wardgan import files
 from wardgan.errors import FormatError
 from wardgan.models.base import CHECKPOINT
 
@@ -24,9 +25,8 @@ def save(folder: Path | None, step: int, modules: Sequence[nn.Module], optimiser
     for at, optimiser in enumerate(optimisers):
         for number, state in optimiser.state_dict()["state"].items():
             arrays |= {f"o{at}/{number}/{name}": np.asarray(value) for name, value in state.items()}
-    beside = folder / f".{CHECKPOINT}.part.npz"
-    np.savez(beside, allow_pickle=False, **arrays)
-    beside.replace(folder / CHECKPOINT)
+    with files.new_file(folder / CHECKPOINT, force=True) as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def load(folder: Path | None, modules: Sequence[nn.Module], optimisers: Sequence[optim.Optimizer]) -> int:
@@ -40,12 +40,12 @@ def load(folder: Path | None, modules: Sequence[nn.Module], optimisers: Sequence
         return 0
     try:
         return _read(path, modules, optimisers)
-    except (OSError, ValueError, KeyError, RuntimeError, BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, RuntimeError, BadZipFile) as error:
         raise FormatError(f"checkpoint={str(path)!r} is not one of this fit: {type(error).__name__}.") from error
 
 
 def _read(path: Path, modules: Sequence[nn.Module], optimisers: Sequence[optim.Optimizer]) -> int:
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         for at, module in enumerate(modules):
             module.load_state_dict({name: torch.from_numpy(arrays[f"m{at}/{name}"]) for name in module.state_dict()})
         for at, optimiser in enumerate(optimisers):

@@ -16,7 +16,7 @@ from wardgan.errors import PlanError, SchemaError
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.plan import Share
 from wardgan.privacy.queries import ValueCounts
-from wardgan.privacy.records import keep, noised
+from wardgan.privacy.records import keep, kept_answer, noised
 from wardgan.rng import Seed
 from wardgan.schema.cells import recode
 from wardgan.schema.cohort import Codes, Cohort
@@ -150,7 +150,7 @@ def _ask(
     # The digest keeps apart what looks alike once it is a file name, such as "a b" and "a-b".
     kept = None if folder is None else folder / f"learned-{hashlib.sha256(name.encode()).hexdigest()[:16]}.npy"
     if kept is not None and kept.exists() and ledger.steps(name):
-        return np.load(kept, allow_pickle=False)
+        return kept_answer(kept)
     ledger.spend(name, mechanism="gaussian")
     total = query.total(values, np.zeros(len(values), dtype=np.int64))
     answer = noised(total, _sd(ledger, name), noise.normals(total.size, name))

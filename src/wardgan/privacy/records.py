@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from wardgan import files
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import Units, classes_of, encode
-from wardgan.errors import DataError, PlanError
+from wardgan.errors import BudgetError, DataError, PlanError
 from wardgan.privacy.events import Event
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.plan import largest
@@ -86,7 +87,7 @@ class Records:
             return query.total(self._units, self._classes)
         kept = None if self._folder is None else self._folder / f"{name.replace(' ', '-')}.npy"
         if kept is not None and kept.exists() and self.ledger.steps(name):
-            return np.load(kept, allow_pickle=False)
+            return kept_answer(kept)
         event = self.ledger.spend(name, mechanism="gaussian")
         total = query.total(self._units, self._classes)
         answer = noised(total, noise_sd(event, query), self._noise.normals(total.size, name))
@@ -151,10 +152,26 @@ class Records:
 
 
 def keep(path: Path, answer: NDArray[np.float64]) -> None:
-    """Writes a noisy answer beside its place and renames it, so that a crash leaves all of it or nothing."""
-    beside = path.with_suffix(".part.npy")
-    np.save(beside, answer, allow_pickle=False)
-    beside.replace(path)
+    """Writes a noisy answer, so that a crash leaves all of it or nothing.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    with files.new_file(path, force=True) as file:
+        np.save(file, answer, allow_pickle=False)
+
+
+def kept_answer(path: Path) -> NDArray[np.float64]:
+    """Reads a noisy answer that was kept.
+
+    Raises:
+        BudgetError: It is damaged, and asking again is not paid for.
+    """
+    try:
+        with path.open("rb") as file:
+            return np.load(file, allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
+        raise BudgetError(f"answer={str(path)!r} was paid for and is lost; start a new run.") from error
 
 
 def noise_sd(event: Event, query: Query) -> float:

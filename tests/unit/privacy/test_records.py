@@ -188,6 +188,15 @@ def test_p05_an_answer_that_was_paid_for_and_lost_is_not_asked_again(tmp_path):
         again.measure("table", QUERY)
 
 
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", b"gibberish"])
+def test_p05_a_damaged_answer_is_not_asked_again(tmp_path, damage):
+    path = tmp_path / "ledger.jsonl"
+    Records(cohort_of(), Ledger(PLAN, path=path), noise=Seed.secret(), folder=tmp_path).measure("table", QUERY)
+    (tmp_path / "table.npy").write_bytes(damage)
+    with pytest.raises(BudgetError, match="paid for and is lost"):
+        Records(cohort_of(), Ledger.resume(path), noise=Seed.secret(), folder=tmp_path).measure("table", QUERY)
+
+
 def test_an_answer_without_a_bill_is_not_believed(tmp_path):
     np.save(tmp_path / "table.npy", np.full(80, 7.0))
     ledger = Ledger(PLAN, path=tmp_path / "ledger.jsonl")

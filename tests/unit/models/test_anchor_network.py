@@ -1,0 +1,233 @@
+"""Quantile tables against exact inverses, and ONNX networks against twins in numpy and torch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from anchors import anchor, assert_nearly_all_close, cohort, correlated, draws, run, units_of
+
+from wardgan.encode.units import classes_of, encode
+from wardgan.models.acgan.features import Picture
+from wardgan.models.acgan.nets import PictureGenerator
+from wardgan.models.anchor.grid import Grid
+from wardgan.models.anchor.network import copula_network
+from wardgan.models.anchor.quantiles import category_table, number_steps, number_table
+from wardgan.models.tabgan.features import FakeFeatures, blocks, real_features, width
+from wardgan.models.tabgan.nets import Refiner, tabgan_network
+from wardgan.privacy.queries import Levels
+from wardgan.sample.network import Graph
+
+KINDS = ["none", "named", "complete", "ragged"]
+
+
+def of_one_number(edges, cumulative, levels, margin):
+    """An anchor whose only interest is one number, `age`, in one class."""
+    made = anchor()
+    at = made.layout.names.index("age")
+    margins, all_levels = list(made.margins), list(made.levels)
+    margins[at], all_levels[at] = np.atleast_2d(margin).repeat(2, axis=0), levels
+    found = replace(
+        made, margins=tuple(margins), levels=tuple(all_levels), grids={**made.grids, "age": Grid(edges, cumulative)}
+    )
+    return found, at
+
+
+def values(table, count=200_000):
+    u = (np.arange(count) + 0.5) / count * table.start.shape[1]
+    step = u.astype(int)
+    return table.start[0, step] + table.rise[0, step] * (u - step)
+
+
+def test_a_number_table_is_the_exact_inverse():
+    edges = np.linspace(0, 1, 101)
+    cumulative = edges**2  # the density rises
+    levels = Levels((0.5, 0.8), 3, None)
+    share = np.diff(np.interp([0, 0.5, 0.8, 1], edges, cumulative))
+    made, at = of_one_number(edges, cumulative, levels, share)
+    found = values(number_table(made, at, 1024))
+    exact = np.interp((np.arange(len(found)) + 0.5) / len(found), cumulative, edges)
+    assert np.abs(found - exact).max() < 0.01
+    assert np.abs(found - exact).mean() < 5e-4
+
+
+def test_a_number_table_has_the_shares_of_its_class_not_of_the_grid():
+    edges = np.linspace(0, 1, 101)
+    made, at = of_one_number(edges, edges, Levels((0.5,), 2, None), np.array([0.9, 0.1]))
+    found = values(number_table(made, at, 1024))
+    assert (found < 0.5).mean() == pytest.approx(0.9, abs=1e-3)
+    assert np.quantile(found, 0.45) == pytest.approx(0.25, abs=2e-3)
+
+
+@pytest.mark.parametrize("gap", [(30, 80), (10, 95)])
+def test_nothing_is_made_between_two_spikes(gap):
+    edges, low, high = np.linspace(0, 1, 101), *gap
+    cumulative = np.where(edges > low / 100 + 1e-9, 0.37, 0) + np.where(edges > high / 100 + 1e-9, 0.63, 0)
+    made, at = of_one_number(edges, cumulative, Levels((), 1, None), np.array([1.0]))
+    found = np.floor(values(number_table(made, at, 1024)) * 100 + 1e-9)
+    assert set(np.unique(found)) == {low, high}
+    assert (found == low).mean() == pytest.approx(0.37, abs=2e-3)
+
+
+def test_a_long_tail_is_not_taken_for_a_gap():
+    edges = np.linspace(0, 1, 2049)
+    cumulative = 1 - np.exp(-20 * edges)
+    cumulative /= cumulative[-1]
+    made, at = of_one_number(edges, cumulative, Levels((), 1, None), np.array([1.0]))
+    found = values(number_table(made, at, 1024))
+    exact = np.interp((np.arange(len(found)) + 0.5) / len(found), cumulative, edges)
+    assert found.mean() == pytest.approx(exact.mean(), rel=0.01)
+    assert found.max() > 0.4
+
+
+def test_missing_cells_have_their_share_and_come_last():
+    edges = np.linspace(0, 1, 101)
+    made, at = of_one_number(edges, edges, Levels((0.5,), 3, 2), np.array([0.3, 0.4, 0.3]))
+    table = number_table(made, at, 1024)
+    missing = table.start[0] < 0
+    assert missing.mean() == pytest.approx(0.3, abs=1e-3)
+    assert missing[-1]
+    assert not missing[: int(0.69 * 1024)].any()
+    assert set(values(table)[values(table) < 0]) == {-1.0}
+
+
+def test_rare_levels_keep_their_share():
+    made = anchor()
+    for at, variable in enumerate(made.layout.variables):
+        if not variable.column.numeric:
+            table = category_table(made, at)
+            levels = made.levels[at]
+            for y, margin in enumerate(made.margins[at]):
+                names = np.where(np.arange(levels.size) == levels.missing, -1, np.arange(levels.size))
+                shares = np.array([(table[y] == name).mean() for name in names])
+                np.testing.assert_allclose(shares, margin, atol=1 / 4096)
+
+
+def test_the_tables_keep_the_model_small():
+    assert 64 <= number_steps(anchor()) <= 1024
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_copula_network_is_its_twin(kind):
+    made = anchor(kind)
+    latent, classes = draws(len(made.layout), 2)
+    found = run(copula_network(made), latent, classes)
+    assert_nearly_all_close(found, units_of(correlated(latent, classes, made), classes, made))
+
+
+def test_the_network_of_one_class_is_its_twin():
+    made = anchor()
+    alone = replace(
+        made, probabilities=np.ones(1), margins=tuple(margin[:1] for margin in made.margins), factors=made.factors[:1]
+    )
+    latent, classes = draws(len(made.layout), 1)
+    found = run(copula_network(alone), latent, classes)
+    assert_nearly_all_close(found, units_of(correlated(latent, classes, alone), classes, alone))
+
+
+@pytest.mark.parametrize("kind", ["none", "ragged"])
+def test_extreme_latents_stay_within_the_tables(kind):
+    made = anchor(kind)
+    latent = np.repeat(np.array([[-40.0], [40.0], [0.0], [1e30], [-1e30]], dtype=np.float32), len(made.layout), axis=1)
+    found = run(copula_network(made), latent, np.zeros(5, dtype=np.int64))
+    assert np.isfinite(found).all()
+    numeric = [at for at, variable in enumerate(made.layout.variables) if variable.column.numeric]
+    assert (found[:, numeric] <= 1).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_refined_network_is_its_twin(kind):
+    made = anchor(kind)
+    refiner = Refiner(made, width=16, noise_inputs=3)
+    latent, classes = draws(refiner.latent, 2)
+    plain = correlated(latent[:, : len(made.layout)], classes, made)
+    with torch.no_grad():
+        first = refiner(torch.from_numpy(latent), torch.from_numpy(classes)).numpy()
+        np.testing.assert_allclose(first, plain, atol=1e-4)  # f = 0 at first
+        refiner.last.weight.normal_(0, 0.3, generator=torch.Generator().manual_seed(1))
+        refined = refiner(torch.from_numpy(latent), torch.from_numpy(classes)).numpy()
+    assert np.abs(refined - first).mean() > 0.02
+    found = run(tabgan_network(refiner, made), latent, classes)
+    assert_nearly_all_close(found, units_of(refined.astype(np.float64), classes, made))
+
+
+# --- what the discriminator sees --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fakes_and_decoded_patients_have_the_same_features(kind):
+    made = anchor(kind)
+    latent, classes = draws(len(made.layout), 2)
+    normals = correlated(latent, classes, made)
+    units = units_of(normals, classes, made)
+    # Cells of a visit that did not take place are unknown to the discriminator.
+    there = encode(_decoded(units, classes, made), made.layout)
+    real = real_features(np.where(np.isnan(there), np.nan, units), classes, made)
+    fake = FakeFeatures(made)(torch.from_numpy(normals.astype(np.float32)), torch.from_numpy(classes)).detach().numpy()
+    assert real.shape == fake.shape == (len(units), width(made))
+    # A category of many levels is scored by its level, the fake by its normal.
+    first = np.cumsum([0, *(block.width for block in blocks(made))])
+    scored = [
+        start for start, block in zip(first[:-1], blocks(made), strict=True)
+        if block.numeric and not made.layout.variables[block.at].column.numeric
+    ]  # fmt: skip
+    exact = np.setdiff1d(np.arange(real.shape[1]), scored)
+    assert_nearly_all_close(fake[:, exact], real[:, exact], share=0.01, atol=0.06)
+    for column in scored:
+        assert np.corrcoef(fake[:, column], real[:, column])[0, 1] > 0.9
+
+
+def _decoded(units, classes, made):
+    from wardgan.encode.units import decode
+
+    return decode(units, classes, made.layout)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_p01_features_treat_each_patient_alone(kind):
+    made, mine = anchor(kind), cohort(kind)
+    units, classes = encode(mine, made.layout), classes_of(mine)
+    whole = real_features(units, classes, made)
+    picture = Picture.of(made.layout)
+    pictures = picture.real(units, classes)
+    for at in (0, 7, 101):
+        assert real_features(units[[at]], classes[[at]], made).tolist() == whole[[at]].tolist()
+        assert picture.real(units[[at]], classes[[at]]).tolist() == pictures[[at]].tolist()
+    assert np.isfinite(whole).all()
+    assert np.isfinite(pictures).all()
+
+
+def test_the_gradient_passes_through_the_features():
+    made = anchor("named")
+    normals = torch.zeros(4, len(made.layout), requires_grad=True)
+    FakeFeatures(made)(normals, torch.zeros(4, dtype=torch.int64)).square().sum().backward()
+    assert bool((normals.grad != 0).any())
+
+
+@pytest.mark.parametrize("kind", ["none", "complete", "named"])
+def test_pictures_are_turned_back_into_patients(kind):
+    made, mine = anchor(kind), cohort(kind)
+    units, classes = encode(mine, made.layout), classes_of(mine)
+    picture = Picture.of(made.layout)
+    graph = Graph(latent=picture.features)
+    network = graph.finish(picture.add_units(graph, "latent"), variables=len(made.layout))
+    found = run(network, picture.real(units, classes)[:, :-1], classes)
+    known = ~np.isnan(units)
+    np.testing.assert_allclose(
+        found[known], np.minimum(units, np.where(units < 1.0000001, 0.999999, units))[known], atol=1e-5
+    )
+
+
+def test_the_generator_of_2017_is_its_twin():
+    made = anchor("complete")
+    picture = Picture.of(made.layout)
+    with torch.random.fork_rng(devices=[]):
+        maker = PictureGenerator(picture, classes=2, latent=6, channels=4)
+    latent, classes = draws(6, 2, 500)
+    with torch.no_grad():
+        flat = maker(torch.from_numpy(latent), torch.from_numpy(classes)).numpy()
+    graph = Graph(latent=picture.features)
+    back = graph.finish(picture.add_units(graph, "latent"), variables=len(made.layout))
+    assert_nearly_all_close(run(maker.network(), latent, classes), run(back, flat, classes), share=0.005)
