@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wardgan.cli.options import Json, Model
+from wardgan.cli.options import Json, Model, Trust
 from wardgan.cli.terminal import answer, banner, say, screen
 
 if TYPE_CHECKING:
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def inspect(model: Model, json: Json = False) -> None:
+def inspect(model: Model, trust: Trust = None, json: Json = False) -> None:
     """Show what a file holds: facts, guarantee, columns, parts, signature."""
     from wardgan.seal.artifact import inspect as inspected
 
-    facts = inspected(model)
+    facts = inspected(model, trust)
     console = screen(errors=json)
     show_model(console, facts)
     if json:

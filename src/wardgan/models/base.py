@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from wardgan import files
 from wardgan.encode.layout import Layout
-from wardgan.errors import FormatError
+from wardgan.errors import FormatError, OutputError
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.plan import Share
 from wardgan.privacy.records import Records
@@ -117,7 +117,10 @@ class Trained:
             OutputError: It cannot be written.
         """
         place = Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"run={str(place)!r} cannot be written: {error.strerror}.") from error
         files.write_bytes(place / "generator.onnx", self.generator.network, force=True)
         about = {
             "family": self.generator.family,

@@ -189,7 +189,7 @@ def _confirmed(schema: Schema) -> None:
         places = ", ".join(schema.confirm[:5]) + (", ..." if len(schema.confirm) > 5 else "")
         raise SchemaError(
             f"confirm: {len(schema.confirm)} values of the draft were read off patients ({places}). Replace each by "
-            "what is publicly known, or set learn: true, and take it off the confirm list."
+            "what is publicly known, or delete it and set learn: true, and take it off the confirm list."
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, cast
 
 from wardgan import check
@@ -154,6 +155,12 @@ def solve(budget: Budget, shares: Sequence[Share], *, population: int | None, fa
     Raises:
         PlanError: The thresholds alone use up delta.
     """
+    return _solved(budget, tuple(shares), population, family)
+
+
+@lru_cache(maxsize=32)
+def _solved(budget: Budget, shares: tuple[Share, ...], population: int | None, family: str) -> Plan:
+    """Remembers what was solved: a plan is shown before the fit that follows it, and costs seconds."""
     delta = budget.delta - sum(share.delta * share.steps for share in shares)
     if delta <= 0:
         raise PlanError(f"delta={budget.delta!r} is used up by the discovery of levels; declare the levels.")

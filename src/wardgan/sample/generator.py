@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, cast
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from wardgan import check
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import decode
-from wardgan.errors import UsageError
+from wardgan.errors import NetworkError, UsageError
 from wardgan.rng import Seed
 from wardgan.sample.conditions import Conditions, Where, conditions
 from wardgan.schema.cohort import Cohort, joined
@@ -147,7 +148,8 @@ class Generator:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        return onnxruntime.InferenceSession(self.network, options, providers=["CPUExecutionProvider"])
+        with _refused():
+            return onnxruntime.InferenceSession(self.network, options, providers=["CPUExecutionProvider"])
 
     def _blocks(self, n: int, wanted: Conditions, seed: Seed) -> Iterator[Cohort]:
         """Yields the patients block by block, a few blocks ahead of the reader; at least one block."""
@@ -214,8 +216,22 @@ class Generator:
         for start in range(0, len(classes), _PART):
             part = slice(start, start + _PART)
             given = {"latent": latent[part], "label": classes[part]}
-            units[part] = cast("NDArray[np.float32]", self._session.run(["units"], given)[0])
+            with _refused():
+                units[part] = cast("NDArray[np.float32]", self._session.run(["units"], given)[0])
         return decode(units, classes, self.layout)
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Says in our own words that the engine does not take a network."""
+    import onnxruntime.capi.onnxruntime_pybind11_state as engine  # pyright: ignore[reportMissingImports]
+
+    kinds = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
+    refusals = cast("list[type[Exception]]", [getattr(engine, kind) for kind in kinds])
+    try:
+        yield
+    except (*refusals, ValueError) as error:
+        raise NetworkError(f"network: it cannot be run ({type(error).__name__}); ask its publisher.") from error
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,10 @@ class Column:
             raise SchemaError(f"{self.name}: label=true needs a category or a flag, not kind={self.kind}.")
         if self.label and self.nullable:
             raise SchemaError(f"{self.name}: a label cannot be nullable; declare a level for patients without one.")
+        if self.label and self.learn:
+            raise SchemaError(
+                f"{self.name}: the levels of a label cannot be learned; declare them, or drop label=true."
+            )
 
     @property
     def numeric(self) -> bool:

@@ -181,7 +181,7 @@ class Schema:
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=110)
 
     def fingerprint(self) -> str:
-        """Gives a digest of the schema that stays the same for the same declarations."""
+        """Gives a digest of the declarations, whatever the order in which columns are declared."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 

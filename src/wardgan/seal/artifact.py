@@ -114,17 +114,19 @@ def load(path: str | Path, *, trust: str | Path | None = None) -> Generator:
     return read_file(path, lambda layout: signature_of(layout, trust, required=trust is not None)).generator
 
 
-def inspect(path: str | Path) -> dict[str, object]:
+def inspect(path: str | Path, trust: str | Path | None = None) -> dict[str, object]:
     """Gives the facts of a `.hgan` file for printing; the file is checked as by `load`.
 
     Args:
         path: The file.
+        trust: Trust file that gives the signer a name; `None` for the default one. An unsigned file and an unknown
+            key are facts here, not errors.
 
     Returns:
         `bytes`, `digest`, `card`, `privacy` (the ledger), `schema`, `parts` (name, media type, bytes, digest) and
         `signature` (status, name, keyid).
     """
-    model = read_file(path, lambda layout: signature_of(layout, None, required=False))
+    model = read_file(path, lambda layout: signature_of(layout, trust, required=False))
     layers = zip((model.manifest.config, *model.manifest.layers), (oci.CARD, *oci.LAYERS), strict=True)
     return {
         "bytes": Path(path).stat().st_size,

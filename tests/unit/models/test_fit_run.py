@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ from wardgan.models.base import CHECKPOINT, Run, Trained
 from wardgan.models.fit import COUNT, LEDGER, fit, plan
 from wardgan.privacy import records as records_module
 from wardgan.privacy.ledger import Ledger
-from wardgan.privacy.plan import largest, solve
+from wardgan.privacy.plan import largest
 from wardgan.rng import Seed
 from wardgan.schema.schema import Schema
 
@@ -33,19 +32,6 @@ SCHEMA = {
     },
 }
 TABGAN = wg.TabganConfig(steps=60, width=8, noise_inputs=2)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _plans_are_solved_once():
-    known = cache(
-        lambda budget, shares, population, family: solve(budget, shares, population=population, family=family)
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "wardgan.models.fit.solve",
-            lambda budget, shares, *, population, family: known(budget, tuple(shares), population, family),
-        )
-        yield
 
 
 def cohort(patients=1200, seed=0, **schema):

@@ -281,3 +281,15 @@ def test_repr_says_what_is_claimed():
     assert repr(FLAT).startswith("Generator('demo', uniform, NOT PRIVATE, ")
     private = Generator(FLAT.schema, "copula", b"123", 1, (0.5, 0.5), {"epsilon": 3.0})
     assert repr(private) == "Generator('demo', copula, epsilon 3, 3 bytes)"
+
+
+@pytest.mark.parametrize("network", [b"", b"gibberish", FLAT.network[:-20]])
+def test_a_network_that_cannot_be_run_is_an_error_for_people(network):
+    broken_one = Generator(FLAT.schema, "x", network, FLAT.latent, FLAT.probabilities)
+    with pytest.raises(NetworkError, match="network: it cannot be run"):
+        broken_one.sample(3)
+
+
+def test_a_network_of_other_inputs_is_an_error_for_people():
+    with pytest.raises(NetworkError, match="network: it cannot be run"):
+        Generator(FLAT.schema, "x", FLAT.network, FLAT.latent + 1, FLAT.probabilities).sample(3)

@@ -88,6 +88,7 @@ def test_complete_means_that_bounds_or_levels_are_there():
         ({"kind": "flag", "levels": ["no", "yes"]}, "levels false and true"),
         ({"kind": "number", "low": 0, "high": 1, "label": True}, "label=true needs"),
         ({"kind": "flag", "label": True, "nullable": True}, "a label cannot be nullable"),
+        ({"kind": "category", "label": True, "learn": True}, "levels of a label cannot be learned"),
         ({"kind": "flag", "label": "yes"}, "is not true or false"),
         ({"kind": "flag", "unit": 3}, "is not text"),
     ],
