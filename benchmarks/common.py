@@ -44,8 +44,8 @@ def save(name: str, rows: Sequence[dict[str, object]], out: Path | None, **facts
 
 
 def markdown(rows: Sequence[dict[str, object]]) -> str:
-    """Gives rows as a Markdown table; columns are the keys of the first row."""
-    names = list(rows[0])
+    """Gives rows as a Markdown table; columns are the keys of all rows, in order of appearance."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     lines += ["| " + " | ".join(str(row.get(name, "")) for name in names) + " |" for row in rows]
     return "\n".join(lines)
