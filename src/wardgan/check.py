@@ -21,7 +21,7 @@ def positive(**arguments: float) -> None:
         wardgan.errors.UsageError: steps=0 is not a finite number greater than 0.
     """
     for name, value in arguments.items():
-        if not _number(value) or not 0 < value < math.inf:
+        if not is_number(value) or not 0 < value < math.inf:
             raise UsageError(f"{name}={value!r} is not a finite number greater than 0.")
 
 
@@ -37,7 +37,7 @@ def in_open_interval(low: float, high: float, **arguments: float) -> None:
         wardgan.errors.UsageError: delta=2 is not between 0 and 1 (both excluded).
     """
     for name, value in arguments.items():
-        if not _number(value) or not low < value < high:
+        if not is_number(value) or not low < value < high:
             raise UsageError(f"{name}={value!r} is not between {low} and {high} (both excluded).")
 
 
@@ -57,5 +57,6 @@ def whole(minimum: int, **arguments: int) -> None:
             raise UsageError(f"{name}={value!r} is not a whole number of at least {minimum}.")
 
 
-def _number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether a value is a real number; true and false are not."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)

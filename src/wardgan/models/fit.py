@@ -10,10 +10,11 @@ from typing import Final, Literal, cast
 
 import numpy as np
 
+from wardgan import check
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import classes_of
-from wardgan.errors import DataError, OutputError, PlanError, SchemaError
-from wardgan.models import auto, family_config
+from wardgan.errors import DataError, OutputError, PlanError, SchemaError, UsageError
+from wardgan.models import AUTO, family_config
 from wardgan.models.base import CHECKPOINT, TRAINED, Config, Progress, Run, Trained, Watcher
 from wardgan.privacy.events import NEIGHBOURS, UNIT, Budget
 from wardgan.privacy.learn import learn, learn_shares, placeholder
@@ -38,7 +39,7 @@ def plan(schema: Schema, budget: Budget, *, family: str | Config = "auto") -> Pl
     Args:
         schema: The declarations.
         budget: The target.
-        family: Name of a family, its configuration, or `auto`.
+        family: Name of a family, its configuration, or `auto`, which is `copula`.
 
     Raises:
         SchemaError: Bounds, levels or confirmations are missing.
@@ -52,7 +53,7 @@ def plan(schema: Schema, budget: Budget, *, family: str | Config = "auto") -> Pl
     """
     _confirmed(schema)
     layout = Layout.of(placeholder(schema))
-    config = _config(family, layout, budget, schema.population)
+    config = _config(family)
     config.check(layout, budget.epsilon, budget.delta, schema.population)
     shares = learn_shares(schema, budget.delta)
     if schema.population is None:
@@ -85,6 +86,7 @@ def fit(
         BudgetError: A resumed run has lost an answer that was already paid for.
         DataError: A resumed run has other patients, or is finished.
     """
+    _check_types(cohort, budget, seed)
     if privacy not in ("private", "none"):
         raise PlanError(f"privacy={privacy!r} is not one of private, none.")
     if privacy == "none" and budget is not None:
@@ -101,7 +103,7 @@ def fit(
         config, ledger = _begun(cohort, budget, family, replayable=replayable, folder=folder)
     whole = learn(cohort, ledger, noise=noise, folder=folder)
     records = Records(whole, ledger, noise=noise, folder=folder)
-    population = _population(cohort, records, ledger)
+    population = _population(cohort, records, ledger, config)
     seeds = Seed(int.from_bytes(np.random.default_rng().bytes(8), "big")) if seed is None else Seed(seed)
     network = config.train(records, Run(population, seeds, noise, folder, watch or _nobody))
     privacy_facts = _facts(ledger)
@@ -115,12 +117,21 @@ def fit(
     return trained
 
 
+def _check_types(cohort: object, budget: object, seed: object) -> None:
+    if not isinstance(cohort, Cohort):
+        raise UsageError(f"cohort: a {type(cohort).__name__} is no cohort; read it first: wg.read(source, schema).")
+    if budget is not None and not isinstance(budget, Budget):
+        raise UsageError(f"budget={budget!r} is no budget; write wg.Budget(epsilon=3).")
+    if seed is not None:
+        check.whole(0, seed=cast("int", seed))
+
+
 def _begun(
     cohort: Cohort, budget: Budget | None, family: str | Config, *, replayable: bool, folder: Path | None
 ) -> tuple[Config, Ledger]:
     """Gives the configuration and an empty ledger."""
     if budget is None:
-        config = _config(family, Layout.of(placeholder(cohort.schema)), None, cohort.schema.population)
+        config = _config(family)
         ledger = Ledger(None, replayable=replayable)
     else:
         planned = plan(cohort.schema, budget, family=family)
@@ -147,7 +158,7 @@ def _resumed(
         raise PlanError("budget: the run was begun with another budget; resume it with the same one.")
     if ledger.plan is not None and family == "auto":
         family = ledger.plan.family
-    config = _config(family, Layout.of(placeholder(cohort.schema)), budget, cohort.schema.population)
+    config = _config(family)
     known = folder / DIGEST
     if not known.exists() or known.read_text(encoding="utf-8") != _digest(cohort, config):
         raise DataError(
@@ -176,12 +187,10 @@ def _digest(cohort: Cohort, config: Config) -> str:
     return digest.hexdigest()
 
 
-def _config(family: str | Config, layout: Layout, budget: Budget | None, population: int | None) -> Config:
+def _config(family: str | Config) -> Config:
     if not isinstance(family, str):
         return family
-    if family == "auto":
-        family = auto(layout, epsilon=budget.epsilon if budget else None, population=population)
-    return family_config(family)
+    return family_config(AUTO if family == "auto" else family)
 
 
 def _confirmed(schema: Schema) -> None:
@@ -208,13 +217,16 @@ def _enough(cohort: Cohort, *, private: bool) -> None:
         )
 
 
-def _population(cohort: Cohort, records: Records, ledger: Ledger) -> int:
+def _population(cohort: Cohort, records: Records, ledger: Ledger, config: Config) -> int:
     declared = cohort.schema.population
     if ledger.plan is None:
         return declared or len(cohort)
     if declared is None:
         if ledger.plan.population is None:
             noisy = float(records.measure(COUNT, PatientCount())[0])
+            # What the plan could not know is known now; a fit that would be noise ends before it spends the rest.
+            budget = ledger.plan.budget
+            config.check(records.layout, budget.epsilon, budget.delta, max(1, round(noisy)))
             # Eight standard deviations above: the bound then holds for certain, for all that delta can tell.
             sd = cast("float", ledger.plan.event(COUNT).noise_multiplier)
             ledger.revise(with_population(ledger.plan, max(1, round(noisy + 8 * sd))))

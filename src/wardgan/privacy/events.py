@@ -15,6 +15,7 @@ MECHANISMS: Final = get_args(Mechanism)
 UNIT: Final = "patient"
 NEIGHBOURS: Final = "add-or-remove"
 DEFAULT_DELTA: Final = 1e-5
+MAX_EPSILON: Final = 100.0
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Budget:
     """How much the generator may give away about one patient.
 
     Attributes:
-        epsilon: Finite and greater than 0.
+        epsilon: Greater than 0 and at most 100.
         delta: In (0, 1); a chosen number, never 1/n of the private n (Rule P16).
 
     Raises:
@@ -38,11 +39,16 @@ class Budget:
     delta: float = DEFAULT_DELTA
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.epsilon) or self.epsilon <= 0:
+        if not check.is_number(self.epsilon) or not math.isfinite(self.epsilon) or self.epsilon <= 0:
             raise PlanError(
                 f"epsilon={self.epsilon!r} is not a finite number greater than 0; 1 is strong, 3 is usual, 10 is weak."
             )
-        if not 0 < self.delta < 1:
+        if self.epsilon > MAX_EPSILON:
+            raise PlanError(
+                f"epsilon={self.epsilon:g} is more than {MAX_EPSILON:g} and protects nobody; 10 is weak already. "
+                "Choose less, or say privacy='none'."
+            )
+        if not check.is_number(self.delta) or not 0 < self.delta < 1:
             raise PlanError(f"delta={self.delta!r} is not between 0 and 1 (both excluded); 1e-5 is usual.")
 
 

@@ -14,6 +14,7 @@ from wardgan import files
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import Units, classes_of, encode
 from wardgan.errors import BudgetError, DataError, PlanError
+from wardgan.privacy.choose import Scoring, noisy_max
 from wardgan.privacy.events import Event
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.plan import largest
@@ -58,6 +59,7 @@ class Records:
         self.private = ledger.mode == "private"
         self._noise = noise
         self._folder = folder
+        self._chosen: dict[str, int] = {}
         self._units = encode(cohort, self.layout)
         self._classes = classes_of(cohort)
         if len(self._classes) and not 0 <= self._classes.min() <= self._classes.max() < cohort.schema.classes:
@@ -94,6 +96,40 @@ class Records:
         if kept is not None:
             keep(kept, answer)
         return answer
+
+    def choose(self, name: str, scoring: Scoring) -> int:
+        """Chooses the best of public candidates by report-noisy-max; each call is one run of the event.
+
+        Neighbours: add or remove one patient. Event: the planned pure event `name`, one run of its epsilon. Not
+        protected: the list of candidates, which is public; nothing but the choice leaves.
+
+        Args:
+            name: The planned event.
+            scoring: The candidates' scores, with a proved sensitivity.
+
+        Returns:
+            The place of the chosen candidate; the best one in a fit without privacy.
+
+        Raises:
+            BudgetError: The event is not planned, spent, or no selection; or a choice that was paid for is lost.
+        """
+        if not self.private:
+            return int(np.argmax(scoring.scores(self._units, self._classes)))
+        run = self._chosen.get(name, 0)
+        self._chosen[name] = run + 1
+        kept = None if self._folder is None else self._folder / f"{name.replace(' ', '-')}-{run}.npy"
+        if kept is not None and kept.exists() and run < self.ledger.steps(name):
+            return int(kept_answer(kept)[0])
+        if run < self.ledger.steps(name) and self._folder is not None:
+            raise BudgetError(f"event={name!r}: choice {run + 1} was paid for and is lost; start a new run.")
+        event = self.ledger.spend(name, mechanism="pure")
+        scores = scoring.scores(self._units, self._classes)
+        gumbels = self._noise.gumbels(len(scores), name, run)
+        epsilon = cast("float", event.epsilon)
+        choice = noisy_max(scores, sensitivity=scoring.sensitivity, epsilon=epsilon, gumbels=gumbels)
+        if kept is not None:
+            keep(kept, np.array([float(choice)]))
+        return choice
 
     def admit(self, population: int) -> None:
         """Refuses a cohort larger than the public bound that batch caps were computed for.

@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 
 import wardgan as wg
-from wardgan.encode.layout import Layout
-from wardgan.errors import BudgetError, DataError, FormatError, OutputError, PlanError, SchemaError
-from wardgan.models import auto, family_config
+from wardgan.errors import BudgetError, DataError, FormatError, OutputError, PlanError, SchemaError, UsageError
+from wardgan.models import family_config
 from wardgan.models.base import CHECKPOINT, Run, Trained
 from wardgan.models.fit import COUNT, LEDGER, fit, plan
 from wardgan.privacy import records as records_module
@@ -277,8 +276,6 @@ def test_p12_nothing_in_the_run_folder_but_what_is_noisy_or_public(tmp_path):
 
 
 def test_p10_a_family_is_chosen_from_public_facts():
-    layout = Layout.of(cohort().schema)
-    assert auto(layout, epsilon=3.0, population=10**6) == "copula"
     planned = [plan(cohort(patients=n).schema, BUDGET).family for n in (1000, 1300)]
     assert planned == ["copula", "copula"]
     with pytest.raises(PlanError, match="not one of auto"):
@@ -292,3 +289,49 @@ def test_p04_the_bill_is_all_that_is_known_of_the_patients_after_a_fit():
     for thing in held:
         for value in vars(thing).values():
             assert not isinstance(value, (np.ndarray, pd.DataFrame, wg.Cohort)), type(value)
+
+
+@pytest.mark.parametrize("shift", [0.0, 40.0])
+def test_p03_the_population_follows_the_noisy_count_and_nothing_else(monkeypatch, shift):
+    """The noise is known here, so the noisy count is: what is published is it, rounded, and its margin."""
+    honest = records_module.noised
+    heard = []
+
+    def known(total, sd, normals):
+        if len(total) > 1:
+            return honest(total, sd, normals)
+        heard.append((float(total[0]) + shift, sd))
+        return np.array([heard[-1][0]])
+
+    monkeypatch.setattr(records_module, "noised", known)
+    made = fit(cohort(population=None), BUDGET, family="copula")
+    ((count, sd),) = heard
+    assert count == 1200 + shift
+    assert made.ledger.plan.population == round(count + 8 * sd)
+
+
+def test_p03_a_paid_count_that_is_too_small_ends_the_fit_before_the_rest_is_spent(monkeypatch, tmp_path):
+    honest = records_module.noised
+    monkeypatch.setattr(
+        records_module,
+        "noised",
+        lambda total, sd, normals: np.array([7.0]) if len(total) == 1 else honest(total, sd, normals),
+    )
+    with pytest.raises(PlanError, match=r"too small for population=7 "):
+        fit(cohort(population=None), BUDGET, family="copula", run=tmp_path / "run")
+    spent = Ledger.resume(tmp_path / "run" / LEDGER)
+    assert [event.name for event in spent.events] == [COUNT]
+
+
+@pytest.mark.parametrize(
+    ("how", "phrase"),
+    [
+        ({"cohort": pd.DataFrame({"age": [1]})}, "is no cohort"),
+        ({"budget": 3.5}, r"wg.Budget\(epsilon=3\)"),
+        ({"seed": "a"}, "seed='a'"),
+        ({"seed": 1.5}, r"seed=1\.5"),
+    ],
+)
+def test_arguments_of_a_wrong_type_are_errors_for_people(how, phrase):
+    with pytest.raises(UsageError, match=phrase):
+        fit(**{"cohort": cohort(), "budget": BUDGET, **how})

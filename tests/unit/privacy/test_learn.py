@@ -235,3 +235,25 @@ def test_a_plan_can_be_made_before_anything_is_known(step):
 def test_nothing_to_learn_reads_nothing():
     complete = replace(common(), schema=placeholder(common().schema))
     assert learn(complete, Ledger(None), noise=Seed(5)) is complete
+
+
+@pytest.mark.parametrize("name", ["age", "icd"])
+def test_p10_what_is_learned_from_has_the_planned_noise(name, monkeypatch):
+    """The answers themselves, not the bounds and levels that are made of them."""
+    cohort, heard = common(), []
+    honest = learning.noised
+
+    def spy(total, sd, normals):
+        heard.append(honest(total, sd, normals) - total)
+        return heard[-1] + total
+
+    monkeypatch.setattr(learning, "noised", spy)
+    answers = []
+    asked = learning._ask
+    monkeypatch.setattr(learning, "_ask", lambda *args: (answers.append((args[0], asked(*args))), answers[-1][1])[1])
+    for _ in range(300):
+        learn(cohort, ledger_of(cohort, noise=2.0, replayable=False), noise=Seed.secret())
+    mine = np.array([answer for event, answer in answers if name in event])
+    assert np.std(mine - mine.mean(axis=0)) == pytest.approx(2.0, rel=0.05)
+    assert len(heard) == len(answers)
+    assert mine.std(axis=0).min() > 1.5

@@ -195,3 +195,43 @@ def test_without_privacy_it_is_the_ordinary_gradient_of_both_means():
 def test_p04_nothing_public_holds_a_patient():
     public = {name: value for name, value in vars(training()).items() if not name.startswith("_")}
     assert public == {"steps": STEPS, "taken": 0}
+
+
+@pytest.mark.parametrize("patients", [5, 64])
+def test_p07_the_gradient_is_that_of_a_loop_over_the_batch(monkeypatch, patients):
+    """Without noise: each patient of the batch once, cut alone; the places that pad a batch count for nothing."""
+    monkeypatch.setattr(Seed, "noisy", lambda self, values, sd, name, step=0: values)
+    batches = []
+    honest = training_module.poisson_batch
+    monkeypatch.setattr(
+        training_module, "poisson_batch", lambda *args, **how: (batches.append(honest(*args, **how)), batches[-1])[1]
+    )
+    module, rows = critic(), numbers(patients, 4)
+    mine = training(module=module, patients=patients)
+    for number in range(min(mine.reserve(), 6)):
+        found = step(mine, module, number)
+        slow = np.zeros_like(found)
+        ours = [(rows[patient : patient + 1], 1 / (RATE * DECLARED)) for patient in batches[-1]]
+        for row, weight in [*ours, *((FAKE[at : at + 1], 1 / len(FAKE)) for at in range(len(FAKE)))]:
+            module.zero_grad()
+            losses_of(module)(row).sum().backward()
+            own = torch.cat([each.grad.flatten() for each in module.parameters()]).numpy()
+            slow += weight * own * min(1.0, 0.5 / np.linalg.norm(own))
+        np.testing.assert_allclose(found, slow, rtol=1e-4, atol=1e-6)
+    assert len({len(batch) for batch in batches}) > 1
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_p10_the_noise_of_a_training_is_as_planned(there):
+    """The sd of a step's noise, by the same patients twice: with everybody in each batch, the batch does not vary."""
+    plan = Plan(Budget(2.0), (Event(
+        "d", "poisson-gaussian", noise_multiplier=3.0, sampling_rate=1.0, batch_cap=70, population=70, steps=400
+    ),), 64, "test")  # fmt: skip
+    module = critic()
+    mine = training(Ledger(plan), module, rate=1.0, patients=64 if there else 63, population=64)
+    made = []
+    while block := mine.reserve():
+        made += [step(mine, module, len(made) + number) for number in range(block)]
+    noise = np.array(made) - np.mean(made, axis=0)
+    assert np.std(noise) == pytest.approx(3.0 * 0.5 / 64, rel=0.03)
+    assert stats.kstest(noise.ravel() / (3.0 * 0.5 / 64), "norm").pvalue > 1e-6
