@@ -1,9 +1,9 @@
 """From published patients to synthetic ones; skipped where the files are not (see `benchmarks/datasets.py`)."""
 
-import datasets
 import numpy as np
 import pytest
 
+import datasets
 import wardgan as wg
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import classes_of, decode, encode

@@ -12,6 +12,8 @@ from wardgan.cli.terminal import Stopped, answer, banner, say, screen
 from wardgan.errors import PlanError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from wardgan.models.base import Trained
     from wardgan.models.fit import Privacy
     from wardgan.privacy.plan import Plan
@@ -41,7 +43,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     json: Json = False,
 ) -> None:
     """Train a generator, and bill every touch of the patients."""
-    from wardgan.cli.plan import show_plan
+    from wardgan.cli.plan import show_noise, show_plan
     from wardgan.cli.run import check_free, how_to_resume, stopped_run, watched
     from wardgan.models.fit import fit as fitted
     from wardgan.schema.read import read
@@ -54,7 +56,11 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     else:
         check_free(output)
         plan = _plan(declared, epsilon, delta, privacy, family)
-    banner(console) if plan is None else show_plan(console, plan)
+    if plan is None:
+        banner(console)
+    else:
+        show_plan(console, plan)
+        show_noise(console, plan, declared)
     if seed is not None:
         say(console, "A rehearsal: whoever has the seed can subtract the noise. It is never released.", style="red")
     cohort = read(data, declared, visits=visits, invalid=cast("Invalid", invalid), delimiter=delimiter_of(delimiter))
@@ -68,7 +74,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     except KeyboardInterrupt as error:
         again = {"--family": family, "--invalid": invalid, "--visits": visits, "--delimiter": delimiter, "--seed": seed}
         raise Stopped(how_to_resume(data, schema, output, again)) from error
-    _report(trained, output, plan, as_json=json)
+    _report(trained, output, plan, sum(_bytes(file) for file in (data, visits)), as_json=json)
 
 
 def _plan(schema: Schema, epsilon: float | None, delta: float, privacy: str, family: str) -> Plan | None:
@@ -86,13 +92,18 @@ def _plan(schema: Schema, epsilon: float | None, delta: float, privacy: str, fam
     return plan(schema, Budget(epsilon, delta), family=family)
 
 
-def _report(trained: Trained, run: Path, plan: Plan | None, *, as_json: bool) -> None:
+def _bytes(file: Path | None) -> int:
+    return 0 if file is None else file.stat().st_size
+
+
+def _report(trained: Trained, run: Path, plan: Plan | None, source: int, *, as_json: bool) -> None:
     from wardgan.cli.plan import plan_facts
 
     console, ledger, generator = screen(errors=as_json), trained.ledger, trained.generator
     facts: dict[str, object] = {
         "run": str(run), "family": generator.family, "mode": ledger.mode, "replayable": ledger.replayable,
         "spent_epsilon": None, "spent_epsilon_rdp": None, "network_bytes": len(generator.network), "plan": None,
+        "source_bytes": source,
     }  # fmt: skip
     say(
         console,
@@ -105,6 +116,24 @@ def _report(trained: Trained, run: Path, plan: Plan | None, *, as_json: bool) ->
         spent, bound, budget = ledger.epsilon(), ledger.epsilon_bound(), plan.budget
         say(console, f"Spent: epsilon {spent:.4g} of {budget.epsilon:g} at delta {budget.delta:g} (Renyi {bound:.4g}).")
         facts |= {"spent_epsilon": spent, "spent_epsilon_rdp": bound, "plan": plan_facts(plan)}
+    _show_size(console, trained, source)
     say(console, f"Next: wardgan release {run} -o {generator.schema.name}.hgan --key YOUR.key")
     if as_json:
         answer(facts)
+
+
+def _show_size(console: Console, trained: Trained, source: int) -> None:
+    """Says how much smaller the model is than what it was made from: the files, and their numbers in memory."""
+    model, people = len(trained.generator.network), trained.generator.schema.population
+    text = f"Size: {model:,} bytes; the files it was made from have {source:,} ({source / model:.2g} : 1)"
+    if people is not None:
+        numbers = 4 * people * len(trained.generator.layout)
+        text += f", their numbers in memory about {numbers:,} ({numbers / model:.2g} : 1)"
+    say(console, text + ". These sizes tell about your patients: they stay on site.")
+    if model > source:
+        say(
+            console,
+            "The model is larger than what it was made from: it has room to memorise. "
+            + ("Only the noise keeps it from that." if trained.ledger.plan else "Nothing keeps it from that."),
+            style="yellow",
+        )

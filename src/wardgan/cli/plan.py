@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from wardgan.privacy.plan import Plan
+    from wardgan.schema.schema import Schema
+
+_DROWNING = 0.12
 
 
 def plan(
@@ -21,8 +24,11 @@ def plan(
     from wardgan.privacy.events import Budget
     from wardgan.schema.schema import Schema
 
-    made = planned(Schema.load(schema), Budget(epsilon, delta), family=family)
-    show_plan(screen(errors=json), made)
+    declared = Schema.load(schema)
+    made = planned(declared, Budget(epsilon, delta), family=family)
+    console = screen(errors=json)
+    show_plan(console, made)
+    show_noise(console, made, declared)
     if json:
         answer(plan_facts(made))
 
@@ -48,6 +54,28 @@ def show_plan(console: Console, plan: Plan) -> None:
         f"Planned: epsilon {spent:.4g} by the accountant of record (PLD); at most {bound:.4g} by our own (Renyi).",
     )
     say(console, f"Protected: each {unit}; neighbours {facts['neighbours']} one {unit}; patients: {people}.")
+
+
+def show_noise(console: Console, plan: Plan, schema: Schema) -> None:
+    """Says how large the noise of a count is beside a class, and warns where it drowns the shapes."""
+    from wardgan.models.anchor.anchor import count_noise
+
+    noise = count_noise(plan, schema)
+    if noise is None:
+        return
+    text = f"Noise: each count of a level is off by about {noise:.2g} patients"
+    if plan.population is None:
+        say(console, f"{text}; how many there are is not known yet.")
+        return
+    mean = plan.population / schema.classes
+    say(console, f"{text}, of about {mean:,.0f} in a class.")
+    if noise > _DROWNING * mean:
+        say(
+            console,
+            "That is much: means and shares will come through, the shapes of most columns and the links between them "
+            "will not. Leave columns or visits out, join more patients, or raise epsilon.",
+            style="bold yellow",
+        )
 
 
 def plan_facts(plan: Plan) -> dict[str, object]:

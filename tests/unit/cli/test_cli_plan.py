@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from wardgan.cli.plan import budget_shares, plan_facts, show_plan
+from wardgan.cli.plan import budget_shares, plan_facts, show_noise, show_plan
 from wardgan.cli.run import how_to_resume
 from wardgan.privacy.events import Budget
+from wardgan.models.fit import plan as planned
 from wardgan.privacy.plan import Share, solve
+from wardgan.schema.schema import Schema
 
 SHARES = [
     Share("sums", 0.2),
@@ -52,3 +54,17 @@ def test_the_command_to_resume_has_what_the_run_needs_again(tmp_path):
     (tmp_path / "ledger.jsonl").touch()
     text = how_to_resume(Path("my data.csv"), Path("s.yaml"), tmp_path, usual | {"--seed": 3, "--delimiter": ";"})
     assert text.endswith(f"\n  wardgan fit 'my data.csv' s.yaml --delimiter ';' --seed 3 --resume -o {tmp_path}")
+
+
+@pytest.mark.parametrize(("population", "much"), [(100_000, False), (700, True), (None, False)])
+def test_the_noise_of_a_count_is_said_beside_the_size_of_a_class(population, much):
+    found = {"name": "demo", "table": {f"lab{i}": {"kind": "integer", "low": 0, "high": 9} for i in range(40)}}
+    found["table"]["arm"] = {"kind": "flag", "label": True}
+    schema = Schema.from_dict(found if population is None else {**found, "population": population})
+    plan = planned(schema, Budget(1.0), family="copula")
+    console = Console(record=True, width=120, file=io.StringIO())
+    show_noise(console, plan, schema)
+    text = console.export_text()
+    assert f"off by about {plan.event('label tables').noise_multiplier * 40**0.5:.2g} patients" in text
+    assert ("That is much" in text) is much
+    assert ("not known yet" in text) is (population is None)

@@ -14,7 +14,7 @@ from wardgan.models.acgan.features import Picture
 from wardgan.models.acgan.nets import PictureGenerator
 from wardgan.models.anchor.grid import Grid
 from wardgan.models.anchor.network import copula_network
-from wardgan.models.anchor.quantiles import category_table, number_steps, number_table
+from wardgan.models.anchor.quantiles import category_steps, category_table, number_steps, number_table
 from wardgan.models.tabgan.features import FakeFeatures, blocks, real_features, width
 from wardgan.models.tabgan.nets import Refiner, tabgan_network
 from wardgan.privacy.queries import Levels
@@ -102,11 +102,15 @@ def test_rare_levels_keep_their_share():
             for y, margin in enumerate(made.margins[at]):
                 names = np.where(np.arange(levels.size) == levels.missing, -1, np.arange(levels.size))
                 shares = np.array([(table[y] == name).mean() for name in names])
-                np.testing.assert_allclose(shares, margin, atol=1 / 4096)
+                np.testing.assert_allclose(shares, margin, atol=1 / category_steps(made))
 
 
 def test_the_tables_keep_the_model_small():
-    assert 64 <= number_steps(anchor()) <= 1024
+    made = anchor()
+    assert (64 <= number_steps(made) <= 1024, category_steps(made)) == (True, 4096)
+    flag = next(one for one in made.layout.variables if not one.column.numeric)
+    wide = replace(made, layout=replace(made.layout, variables=made.layout.variables + (flag,) * 200))
+    assert category_steps(wide) == 256
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -19,9 +19,11 @@ from wardgan.models.anchor.dependence import Dependence, correlations, level_sco
 from wardgan.models.anchor.grid import Grid, cell_query, grids, number_levels
 from wardgan.privacy.accountant import gaussian_mu
 from wardgan.privacy.events import Budget
-from wardgan.privacy.plan import Share
+from wardgan.privacy.learn import placeholder
+from wardgan.privacy.plan import Plan, Share
 from wardgan.privacy.queries import LevelCounts, Levels, Query, ScoreProducts, Scores, ScoreSums
 from wardgan.privacy.records import Records, noise_sd
+from wardgan.schema.schema import Schema
 
 GRID: Final = "grid"
 LABELS: Final = "label tables"
@@ -131,6 +133,19 @@ def check_feasible(layout: Layout, budget: Budget, population: int | None, *, pa
         )
 
 
+def count_noise(plan: Plan, schema: Schema) -> float | None:
+    """Gives the standard deviation of one count of the label tables; `None` if the plan has none.
+
+    Args:
+        plan: What will be done.
+        schema: The declarations that it was made for.
+    """
+    for event in plan.events:
+        if event.name == LABELS and event.noise_multiplier is not None:
+            return event.noise_multiplier * float(np.sqrt(len(Layout.of(placeholder(schema)))))
+    return None
+
+
 def measure_anchor(records: Records, *, population: int) -> Anchor:
     """Gives the anchor of a cohort from at most four noisy tables.
 
@@ -177,6 +192,7 @@ def measure_anchor(records: Records, *, population: int) -> Anchor:
         products = ScoreProducts(scores, classes)
         answer = products.matrices(records.measure(COVARIANCE, products))
         factors = correlations(replace(made, margins=margins), answer, _sd(records, COVARIANCE, products))
+        factors = factors.astype(np.float16).astype(np.float64)  # as the file will hold them
     return Anchor(layout, levels, found, shares, margins, order, tables_of_scores, factors, float(sizes.sum()))
 
 

@@ -23,13 +23,18 @@ def add_factors(graph: Graph, normals: str, factors: NDArray[np.float64]) -> str
     """
     classes, size, _ = factors.shape
     if classes == 1:
-        return graph.add("MatMul", normals, graph.floats(factors[0].T))
+        return graph.add("MatMul", normals, _halves(graph, factors[0].T))
     # Normals stand in the columns of their class and zeros in the others, so that one product serves all classes.
     chosen = graph.add("Gather", graph.floats(np.eye(classes)), "label", axis=0)  # (patients, classes)
     mask = graph.add("Unsqueeze", chosen, graph.whole([2]))
     spread = graph.add("Mul", graph.add("Unsqueeze", normals, graph.whole([1])), mask)
     wide = graph.add("Reshape", spread, graph.whole([-1, classes * size]))  # (patients, classes x variables)
-    return graph.add("MatMul", wide, graph.floats(np.concatenate([factor.T for factor in factors])))
+    return graph.add("MatMul", wide, _halves(graph, np.concatenate([factor.T for factor in factors])))
+
+
+def _halves(graph: Graph, values: NDArray[np.float64]) -> str:
+    """Adds numbers in half precision, which is as much as they were rounded to, and half the file."""
+    return graph.add("Cast", graph.constant(values.astype(np.float16)), to=1)
 
 
 def add_margins(graph: Graph, correlated: str, anchor: Anchor) -> str:

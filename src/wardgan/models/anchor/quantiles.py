@@ -12,7 +12,8 @@ from wardgan.encode.units import MISSING
 from wardgan.models.anchor.anchor import Anchor
 
 _BYTES: Final = 400_000
-_CATEGORY_STEPS: Final = 4096
+_FEWEST_STEPS: Final = 256
+_MOST_STEPS: Final = 4096
 _HAIR: Final = 1e-8
 
 
@@ -65,17 +66,25 @@ def number_table(anchor: Anchor, at: int, steps: int) -> NumberTable:
     return NumberTable(start, rise)
 
 
+def category_steps(anchor: Anchor) -> int:
+    """Gives the number of steps of category tables: a power of two that keeps the model small, 4,096 at most."""
+    categories = sum(not variable.column.numeric for variable in anchor.layout.variables)
+    fitting = _BYTES / max(2 * categories * len(anchor.probabilities), 1)
+    return int(np.clip(2 ** np.floor(np.log2(max(fitting, 1))), _FEWEST_STEPS, _MOST_STEPS))
+
+
 def category_table(anchor: Anchor, at: int) -> NDArray[np.int16]:
-    """Gives the level for each of 4,096 equal steps of a uniform number, shape (classes, 4096); -1 for missing cells.
+    """Gives the level for each of equal steps of a uniform number, shape (classes, steps); -1 for missing cells.
 
     Steps are given to levels by largest remainder, so that a rare level keeps its share.
     """
+    steps = category_steps(anchor)
     levels, order = anchor.levels[at], anchor.order[at]
-    table = np.empty((len(anchor.probabilities), _CATEGORY_STEPS), dtype=np.int16)
+    table = np.empty((len(anchor.probabilities), steps), dtype=np.int16)
     for y, margin in enumerate(anchor.margins[at]):
-        exact = margin[order] / margin[order].sum() * _CATEGORY_STEPS
+        exact = margin[order] / margin[order].sum() * steps
         count = np.floor(exact).astype(int)
-        rest = _CATEGORY_STEPS - count.sum()
+        rest = steps - count.sum()
         count[np.argsort(count - exact, kind="stable")[:rest]] += 1
         name = np.where(order == levels.missing, -1, order) if levels.missing is not None else order
         table[y] = np.repeat(name, count)
