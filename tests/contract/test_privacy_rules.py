@@ -33,8 +33,8 @@ QUERIES = [
     LevelCounts((Levels((0.3, 0.6), 3, None), Levels(None, 3, 2), Levels((), 1, None)), 2),
 ]
 SCORES = Scores(
-    (Levels((0.3, 0.6), 3, None), Levels(None, 3, 2), Levels((0.5,), 2, None)),
-    (np.array([-1.2, 0.0, 2.5]), np.array([-1.0, 1.0, 0.0]), np.array([-2.0, 2.0])), 1.7,
+    (Levels((0.3, 0.6), 3, None), Levels(None, 3, 2), Levels((0.5,), 2, None)), (0, 1, 2, 1),
+    (np.array([-1.2, 0.0, 2.5]), np.array([-1.0, 1.0, 0.0]), np.array([-2.0, 2.0]), np.array([-0.4, -0.4, 1.6])), 1.7,
 )  # fmt: skip
 QUERIES += [ScoreSums(SCORES, 2), ScoreProducts(SCORES, 2)]
 

@@ -75,7 +75,7 @@ def test_every_sum_is_on_the_page():
 
 def test_the_sensitivities_are_those_of_the_page():
     levels = tuple(queries.Levels(None, 3, None) for _ in range(5))
-    scores = queries.Scores(levels, tuple(np.zeros(3) for _ in range(5)), 2.0)
+    scores = queries.Scores(levels, tuple(range(5)), tuple(np.zeros(3) for _ in range(5)), 2.0)
     edges = (np.linspace(0, 1, 2**3 + 1), np.linspace(0, 1, 2**4 + 1))
     assert queries.PatientCount().sensitivity == queries.ClassCounts(2).sensitivity == 1
     assert queries.ValueCounts([0], edges[0]).sensitivity == 1
@@ -87,7 +87,7 @@ def test_the_sensitivities_are_those_of_the_page():
 
 def test_the_numbers_of_the_page():
     text = page("docs/privacy.md").text
-    assert f"R is {anchor.RADIUS:g} sqrt(d)" in text
+    assert f"R is {anchor.RADIUS:g} times the root" in text
     assert f"in all {100 * learn.THRESHOLD_DELTA:g} % of the budget's delta" in text
     assert f"billed in blocks of {BLOCK}" in text
     assert plan.HEADROOM == 1.1

@@ -172,24 +172,29 @@ class LevelCounts:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of a patient: one number for each variable, scaled down to at most a norm.
+    """The scores of a patient: a few numbers for each variable, scaled down together to at most a norm.
 
     Attributes:
         levels: The levels of each variable.
-        tables: The score of each level of each variable; a visit that did not take place scores 0.
+        owners: For each score the variable that it is of.
+        tables: For each score its value at each level of that variable; a visit that did not take place scores 0.
         radius: The norm, greater than 0.
     """
 
     levels: tuple[Levels, ...]
+    owners: tuple[int, ...]
     tables: tuple[NDArray[np.float64], ...]
     radius: float
 
+    def __len__(self) -> int:
+        return len(self.tables)
+
     def of(self, units: Units) -> NDArray[np.float64]:
-        """Gives the scores, shape (patients, variables)."""
-        scores = np.zeros(units.shape)
-        for at, (levels, table) in enumerate(zip(self.levels, self.tables, strict=True)):
-            level = levels.index(units[:, at])
-            scores[:, at] = np.where(level >= 0, table[np.maximum(level, 0)], 0.0)
+        """Gives the scores, shape (patients, scores)."""
+        scores = np.zeros((len(units), len(self)))
+        level = {at: self.levels[at].index(units[:, at]) for at in set(self.owners)}
+        for place, (at, table) in enumerate(zip(self.owners, self.tables, strict=True)):
+            scores[:, place] = np.where(level[at] >= 0, table[np.maximum(level[at], 0)], 0.0)
         return scaled_down(scores, self.radius)
 
 
@@ -217,14 +222,14 @@ class ScoreSums:
         return self.scores.radius
 
     def total(self, units: Units, classes: Classes) -> Total:
-        """Gives the sums, shape (classes x variables,)."""
+        """Gives the sums, shape (classes x scores,)."""
         scores = self.scores.of(units)
         return np.concatenate([scores[classes == y].sum(axis=0) for y in range(self.classes)])
 
 
 @dataclass(frozen=True)
 class ScoreProducts:
-    """Sums of products of two variables' scores, for each class.
+    """Sums of products of two scores, for each class.
 
     With scores of norm at most R, the products z_i z_j, i < j, have the norm
     sqrt((|z|^4 - sum z_i^4) / 2) <= R^2 sqrt((1 - 1/d) / 2), and classes are disjoint.
@@ -239,8 +244,8 @@ class ScoreProducts:
 
     @property
     def sensitivity(self) -> float:
-        """R^2 sqrt((1 - 1/d) / 2) for d variables."""
-        return self.scores.radius**2 * float(np.sqrt((1 - 1 / max(len(self.scores.levels), 2)) / 2))
+        """R^2 sqrt((1 - 1/d) / 2) for d scores."""
+        return self.scores.radius**2 * float(np.sqrt((1 - 1 / max(len(self.scores), 2)) / 2))
 
     def total(self, units: Units, classes: Classes) -> Total:
         """Gives the strict upper triangles, class after class."""
@@ -249,8 +254,8 @@ class ScoreProducts:
         return np.concatenate([(scores[classes == y].T @ scores[classes == y])[upper] for y in range(self.classes)])
 
     def matrices(self, flat: Total) -> NDArray[np.float64]:
-        """Cuts a total into symmetric matrices with a zero diagonal, shape (classes, variables, variables)."""
-        size = len(self.scores.levels)
+        """Cuts a total into symmetric matrices with a zero diagonal, shape (classes, scores, scores)."""
+        size = len(self.scores)
         found = np.zeros((self.classes, size, size))
         upper = np.triu_indices(size, 1)
         for y, part in enumerate(np.split(flat, self.classes)):

@@ -90,7 +90,7 @@ def correlated(normals, classes, made: Anchor):
 def units_of(normals, classes, made: Anchor):
     """The twin of `add_margins`: one variable after the other."""
     uniform, steps = ndtr(normals), number_steps(made)
-    units = np.empty(normals.shape)
+    units = np.empty((len(normals), len(made.layout)))
     for at, variable in enumerate(made.layout.variables):
         if variable.column.numeric:
             table = number_table(made, at, steps)
@@ -102,6 +102,8 @@ def units_of(normals, classes, made: Anchor):
             units[:, at] = levels[
                 classes, np.minimum((uniform[:, at] * levels.shape[1]).astype(int), levels.shape[1] - 1)
             ]
+        if at in made.holes:
+            units[uniform[:, made.holes[at]] > 1 - made.missing(at)[classes], at] = -1
     return units
 
 

@@ -25,15 +25,9 @@ from wardgan.models.anchor.anchor import (
     least_epsilon,
     measure_anchor,
 )
-from wardgan.models.anchor.dependence import (
-    _factor,
-    drawn_scores,
-    level_scores,
-    mean_scores,
-    normal_quantile,
-    pair_blocks,
-    tilt,
-)
+from wardgan.models.anchor.dependence import Dependence, _factor, drawn, pair_blocks
+from wardgan.models.anchor.margins import tilt
+from wardgan.models.anchor.scores import axes_of, hole_scores, level_scores, normal_quantile
 from wardgan.models.copula.config import CopulaConfig
 from wardgan.models.fit import fit
 from wardgan.privacy.events import Budget, Event
@@ -107,7 +101,10 @@ def test_scores_of_levels_are_standardised_and_holes_score_nothing():
     assert part @ scores[:3] == pytest.approx(0, abs=1e-9)
     assert part @ scores[:3] ** 2 == pytest.approx(1, abs=1e-9)
     assert scores[3] == 0
-    assert order.tolist() == [0, 1, 2, 3]
+    assert order.tolist() == [0, 1, 2]
+    hole = hole_scores(margin, shares, Levels((0.2, 0.5), 4, 3))
+    assert hole.tolist() == pytest.approx([-0.2, -0.2, -0.2, 1.8])
+    assert shares @ margin @ hole == pytest.approx(0, abs=1e-12)
     assert (np.diff(scores[:3]) > 0).all()
 
 
@@ -130,15 +127,36 @@ def test_a_broken_matrix_becomes_correlations():
     np.testing.assert_allclose(_factor(good) @ _factor(good).T, good)
 
 
+def dependence(made):
+    return Dependence(
+        made.layout, made.axes, made.levels, made.margins, made.scores, made.probabilities * 900,
+        np.ones((2, len(made.layout))), made.order, np.inf,
+    )  # fmt: skip
+
+
 def test_pairs_of_visits_at_the_same_distance_share_a_block():
-    layout = Layout.of(cohort("complete").schema)
-    blocks, names = pair_blocks(layout), layout.names
+    made = anchor("complete")
+    blocks, names = pair_blocks(dependence(made)), made.layout.names
     at = {name: names.index(name) for name in names}
     pair = lambda one, other: blocks[at[one], at[other]]  # noqa: E731
     assert pair("sbp@A", "sbp@B") == pair("sbp@B", "sbp@C") == pair("sbp@C", "sbp@B")
     assert pair("sbp@A", "sbp@C") != pair("sbp@A", "sbp@B")
     assert pair("age", "sbp@A") != pair("age", "sbp@B")
     assert (blocks == blocks.T).all()
+    holes = anchor("named").holes
+    blocks, names = pair_blocks(dependence(anchor("named"))), anchor("named").layout.names
+    hole = [holes[names.index(f"sbp@{visit}")] for visit in "ABC"]
+    assert blocks[hole[0], hole[1]] == blocks[hole[1], hole[2]] != blocks[hole[0], hole[2]]
+    assert blocks[hole[0], hole[1]] != blocks[names.index("sbp@A"), names.index("sbp@B")]
+
+
+def test_axes_are_values_and_then_holes():
+    layout = Layout.of(cohort().schema)
+    axes = axes_of(layout)
+    assert [axis.at for axis in axes[: len(layout)]] == list(range(len(layout)))
+    nullable = [at for at, variable in enumerate(layout.variables) if variable.column.nullable]
+    assert [axis.at for axis in axes[len(layout) :]] == nullable
+    assert [axis.hole for axis in axes] == [False] * len(layout) + [True] * len(nullable)
 
 
 def test_quantiles_of_the_normal():
@@ -171,20 +189,38 @@ def test_known_correlations_are_found_in_spite_of_bins_and_flags(other):
         np.testing.assert_allclose(turned @ factor @ factor.T @ turned, truth, atol=0.06)
 
 
-def test_drawn_patients_have_the_margins_they_are_drawn_from():
-    made = anchor()
-    independent = np.broadcast_to(np.eye(len(made.layout)), made.factors.shape)
-    dependence = anchor_module.Dependence(
-        made.layout,
-        made.margins,
-        made.scores,
-        made.probabilities * 900,
-        np.ones(made.factors.shape[:2]),
-        made.order,
-        np.inf,
+def holes_cohort(patients=8000):
+    """Two numbers that go together, whose holes go together too, and with the numbers of neither."""
+    numbers = np.random.default_rng(4)
+    z = numbers.multivariate_normal(
+        [0, 0, 0, 0], [[1, 0.6, 0, 0], [0.6, 1, 0, 0], [0, 0, 1, 0.8], [0, 0, 0.8, 1]], patients
     )
-    drawn = np.array([scores.mean(axis=0) for scores in drawn_scores(dependence, independent)])
-    np.testing.assert_allclose(drawn, mean_scores(made.margins, made.scores), atol=0.05)
+    frame = pd.DataFrame({"x": np.round(100 + 15 * z[:, 0]), "y": np.round(50 + 8 * z[:, 1])})
+    frame["x"] = frame["x"].where(z[:, 2] < 0.3)
+    frame["y"] = frame["y"].where(z[:, 3] < -0.2)
+    number = {"kind": "integer", "low": 0, "high": 200, "nullable": True}
+    return read(frame, Schema.from_dict({"name": "d", "table": {"x": number, "y": number}}))
+
+
+def test_holes_that_go_together_are_made_together():
+    made = measure_anchor(Records(holes_cohort(), Ledger(None), noise=Seed(1)), population=8000)
+    truth = np.array([[1, 0.6, 0, 0], [0.6, 1, 0, 0], [0, 0, 1, 0.8], [0, 0, 0.8, 1]])
+    np.testing.assert_allclose(made.factors[0] @ made.factors[0].T, truth, atol=0.06)
+    trained = fit(holes_cohort(), family=CopulaConfig(), privacy="none", seed=1)
+    real, synthetic = holes_cohort().frame(), trained.generator.sample(20_000, seed=2)
+    both = [(frame["x"].isna() & frame["y"].isna()).mean() for frame in (real, synthetic)]
+    assert both[1] == pytest.approx(both[0], abs=0.02)
+    found = [frame[["x", "y"]].corr().iloc[0, 1] for frame in (real, synthetic)]
+    assert found[1] == pytest.approx(found[0], abs=0.05)
+
+
+def test_drawn_patients_have_the_margins_they_are_drawn_from():
+    made = dependence(anchor())
+    independent = np.broadcast_to(np.eye(len(made.axes)), (2, len(made.axes), len(made.axes)))
+    found = np.array([scores.sum(axis=0) / there.sum(axis=0) for scores, there in drawn(made, independent)])
+    np.testing.assert_allclose(found, made.moments(), atol=0.05)
+    seen = np.array([there.mean(axis=0) for _, there in drawn(made, independent)])
+    np.testing.assert_allclose(seen, made.there(), atol=0.02)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------

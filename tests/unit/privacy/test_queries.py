@@ -33,7 +33,8 @@ LEVELS = (
     Levels((), 1, None),
 )
 TABLES = tuple(np.linspace(-2.5, 2.5, levels.size) if levels.size > 1 else np.array([2.5]) for levels in LEVELS)
-SCORES = Scores(LEVELS, TABLES, radius=2.7)
+HOLES = (np.array([-0.5, -0.5, -0.5, -0.5, 1.5]), np.array([-0.2, -0.2, 1.8]))
+SCORES = Scores(LEVELS, (0, 1, 2, 3, 4, 0, 3), TABLES + HOLES, radius=2.7)
 EDGES = (np.linspace(0, 1, 9), np.minimum(np.arange(5) * 2 / 7, 1.0))
 QUERIES = {
     "patients": PatientCount(),
@@ -42,7 +43,7 @@ QUERIES = {
     "levels": LevelCounts(LEVELS, CLASSES),
     "score sums": ScoreSums(SCORES, CLASSES),
     "score products": ScoreProducts(SCORES, CLASSES),
-    "one variable": ScoreProducts(Scores(LEVELS[:2], TABLES[:2], 1.0), CLASSES),
+    "one variable": ScoreProducts(Scores(LEVELS[:2], (0, 1), TABLES[:2], 1.0), CLASSES),
     "values": ValueCounts((0, 3, 4), np.array([-1e6, 0.0, 0.5, 2.0, 1e6])),
     "values of one visit": ValueCounts((1,), np.arange(4.0)),
     "no values": ValueCounts((1,), np.arange(1.0)),
@@ -148,7 +149,7 @@ def test_a_sensitivity_is_a_fact_and_no_setting(query):
 def test_products_reach_their_bound():
     # All scores alike: sum over pairs of z_i^2 z_j^2 is R^4 (1 - 1/d) / 2.
     levels = (Levels(None, 1, None),) * 6
-    scores = Scores(levels, (np.array([9.0]),) * 6, radius=1.5)
+    scores = Scores(levels, tuple(range(6)), (np.array([9.0]),) * 6, radius=1.5)
     query = ScoreProducts(scores, 1)
     found = query.total(np.zeros((1, 6)), np.zeros(1, dtype=np.int64))
     assert np.linalg.norm(found) == pytest.approx(query.sensitivity)

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import to_codes
 from wardgan.errors import PlanError
-from wardgan.models.anchor.dependence import Dependence, correlations, level_scores, tilted_margins
+from wardgan.models.anchor.dependence import Dependence, correlations
 from wardgan.models.anchor.grid import Grid, cell_query, grids, number_levels
+from wardgan.models.anchor.margins import tilted_margins
+from wardgan.models.anchor.scores import Axis, axes_of, filled, hole_scores, level_scores, missing_share
 from wardgan.privacy.accountant import gaussian_mu
 from wardgan.privacy.events import Budget
 from wardgan.privacy.learn import placeholder
@@ -56,17 +58,19 @@ class Anchor:
 
     Attributes:
         layout: The variables.
+        axes: The dimensions of the copula: the values of all variables, then the holes of those that have any.
         levels: The levels of each variable.
         grids: For each number its distribution over the declared range.
         probabilities: Share of each class, shape (classes,).
         margins: For each variable the share of each level in each class, shape (classes, levels).
-        order: For each variable its levels in ascending order of score, the one for missing cells last.
-        scores: For each variable the score of each level.
-        factors: Lower triangular L with L L^T the correlations, shape (classes, variables, variables).
+        order: For each variable its levels in ascending order of score, without the one for missing cells.
+        scores: For each axis the score of each level of its variable.
+        factors: Lower triangular L with L L^T the correlations, shape (classes, axes, axes).
         patients: Noisy number of patients.
     """
 
     layout: Layout
+    axes: tuple[Axis, ...]
     levels: tuple[Levels, ...]
     grids: dict[str, Grid]
     probabilities: NDArray[np.float64]
@@ -75,6 +79,19 @@ class Anchor:
     scores: tuple[NDArray[np.float64], ...]
     factors: NDArray[np.float64]
     patients: float
+
+    @property
+    def holes(self) -> dict[int, int]:
+        """Where the axis of each variable's holes stands, for the variables that have one."""
+        return {axis.at: place for place, axis in enumerate(self.axes) if axis.hole}
+
+    def values(self, at: int) -> NDArray[np.float64]:
+        """Gives the share of each level of a variable among the cells that are not missing, (classes, levels)."""
+        return filled(self.margins[at], self.levels[at])
+
+    def missing(self, at: int) -> NDArray[np.float64]:
+        """Gives the share of missing cells of a variable in each class, shape (classes,)."""
+        return missing_share(self.margins[at], self.levels[at])
 
 
 def anchor_shares(layout: Layout, weights: Weights) -> list[Share]:
@@ -89,7 +106,7 @@ def anchor_shares(layout: Layout, weights: Weights) -> list[Share]:
         shares.insert(0, Share(GRID, weights.grid))
     if _has_means(layout):
         shares.append(Share(MEANS, weights.means))
-    if len(layout) > 1:
+    if len(axes_of(layout)) > 1:
         shares.append(Share(COVARIANCE, weights.covariance))
     return shares
 
@@ -172,28 +189,43 @@ def measure_anchor(records: Records, *, population: int) -> Anchor:
     sizes = _class_sizes(layout, tables, noise)
     margins = tuple(_margins(table, sizes, noise) for table in tables)
     shares = sizes / sizes.sum()
+    made = _scored(layout, levels, margins, sizes, _presence(tables, sizes), private=records.private)
+    scores = Scores(levels, tuple(axis.at for axis in made.axes), made.scores, made.radius)
+    if _has_means(layout):
+        sums = ScoreSums(scores, classes)
+        answer = records.measure(MEANS, sums).reshape(classes, -1)
+        made = replace(made, margins=tilted_margins(made, answer, _sd(records, MEANS, sums), noise))
+    factors = np.ones((classes, 1, 1))
+    if len(made.axes) > 1:
+        products = ScoreProducts(scores, classes)
+        answer = products.matrices(records.measure(COVARIANCE, products))
+        factors = correlations(made, answer, _sd(records, COVARIANCE, products))
+        factors = factors.astype(np.float16).astype(np.float64)  # as the file will hold them
+    return Anchor(
+        layout, made.axes, levels, found, shares, made.margins, made.order, made.scores, factors, float(sizes.sum())
+    )
+
+
+def _scored(
+    layout: Layout, levels: tuple[Levels, ...], margins: tuple[NDArray[np.float64], ...], sizes: NDArray[np.float64],
+    presence: NDArray[np.float64], *, private: bool,
+) -> Dependence:  # fmt: skip
+    """Gives the scores of all axes, and the norm that they are scaled down to, from the noisy tables alone."""
+    shares, axes = sizes / sizes.sum(), axes_of(layout)
     # The flags of visits keep their order: the cells of a visit exist above one border.
     scored = [
         level_scores(margin, shares, level, keep_order=variable.role == "presence")
         for margin, level, variable in zip(margins, levels, layout.variables, strict=True)
     ]
-    tables_of_scores, order = tuple(one[0] for one in scored), tuple(one[1] for one in scored)
-    radius = RADIUS * float(np.sqrt(len(layout))) if records.private else float("inf")
-    scores = Scores(levels, tables_of_scores, radius)
-    made = Dependence(
-        layout, margins, tables_of_scores, sizes, _presence(tables, sizes), order, radius, _visit_counts(layout, levels)
+    scores = tuple(
+        hole_scores(margins[axis.at], shares, levels[axis.at]) if axis.hole else scored[axis.at][0] for axis in axes
     )
-    if _has_means(layout):
-        sums = ScoreSums(scores, classes)
-        answer = records.measure(MEANS, sums).reshape(classes, -1)
-        margins = tilted_margins(made, answer, _sd(records, MEANS, sums), noise)
-    factors = np.ones((classes, 1, 1))
-    if len(layout) > 1:
-        products = ScoreProducts(scores, classes)
-        answer = products.matrices(records.measure(COVARIANCE, products))
-        factors = correlations(replace(made, margins=margins), answer, _sd(records, COVARIANCE, products))
-        factors = factors.astype(np.float16).astype(np.float64)  # as the file will hold them
-    return Anchor(layout, levels, found, shares, margins, order, tables_of_scores, factors, float(sizes.sum()))
+    made = Dependence(
+        layout, axes, levels, margins, scores, sizes, presence, tuple(order for _, order in scored), float("inf"),
+        _visit_counts(layout, levels),
+    )  # fmt: skip
+    expected = float(shares @ (made.there() * made.moments(2)).sum(axis=1))
+    return replace(made, radius=RADIUS * max(expected, 1.0) ** 0.5) if private else made
 
 
 def _sd(records: Records, name: str, query: Query) -> float:

@@ -1,25 +1,25 @@
-"""Correlations of scores from noisy products, and the scores themselves."""
+"""The dependence of a cohort's axes: correlations from noisy products of scores."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wardgan.encode.layout import Layout
+from wardgan.models.anchor.scores import Axis, filled, hole_border, missing_share, normal_quantile
 from wardgan.privacy.queries import Levels, scaled_down
 from wardgan.rng import Seed
 
-_FLOOR: Final = 0.02
 Margins = tuple[NDArray[np.float64], ...]
 
-_LIMIT: Final = 2.5
-_ROUNDS: Final = 3
+_FLOOR: Final = 0.02
+_ROUNDS: Final = 4
 _SIMULATED: Final = 10_000
+_ROOT_TAU: Final = float(np.sqrt(2 * np.pi))
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,20 @@ class Dependence:
 
     Attributes:
         layout: The variables.
-        margins: For each variable the share of each level in each class.
-        scores: For each variable the score of each level.
+        axes: The dimensions of the copula.
+        levels: The levels of each variable.
+        margins: For each variable the share of each level in each class, the one for missing cells included.
+        scores: For each axis the score of each level of its variable.
         sizes: Noisy number of patients of each class, shape (classes,).
-        presence: Share of patients who have each variable, shape (classes, variables).
-        order: For each variable its levels in ascending order of score, the one for missing cells last.
+        presence: Share of patients whose visit took place, for each variable, shape (classes, variables).
+        order: For each variable its levels in ascending order of score, without the one for missing cells.
         radius: The norm that scores were scaled down to.
         counts: For ragged visits: the number of visits of each level of the count.
     """
 
     layout: Layout
+    axes: tuple[Axis, ...]
+    levels: tuple[Levels, ...]
     margins: Margins
     scores: tuple[NDArray[np.float64], ...]
     sizes: NDArray[np.float64]
@@ -46,147 +50,101 @@ class Dependence:
     radius: float
     counts: tuple[float, ...] = ()
 
+    def given(self) -> Margins:
+        """Gives for each axis the share of each level among those whom it scores, shape (classes, levels)."""
+        return tuple(self.margins[axis.at] if axis.hole else self.values(axis.at) for axis in self.axes)
 
-def level_scores(
-    margin: NDArray[np.float64], shares: NDArray[np.float64], levels: Levels, *, keep_order: bool
-) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Gives the normal score of each level, and the levels in ascending order of score.
+    def values(self, at: int) -> NDArray[np.float64]:
+        """Gives the share of each level of a variable among the cells that are not missing."""
+        return filled(self.margins[at], self.levels[at])
 
-    The score is the standard normal quantile of the middle of the level's share in all classes together,
-    standardised; the level for missing cells scores 0 and comes last. Categories are ordered by the mean class.
+    def missing(self, at: int) -> NDArray[np.float64]:
+        """Gives the share of missing cells of a variable in each class, shape (classes,)."""
+        return missing_share(self.margins[at], self.levels[at])
 
-    Args:
-        margin: Share of each level in each class, shape (classes, levels).
-        shares: Share of each class, shape (classes,).
-        levels: The levels.
-        keep_order: Whether a category's levels stay in their declared order.
-    """
-    pooled = shares @ margin
-    plain = np.array([at for at in range(levels.size) if at != levels.missing], dtype=np.intp)
-    if levels.edges is None and len(shares) > 1 and not keep_order:
-        prior = shares @ np.arange(len(shares))
-        rate = ((shares * np.arange(len(shares))) @ margin + 0.01 * prior) / (pooled + 0.01)
-        plain = plain[np.argsort(rate[plain], kind="stable")]
-    part = pooled[plain] / max(pooled[plain].sum(), 1e-12)
-    middle = np.clip(np.cumsum(part) - part / 2, 0.01, 0.99)
-    raw = normal_quantile(middle)
-    mean = part @ raw
-    spread = np.sqrt(max(part @ (raw - mean) ** 2, 1e-6))
-    scores = np.zeros(levels.size)
-    scores[plain] = np.clip((raw - mean) / spread, -_LIMIT, _LIMIT)
-    order = plain if levels.missing is None else np.append(plain, levels.missing)
-    return scores, order
+    def there(self) -> NDArray[np.float64]:
+        """Gives the share of patients whom each axis scores, shape (classes, axes)."""
+        shares = [self.presence[:, a.at] * (1.0 if a.hole else 1 - self.missing(a.at)) for a in self.axes]
+        return np.maximum(np.array(shares).T, 0.01)
+
+    def moments(self, power: int = 1) -> NDArray[np.float64]:
+        """Gives the mean power of the scores of each axis among those whom it scores, shape (classes, axes)."""
+        return np.array([one @ score**power for one, score in zip(self.given(), self.scores, strict=True)]).T
 
 
 def correlations(made: Dependence, products: NDArray[np.float64], sd: float) -> NDArray[np.float64]:
     """Gives for each class a lower triangular L with L L^T the correlations.
 
-    The first guess divides the noisy products by the variances that the margins imply. Bins, clipping and absent
-    visits bias it, so it is mended by simulation: what would the same query give on patients drawn from the guess?
-    The gap to the answer is added to the guess (indirect inference; Gourieroux, Monfort, Renault 1993). In each
-    round correlations are drawn towards those of the same columns at the same distance between visits, towards
+    The first guess divides the noisy products by how much they grow with a small correlation. Bins, clipping, holes
+    and absent visits bias it, so it is mended by simulation: what would the same query give on patients drawn from
+    the guess? The gap to the answer is added to the guess (indirect inference; Gourieroux, Monfort, Renault 1993). In
+    each round correlations are drawn towards those of the same columns at the same distance between visits, towards
     the mean of the classes, and towards 0, as far as the known noise demands, and made positive definite.
 
     Args:
         made: Margins, scores and class sizes.
-        products: Noisy sums of products of scores, shape (classes, variables, variables), diagonal 0.
+        products: Noisy sums of products of scores, shape (classes, axes, axes), diagonal 0.
         sd: Noise of each sum.
 
     Returns:
-        Array of shape (classes, variables, variables).
+        Array of shape (classes, axes, axes).
     """
-    mean = mean_scores(made.margins, made.scores)
-    square = mean_scores(made.margins, tuple(score**2 for score in made.scores))
-    variance = np.maximum(square - mean**2, 0.05)
-    joint = _joint_presence(made)
-    scale = np.sqrt(variance[:, :, None] * variance[:, None, :]) * joint
+    mean = made.moments()
+    variance = np.maximum(made.moments(2) - mean**2, 0.02)
+    slope = np.maximum(_slopes(made), 0.05)
+    joint = _joint(made)
     answer = products / made.sizes[:, None, None]
-    noise = sd / (made.sizes[:, None, None] * scale)
-    blocks, unrelated = pair_blocks(made.layout), _unrelated(made.layout)
-    raw = (answer - mean[:, :, None] * mean[:, None, :] * joint) / scale
+    blocks, unrelated = pair_blocks(made), _unrelated(made)
+    pair_slope = slope[:, :, None] * slope[:, None, :]
+    noise = sd / (made.sizes[:, None, None] * pair_slope * joint)
+    raw = (answer - mean[:, :, None] * mean[:, None, :] * joint) / (pair_slope * joint)
     factors = _denoised(raw, noise, blocks, unrelated)
+    scale = np.sqrt(variance[:, :, None] * variance[:, None, :])
     for _ in range(_ROUNDS):
-        simulated = np.empty_like(answer)
-        for y, scores in enumerate(drawn_scores(made, factors)):
+        simulated, together = np.empty_like(answer), np.empty_like(answer)
+        for y, (scores, there) in enumerate(drawn(made, factors)):
             simulated[y] = scores.T @ scores / len(scores)
-        raw = factors @ factors.transpose(0, 2, 1) + (answer - simulated) / scale
+            together[y] = np.maximum(there.T @ there / len(there), 0.02)
+        raw = factors @ factors.transpose(0, 2, 1) + (answer - simulated) / (scale * together)
+        noise = sd / (made.sizes[:, None, None] * pair_slope * together)
         factors = _denoised(raw, noise, blocks, unrelated)
     return factors
 
 
-def tilted_margins(made: Dependence, sums: NDArray[np.float64], sd: float, label_noise: float) -> Margins:
-    """Gives the margins of each class, moved to the mean scores that were asked for directly.
-
-    A class's own margin has one noisy count for each level; its mean score is known far better from the noisy
-    sums. So the shape of all classes and visits together, tilted to the mean of the class (the distribution nearest to
-    it with that mean: Csiszar 1975), is mixed with the class's own shape as the noise demands (empirical Bayes), and
-    the mixture is tilted again.
-
-    Args:
-        made: Margins, scores and class sizes.
-        sums: Noisy sums of scores, shape (classes, variables).
-        sd: Noise of each sum.
-        label_noise: Noise of each count in the label tables.
-    """
-    presence, sizes = made.presence, made.sizes
-    own_mean = mean_scores(made.margins, made.scores)
-    # Clipping draws the sums towards 0; patients drawn from the margins tell by how much.
-    independent = np.broadcast_to(np.eye(len(made.scores)), (len(sizes), len(made.scores), len(made.scores)))
-    clipped = np.array([scores.mean(axis=0) for scores in drawn_scores(made, independent)])
-    asked = own_mean + (sums / sizes[:, None] - clipped) / presence
-    asked_variance = (sd / (sizes[:, None] * presence)) ** 2 + 1e-12
-    own_variance = (
-        np.array([(label_noise / sizes) ** 2 * (score**2).sum() for score in made.scores]).T / presence**2 + 1e-12
-    )
-    target = (asked / asked_variance + own_mean / own_variance) / (1 / asked_variance + 1 / own_variance)
-    pooled = _pooled_margins(made)
-    return tuple(
-        _mixed(margin, score, target[:, at], pooled[at], label_noise / (sizes * presence[:, at]))
-        for at, (margin, score) in enumerate(zip(made.margins, made.scores, strict=True))
-    )
-
-
-def _pooled_margins(made: Dependence) -> list[NDArray[np.float64]]:
-    """Gives for each variable the margin of all classes together, and of all visits of its column."""
-    shares = made.sizes / made.sizes.sum()
-    own = [shares @ margin for margin in made.margins]
-    alike: dict[str, list[int]] = {}
-    for at, variable in enumerate(made.layout.variables):
-        alike.setdefault(variable.column.name, []).append(at)
-    found = list(own)
-    for members in alike.values():
-        weight = np.array([shares @ made.presence[:, at] for at in members])
-        mean = np.array([own[at] for at in members]).T @ weight / weight.sum()
-        for at in members:
-            found[at] = mean
-    return found
-
-
-def mean_scores(margins: Margins, scores: tuple[NDArray[np.float64], ...]) -> NDArray[np.float64]:
-    """Gives the mean score of each variable in each class, shape (classes, variables)."""
-    return np.array([margin @ score for margin, score in zip(margins, scores, strict=True)]).T
-
-
-def drawn_scores(made: Dependence, factors: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-    """Gives for each class the clipped scores of patients drawn from a copula, shape (drawn, variables).
+def drawn(
+    made: Dependence, factors: NDArray[np.float64]
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:  # fmt: skip
+    """Gives for each class the scores of patients drawn from a copula, scaled down as the query does.
 
     Args:
         made: Margins and scores.
-        factors: L of each class, shape (classes, variables, variables).
+        factors: L of each class, shape (classes, axes, axes).
+
+    Returns:
+        For each class the scores, and which of them a patient has; both of shape (drawn, axes).
     """
     # Replayable on purpose: the same numbers in each round, and no patient is involved.
-    normals = Seed(0).stream("drawn scores").standard_normal((_SIMULATED, len(made.scores)))
+    normals = Seed(0).stream("drawn scores").standard_normal((_SIMULATED, len(made.axes)))
+    hole_axis = {axis.at: place for place, axis in enumerate(made.axes) if axis.hole}
     for y, factor in enumerate(factors):
-        drawn = normals @ factor.T
-        scores = np.empty_like(drawn)
-        levels = np.empty(drawn.shape, dtype=np.int64)
-        for at, (margin, order) in enumerate(zip(made.margins, made.order, strict=True)):
-            borders = np.cumsum(margin[y][order])[:-1]
-            edges = normal_quantile(np.clip(borders, 1e-9, 1 - 1e-9))
-            levels[:, at] = order[np.searchsorted(edges, drawn[:, at])]
-            scores[:, at] = made.scores[at][levels[:, at]]
-        scores[absent_cells(made, levels)] = 0.0
-        yield scaled_down(scores, made.radius)
+        latent = normals @ factor.T
+        levels = np.empty((_SIMULATED, len(made.layout)), dtype=np.int64)
+        for at, order in enumerate(made.order):
+            borders = np.cumsum(made.values(at)[y][order])[:-1]
+            levels[:, at] = order[np.searchsorted(normal_quantile(np.clip(borders, 1e-9, 1 - 1e-9)), latent[:, at])]
+            if at in hole_axis:
+                hole = latent[:, hole_axis[at]] >= hole_border(made.missing(at)[y])
+                levels[hole, at] = cast("int", made.levels[at].missing)
+        absent = absent_cells(made, levels)
+        scores = np.empty_like(latent)
+        there = np.empty(latent.shape, dtype=np.float32)
+        for place, axis in enumerate(made.axes):
+            gone = absent[:, axis.at]
+            if not axis.hole and axis.at in hole_axis:
+                gone = gone | (levels[:, axis.at] == made.levels[axis.at].missing)
+            scores[:, place] = np.where(gone, 0.0, made.scores[place][levels[:, axis.at]])
+            there[:, place] = ~gone
+        yield scaled_down(scores, made.radius), there
 
 
 def absent_cells(made: Dependence, levels: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -204,85 +162,80 @@ def absent_cells(made: Dependence, levels: NDArray[np.int64]) -> NDArray[np.bool
     return absent
 
 
-def pair_blocks(layout: Layout) -> NDArray[np.int64]:
-    """Numbers pairs of variables that should correlate alike, shape (variables, variables).
+def pair_blocks(made: Dependence) -> NDArray[np.int64]:
+    """Numbers pairs of axes that should correlate alike, shape (axes, axes).
 
-    Pairs of cells of the same two columns at the same distance between visits share a number; other pairs have
-    one of their own.
+    Pairs of cells of the same two columns at the same distance between visits share a number, and so do their holes;
+    other pairs have one of their own.
     """
-    names = {name: at for at, name in enumerate(dict.fromkeys(v.column.name for v in layout.variables))}
-    column = np.array([names[variable.column.name] for variable in layout.variables])
-    slot = np.array([variable.slot for variable in layout.variables])
+    variables = [made.layout.variables[axis.at] for axis in made.axes]
+    kinds = [(variable.column.name, axis.hole) for variable, axis in zip(variables, made.axes, strict=True)]
+    names = {kind: at for at, kind in enumerate(dict.fromkeys(kinds))}
+    column = np.array([names[kind] for kind in kinds])
+    slot = np.array([variable.slot for variable in variables])
     cell = slot >= 0
     both = cell[:, None] & cell[None, :]
     swap = column[:, None] > column[None, :]
     first, second = np.minimum(column[:, None], column[None, :]), np.maximum(column[:, None], column[None, :])
     lag = np.where(swap, -1, 1) * (slot[None, :] - slot[:, None])
     lag = np.where(first == second, np.abs(lag), lag)
-    size, most = len(names), 2 * (slot.max() + 1) + 1
+    size, most, number = len(names), 2 * (slot.max() + 1) + 1, len(made.axes)
     shared = (first * size + second) * most + lag + most // 2
-    own = size * size * most + np.arange(len(layout))[:, None] * len(layout) + np.arange(len(layout))[None, :]
+    own = size * size * most + np.arange(number)[:, None] * number + np.arange(number)[None, :]
     return np.where(both, shared, np.minimum(own, own.T))
 
 
-def normal_quantile(share: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gives the standard normal quantile of shares in (0, 1), shape (levels,)."""
-    standard = NormalDist()
-    return np.array([standard.inv_cdf(one) for one in share.tolist()])
+def _slopes(made: Dependence) -> NDArray[np.float64]:
+    """Gives E[score(g) g] of each axis for a standard normal g: products of scores grow with it, (classes, axes).
 
-
-def _mixed(
-    margin: NDArray[np.float64], score: NDArray[np.float64], target: NDArray[np.float64], pooled: NDArray[np.float64],
-    noise: NDArray[np.float64],
-) -> NDArray[np.float64]:  # fmt: skip
-    tilted = np.array([tilt(pooled, score, goal) for goal in target])
-    # How far the class's own shape is from the tilted one, beyond what noise explains, over all classes and levels.
-    expected = (noise**2).mean() * (1 - 1 / len(pooled))
-    signal = max(float(((margin - tilted) ** 2).mean()) - expected, 0.0)
-    own = signal / (signal + expected) if expected > 0 else 1.0
-    return np.array(
-        [tilt(own * m + (1 - own) * t, score, goal) for m, t, goal in zip(margin, tilted, target, strict=True)]
-    )
-
-
-def tilt(shares: NDArray[np.float64], score: NDArray[np.float64], goal: float) -> NDArray[np.float64]:
-    """Gives shares proportional to `shares * exp(c score)` with mean score `goal`, as near as the levels allow.
-
-    Args:
-        shares: Shape (levels,), sum 1.
-        score: Shape (levels,).
-        goal: The mean score.
+    It is the first Hermite coefficient: for a small correlation r the mean product of two scores is r times the
+    product of their slopes, beside the product of their means.
     """
-    low, high = -20.0, 20.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        weight = shares * np.exp(middle * (score - score.max() if middle > 0 else score - score.min()))
-        if weight @ score < goal * weight.sum():
-            low = middle
-        else:
-            high = middle
-    weight = shares * np.exp(low * (score - score.max() if low > 0 else score - score.min()))
-    return weight / weight.sum()
+    found = np.empty((len(made.sizes), len(made.axes)))
+    for place, axis in enumerate(made.axes):
+        for y in range(len(made.sizes)):
+            if axis.hole:
+                found[y, place] = 2 * _density(np.array([made.missing(axis.at)[y]]))[0]
+                continue
+            order = made.order[axis.at]
+            edges = _density(np.concatenate([[0.0], np.cumsum(made.values(axis.at)[y][order])]))
+            found[y, place] = made.scores[place][order] @ (edges[:-1] - edges[1:])
+    return found
 
 
-def _joint_presence(made: Dependence) -> NDArray[np.float64]:
-    """Gives the share of patients who have both variables, shape (classes, variables, variables)."""
-    one, other = made.presence[:, :, None], made.presence[:, None, :]
+def _density(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gives the standard normal density at the quantiles of shares; 0 at both ends."""
+    inside = (share > 1e-9) & (share < 1 - 1e-9)
+    quantile = normal_quantile(np.where(inside, share, 0.5))
+    return np.where(inside, np.exp(-(quantile**2) / 2) / _ROOT_TAU, 0.0)
+
+
+def _joint(made: Dependence) -> NDArray[np.float64]:
+    """Gives the share of patients who have both axes, holes taken as independent, shape (classes, axes, axes)."""
+    there = made.there()
+    presence = np.array([made.presence[:, axis.at] for axis in made.axes]).T
+    full = there / presence
+    one, other = presence[:, :, None], presence[:, None, :]
     visits = made.layout.schema.visits
-    if visits is None or visits.complete:
-        return np.ones_like(one * other)
-    slot = np.array([variable.slot if variable.role == "cell" else -1 for variable in made.layout.variables])
-    together = (slot[:, None] == slot[None, :]) | visits.ragged
-    return np.maximum(np.where(together, np.minimum(one, other), one * other), 0.02)
+    shared = one * other
+    if visits is not None and not visits.complete:
+        slot = np.array(
+            [v.slot if v.role == "cell" else -1 for v in (made.layout.variables[axis.at] for axis in made.axes)]
+        )
+        together = (slot[:, None] == slot[None, :]) | visits.ragged
+        shared = np.where(together, np.minimum(one, other), shared)
+    return np.maximum(shared * full[:, :, None] * full[:, None, :], 0.02)
 
 
-def _unrelated(layout: Layout) -> NDArray[np.bool_]:
-    """Marks pairs of a visit's presence and a cell of that visit: the cell exists only where the flag is true."""
-    size = len(layout)
+def _unrelated(made: Dependence) -> NDArray[np.bool_]:
+    """Marks pairs that are never seen to vary together: a flag and what exists only where it has one value."""
+    size = len(made.axes)
     marked = np.zeros((size, size), dtype=bool)
-    for i, first in enumerate(layout.variables):
-        for j, second in enumerate(layout.variables):
-            if first.role == "presence" and second.role == "cell" and first.slot == second.slot:
+    variables = [made.layout.variables[axis.at] for axis in made.axes]
+    for i, (first, axis) in enumerate(zip(variables, made.axes, strict=True)):
+        for j, (second, other) in enumerate(zip(variables, made.axes, strict=True)):
+            visit = first.role == "presence" and second.role == "cell" and first.slot == second.slot
+            if visit or (axis.at == other.at and axis.hole and not other.hole):
                 marked[i, j] = marked[j, i] = True
     return marked
 
@@ -301,7 +254,9 @@ def _shrunk(raw: NDArray[np.float64], noise: NDArray[np.float64], blocks: NDArra
     variances = np.array([matrix[upper] for matrix in noise]) ** 2 + 1e-12
     values, variances = _towards_classes(values, variances)
     values, variances = _towards_blocks(values, variances, blocks[upper])
-    signal = np.maximum((values**2).mean(axis=1, keepdims=True) - variances.mean(axis=1, keepdims=True), 1e-4)
+    weight = 1 / variances
+    signal = ((values**2 - variances) * weight**2).sum(axis=1, keepdims=True) / (weight**2).sum(axis=1, keepdims=True)
+    signal = np.maximum(signal, 1e-4)
     values = np.clip(values * signal / (signal + variances), -0.99, 0.99)
     found = np.zeros_like(raw)
     for y, one in enumerate(values):

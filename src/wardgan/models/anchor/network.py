@@ -15,11 +15,11 @@ def add_factors(graph: Graph, normals: str, factors: NDArray[np.float64]) -> str
 
     Args:
         graph: The network.
-        normals: Value of shape (patients, variables).
-        factors: L for each class, shape (classes, variables, variables).
+        normals: Value of shape (patients, axes).
+        factors: L for each class, shape (classes, axes, axes).
 
     Returns:
-        Value of shape (patients, variables).
+        Value of shape (patients, axes).
     """
     classes, size, _ = factors.shape
     if classes == 1:
@@ -42,7 +42,7 @@ def add_margins(graph: Graph, correlated: str, anchor: Anchor) -> str:
 
     Args:
         graph: The network.
-        correlated: Value of shape (patients, variables), standard normal for each variable.
+        correlated: Value of shape (patients, axes), standard normal for each axis.
         anchor: The margins.
 
     Returns:
@@ -52,18 +52,33 @@ def add_margins(graph: Graph, correlated: str, anchor: Anchor) -> str:
     others = [at for at, variable in enumerate(anchor.layout.variables) if not variable.column.numeric]
     error = graph.add("Erf", graph.add("Mul", correlated, graph.floats(np.sqrt(0.5))))
     parts = [
-        add(graph, _columns(graph, error, chosen, len(anchor.layout)), anchor, chosen)
+        add(graph, _columns(graph, error, chosen, len(anchor.axes)), anchor, chosen)
         for chosen, add in ((numeric, _numbers), (others, _categories))
         if chosen
     ]
     joined = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
     back = np.argsort(np.array(numeric + others))
-    return joined if (back == np.arange(len(back))).all() else graph.add("Gather", joined, graph.whole(back), axis=1)
+    if (back != np.arange(len(back))).any():
+        joined = graph.add("Gather", joined, graph.whole(back), axis=1)
+    return _with_holes(graph, joined, error, anchor) if anchor.holes else joined
+
+
+def _with_holes(graph: Graph, units: str, error: str, anchor: Anchor) -> str:
+    """Adds the missing cells: where the normal of a variable's holes lies above the border of its class."""
+    size, holes = len(anchor.layout), anchor.holes
+    # Variables without holes look at any axis, and at a border that no error function reaches.
+    borders = np.full((len(anchor.probabilities), size), 2.0)
+    for at in holes:
+        borders[:, at] = 1 - 2 * anchor.missing(at)
+    axes = [holes.get(at, 0) for at in range(size)]
+    mine = graph.add("Gather", error, graph.whole(axes), axis=1)
+    border = graph.add("Gather", graph.floats(borders), "label", axis=0)
+    return graph.add("Where", graph.add("Greater", mine, border), graph.floats([[-1.0]]), units)
 
 
 def copula_network(anchor: Anchor) -> bytes:
-    """Gives the generator network of an anchor alone; its latent size is the number of variables."""
-    graph = Graph(latent=len(anchor.layout))
+    """Gives the generator network of an anchor alone; its latent size is the number of axes."""
+    graph = Graph(latent=len(anchor.axes))
     units = add_margins(graph, add_factors(graph, "latent", anchor.factors), anchor)
     return graph.finish(units, variables=len(anchor.layout))
 

@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from wardgan.encode.units import MISSING
 from wardgan.models.anchor.anchor import Anchor
 
 _BYTES: Final = 400_000
@@ -21,11 +20,11 @@ _HAIR: Final = 1e-8
 class NumberTable:
     """Units of one number for equal steps of a uniform number, for each class.
 
-    Within a step the unit goes from `start` to `start + rise`; a jump of the distribution (a spike, the border to
-    missing cells) never lies inside a step, so no value between two spikes is ever made.
+    Within a step the unit goes from `start` to `start + rise`; a jump of the distribution (a spike) never lies inside
+    a step, so no value between two spikes is ever made. Missing cells have an axis of their own.
 
     Attributes:
-        start: Shape (classes, steps); -1 for missing cells.
+        start: Shape (classes, steps).
         rise: Shape (classes, steps).
     """
 
@@ -53,16 +52,13 @@ def number_table(anchor: Anchor, at: int, steps: int) -> NumberTable:
     bins = levels.size - (levels.missing is not None)
     edges = np.concatenate([[0.0], np.asarray(levels.edges or ()), [1.0]])
     start, rise = np.empty((2, len(anchor.probabilities), steps))
-    for y, margin in enumerate(anchor.margins[at]):
-        present = margin[:bins].sum()
-        shares = np.concatenate([[0.0], np.cumsum(margin[:bins])]) / max(present, 1e-12)
+    for y, margin in enumerate(anchor.values(at)):
+        shares = np.concatenate([[0.0], np.cumsum(margin[:bins])])
         u = np.arange(steps + 1) / steps
         # A hair inside the step: exactly on its border stands whatever is empty there.
-        left = _unit(u[:-1] + _HAIR, margin, present, shares, edges, grid.edges, grid.cumulative)
-        right = _unit(u[1:] - _HAIR, margin, present, shares, edges, grid.edges, grid.cumulative)
-        missing = (u[:-1] + u[1:]) / 2 >= present if levels.missing is not None else np.zeros(steps, dtype=bool)
+        left = _unit(u[:-1] + _HAIR, shares, edges, grid.edges, grid.cumulative)
+        right = _unit(u[1:] - _HAIR, shares, edges, grid.edges, grid.cumulative)
         start[y], rise[y] = _without_jumps(left, right, column.steps)
-        start[y][missing], rise[y][missing] = MISSING, 0.0
     return NumberTable(start, rise)
 
 
@@ -74,29 +70,28 @@ def category_steps(anchor: Anchor) -> int:
 
 
 def category_table(anchor: Anchor, at: int) -> NDArray[np.int16]:
-    """Gives the level for each of equal steps of a uniform number, shape (classes, steps); -1 for missing cells.
+    """Gives the level for each of equal steps of a uniform number, shape (classes, steps).
 
     Steps are given to levels by largest remainder, so that a rare level keeps its share.
     """
     steps = category_steps(anchor)
-    levels, order = anchor.levels[at], anchor.order[at]
+    order = anchor.order[at]
     table = np.empty((len(anchor.probabilities), steps), dtype=np.int16)
-    for y, margin in enumerate(anchor.margins[at]):
+    for y, margin in enumerate(anchor.values(at)):
         exact = margin[order] / margin[order].sum() * steps
         count = np.floor(exact).astype(int)
         rest = steps - count.sum()
         count[np.argsort(count - exact, kind="stable")[:rest]] += 1
-        name = np.where(order == levels.missing, -1, order) if levels.missing is not None else order
-        table[y] = np.repeat(name, count)
+        table[y] = np.repeat(order, count)
     return table
 
 
 def _unit(
-    u: NDArray[np.float64], margin: NDArray[np.float64], present: float, shares: NDArray[np.float64],
-    edges: NDArray[np.float64], cells: NDArray[np.float64], cumulative: NDArray[np.float64],
+    u: NDArray[np.float64], shares: NDArray[np.float64], edges: NDArray[np.float64], cells: NDArray[np.float64],
+    cumulative: NDArray[np.float64],
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Gives the unit below which a share u of all patients, missing ones last, lies."""
-    level = np.clip(u / max(present, 1e-12), 0.0, 1.0 - 1e-12)
+    """Gives the unit below which a share u of the values lies."""
+    level = np.clip(u, 0.0, 1.0 - 1e-12)
     which = np.clip(np.searchsorted(shares, level, side="right") - 1, 0, len(edges) - 2)
     width = np.maximum(shares[which + 1] - shares[which], 1e-12)
     inside = np.clip((level - shares[which]) / width, 0.0, 1.0)

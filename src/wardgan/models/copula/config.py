@@ -45,4 +45,4 @@ class CopulaConfig:
         run.watch(Progress("measuring", 0, _TABLES))
         anchor = measure_anchor(records, population=run.population)
         run.watch(Progress("measuring", _TABLES, _TABLES))
-        return Network(copula_network(anchor), len(anchor.layout), tuple(anchor.probabilities.tolist()))
+        return Network(copula_network(anchor), len(anchor.axes), tuple(anchor.probabilities.tolist()))

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from wardgan.encode.units import Units
 from wardgan.models.anchor.anchor import Anchor
-from wardgan.models.anchor.dependence import normal_quantile
 from wardgan.models.anchor.quantiles import number_steps, number_table
+from wardgan.models.anchor.scores import hole_border, normal_quantile
 
 _SOFTNESS: Final = 0.15
 _MOST_INDICATORS: Final = 12
@@ -30,28 +30,29 @@ class Block:
 
     Attributes:
         at: Position of the variable.
-        numeric: Whether its first feature is a score.
-        indicators: Levels that have an indicator; -1 stands for a missing cell.
+        scored: Whether its first feature is a score.
+        indicators: Levels that have an indicator.
+        hole: Where the axis of its missing cells stands; they have the last feature. `None`: no cell is missing.
     """
 
     at: int
-    numeric: bool
+    scored: bool
     indicators: tuple[int, ...]
+    hole: int | None
 
     @property
     def width(self) -> int:
         """Number of features."""
-        return self.numeric + len(self.indicators)
+        return self.scored + len(self.indicators) + (self.hole is not None)
 
 
 def blocks(anchor: Anchor) -> list[Block]:
     """Gives the features of each variable, in order."""
     found: list[Block] = []
     for at, (variable, levels) in enumerate(zip(anchor.layout.variables, anchor.levels, strict=True)):
-        hole = () if levels.missing is None else (-1,)
-        plain = levels.size - len(hole)
+        plain = levels.size - (levels.missing is not None)
         scored = variable.column.numeric or plain > _MOST_INDICATORS
-        found.append(Block(at, scored, hole if scored else (*range(plain), *hole)))
+        found.append(Block(at, scored, () if scored else tuple(range(plain)), anchor.holes.get(at)))
     return found
 
 
@@ -76,9 +77,11 @@ def real_features(units: Units, classes: NDArray[np.int64], anchor: Anchor) -> N
         column = units[:, block.at]
         level = anchor.levels[block.at].index(column)
         there, hole = level >= 0, level == anchor.levels[block.at].missing
-        if block.numeric:
+        if block.scored:
             parts.append(np.where(there & ~hole, _score(anchor, block.at, column, level), 0.0))
-        parts += [(hole if one < 0 else level == one).astype(np.float64) for one in block.indicators]
+        parts += [(level == one).astype(np.float64) for one in block.indicators]
+        if block.hole is not None:
+            parts.append(hole.astype(np.float64))
     onehot = np.eye(len(anchor.probabilities))[classes]
     return np.column_stack([*parts, onehot]).astype(np.float32)
 
@@ -98,17 +101,21 @@ class FakeFeatures:
         for place, (at, table) in enumerate(zip(self._numbers, tables, strict=True)):
             begin = _score(anchor, at, table.start.ravel(), None).reshape(table.start.shape)
             end = _score(anchor, at, (table.start + table.rise).ravel(), None).reshape(table.start.shape)
-            hole = table.start < 0
-            start[:, place], rise[:, place] = np.where(hole, 0, begin), np.where(hole, 0, end - begin)
+            start[:, place], rise[:, place] = begin, end - begin
         self._start, self._rise = _tensor(start), _tensor(rise)
         self._borders = {block.at: _borders(anchor, block.at) for block in self._blocks if block.indicators}
+        self._holes = {
+            block.hole: _tensor([hole_border(share) for share in anchor.missing(block.at)])
+            for block in self._blocks
+            if block.hole is not None
+        }
         self._absent = _absent(anchor)
 
     def __call__(self, normals: Tensor, classes: Tensor) -> Tensor:
         """Gives features.
 
         Args:
-            normals: Correlated standard normals, shape (patients, variables).
+            normals: Correlated standard normals, shape (patients, axes).
             classes: Shape (patients,).
 
         Returns:
@@ -117,10 +124,15 @@ class FakeFeatures:
         scores = self._scores(normals, classes)
         parts: list[Tensor] = []
         for block in self._blocks:
-            if block.numeric:
-                parts.append(scores[block.at])
+            mine = [scores[block.at]] if block.scored else []
             if block.indicators:
-                parts += self._indicators(block, normals[:, block.at], classes)
+                low, high = (border[classes] for border in self._borders[block.at])  # (patients, indicators)
+                mine += list(_inside(normals[:, block.at, None], low, high).unbind(dim=1))
+            if block.hole is not None:
+                border = self._holes[block.hole][classes]
+                hole = _inside(normals[:, block.hole], border, torch.full_like(border, torch.inf))
+                mine = [*(part * (1 - hole) for part in mine), hole]
+            parts += mine
         there = self._presence(normals, classes)
         if there is not None:
             owner = [block.at for block in self._blocks for _ in range(block.width)]
@@ -138,16 +150,9 @@ class FakeFeatures:
             score = self._start.flatten()[index] + (share - step) * self._rise.flatten()[index]
             found |= {at: score[:, place] for place, at in enumerate(self._numbers)}
         for block in self._blocks:
-            if block.numeric and block.at not in found:
+            if block.scored and block.at not in found:
                 found[block.at] = normals[:, block.at]
         return found
-
-    def _indicators(self, block: Block, normal: Tensor, classes: Tensor) -> list[Tensor]:
-        """Gives hard indicators whose gradient is that of soft ones (straight-through)."""
-        low, high = (border[classes] for border in self._borders[block.at])  # (patients, indicators)
-        hard = ((normal[:, None] >= low) & (normal[:, None] < high)).float()
-        soft = torch.sigmoid((high - normal[:, None]) / _SOFTNESS) - torch.sigmoid((low - normal[:, None]) / _SOFTNESS)
-        return list((hard + soft - soft.detach()).unbind(dim=1))
 
     def _presence(self, normals: Tensor, classes: Tensor) -> dict[int, Tensor] | None:
         if not self._absent:
@@ -180,25 +185,22 @@ def _score(anchor: Anchor, at: int, units: Units, level: NDArray[np.int64] | Non
     return np.interp(np.clip(units, 0, 1), points, scores)
 
 
+def _inside(normal: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Gives hard indicators of low <= normal < high whose gradient is that of soft ones (straight-through)."""
+    hard = ((normal >= low) & (normal < high)).float()
+    soft = torch.sigmoid((high - normal) / _SOFTNESS) - torch.sigmoid((low - normal) / _SOFTNESS)
+    return hard + soft - soft.detach()
+
+
 def _borders(anchor: Anchor, at: int) -> tuple[Tensor, Tensor]:
-    """Gives the normals between which each indicator's level lies, for each class: two of (classes, indicators)."""
-    order, levels = anchor.order[at], anchor.levels[at]
-    if levels.edges is None:
-        ordered = anchor.margins[at][:, order]
-        names = [-1 if one == levels.missing else int(one) for one in order]
-    else:
-        margin = anchor.margins[at]
-        ordered = np.column_stack([margin[:, :-1].sum(axis=1), margin[:, -1]])
-        names = [0, -1]
+    """Gives the normals between which each level of a category lies, for each class: two of (classes, levels)."""
+    order = anchor.order[at]
+    ordered = anchor.values(at)[:, order]
     edges = np.concatenate([np.zeros((len(ordered), 1)), np.cumsum(ordered, axis=1)], axis=1)
     normals = np.array([normal_quantile(np.clip(row, 1e-7, 1 - 1e-7)) for row in edges])
     normals[:, 0], normals[:, -1] = -np.inf, np.inf
-    wanted = [names.index(one) for one in _wanted(anchor, at)]
-    return _tensor(normals[:, wanted]), _tensor(normals[:, [one + 1 for one in wanted]])
-
-
-def _wanted(anchor: Anchor, at: int) -> tuple[int, ...]:
-    return next(block.indicators for block in blocks(anchor) if block.at == at)
+    place = np.argsort(order)
+    return _tensor(normals[:, place]), _tensor(normals[:, place + 1])
 
 
 def _absent(anchor: Anchor) -> list[tuple[int, Tensor, list[int]]]:

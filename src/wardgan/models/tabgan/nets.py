@@ -27,7 +27,7 @@ class Refiner(nn.Module):
     def __init__(self, anchor: Anchor, *, width: int, noise_inputs: int) -> None:
         """Makes the network."""
         super().__init__()
-        size, classes = len(anchor.layout), len(anchor.probabilities)
+        size, classes = len(anchor.axes), len(anchor.probabilities)
         self.size, self.latent = size, size + noise_inputs
         self.register_buffer("factors", torch.from_numpy(anchor.factors.astype(np.float32)))
         self.first = nn.Linear(size + noise_inputs + classes, width)
@@ -44,7 +44,7 @@ class Refiner(nn.Module):
             classes: Shape (patients,).
 
         Returns:
-            Shape (patients, variables).
+            Shape (patients, axes).
         """
         anchored = torch.einsum("pij,pj->pi", self.factors[classes], latent[:, : self.size])
         onehot = torch.eye(len(self.factors))[classes]
@@ -77,7 +77,7 @@ def tabgan_network(refiner: Refiner, anchor: Anchor) -> bytes:
     for layer in (refiner.first, refiner.second):
         hidden = graph.add("LeakyRelu", _linear(graph, hidden, layer), alpha=_SLOPE)
     refined = graph.add("Add", anchored, _linear(graph, hidden, refiner.last))
-    return graph.finish(add_margins(graph, refined, anchor), variables=size)
+    return graph.finish(add_margins(graph, refined, anchor), variables=len(anchor.layout))
 
 
 def _linear(graph: Graph, value: str, layer: nn.Linear) -> str:
