@@ -46,10 +46,10 @@ class Weights:
         covariance: Weight of the products of scores.
     """
 
-    grid: float = 0.08
-    labels: float = 0.27
-    means: float = 0.12
-    covariance: float = 0.53
+    grid: float = 0.12
+    labels: float = 0.30
+    means: float = 0.18
+    covariance: float = 0.40
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from wardgan.encode.layout import Layout
 from wardgan.models.anchor.scores import Axis, filled, hole_border, missing_share, normal_quantile
+from wardgan.models.anchor.shrink import shrunk
 from wardgan.privacy.queries import Levels, scaled_down
 from wardgan.rng import Seed
 
@@ -254,10 +255,7 @@ def _shrunk(raw: NDArray[np.float64], noise: NDArray[np.float64], blocks: NDArra
     variances = np.array([matrix[upper] for matrix in noise]) ** 2 + 1e-12
     values, variances = _towards_classes(values, variances)
     values, variances = _towards_blocks(values, variances, blocks[upper])
-    weight = 1 / variances
-    signal = ((values**2 - variances) * weight**2).sum(axis=1, keepdims=True) / (weight**2).sum(axis=1, keepdims=True)
-    signal = np.maximum(signal, 1e-4)
-    values = np.clip(values * signal / (signal + variances), -0.99, 0.99)
+    values = np.clip(shrunk(values, variances)[0], -0.99, 0.99)
     found = np.zeros_like(raw)
     for y, one in enumerate(values):
         found[y][upper] = one
@@ -272,9 +270,8 @@ def _towards_classes(
         return values, variances
     weight = (1 / variances) / (1 / variances).sum(axis=0)
     pool, pool_variance = (weight * values).sum(axis=0), 1 / (1 / variances).sum(axis=0)
-    spread = np.maximum(((values - pool) ** 2).mean(axis=1) - variances.mean(axis=1), 1e-6)[:, None]
-    own = spread / (spread + variances)
-    return own * values + (1 - own) * pool, own**2 * variances + (1 - own**2) * pool_variance
+    gap, rest = shrunk(values - pool, np.maximum(variances - pool_variance, 1e-12))
+    return pool + gap, pool_variance + rest
 
 
 def _towards_blocks(

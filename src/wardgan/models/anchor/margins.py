@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardgan.models.anchor.dependence import Dependence, Margins, drawn
+from wardgan.models.anchor.shrink import shrunk
 
 
 def tilted_margins(made: Dependence, sums: NDArray[np.float64], sd: float, label_noise: float) -> Margins:
@@ -33,6 +34,7 @@ def tilted_margins(made: Dependence, sums: NDArray[np.float64], sd: float, label
     asked_variance = (sd / (made.sizes[:, None] * there)) ** 2 + 1e-12
     own_variance = count_noise**2 * weight + 1e-12
     target = (asked / asked_variance + own_mean / own_variance) / (1 / asked_variance + 1 / own_variance)
+    target = _towards_classes(made, target, 1 / (1 / asked_variance + 1 / own_variance), there)
     pooled = _pooled(made, given, there)
     values: list[NDArray[np.float64]] = []
     missing = {axis.at: made.missing(axis.at) for axis in made.axes}
@@ -45,6 +47,20 @@ def tilted_margins(made: Dependence, sums: NDArray[np.float64], sd: float, label
                 _mixed(given[place], made.scores[place], target[:, place], pooled[place], count_noise[:, place])
             )
     return tuple(_joined(made, at, shares, missing[at]) for at, shares in enumerate(values))
+
+
+def _towards_classes(
+    made: Dependence, target: NDArray[np.float64], variance: NDArray[np.float64], there: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Gives the mean scores with their differences between classes denoised: most columns differ little."""
+    if len(target) == 1:
+        return target
+    weight = made.sizes[:, None] * there
+    weight = weight / weight.sum(axis=0)
+    pool = (weight * target).sum(axis=0)
+    # The noise of a difference from a mean that it is a part of.
+    noise = variance * (1 - 2 * weight) + (weight**2 * variance).sum(axis=0)
+    return pool + shrunk(target - pool, noise)[0]
 
 
 def _joined(
