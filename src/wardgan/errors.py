@@ -96,3 +96,13 @@ class BudgetError(WardganError):
     """The privacy budget does not allow this read of the patients."""
 
     exit_code = 4
+
+
+def counted(number: int, noun: str) -> str:
+    """Gives a number with its noun, for messages.
+
+    Example:
+        >>> counted(1, "rule"), counted(2500, "column")
+        ('1 rule', '2,500 columns')
+    """
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -100,7 +100,8 @@ def threshold(sd: float, delta: float, most: int) -> float:
         most: How many different levels a patient may have at most.
     """
     normal = NormalDist()
-    return max(1 / k + sd * normal.inv_cdf(1 - delta / k) for k in range(1, most + 1))
+    # The lower tail: 1 - delta / k would be 1 for a tiny delta.
+    return max(1 / k - sd * normal.inv_cdf(delta / k) for k in range(1, most + 1))
 
 
 def _bounds(column: Column, values: Codes, ledger: Ledger, noise: Seed, folder: Path | None) -> Column:
