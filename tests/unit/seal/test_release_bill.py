@@ -118,13 +118,23 @@ def test_what_would_take_for_ever_is_not_begun(events, monkeypatch):
         bill.billed(record, bill.bound_of(record), None)
 
 
-def test_the_second_bill_is_not_begun_if_it_would_take_for_ever(monkeypatch):
+CUT = {"batch_cap": 200, "population": 1_000_000}
+SECOND = {
+    "many steps": ([batches(0.5, 1e-3, 1_001)], 2.0, 3.0),
+    "many events": ([batches(0.5, 1e-4, 100, name=f"b{at}", **CUT) for at in range(4)], 8.0, 9.0),
+}
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_the_second_bill_is_not_begun_if_it_would_take_for_ever(name, monkeypatch):
     """The first grid does not confirm the claim, and the accountant's own grids would be too fine."""
+    events, claim, cost = SECOND[name]
     bills = []
-    monkeypatch.setattr(bill, "pld_epsilon", lambda events, delta, grid=None: bills.append(grid) or 3.0)
+    monkeypatch.setattr(bill, "pld_epsilon", lambda events, delta, grid=None: bills.append(grid) or cost)
+    record = ledger(*events, epsilon=claim)
     with pytest.raises(TrustError, match="too long"):
-        bill.billed(ledger(batches(0.5, 1e-3, 1_001), epsilon=2.0), 2.0, None)
-    assert bills == [2e-4]
+        bill.billed(record, bill.bound_of(record), None)
+    assert bills == [1e-4 * claim]
 
 
 def test_pieces_are_the_whole():
