@@ -73,7 +73,7 @@ class NetworkError(ArtifactError):
 
 
 class TrustError(WardganError):
-    """The file is unsigned, signed by an unknown key, or its signature is wrong."""
+    """The file is unsigned, signed by an unknown key, its signature is wrong, or its bill cannot be checked."""
 
     exit_code = 3
 

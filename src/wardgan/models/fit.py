@@ -28,6 +28,7 @@ from wardgan.rng import Seed
 from wardgan.sample.generator import Generator
 from wardgan.schema.cohort import Cohort
 from wardgan.schema.schema import Schema
+from wardgan.schema.texts import travel_problem
 
 Privacy = Literal["private", "none"]
 COUNT: Final = "patient count"
@@ -54,6 +55,7 @@ def plan(schema: Schema, budget: Budget, *, family: str | Config = "auto") -> Pl
         ['grid', 'label tables']
     """
     _confirmed(schema)
+    _check_texts(schema)
     layout = Layout.of(placeholder(schema))
     config = _config(family)
     config.check(layout, budget.epsilon, budget.delta, schema.population)
@@ -144,6 +146,7 @@ def _begun(
 ) -> tuple[Config, Ledger]:
     """Gives the configuration and an empty ledger."""
     if budget is None:
+        _check_texts(cohort.schema)
         config = _config(family)
         ledger = Ledger(None, replayable=replayable)
     else:
@@ -217,6 +220,12 @@ def _confirmed(schema: Schema) -> None:
             f"confirm: {counted(len(schema.confirm), 'value')} of the draft, read off patients, still to be confirmed "
             f"({places}). Replace each by what is public, or delete it and set learn: true; then take it off the list."
         )
+
+
+def _check_texts(schema: Schema) -> None:
+    problem = travel_problem(schema)
+    if problem is not None:
+        raise SchemaError(f"schema: it could not be released. {problem}")
 
 
 def _enough(cohort: Cohort, *, private: bool) -> None:

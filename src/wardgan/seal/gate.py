@@ -10,21 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 from wardgan.errors import ArtifactError
 from wardgan.privacy.events import MAX_EPSILON
+from wardgan.schema.texts import formula_problem
 from wardgan.seal.records import LedgerRecord, read_ledger
 
 if TYPE_CHECKING:
     from wardgan.privacy.ledger import Ledger
     from wardgan.sample.generator import Generator
-    from wardgan.schema.schema import Schema
 
 _OVERRIDE: Final = re.compile(r"[^:\n]*\w[^:\n]*: *\S[^\n]*")
 _COMMON: Final = 65_535
 _BATCHED: Final = 8
-# What a spreadsheet program runs: a call or a link behind =, + or -, or a call behind @. Levels such as -, +/-, -1, =,
-# @home and +der(1) are real in medicine and harmless. The wide signs count as the plain ones.
-_FORMULA: Final = re.compile(
-    r"\s*(?:[=\uff1d].*[(|!]|[-+\uff0b\uff0d].*(?:[|!]|\(.*[\"&])|[@\uff20](?:\w+\(|.*[|!]))", re.DOTALL
-)
 
 
 def reasons_to_refuse(generator: Generator, ledger: Ledger, *, override: str | None = None) -> list[str]:
@@ -93,24 +88,6 @@ def generator_reasons(generator: Generator) -> list[str]:
         found.append(f"The schema has values that a draft read off patients ({places}); confirm them and fit again.")
     problems = (formula_problem(generator.schema), shares_problem(generator.probabilities, generator.schema.classes))
     return [*found, *(problem for problem in problems if problem is not None)]
-
-
-def formula_problem(schema: Schema) -> str | None:
-    """Gives which text of a sample a spreadsheet program would run as a formula, if any.
-
-    Samples are written as they are, and CSV has no way to say that a cell is text; so such a text must not travel.
-
-    Args:
-        schema: The declarations, with the names and levels that stand in a sample.
-    """
-    texts = [*(column.name for column in schema.columns), schema.patient or ""]
-    texts += [str(level) for column in schema.columns for level in column.levels]
-    if schema.visits is not None:
-        texts += [schema.visits.key, *schema.visits.slots]
-    for text in texts:
-        if _FORMULA.match(text):
-            return f"A spreadsheet program would run the name or level {text[:60]!a} as a formula; write it otherwise."
-    return None
 
 
 def shares_problem(probabilities: Sequence[float], classes: int) -> str | None:

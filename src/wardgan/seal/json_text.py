@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Collection
 from typing import Final, NoReturn, cast
 
 from wardgan.errors import FormatError, UsageError
+from wardgan.schema.texts import unsafe
 
 MAX_DEPTH: Final = 32
 _MAX_DIGITS: Final = 18
-# Control characters move a terminal's cursor, bidirectional controls reorder what is shown, surrogates are no text,
-# and with characters that nobody sees two names look like one.
-_UNSAFE: Final = (
-    r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff"
-    r"\ufff9-\ufffb\U000e0000-\U000e0fff"
-)
-_IN_TEXT: Final = re.compile(f"[{_UNSAFE}]")
-_IN_NAME: Final = re.compile(rf"[\t\n\xad\u200c\u200d{_UNSAFE}]")
 
 
 def canonical(value: object, *, sort: bool = True) -> bytes:
@@ -107,11 +99,9 @@ def check_text(text: str, what: str, *, name: bool = False) -> None:
     Raises:
         FormatError: It holds a control character, a bidirectional control or half a character.
     """
-    found = (_IN_NAME if name else _IN_TEXT).search(text)
-    if found:
-        raise FormatError(
-            f"{what}: a text holds the invisible or control character U+{ord(found.group()):04X}: {text[:60]!a}."
-        )
+    found = unsafe(text, name=name)
+    if found is not None:
+        raise FormatError(f"{what}: a text holds the invisible or control character U+{ord(found):04X}: {text[:60]!a}.")
 
 
 def _whole(text: str, what: str) -> int:

@@ -14,6 +14,7 @@ from wardgan.encode.layout import MAX_VARIABLES, Layout
 from wardgan.errors import FormatError, SchemaError, TrustError, UsageError
 from wardgan.sample.generator import Generator
 from wardgan.schema.schema import Schema
+from wardgan.schema.texts import formula_problem
 from wardgan.seal import bill, gate, keys, oci, sign
 from wardgan.seal.card import check_readme
 from wardgan.seal.json_text import parse
@@ -152,7 +153,7 @@ def _schema(found: object) -> Schema:
         Layout.of(schema)
     except SchemaError as error:
         raise FormatError(f"schema.json: {error}") from error
-    problem = gate.formula_problem(schema)
+    problem = formula_problem(schema)
     if problem is not None:
         raise FormatError(f"schema.json: {problem}")
     return schema

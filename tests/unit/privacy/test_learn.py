@@ -309,3 +309,9 @@ def test_p02_a_level_of_visits_is_named_by_the_threshold_of_all_slots(monkeypatc
 
 def test_the_threshold_of_a_tiny_delta_is_a_number():
     assert 30 < threshold(2.0, 1e-60, 4) < 40
+
+
+def test_a_level_that_could_not_be_released_counts_among_the_others():
+    codes = np.array(["E11", "=f(1)", "J\u200b45"])[np.arange(600) % 3]
+    levels = learned(cohort_of(np.arange(600) % 60 + 20, codes)).schema.column("icd").levels
+    assert levels == ("E11", OTHER)

@@ -5,7 +5,10 @@ import traceback
 import pytest
 
 from wardgan.errors import OutputError, SchemaError
+from wardgan.models.fit import plan
+from wardgan.privacy.events import Budget
 from wardgan.schema.schema import Schema
+from wardgan.schema.texts import travel_problem
 
 FULL = {
     "name": "demo",
@@ -232,3 +235,23 @@ def test_text_of_any_language_survives(tmp_path):
     schema.save(tmp_path / "s.yaml")
     assert Schema.load(tmp_path / "s.yaml") == schema
     assert "größe" in (tmp_path / "s.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"table": {"=f(1)": {"kind": "flag"}}},
+        {"table": {"sex": {"kind": "category", "levels": ["a", "@SUM(1)"]}}},
+        {"table": {"a\u200bge": {"kind": "flag"}}},
+        {"table": {"sex": {"kind": "category", "levels": ["a", "b\nc"]}}},
+        {"table": {"age": {"kind": "integer", "low": 0, "high": 9, "unit": "a\u202e"}}},
+        {"name": "a\tb"},
+        {"patient": "=f(2)"},
+    ],
+)
+def test_what_could_not_be_released_is_refused_before_anything_is_spent(change):
+    found = {"name": "demo", "population": 1000, "table": {"sex": {"kind": "flag"}}}
+    assert travel_problem(Schema.from_dict(found)) is None
+    wrong = Schema.from_dict({**found, **change})
+    with pytest.raises(SchemaError, match="could not be released"):
+        plan(wrong, Budget(1.0), family="copula")
