@@ -27,7 +27,9 @@ Common to all verbs:
 * `--json` prints one JSON object on standard output, and nothing else there. A refusal is
   `{{"error": {{"kind": ..., "message": ...}}}}`, with `reasons` if the gate gave several.
 * Progress bars go to standard error. So do refusals, unless `--json` was asked for.
-* Nothing is overwritten unless you say `--force`. `fit` never replaces a run folder.
+* Nothing is overwritten unless you say `--force`. A symbolic link then stays, and the file that it leads to is
+  replaced; devices, pipes and sockets never are, and `-` is no name of a file. `fit` and `keys new` have no
+  `--force`: a ledger and a private key are never overwritten.
 * No refusal repeats a patient's value. (The first line of a CSV file is taken for the names of its columns.)
 * `wardgan --version` prints the version. `--install-completion` and `--show-completion` are for your shell.
 

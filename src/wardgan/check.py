@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 
 from wardgan.errors import UsageError
 
@@ -55,6 +56,24 @@ def whole(minimum: int, **arguments: int) -> None:
     for name, value in arguments.items():
         if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < minimum:
             raise UsageError(f"{name}={value!r} is not a whole number of at least {minimum}.")
+
+
+def path(**arguments: object) -> None:
+    """Refuses arguments that are not the name of a file: text or a `pathlib.Path`.
+
+    Raises:
+        UsageError: Names the first argument that breaks the rule.
+
+    Example:
+        >>> path(model="clinic.hgan")
+        >>> path(model=3)
+        Traceback (most recent call last):
+        wardgan.errors.UsageError: model: int is not a path; pass text or a pathlib.Path.
+    """
+    for name, value in arguments.items():
+        if not isinstance(value, (str, os.PathLike)) or "\0" in str(value):
+            # Never the value: whatever is passed by mistake may hold patients.
+            raise UsageError(f"{name}: {type(value).__name__} is not a path; pass text or a pathlib.Path.")
 
 
 def is_number(value: object) -> bool:

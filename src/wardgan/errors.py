@@ -73,7 +73,7 @@ class NetworkError(ArtifactError):
 
 
 class TrustError(WardganError):
-    """The file is unsigned, signed by an unknown key, or its signature is wrong."""
+    """The file is unsigned, signed by an unknown key, its signature is wrong, or its bill cannot be checked."""
 
     exit_code = 3
 
@@ -96,3 +96,13 @@ class BudgetError(WardganError):
     """The privacy budget does not allow this read of the patients."""
 
     exit_code = 4
+
+
+def counted(number: int, noun: str) -> str:
+    """Gives a number with its noun, for messages.
+
+    Example:
+        >>> counted(1, "rule"), counted(2500, "column")
+        ('1 rule', '2,500 columns')
+    """
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +18,8 @@ def new_file(path: str | Path, *, force: bool = False, mode: int = 0o644) -> Ite
     """Gives a handle for a file that appears under its name only when everything has been written.
 
     The bytes go to a hidden file in the same folder, reach the disk (fsync) and are then renamed. If anything
-    fails, the hidden file is removed and what was there before is untouched.
+    fails, the hidden file is removed and what was there before is untouched. A symbolic link stays: the file that it
+    leads to is replaced.
 
     Args:
         path: Where the file is wanted.
@@ -25,10 +27,10 @@ def new_file(path: str | Path, *, force: bool = False, mode: int = 0o644) -> Ite
         mode: Permission bits, before the umask.
 
     Raises:
-        OutputError: The file exists, its folder does not, or it cannot be written (no space, no permission).
+        OutputError: As for `check_new`, or it cannot be written (no space, no permission).
     """
-    target = Path(path)
-    check_new(target, force=force)
+    check_new(path, force=force)
+    target = _followed(Path(path))
     part = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.part")
     try:
         handle = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode), "wb")
@@ -72,23 +74,87 @@ def check_new(path: str | Path, *, force: bool = False) -> None:
         force: Whether an existing file may be replaced.
 
     Raises:
-        OutputError: It is a folder, its folder does not exist, or it exists.
+        OutputError: It is no file name, a folder, a device, a pipe or a socket, its folder does not exist, or it
+            exists.
     """
-    target = Path(path)
+    check_name(path)
+    named = Path(path)
     try:
-        is_folder, has_folder = target.is_dir() or not target.name, target.parent.is_dir()
+        target = _followed(named)
+        is_folder, has_folder = target.is_dir() or not named.name, target.parent.is_dir()
+        if has_folder and not is_folder:
+            _check_regular(target)
     except OSError as error:
-        raise OutputError(f"path={str(target)!r} cannot be written: {error.strerror}.") from error
+        raise OutputError(f"path={str(named)!r} cannot be written: {error.strerror}.") from error
     if is_folder:
-        raise OutputError(f"path={str(target)!r} is a folder; name a file in it.")
+        raise OutputError(f"path={str(named)!r} is a folder; name a file in it.")
     if not has_folder:
-        raise OutputError(f"path={str(target)!r}: the folder {str(target.parent)!r} does not exist; create it first.")
-    if not force and os.path.lexists(target):
-        raise _exists(target)
+        raise OutputError(f"path={str(named)!r}: the folder {str(target.parent)!r} does not exist; create it first.")
+    if not force and os.path.lexists(named):
+        raise _exists(named)
+
+
+def check_name(path: str | Path) -> None:
+    """Refuses what cannot name an output.
+
+    Args:
+        path: Where a file or a folder is wanted.
+
+    Raises:
+        OutputError: It is no path, or the word `-`.
+    """
+    if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
+        raise OutputError(f"path: {type(path).__name__} is not a path; pass text or a pathlib.Path.")
+    if str(path) == "-":
+        raise OutputError("path='-' stands for standard output, where nothing is written to; name a file.")
+
+
+def _followed(path: Path) -> Path:
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+@contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Holds a file for this process alone; the system lets go of it however the process ends.
+
+    Args:
+        path: A file that exists; its bytes are not touched.
+
+    Raises:
+        OutputError: Another process holds it.
+    """
+    with Path(path).open("rb") as handle:
+        try:
+            _lock(handle)
+        except OSError as error:
+            raise OutputError(f"path={str(path)!r} is in use by another process; wait until it ends.") from error
+        yield
+
+
+def _lock(handle: BinaryIO) -> None:
+    # Each system has one of the two modules.
+    if os.name == "nt":  # pragma: no cover
+        import msvcrt
+
+        msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _check_regular(target: Path) -> None:
+    """Refuses to put a file in the place of a device, a pipe or a socket."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(target.stat().st_mode):
+            raise OutputError(
+                f"path={str(target)!r} is a device, a pipe or a socket, and is never replaced; name a file."
+            )
 
 
 def _publish(part: Path, target: Path, *, force: bool) -> None:
     if force:
+        _check_regular(target)  # somebody may have put a pipe there meanwhile
         os.replace(part, target)
     else:
         _publish_new(part, target)
@@ -114,4 +180,4 @@ def _publish_new(part: Path, target: Path) -> None:
 
 
 def _exists(target: Path) -> OutputError:
-    return OutputError(f"path={str(target)!r} exists; choose another name, or force to replace it.")
+    return OutputError(f"path={str(target)!r} exists; choose another name, or replace it (--force, force=True).")

@@ -10,9 +10,9 @@ import release_kit as kit
 from release_kit import release
 from wardgan.errors import NetworkError
 from wardgan.sample.network import Graph
-from wardgan.seal import onnx_check, onnx_wire
+from wardgan.seal import onnx_check, onnx_shapes, onnx_wire
 from wardgan.seal.onnx_check import check_network
-from wardgan.seal.onnx_shapes import MAX_ROW
+from wardgan.seal.onnx_shapes import MAX_ROW, MAX_ROW_TOTAL
 
 SIZES = {"latent": 3, "variables": 4, "classes": 2}
 
@@ -269,10 +269,10 @@ def late_growth(proto):
 def many_wide() -> bytes:
     """Each tensor is within its cap, together they are not."""
     graph = Graph(latent=3)
-    name = graph.add("MatMul", "latent", graph.floats(np.ones((3, MAX_ROW // 2))))
+    name = graph.add("MatMul", "latent", graph.floats(np.ones((3, MAX_ROW // 8))))
     for _ in range(12):
         name = graph.add("Relu", name)
-    return graph.finish(graph.add("MatMul", name, graph.floats(np.ones((MAX_ROW // 2, 4)))), variables=4)
+    return graph.finish(graph.add("MatMul", name, graph.floats(np.ones((MAX_ROW // 8, 4)))), variables=4)
 
 
 def many_constants() -> bytes:
@@ -282,6 +282,60 @@ def many_constants() -> bytes:
             proto.graph.node.insert(0, helper.make_node("ConstantOfShape", ["s"], [f"big{at}"]))
 
     return model(change)
+
+
+def divided(numerator, denominator, operator="Div"):
+    """Divides whole numbers; a processor stops the process at 0, and at the smallest number / -1."""
+    return both(
+        constant("n", np.array([numerator])), constant("d", np.array([denominator])), node(operator, ["n", "d"])
+    )
+
+
+def divided_label(proto):
+    """The same where the numerator is only known when it runs."""
+    both(constant("n", np.array([-(1 << 63)])), constant("d", np.array([-1])))(proto)
+    proto.graph.node.insert(0, helper.make_node("Mul", ["label", "n"], ["low"]))
+    proto.graph.node.insert(1, helper.make_node("Div", ["low", "d"], ["bad"]))
+
+
+def product_of_constants() -> bytes:
+    """A file of 2 KB that asks for 10^11 multiplications whoever the patients are."""
+
+    def change(proto):
+        constant("s", np.array([4096, 4096]))(proto)
+        proto.graph.node.insert(0, helper.make_node("ConstantOfShape", ["s"], ["big"]))
+        proto.graph.node.insert(1, helper.make_node("MatMul", ["big", "big"], ["bigger"]))
+
+    return model(change)
+
+
+def many_products(times: int) -> bytes:
+    """The same for each patient, again and again: each tensor is small."""
+    graph = Graph(latent=1)
+    square = graph.add("ConstantOfShape", graph.whole([4096, 4096]))
+    wide = graph.add("Expand", "latent", graph.whole([1, 4096]))
+    for _ in range(times):
+        wide = graph.add("MatMul", wide, square)
+    return graph.finish(graph.add("ReduceMean", wide, axes=[1], keepdims=1), variables=1)
+
+
+def heavy_convolution() -> bytes:
+    graph = Graph(latent=4096)
+    image = graph.add("Reshape", "latent", graph.whole([-1, 1, 64, 64]))
+    kernel = graph.add("ConstantOfShape", graph.whole([16, 1, 32, 32]))
+    first = graph.add("Conv", image, kernel)  # (patients, 16, 33, 33)
+    again = graph.add("ConvTranspose", first, graph.add("ConstantOfShape", graph.whole([16, 8, 63, 63])), pads=[31] * 4)
+    flat = graph.add("Flatten", again)
+    return graph.finish(graph.add("ReduceMean", flat, axes=[1], keepdims=1), variables=1)
+
+
+def wide_maximum() -> bytes:
+    """Operators that read 4,000 operands for each of their 10,000 numbers."""
+    graph = Graph(latent=1)
+    row = graph.add("Expand", "latent", graph.whole([1, 10_000]))
+    for _ in range(14):
+        last = graph.add("Max", row, *["latent"] * 4_000)
+    return graph.finish(graph.add("ReduceMean", last, axes=[1], keepdims=1), variables=1)
 
 
 CASES = {
@@ -328,6 +382,10 @@ CASES = {
     "node of a domain": (lambda: model(node("Relu", ["latent"], domain="com.evil")), "foreign domain"),
     "foreign operator": (lambda: model(node("RandomNormal", [], shape=[2])), "'RandomNormal' is not allowed"),
     "escape in a name": (lambda: model(node("\x1b[2J", ["latent"])), "operator '.x1b.2J' is not allowed"),
+    "whole numbers divided": (lambda: model(divided(-(1 << 63), -1)), "Div has an operand 1 of the wrong data type"),
+    "divided by 0": (lambda: model(divided(1, 0)), "Div has an operand 1 of the wrong data type"),
+    "labels divided": (lambda: model(divided_label), "Div has an operand 1 of the wrong data type"),
+    "whole power": (lambda: model(divided(0, -1, "Pow")), "Pow has an operand 1 of the wrong data type"),
     # tensors
     "NaN weight": (lambda: model(weight(math.nan)), "not finite"),
     "infinite weight": (lambda: model(weight(math.inf)), "not finite"),
@@ -425,6 +483,8 @@ CASES = {
     ),
     "many wide tensors": (many_wide, "all tensors of one patient would hold"),
     "many constants": (many_constants, "all constants would hold"),
+    # time
+    "product of constants": (product_of_constants, "multiplications for its constants are more than 536870912"),
     "late growth": (lambda: model(late_growth), "mixes patients"),
     "Squeeze without axes": (lambda: model(node("Squeeze", ["latent"])), "has 1 operands"),
     "shapes that do not fit": (
@@ -479,7 +539,7 @@ def test_parameters_are_capped_together(monkeypatch):
         check_network(kit.network(), **SIZES)
 
 
-@pytest.mark.parametrize(("width", "passes"), [(MAX_ROW, True), (MAX_ROW + 1, False)])
+@pytest.mark.parametrize(("width", "passes"), [(MAX_ROW // 4, True), (MAX_ROW // 4 + 1, False)])
 def test_width_of_a_patient_is_capped_exactly(width, passes):
     graph = Graph(latent=1)
     wide = graph.add("MatMul", "latent", graph.floats(np.ones((1, width))))
@@ -489,3 +549,76 @@ def test_width_of_a_patient_is_capped_exactly(width, passes):
     else:
         with pytest.raises(NetworkError, match="would hold"):
             check_network(network, latent=1, variables=1, classes=1)
+
+
+@pytest.mark.parametrize(("latent", "passes"), [(MAX_ROW // 4, True), (MAX_ROW // 4 + 1, False), (1_000_000, False)])
+def test_latent_numbers_are_capped(latent, passes):
+    """A million for each patient were 61 GiB for the smallest sample."""
+    graph = Graph(latent=latent)
+    first = graph.add("Slice", "latent", graph.whole([0]), graph.whole([1]), graph.whole([1]))
+    network = graph.finish(first, variables=1)
+    if passes:
+        assert check_network(network, latent=latent, variables=1, classes=1) == 4 * latent + 8
+    else:
+        with pytest.raises(NetworkError, match=rf"the latent vector would hold {4 * latent} bytes, more than 262144"):
+            check_network(network, latent=latent, variables=1, classes=1)
+
+
+def test_latent_numbers_count_among_all_tensors(monkeypatch):
+    """Three of them, and six tensors of four numbers."""
+    monkeypatch.setattr(onnx_shapes, "MAX_ROW_TOTAL", 12 + 6 * 16)
+    assert check_network(kit.network(), **SIZES) == 108
+    monkeypatch.setattr(onnx_shapes, "MAX_ROW_TOTAL", 12 + 6 * 16 - 1)
+    with pytest.raises(NetworkError, match="all tensors of one patient would hold 108 bytes, more than 107"):
+        check_network(kit.network(), **SIZES)
+
+
+@pytest.mark.parametrize(("kind", "bytes_each"), [(1, 4), (7, 8), (9, 1), (10, 2), (11, 8)])
+def test_tensors_are_counted_in_bytes(kind, bytes_each):
+    for width, passes in ((MAX_ROW // max(bytes_each, 4), True), (MAX_ROW // max(bytes_each, 4) + 1, False)):
+        graph = Graph(latent=1)
+        wide = graph.add("MatMul", "latent", graph.floats(np.ones((1, width))))
+        network = graph.finish(
+            graph.add("ReduceMean", graph.add("Cast", graph.add("Cast", wide, to=kind), to=1), axes=[1]), variables=1
+        )
+        if passes:
+            row = check_network(network, latent=1, variables=1, classes=1)
+            assert row == 4 + width * (8 + bytes_each) + 8 <= MAX_ROW_TOTAL
+        else:
+            with pytest.raises(NetworkError, match="would hold"):
+                check_network(network, latent=1, variables=1, classes=1)
+
+
+@pytest.mark.parametrize(("times", "passes"), [(31, True), (32, False)])
+def test_products_for_one_patient_are_capped(times, passes):
+    """Each product takes 4,096 x 4,096 multiplications: 2^24 of 2^29."""
+    if passes:
+        check_network(many_products(times), latent=1, variables=1, classes=1)
+    else:
+        with pytest.raises(NetworkError, match="multiplications for one patient are more than 536870912"):
+            check_network(many_products(times), latent=1, variables=1, classes=1)
+
+
+@pytest.mark.parametrize(("make", "latent"), [(heavy_convolution, 4096), (wide_maximum, 1)])
+def test_other_heavy_operators_are_counted(make, latent):
+    with pytest.raises(NetworkError, match="multiplications for one patient are more than"):
+        check_network(make(), latent=latent, variables=1, classes=1)
+
+
+def test_the_widest_tables_have_room():
+    """A copula of 1,000 variables and two classes takes a tenth of the memory and less of the time."""
+    from wardgan.models.anchor.network import add_factors
+
+    graph = Graph(latent=1000)
+    units = graph.add("Sigmoid", add_factors(graph, "latent", np.stack([np.eye(1000)] * 2)))
+    row = check_network(graph.finish(units, variables=1000), latent=1000, variables=1000, classes=2)
+    assert 30_000 < row < MAX_ROW_TOTAL / 10
+
+
+def test_whole_numbers_divided_inside_a_file_are_refused(tmp_path):
+    """The engine is never asked: it would take the whole process with it."""
+    for change in (divided(-(1 << 63), -1), divided_label):
+        path = kit.write(tmp_path, kit.forge(network=model(change)))
+        for read in (release.load, release.inspect):
+            with pytest.raises(NetworkError, match="wrong data type"):
+                read(path)

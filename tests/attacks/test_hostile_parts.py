@@ -1,14 +1,16 @@
 """Files whose digests are right and whose parts lie: the forger knows the format and has no key."""
 
+import io
 import json
 
 import pytest
 
 import release_kit as kit
 from release_kit import release
-from wardgan.errors import FormatError, NetworkError, VersionError
+from wardgan._version import __version__
+from wardgan.errors import DigestError, FormatError, GateError, NetworkError, VersionError
 from wardgan.schema.schema import Schema
-from wardgan.seal import oci
+from wardgan.seal import artifact, oci, tar
 from wardgan.seal.card import BANNER
 from wardgan.seal.json_text import canonical
 
@@ -49,8 +51,6 @@ def manifest(change):
     """Rewrites the model's manifest, keeps the parts."""
 
     def make() -> bytes:
-        from wardgan.seal import tar
-
         members = kit.members(kit.valid())
         name = next(key for key, value in members.items() if b'"layers"' in value)
         found = json.loads(members.pop(name))
@@ -67,6 +67,37 @@ def manifest(change):
 def swap_types(found):
     first, second = found["layers"][0], found["layers"][1]
     first["mediaType"], second["mediaType"] = second["mediaType"], first["mediaType"]
+
+
+def set_column(name, **fields):
+    """Changes one column of the table, and the fingerprint."""
+
+    def change(schema):
+        schema["table"][name] = {**schema["table"][name], **fields}
+        return schema
+
+    return with_schema(change)
+
+
+def renamed(old, new):
+    def change(schema):
+        schema["table"] = {new if key == old else key: value for key, value in schema["table"].items()}
+        return schema
+
+    return with_schema(change)
+
+
+def in_visits(**fields):
+    def change(schema):
+        schema["visits"] = {**schema["visits"], **fields}
+        return schema
+
+    return with_schema(change)
+
+
+def batches(number):
+    event = {"mechanism": "poisson-gaussian", "noise_multiplier": 50.0, "sampling_rate": 0.01, "steps": 10}
+    return [{"name": f"batch {at}", **event} for at in range(number)]
 
 
 def many_levels(schema):
@@ -90,6 +121,18 @@ FORMAT = {
     "half a character": (raw_card('"\\ud800"'), "control character U.D800"),
     "terminal escape": (raw_card('"\\u001b[31mred"'), "control character U.001B"),
     "right-to-left override": (raw_card('"a\\u202eb"'), "control character U.202E"),
+    "right-to-left mark": (raw_card('"a\\u200fb"'), "control character U.200F"),
+    "Arabic letter mark": (raw_card('"a\\u061cb"'), "control character U.061C"),
+    "space without width": (raw_card('"a\\u200bb"'), "control character U.200B"),
+    "joiner": (raw_card('"a\\u200db"'), "control character U.200D"),
+    "soft hyphen": (raw_card('"a\\u00adb"'), "control character U.00AD"),
+    "letters of a tag": (raw_card('"a\\udb40\\udc41b"'), "control character U.E0041"),
+    "line end in a name": (raw_card('"a\\nb"'), "control character U.000A"),
+    "tab in a name": (raw_card('"a\\tb"'), "control character U.0009"),
+    "line end in an event": (set_event(name="a\nb"), "control character U.000A"),
+    "line end in a level": (set_column("arm", levels=["a\nb", "c"]), "control character U.000A"),
+    "line end in a unit": (set_column("age", unit="a\nb"), "control character U.000A"),
+    "nothing in a column": (renamed("age", "ag\u200be"), "control character U.200B"),
     "large card": (raw_card('"' + "x" * (1 << 20) + '"'), "more than 1048576"),
     "a list": (lambda: kit.forge(card=lambda _: b"[]"), "format is not 'wardgan'"),
     # card
@@ -106,7 +149,7 @@ FORMAT = {
     "negative share": (set_card(probabilities=[1.5, -0.5]), "probabilities"),
     "too few shares": (set_card(probabilities=[1.0]), "1 class shares for 2 classes"),
     "network's digest": (set_card(network="sha256:" + "0" * 64), "network does not agree"),
-    "digest with a line end": (set_card(network="sha256:" + "0" * 64 + "\n"), "network"),
+    "digest with a line end": (set_card(network="sha256:" + "0" * 64 + "\n"), "U.000A"),
     "name": (set_card(name="other"), "name does not agree"),
     "variables": (set_card(variables=5), "variables does not agree"),
     "fingerprint": (set_card(schema_fingerprint="sha256:" + "0" * 64), "schema_fingerprint does not agree"),
@@ -120,6 +163,11 @@ FORMAT = {
     "overspent": (set_ledger(spent={"epsilon": 1.5, "accountant": "PLD"}), "more than its target"),
     "no epsilon": (set_ledger(epsilon=None), "Epsilon is None"),
     "epsilon 0": (set_ledger(epsilon=0.0), "Epsilon is 0"),
+    "epsilon 101": (set_ledger(epsilon=101.0), "Epsilon is 101, more than 100"),
+    "endless events": (set_ledger(events=[*kit.LEDGER["events"]] * 1_001), "events: List should have at most 1000"),
+    "endless batches": (set_ledger(events=batches(9)), "9 events with batches, more than 8"),
+    "absurd claim": (set_event(noise_multiplier=0.1), r"its events cost up to epsilon 110\.\d, the file claims 1"),
+    "event without noise": (set_event(noise_multiplier=...), "noise_multiplier is missing"),
     "delta 1": (set_ledger(delta=1.0), "Delta is 1"),
     "nothing spent": (set_ledger(spent=None), "does not say what was spent"),
     "another unit": (set_ledger(unit="visit"), "unit"),
@@ -132,10 +180,15 @@ FORMAT = {
     "unknown event field": (set_event(code="x"), "code: Extra inputs"),
     # schema
     "no column": (set_schema(table={}, visits=None), "schema.json: .*no column"),
-    "unknown key": (set_schema(hook="x"), "schema.json: .*unknown key 'hook'"),
+    "unknown key": (set_schema(hook="x"), "schema.json: .*1 unknown key"),
     "crossed bounds": (set_schema(table={"age": {"kind": "integer", "low": 9, "high": 1}}), "not below high"),
     "unfinished": (set_schema(table={"age": {"kind": "integer"}}, visits=None), "low and high are not declared"),
     "code for a rule": (set_schema(rules=["__import__('os').system('id') < age"]), "schema.json: rules"),
+    "formula as a level": (set_column("arm", levels=["=cmd|' /C calc'!A0", "b"]), "as a formula"),
+    "formula as a column": (renamed("age", '=HYPERLINK("http://example.org")'), "as a formula"),
+    "formula as a visit": (in_visits(grid=["@SUM(A1:A9)", "B"]), "as a formula"),
+    "formula as a key": (in_visits(key="-2+3+cmd|' /C calc'!A0"), "as a formula"),
+    "formula as the patient": (with_schema(lambda found: {**found, "patient": "=1+f(2)"}), "as a formula"),
     "a list for a schema": (lambda: kit.forge(schema=lambda _: []), "schema.json: .*mapping"),
     "millions of variables": (lambda: kit.forge(schema=many_levels), "2000000 variables are more"),
     # page
@@ -148,6 +201,11 @@ FORMAT = {
         lambda: kit.forge(readme=lambda page: page.replace(b"epsilon: 1.0", b"epsilon: 1.0\nepsilon: 1.0")),
         "does not repeat the privacy",
     ),
+    "page with another tale": (
+        lambda: kit.forge(readme=lambda page: page.replace(b"It holds no patient", b"It is certified by the state")),
+        "is not the page that wardgan .* writes for this card",
+    ),
+    "page with more": (lambda: kit.forge(readme=lambda page: page + b"\nEpsilon is 0.01.\n"), "is not the page"),
     "page not UTF-8": (lambda: kit.forge(readme=lambda page: page + b"\xff"), "README.md: is not UTF-8"),
     "page with escapes": (lambda: kit.forge(readme=lambda page: page + b"\x1b[2J"), "control character U.001B"),
     # manifest
@@ -205,19 +263,63 @@ def test_latent_of_the_card_must_be_the_networks(tmp_path):
         release.load(kit.write(tmp_path, kit.forge(card=kit.changed(latent=7))))
 
 
-def test_open_file_without_banner_is_refused(tmp_path):
-    """A file that nothing protects must say so on its first page."""
+def open_file(page, package=__version__):
+    """Gives a file that nothing protects, with a page made from the honest one."""
+    facts = {"privacy": claim(mode="none", epsilon=None, delta=None), "override": kit.OVERRIDE, "package": package}
     made = kit.fit(ledger=kit.OPEN_LEDGER)
-    path = release.release(made, tmp_path / "open.hgan", override=kit.OVERRIDE, created=kit.DAY)
-    assert BANNER in kit_page(path)
-    page = kit_page(path).replace(f"\n# {BANNER}\n", "\n# demo\n").encode()
-    bill, nothing = kit.OPEN_LEDGER, claim(mode="none", epsilon=None, delta=None)
-    facts = kit.changed(privacy=nothing, override=kit.OVERRIDE)
-    forged = kit.forge(card=facts, ledger=lambda _: bill, readme=lambda _: page)
-    with pytest.raises(FormatError, match="does not say so"):
-        release.load(kit.write(tmp_path, forged))
-    honest = kit.forge(card=facts, ledger=lambda _: bill, readme=lambda _: kit_page(path).encode())
-    assert release.load(kit.write(tmp_path, honest)).privacy["mode"] == "none"
+    honest = artifact._parts(made.generator, made.ledger.found, kit.OVERRIDE, kit.DAY, "data-12345678").readme
+    return kit.forge(
+        card=kit.changed(**facts, training_data_id="data-12345678"),
+        ledger=lambda _: kit.OPEN_LEDGER,
+        readme=lambda _: page(honest.decode()).encode(),
+    )
+
+
+NOT_FIRST = {
+    "left out": lambda page: page.replace(f"# {BANNER}\n", "# demo\n"),
+    "in a comment": lambda page: page.replace(f"# {BANNER}\n", f"<!--\n\n# {BANNER}\n\n-->\n"),
+    "in a comment from the header on": lambda page: page.replace("---\n", "---\n<!--\n", 1),
+    "in a comment from the name on": lambda page: page.replace("\n# demo\n", "\n# demo\n<!--\n"),
+    "in a block of code": lambda page: page.replace(f"# {BANNER}\n", f"```\n\n# {BANNER}\n\n```\n"),
+    "in a hidden part": lambda page: page.replace(f"# {BANNER}\n", f"<div hidden>\n\n# {BANNER}\n\n</div>\n"),
+    "far below": lambda page: page.replace(f"\n# {BANNER}\n", "\n") + "\n" * 500 + f"\n# {BANNER}\n",
+}
+
+
+@pytest.mark.parametrize("package", [__version__, "99.0"])
+@pytest.mark.parametrize("name", NOT_FIRST)
+def test_open_file_that_does_not_say_so_first_is_refused(name, package, tmp_path):
+    with pytest.raises(FormatError, match=r"README\.md: nothing protects the patients, and the page does not say so"):
+        release.load(kit.write(tmp_path, open_file(NOT_FIRST[name], package)))
+
+
+@pytest.mark.parametrize("package", [__version__, "99.0"])
+def test_open_file_that_says_so_passes(package, tmp_path):
+    page = kit.write(tmp_path, open_file(lambda page: page, package))
+    assert release.load(page).privacy["mode"] == "none"
+    assert f"\n# {BANNER}\n" in kit_page(page)
+
+
+def test_page_of_another_version_is_not_compared_and_never_shown(tmp_path):
+    """Its header is, since other programs read that."""
+    other = kit.write(
+        tmp_path, kit.forge(card=kit.changed(package="99.0"), readme=lambda page: page + b"\nCertified by the state.\n")
+    )
+    assert release.load(other).family == "copula"
+    assert "Certified" not in json.dumps(release.inspect(other))
+    lying = kit.forge(
+        card=kit.changed(package="99.0"), readme=lambda page: page.replace(b"epsilon: 1.0", b"epsilon: 0.1")
+    )
+    with pytest.raises(FormatError, match="does not repeat the privacy"):
+        release.load(kit.write(tmp_path, lying))
+
+
+def test_a_name_opens_no_comment_in_the_header(tmp_path):
+    """Who shows the header as Markdown must not lose the rest of the page."""
+    made = kit.fit(ledger=kit.OPEN_LEDGER, schema={**kit.SCHEMA, "name": "<!-- x", "terms": {"licence": "<!-- y"}})
+    page = kit_page(release.release(made, tmp_path / "a.hgan", override=kit.OVERRIDE))
+    assert "<!--" not in page
+    assert page.split("\n---\n")[1].split("\n\n")[1] == f"# {BANNER}"
 
 
 def test_open_file_without_override_is_refused(tmp_path):
@@ -232,8 +334,61 @@ def test_order_of_columns_survives(tmp_path):
     assert [column.name for column in found.schema.table] == ["sex", "arm", "age"]
 
 
-def kit_page(path) -> str:
-    import io
+@pytest.mark.parametrize("part", ["card", "network", "schema", "privacy", "readme"])
+def test_every_part_is_held_against_its_digest(part, tmp_path):
+    content = getattr(kit.parts(), part)
+    members = kit.members(kit.valid())
+    members["blobs/sha256/" + oci.digest_of(content).removeprefix("sha256:")] = content[:-1] + bytes([content[-1] ^ 1])
+    title = {kind.media_type: kind.name for kind in (oci.CARD, *oci.LAYERS)}
+    names = dict(zip(("card", "network", "schema", "privacy", "readme"), title.values(), strict=True))
+    with pytest.raises(DigestError, match=rf"^{names[part]}: its bytes do not match"):
+        release.load(kit.write(tmp_path, tar.join(members)))
 
+
+REAL = [
+    "-",
+    "+",
+    "+/-",
+    "-1",
+    "+1",
+    "=",
+    "==",
+    "=>5",
+    "@home (weekly)",
+    "+der(1;7)(q10;p10)",
+    "-(X)",
+    "a=b(c)",
+    "n|a",
+    "!",
+]
+
+
+def test_levels_that_only_look_like_formulas_pass(tmp_path):
+    schema = {**kit.SCHEMA, "table": {**kit.SCHEMA["table"], "sex": {"kind": "category", "levels": REAL}}}
+    found = release.load(release.release(kit.fit(schema=schema), tmp_path / "a.hgan"))
+    assert found.schema.column("sex").levels == tuple(REAL)
+
+
+FORMULAS = ["=cmd|' /C calc'!A0", "@SUM(1+1)*cmd|' /C calc'!A0", "+cmd|'/C calc'!A0", '-HYPERLINK("http://x")', "=f(1)"]
+
+
+@pytest.mark.parametrize("text", [*FORMULAS, "\uff1df(1)", "\uff20f(1)", "\uff0bcmd|' /C calc'!A0"])
+def test_formulas_do_not_leave(text, tmp_path):
+    schema = {**kit.SCHEMA, "table": {**kit.SCHEMA["table"], "sex": {"kind": "category", "levels": ["a", text]}}}
+    with pytest.raises(GateError, match=r"would run the name or level .* as a formula"):
+        release.release(kit.fit(schema=schema), tmp_path / "a.hgan")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_terms_may_have_lines_and_joiners(tmp_path):
+    terms = {"licence": "CC-BY-4.0", "contact": "Dr A\n\tWard 3", "owner": "\u0645\u06cc\u200c\u0631"}
+    found = release.load(release.release(kit.fit(schema={**kit.SCHEMA, "terms": terms}), tmp_path / "a.hgan"))
+    assert found.schema.terms == terms
+    bad = kit.fit(schema={**kit.SCHEMA, "terms": {"contact": "a\u202eb"}})
+    with pytest.raises(FormatError, match=r"control character U.202E"):
+        release.release(bad, tmp_path / "b.hgan")
+
+
+def kit_page(path) -> str:
     data = path.read_bytes()
     return oci.unpack(io.BytesIO(data), len(data)).parts().readme.decode()

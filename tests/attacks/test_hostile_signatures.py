@@ -1,15 +1,17 @@
 """Files with forged, moved, missing or malformed signatures."""
 
 import base64
+import hashlib
 import io
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 import release_kit as kit
 from release_kit import release
-from wardgan.errors import DigestError, FormatError, TrustError
-from wardgan.seal import oci, reading, sign, tar
+from wardgan.errors import DigestError, FormatError, TrustError, UsageError
+from wardgan.seal import keys, oci, reading, sign, tar
 from wardgan.seal.json_text import canonical
 
 
@@ -25,9 +27,7 @@ def trust(tmp_path):
 
 
 def pem(key) -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return pem_of(key.public_key())
 
 
 def with_envelope(change) -> bytes:
@@ -232,6 +232,94 @@ def test_id_of_a_trusted_key_must_be_its_own(tmp_path, trust):
     trust.write_text(json.dumps(found))
     with pytest.raises(TrustError, match="does not belong to its key"):
         release.load(kit.write(tmp_path, kit.valid(kit.key(1))), trust=trust)
+
+
+# Edwards curve 25519 (RFC 8032, section 5.1), in the slow way.
+PRIME = 2**255 - 19
+BENT = -121665 * pow(121666, -1, PRIME) % PRIME
+
+
+def added(one, other):
+    (x, y), (u, v) = one, other
+    both = BENT * x * u * y * v % PRIME
+    return (x * v + u * y) * pow(1 + both, -1, PRIME) % PRIME, (y * v + x * u) * pow(1 - both, -1, PRIME) % PRIME
+
+
+def encodings(point):
+    """Gives every 32 bytes that a lenient reader takes for a point."""
+    x, y = point
+    tops = (0, 1) if x == 0 else (x & 1,)
+    return [(value | top << 255).to_bytes(32, "little") for value in range(y, 2**255, PRIME) for top in tops]
+
+
+def small_order():
+    """Gives the eight points whose eightfold is the neutral element: the multiples of one of order 8.
+
+    A point doubles to y = 0 where x^2 = -y^2, so d y^4 + 2 y^2 - 1 = 0.
+    """
+    root = root_of(1 + BENT)
+    for half in (1, -1):
+        y = root_of((-1 + half * root) * pow(BENT, -1, PRIME) % PRIME)
+        x = None if y is None else root_of(-y * y % PRIME)
+        if x is not None:
+            found = [(0, 1)]
+            while len(found) < 8:
+                found.append(added(found[-1], (x, y)))
+            assert added(found[-1], (x, y)) == (0, 1)
+            assert len(set(found)) == 8
+            return found
+    raise AssertionError("no point of order 8")
+
+
+def root_of(square):
+    root = pow(square, (PRIME + 3) // 8, PRIME)
+    if root * root % PRIME != square:
+        root = root * pow(2, (PRIME - 1) // 4, PRIME) % PRIME
+    return root if root * root % PRIME == square else None
+
+
+WEAK = sorted({raw for point in small_order() for raw in encodings(point)})
+NOT_PROPER = [(PRIME + 2).to_bytes(32, "little"), (2**255 - 1).to_bytes(32, "little"), b"\xff" * 32]
+
+
+def test_there_are_fourteen_weak_encodings():
+    """Eight points; those with y = 0 and y = 1 have a second y below 2^255, those with x = 0 a second sign."""
+    assert len(WEAK) == 14
+    assert bytes(32) in WEAK
+
+
+def test_anybody_can_sign_for_a_weak_key():
+    """This is why they are refused: the signature was made without any key and fits every message."""
+    neutral = (1).to_bytes(32, "little")
+    for message in (b"one", b"other"):
+        Ed25519PublicKey.from_public_bytes(neutral).verify(neutral + bytes(32), message)
+
+
+@pytest.mark.parametrize("raw", [*WEAK, *NOT_PROPER], ids=lambda raw: raw.hex()[:4] + raw.hex()[-4:])
+def test_weak_keys_are_refused(raw, tmp_path):
+    public = Ed25519PublicKey.from_public_bytes(raw)
+    path = tmp_path / "weak.pub"
+    path.write_bytes(pem_of(public))
+    with pytest.raises(UsageError, match="is weak: anybody can sign"):
+        release.add_key(path, name="hospital", trust=tmp_path / "trust.json")
+    assert not (tmp_path / "trust.json").exists()
+    keyid = hashlib.sha256(raw).hexdigest()
+    entry = {"name": "hospital", "keyid": keyid, "public_key": base64.b64encode(raw).decode()}
+    (tmp_path / "trust.json").write_text(json.dumps({"version": 1, "keys": [entry]}))
+    with pytest.raises(TrustError, match="is weak: anybody can sign"):
+        release.read_trust(tmp_path / "trust.json")
+    with pytest.raises(TrustError, match="is weak: anybody can sign"):
+        sign.verify(sign.Envelope(b"{}", "", keyid, bytes(64)), keys.Trust(keys=[keys.TrustedKey(**entry)]))
+
+
+def test_true_keys_are_not_weak():
+    assert not any(keys.weak(kit.key(number).public_key()) for number in range(1, 50))
+
+
+def pem_of(public) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def test_the_true_signature_passes(tmp_path, trust):

@@ -182,6 +182,27 @@ def test_hostile_wrapping_is_refused(name, tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["model.hgan"]
 
 
+def repacked(tmp_path, form):
+    """A good file, unpacked and packed again by somebody with an ordinary tool."""
+    path, folder = kit.write(tmp_path, kit.valid()), tmp_path / "unpacked"
+    with tarfile.open(path) as archive:
+        archive.extractall(folder, filter="data")
+    names = sorted(item.relative_to(folder) for item in folder.rglob("*") if item.is_file() or form == "folders")
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT if form == "pax" else tarfile.GNU_FORMAT) as archive:
+        if form == "root":
+            archive.add(folder, arcname=".")
+        else:
+            for name in names:
+                archive.add(folder / name, arcname=str(name), recursive=False)
+    return path
+
+
+@pytest.mark.parametrize("form", ["root", "folders", "files", "pax"])
+def test_a_file_that_was_packed_again_is_told_from_a_broken_one(tmp_path, form):
+    with pytest.raises(FormatError, match=r"was it unpacked and packed again\? ask its publisher for the original"):
+        release.load(repacked(tmp_path, form))
+
+
 def test_the_plain_file_passes(tmp_path):
     assert raw(*good()) == kit.valid()
     assert release.load(kit.write(tmp_path, kit.valid())).family == "copula"

@@ -11,6 +11,7 @@ import torch
 from families import BUDGET, FAMILIES, SCHEMAS, cohort
 
 import wardgan as wg
+from wardgan.privacy.records import Records
 from wardgan.schema.read import examine
 
 PAIRS = [(family, kind) for family in FAMILIES for kind in SCHEMAS]
@@ -182,3 +183,33 @@ def test_an_empty_class_is_refused_without_privacy(family):
     frame = families.table(600).assign(arm="b")
     with pytest.raises(wg.WardganError, match="class arm=a has no patient"):
         wg.fit(wg.read(frame, wg.Schema.from_dict(families.SCHEMA)), family=FAMILIES[family], privacy="none")
+
+
+@pytest.mark.parametrize("kind", ["table", "named", "ragged"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_p10_every_answer_has_the_noise_that_is_billed(family, kind, monkeypatch):
+    """The noise of each event by itself: the same question with nobody's part in its answer."""
+    honest, heard = Records.measure, {}
+    fits = 25 if family == "copula" else 1
+
+    def measure(self, name, query):
+        class Nobody:
+            sensitivity = query.sensitivity
+
+            def total(self, units, classes):
+                return np.zeros_like(query.total(units, classes))
+
+        noise = honest(self, name, Nobody())
+        sd = self.ledger.plan.event(name).noise_multiplier * query.sensitivity
+        heard.setdefault(name, []).append(noise / sd)
+        return query.total(self._units, self._classes) + noise
+
+    monkeypatch.setattr(Records, "measure", measure)
+    for _ in range(fits):
+        made = wg.fit(cohort(kind), BUDGET, family=FAMILIES[family])
+    planned = {event.name for event in made.ledger.plan.events if event.mechanism == "gaussian"}
+    assert set(heard) == planned
+    for name, parts in heard.items():
+        noise = np.concatenate(parts)
+        room = 5 / np.sqrt(2 * noise.size)
+        assert max(1 - room, 0.02) < np.sqrt(np.mean(noise**2)) < 1 + room, name

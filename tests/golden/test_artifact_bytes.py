@@ -99,7 +99,7 @@ def test_card_fields():
 
 @pytest.fixture
 def old(tmp_path):
-    """A signed file that was written by format 1.0, and its trust file."""
+    """A signed file of format 1.0 and its trust file; its package was an earlier one, whose page has other words."""
     path = tmp_path / "old.hgan"
     path.write_bytes(base64.b64decode(OLD.read_text()))
     public = tmp_path / "k.pub"

@@ -3,11 +3,14 @@
 import errno
 import gc
 import json
+import os
+import stat
 
 import pytest
 import yaml
 
 from release_kit import changed, forge
+from wardgan.privacy.ledger import Ledger
 
 resource = pytest.importorskip("resource", reason="only Unix limits the size of a process's files")
 
@@ -68,6 +71,22 @@ def test_the_file_is_missing(clinic, verb):
 def test_the_schema_is_missing(clinic):
     clinic.schema.unlink()
     refused(clinic, "check", clinic.data, clinic.schema, phrase="cannot be read")
+
+
+def test_the_table_and_the_schema_are_exchanged(clinic):
+    refused(clinic, "check", clinic.schema, clinic.data, phrase="is a table by its name")
+    clinic.data.rename(clinic.folder / "patients.data")
+    for words in (("plan", "--epsilon", 3), ("check", clinic.schema)):
+        refused(clinic, *words, clinic.folder / "patients.data", phrase="schema")
+
+
+def test_a_line_without_names_is_not_shown(clinic):
+    head, _, rows = clinic.data.read_text(encoding="utf-8").partition("\n")
+    clinic.data.write_text(rows, encoding="utf-8")
+    assert "patient_id" in head
+    refused(clinic, "check", clinic.data, clinic.schema, phrase="its first line must name the columns")
+    words = ("init", clinic.data, "-o", clinic.folder / "x.yaml")
+    refused(clinic, *words, "--patient", "patient_id", phrase="its first line must name the columns")
 
 
 @pytest.mark.parametrize("verb", ["init", "check", "fit"])
@@ -154,6 +173,24 @@ def test_a_value_breaks_the_schema(clinic, column, value, phrase):
     ]
     refused(clinic, "check", clinic.data, clinic.schema, phrase="cannot be used yet")
     refused(clinic, *fit(clinic, "--privacy", "none"), phrase="broken 3 times (row 11, 21, 31)")
+
+
+def test_one_broken_rule_is_one(clinic):
+    frame = clinic.frame()
+    frame.loc[3, "age"] = VALUE
+    rewrite(clinic, frame)
+    refused(clinic, "check", clinic.data, clinic.schema, phrase="4 columns; 1 rule is broken, so the file")
+    frame.loc[3, "arm"] = LEVEL
+    rewrite(clinic, frame)
+    refused(clinic, "check", clinic.data, clinic.schema, phrase="4 columns; 2 rules are broken, so the file")
+
+
+def test_a_form_of_another_country_is_told(clinic):
+    frame = clinic.frame()
+    frame["bmi"] = frame["bmi"].str.replace(".", ",")
+    rewrite(clinic, frame)
+    done = refused(clinic, "check", clinic.data, clinic.schema, "--json", phrase="decimal commas")
+    assert "It is empty" not in done.stdout
 
 
 def test_invalid_is_an_unknown_word(clinic):
@@ -256,6 +293,36 @@ def test_the_output_exists(clinic, model):
     refused(clinic, "demo", "-o", home, phrase="is not empty; choose another folder")
 
 
+def test_the_output_is_a_pipe_or_standard_output(clinic, model, monkeypatch):
+    home = clinic.folder
+    monkeypatch.chdir(home)
+    os.mkfifo(home / "pipe")
+    (home / "x.csv").symlink_to("pipe")
+    commands = [
+        ("init", clinic.data, "-o"),
+        ("release", home / "run", "-o"),
+        ("sample", model, "-n", 5, "--format", "csv", "-o"),
+    ]
+    for words in commands:
+        for force in ((), ("--force",)):
+            for name in ("pipe", "x.csv"):
+                refused(clinic, *words, home / name, *force, phrase="is never replaced; name a file")
+            refused(clinic, *words, "-", *force, phrase="stands for standard output, where nothing is written to")
+    refused(clinic, "keys", "new", "Clinic", "-o", "-", phrase="standard output")
+    refused(clinic, "fit", clinic.data, clinic.schema, "--epsilon", 4, "-o", "-", phrase="standard output")
+    refused(clinic, "demo", "-o", "-", "--force", phrase="standard output")
+    assert stat.S_ISFIFO((home / "pipe").stat().st_mode)
+
+
+def test_a_linked_output_stays_a_link(clinic, model):
+    (clinic.folder / "shared").mkdir()
+    (clinic.folder / "x.csv").symlink_to("shared/real.csv")
+    refused(clinic, "sample", model, "-n", 5, "-o", clinic.folder / "x.csv", phrase="--force")
+    clinic.ok("sample", model, "-n", 5, "-o", clinic.folder / "x.csv", "--force")
+    assert (clinic.folder / "x.csv").is_symlink()
+    assert len((clinic.folder / "shared" / "real.csv").read_text(encoding="utf-8").splitlines()) == 6
+
+
 def test_the_folder_of_the_output_is_missing(clinic, model):
     nowhere = clinic.folder / "nowhere"
     refused(clinic, "init", clinic.data, "-o", nowhere / "x.yaml", phrase="does not exist; create it first")
@@ -295,7 +362,31 @@ def test_the_disk_is_full_during_a_fit(clinic, monkeypatch):
     monkeypatch.setattr("os.fsync", full)
     # The folder of a run stays for `--resume`; what is in it was begun, and nothing was read.
     left = {"run", "run/cohort.sha256", "run/ledger.jsonl"}
-    refused(clinic, *fit(clinic), phrase="No space left on device; nothing was read", new=left)
+    done = refused(clinic, *fit(clinic), phrase="No space left on device; nothing was read", new=left)
+    assert "go on with --resume" in done.stderr
+    assert "keep the folder as the record" in done.stderr
+
+
+def test_a_refused_fit_says_where_its_bill_is(clinic):
+    declare(clinic, arm={"levels": ["standard", "intensive", "third"]})
+    run = clinic.folder / "run"
+    done = clinic.run(*fit(clinic))
+    assert done.exit_code == 2
+    assert "third" in done.stderr
+    assert f"What was spent is in {run / 'ledger.jsonl'}: keep the folder as the record." in done.stderr
+    assert "Fit the next time into another folder (--resume would end with the same refusal)" in done.stderr
+    assert Ledger.resume(run / "ledger.jsonl").events
+    refused(clinic, *fit(clinic), phrase="is not empty; choose another folder")
+    refused(clinic, "release", run, "-o", clinic.folder / "x.hgan", phrase="if it was refused, fit again, into another")
+    again = clinic.run(*fit(clinic, "--resume"))
+    assert "third" in again.stderr
+    assert "keep the folder as the record" in again.stderr
+    assert "if that cannot be, fit into another folder" in again.stderr
+
+
+def test_a_fit_refused_before_its_bill_says_nothing_of_one(clinic):
+    declare(clinic, arm={"levels": ["standard", "intensive", "third"]})
+    assert "ledger" not in refused(clinic, *fit(clinic, "--privacy", "none"), phrase="third").stderr
 
 
 # --- the model ------------------------------------------------------------------------------------------------------
@@ -325,6 +416,7 @@ def test_the_model_is_missing_or_something_else(clinic, verb):
         (("--where", "arm"), "is not a condition"),
         (("--where", "age=200..300"), "is outside 18 to 110"),
         (("--where", "age=80..60"), "the lower end comes first"),
+        (("--balance", "arm", "--where", "arm=intensive"), "where leaves it one level only (intensive)"),
         (("--balance", "age"), "is not a label of the generator; its labels are: arm"),
         (("--format", "excel"), "format='excel' is not one of csv, parquet, arrow"),
         (("--trust", "nowhere.json"), "The file is unsigned"),
@@ -341,8 +433,11 @@ def test_the_number_of_patients_or_the_name_of_the_file_says_nothing(clinic, mod
 
 
 def test_the_run_is_not_finished(clinic):
+    words = ("release", clinic.folder / "run", "-o", clinic.folder / "x.hgan")
+    refused(clinic, *words, phrase="does not exist")
     (clinic.folder / "run").mkdir()
-    refused(clinic, "release", clinic.folder / "run", "-o", clinic.folder / "x.hgan", phrase="is not a finished run")
+    refused(clinic, *words, phrase="is not a run folder")
+    refused(clinic, "release", clinic.data, "-o", clinic.folder / "x.hgan", phrase="is a file, not a run folder")
     refused(clinic, *fit(clinic, "--resume"), phrase="holds no run that stopped")
 
 

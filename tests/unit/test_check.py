@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,17 @@ def test_positive_numbers_pass(value):
 def test_what_is_not_positive_is_named(value):
     with pytest.raises(UsageError, match=r"^steps=.* is not a finite number greater than 0\.$"):
         check.positive(epochs=1, steps=value)
+
+
+@pytest.mark.parametrize("value", ["x.csv", Path("x.csv"), ""])
+def test_paths_pass(value):
+    check.path(model=value)
+
+
+@pytest.mark.parametrize("value", [None, 3, b"x", ["x"], {"x": "Ann"}, "a\0b"])
+def test_what_is_no_path_is_named_and_not_shown(value):
+    with pytest.raises(UsageError, match=rf"^model: {type(value).__name__} is not a path; pass text or a pathlib.Path"):
+        check.path(trust="x", model=value)
 
 
 @pytest.mark.parametrize("value", [0.5, np.float64(1e-9)])

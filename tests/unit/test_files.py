@@ -4,6 +4,8 @@ import errno
 import os
 import resource
 import signal
+import socket
+import stat
 
 import pytest
 
@@ -28,7 +30,7 @@ def test_mode_is_set_from_the_beginning(tmp_path):
 def test_existing_file_is_kept_unless_forced(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"old")
-    with pytest.raises(OutputError, match="exists; choose another name"):
+    with pytest.raises(OutputError, match=r"exists; choose another name, or replace it \(--force, force=True\)"):
         files.write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     files.write_bytes(path, b"new", force=True)
@@ -70,6 +72,97 @@ def test_dangling_link_counts_as_existing(tmp_path):
     with pytest.raises(OutputError, match="exists"):
         files.write_bytes(tmp_path / "a", b"x")
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("chain", [1, 3])
+def test_a_link_stays_and_its_file_is_replaced(tmp_path, chain):
+    home, away = tmp_path / "home", tmp_path / "away"
+    home.mkdir()
+    away.mkdir()
+    (away / "real").write_bytes(b"old")
+    goal = away / "real"
+    for number in range(chain):
+        (home / f"link{number}").symlink_to(goal)
+        goal = home / f"link{number}"
+    with pytest.raises(OutputError, match="exists"):
+        files.write_bytes(goal, b"new")
+    with files.new_file(goal, force=True) as handle:
+        # Beside the file, because a rename is atomic only inside one file system.
+        assert len(os.listdir(away)) == 2
+        handle.write(b"new")
+    assert goal.is_symlink()
+    assert (away / "real").read_bytes() == b"new"
+    assert os.listdir(away) == ["real"]
+    assert len(os.listdir(home)) == chain
+
+
+def test_a_relative_link_is_followed_from_where_it_lies(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "link").symlink_to("real")
+    monkeypatch.chdir(tmp_path)
+    files.write_bytes("in/link", b"new", force=True)
+    assert (tmp_path / "in" / "real").read_bytes() == b"new"
+    assert (tmp_path / "in" / "link").is_symlink()
+
+
+@pytest.mark.parametrize("goal", ["nowhere/x", "link", "."])
+def test_links_that_lead_to_no_file_are_refused(tmp_path, goal):
+    (tmp_path / "link").symlink_to(goal)
+    with pytest.raises(OutputError):
+        files.write_bytes(tmp_path / "link", b"x", force=True)
+    assert os.listdir(tmp_path) == ["link"]
+    assert (tmp_path / "link").is_symlink()
+
+
+def pipe(path):
+    os.mkfifo(path)
+
+
+def listening(path):
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(os.path.relpath(path))
+
+
+@pytest.mark.parametrize("make", [pipe, listening])
+@pytest.mark.parametrize("through", ["", "link"])
+@pytest.mark.parametrize("force", [False, True])
+def test_pipes_and_sockets_are_never_replaced(tmp_path, monkeypatch, make, through, force):
+    monkeypatch.chdir(tmp_path)  # the name of a socket must be short
+    make(tmp_path / "special")
+    kind = stat.S_IFMT((tmp_path / "special").stat().st_mode)
+    path = tmp_path / "special"
+    if through:
+        path = tmp_path / "link"
+        path.symlink_to("special")
+    for refuse in (files.check_new, lambda *given, **more: files.write_bytes(*given, b"x", **more)):
+        with pytest.raises(OutputError, match="is a device, a pipe or a socket, and is never replaced"):
+            refuse(path, force=force)
+    assert stat.S_IFMT((tmp_path / "special").stat().st_mode) == kind
+    assert sorted(os.listdir(tmp_path)) == sorted({"special", path.name})
+
+
+def test_a_pipe_that_appears_meanwhile_is_kept(tmp_path):
+    writing = files.new_file(tmp_path / "a", force=True)
+    writing.__enter__().write(b"mine")
+    os.mkfifo(tmp_path / "a")
+    with pytest.raises(OutputError, match="never replaced"):
+        writing.__exit__(None, None, None)
+    assert stat.S_ISFIFO((tmp_path / "a").stat().st_mode)
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_standard_output_is_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for force in (False, True):
+        with pytest.raises(OutputError, match="stands for standard output, where nothing is written to; name a file"):
+            files.write_bytes("-", b"x", force=force)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", [None, 3, b"a", "a\0b"])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(OutputError, match="is not a path; pass text or a pathlib"):
+        files.write_bytes(path, b"x")
 
 
 def test_full_disk_leaves_nothing(tmp_path):

@@ -9,6 +9,7 @@ import typer
 
 from wardgan.cli.options import Data, Delimiter, Json, SchemaFile, Visits, delimiter_of
 from wardgan.cli.terminal import answer, say, screen
+from wardgan.errors import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,21 +29,19 @@ def check(
 
     declared = Schema.load(schema)
     checked = examine(data, declared, visits=visits, delimiter=delimiter_of(delimiter))
-    findings = [*checked.findings, *worth_knowing(checked.cohort)]
+    findings = [*checked.findings, *worth_knowing(checked)]
     blocking = sum(finding.blocking for finding in findings)
     console = screen(errors=json)
     show_findings(console, findings)
-    columns = len(declared.columns)
+    number = len(declared.columns)
+    columns = counted(number, "column")
     if blocking:
-        say(
-            console,
-            f"{columns} columns; {blocking} rules are broken, so the file cannot be used yet.",
-            style="bold red",
-        )
+        broken = f"{counted(blocking, 'rule')} {'is' if blocking == 1 else 'are'} broken"
+        say(console, f"{columns}; {broken}, so the file cannot be used yet.", style="bold red")
     else:
-        say(console, f"{columns} columns: the file obeys the schema.", style="bold green")
+        say(console, f"{columns}: the file obeys the schema.", style="bold green")
     if json:
-        answer({"ok": not blocking, "columns": columns, "findings": [asdict(finding) for finding in findings]})
+        answer({"ok": not blocking, "columns": number, "findings": [asdict(finding) for finding in findings]})
     if blocking:
         raise typer.Exit(2)
 

@@ -16,6 +16,7 @@ from wardgan.cli.options import Epsilon, Force, Json
 from wardgan.cli.plan import show_plan
 from wardgan.cli.run import watched
 from wardgan.cli.terminal import Stopped, answer, say, screen
+from wardgan.files import check_name
 
 if TYPE_CHECKING:
     from wardgan.demo.journey import Shown
@@ -37,6 +38,7 @@ def demo(
     """See the whole journey with invented patients, in about a minute or two."""
     from wardgan.demo.journey import run_demo
 
+    check_name(output)
     console = screen(errors=json)
     try:
         shown = run_demo(output, _Stage(console), patients=patients, epsilon=epsilon, force=force)

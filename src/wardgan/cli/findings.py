@@ -6,20 +6,32 @@ import numpy as np
 
 from wardgan.encode.units import classes_of
 from wardgan.privacy.plan import HEADROOM, largest
-from wardgan.schema.cells import Finding
+from wardgan.schema.cells import MISSING, Finding
 from wardgan.schema.cohort import Cohort
+from wardgan.schema.read import Checked
 from wardgan.schema.schema import Schema
 
 _FEW = 100
 
 
-def worth_knowing(cohort: Cohort) -> list[Finding]:
+def worth_knowing(checked: Checked) -> list[Finding]:
     """Gives findings about the cohort as a whole; a class without patients stops a fit, the others do not.
 
     Args:
-        cohort: Patients, as `examine` gives them: cells that break the schema may be missing.
+        checked: Patients, as `examine` gives them: cells that break the schema may be missing.
     """
-    return [*_undeclared(cohort.schema), *_constant(cohort), *_classes(cohort), *_size(cohort)]
+    cohort = checked.cohort
+    return [*_undeclared(cohort.schema), *_constant(cohort, _unread(checked)), *_classes(cohort), *_size(cohort)]
+
+
+def _unread(checked: Checked) -> set[str]:
+    """Gives the columns that may look empty because their cells, or the keys of their rows, could not be read."""
+    schema = checked.cohort.schema
+    broken = {finding.column for finding in checked.findings if finding.blocking and finding.rule != MISSING}
+    visits = set() if schema.visits is None else {column.name for column in schema.visits.columns}
+    if schema.patient in broken:
+        broken |= {column.name for column in schema.columns}
+    return broken | (visits if schema.visits is not None and schema.visits.key in broken else set())
 
 
 def _note(column: str, rule: str, way_out: str, *, blocking: bool = False) -> Finding:
@@ -33,20 +45,22 @@ def _undeclared(schema: Schema) -> list[Finding]:
         if not column.complete and not column.learn
     ]
     if schema.confirm:
-        rule = f"the values that a draft took from patients are confirmed ({len(schema.confirm)} are not)"
+        rule = f"the values that a draft took from patients are confirmed (not yet: {len(schema.confirm)})"
         found.append(
             _note("confirm", rule, "Replace each by what is public and take it off the list; a private fit needs it.")
         )
     return found
 
 
-def _constant(cohort: Cohort) -> list[Finding]:
+def _constant(cohort: Cohort, unread: set[str]) -> list[Finding]:
     found: list[Finding] = []
     for name, codes in [*cohort.static.items(), *cohort.measured.items()]:
         known = codes[~np.isnan(codes)]
-        if len(cohort) > 1 and not len(known):
+        if len(cohort) < 2 or name in unread:
+            continue
+        if not len(known):
             found.append(_note(name, "the column has a value", "It is empty; leave it out of the schema."))
-        elif len(cohort) > 1 and known.min() == known.max():
+        elif known.min() == known.max():
             found.append(
                 _note(name, "the column tells patients apart", "It is constant; it may be left out of the schema.")
             )

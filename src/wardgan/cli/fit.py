@@ -44,7 +44,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
 ) -> None:
     """Train a generator, and bill every touch of the patients."""
     from wardgan.cli.plan import show_noise, show_plan
-    from wardgan.cli.run import check_free, how_to_resume, stopped_run, watched
+    from wardgan.cli.run import check_free, how_to_resume, remembered, stopped_run, watched
     from wardgan.models.fit import fit as fitted
     from wardgan.schema.read import read
     from wardgan.schema.schema import Schema
@@ -66,7 +66,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     cohort = read(data, declared, visits=visits, invalid=cast("Invalid", invalid), delimiter=delimiter_of(delimiter))
     mode: Privacy = "none" if plan is None else "private"
     try:
-        with watched(plan, output) as watch:
+        with remembered(output, resumed=resume), watched(plan, output) as watch:
             trained = fitted(
                 cohort, None if plan is None else plan.budget, family=family, privacy=mode, seed=seed, run=output,
                 resume=resume, watch=watch,

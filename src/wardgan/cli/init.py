@@ -9,6 +9,7 @@ import typer
 
 from wardgan.cli.options import Data, Delimiter, Force, Json, delimiter_of
 from wardgan.cli.terminal import answer, say, screen
+from wardgan.errors import counted
 
 
 def init(
@@ -38,7 +39,7 @@ def init(
     )
     drafted.save(output, force=force)
     console = screen(errors=json)
-    say(console, f"A draft of {len(drafted.schema.columns)} columns is in {output}.", style="bold")
+    say(console, f"A draft of {counted(len(drafted.schema.columns), 'column')} is in {output}.", style="bold")
     for notice in drafted.notices:
         say(console, f"- {notice}")
     for column, reason in drafted.left_out.items():
@@ -46,9 +47,9 @@ def init(
     marked = len(drafted.schema.confirm)
     say(
         console,
-        f"{marked} values came from patients and are marked in the file: replace them by what is publicly known,",
+        f"From patients: {counted(marked, 'value')}, marked in the file. Replace each by what is publicly known,",
     )
-    say(console, "and take them off its `confirm` list. Until then a private fit refuses the schema.")
+    say(console, "and take it off the file's `confirm` list. Until then a private fit refuses the schema.")
     say(console, f"Next: wardgan check {data} {output}")
     if json:
         answer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from wardgan.cli.options import Json, Model, Trust
 from wardgan.cli.terminal import answer, banner, say, screen
@@ -32,24 +32,37 @@ def show_model(console: Console, facts: Mapping[str, Any]) -> None:
         facts: As `wardgan.seal.inspect` gives them.
     """
     card, privacy, schema, signature = facts["card"], facts["privacy"], facts["schema"], facts["signature"]
-    say(console, f"{card['name']}: a generator of the family {card['family']}, {facts['bytes']:,} bytes", style="bold")
-    say(console, f"Made:      {card['created']} with wardgan {card['package']}, format {card['version']}")
+    name, package = shown(card["name"]), shown(card["package"])
+    say(console, f"{name}: a generator of the family {card['family']}, {facts['bytes']:,} bytes", style="bold")
+    say(console, f"Made:      {card['created']} with wardgan {package}, format {card['version']}")
     say(console, f"Digest:    {facts['digest']}")
-    signer = signature["name"] or signature["keyid"] or ""
+    signer = shown(signature["name"] or signature["keyid"] or "")
     say(
         console, f"Signature: {signature['status']} {signer}".rstrip(), style="green" if signature["name"] else "yellow"
     )
     if privacy["mode"] == "none":
         banner(console)
-        say(console, f"Released by decision of {card['override']}", style="red")
+        say(console, f"Released by decision of {shown(card['override'])}", style="red")
     else:
-        spent = privacy["spent"]["epsilon"]
-        guarantee = f"epsilon {privacy['epsilon']:g} (spent {spent:.4g}) at delta {privacy['delta']:g}"
+        guarantee = f"epsilon {privacy['epsilon']:g} at delta {privacy['delta']:g}"
         say(console, f"Privacy:   {guarantee}, for each {privacy['unit']} ({privacy['neighbours']})")
-    say(console, f"Licence:   {card['licence'] or 'not declared'}")
+        ours = "" if facts["epsilon_bound"] is None else f"; by our own accountant at most {facts['epsilon_bound']:.4g}"
+        spent = f"{privacy['spent']['epsilon']:.4g} by the file's own word{ours}"
+        say(console, f"Spent:     epsilon {spent}; wardgan verify bills it again")
+    say(console, f"Licence:   {shown(card['licence'] or 'not declared')}")
     _show_columns(console, schema)
     parts = ", ".join(f"{part['name']} {part['bytes']:,}" for part in facts["parts"])
     say(console, f"Parts (bytes): {parts}")
+
+
+def shown(text: str) -> str:
+    r"""Gives a text that a terminal shows as it is: whatever has no shape of its own is spelled out.
+
+    Example:
+        >>> print(shown("a\x1b[2Jb\u202ec"))
+        a\x1b[2Jb\u202ec
+    """
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def _show_columns(console: Console, schema: Mapping[str, Any]) -> None:
@@ -61,13 +74,13 @@ def _show_columns(console: Console, schema: Mapping[str, Any]) -> None:
     visits = schema.get("visits", {})
     for place, columns in (("", schema.get("table", {})), ("at visits", visits.get("columns", {}))):
         for name, column in columns.items():
-            levels = ", ".join(map(str, column.get("levels", [])[:12]))
+            levels = ", ".join(shown(str(level)) for level in column.get("levels", [])[:12])
             bounds = f"{column['low']} to {column['high']}" if "low" in column else ""
             notes = [place, *(word for word in ("label", "nullable", "sensitive") if column.get(word))]
-            table.add_row(
-                name, column["kind"], bounds or levels, column.get("unit", ""), ", ".join(filter(None, notes))
-            )
+            unit = shown(column.get("unit", ""))
+            table.add_row(shown(name), column["kind"], bounds or levels, unit, ", ".join(filter(None, notes)))
     console.print(table)
     if visits:
         grid = visits.get("grid", f"up to {visits.get('max_visits')}")
-        say(console, f"Visits:    {', '.join(map(str, grid)) if isinstance(grid, list) else grid}")
+        names = ", ".join(map(str, cast("list[object]", grid))) if isinstance(grid, list) else str(grid)
+        say(console, f"Visits:    {shown(names)}")

@@ -11,7 +11,7 @@ import typer
 
 from wardgan.cli.options import Json, Trust
 from wardgan.cli.terminal import answer, say, screen
-from wardgan.errors import UsageError
+from wardgan.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from wardgan.seal.keys import KeyInfo
@@ -73,7 +73,7 @@ def list_(trust: Trust = None, json: Json = False) -> None:
 
     known = read_trust(trust).keys
     console = screen(errors=json)
-    say(console, f"{len(known)} trusted keys in {trust or default_trust()}", style="bold")
+    say(console, f"{counted(len(known), 'trusted key')} in {trust or default_trust()}", style="bold")
     for key in known:
         say(console, f"{key.keyid}  {key.name}")
     if json:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wardgan.cli.terminal import bar
-from wardgan.errors import OutputError, PlanError, UsageError
+from wardgan.errors import OutputError, PlanError, UsageError, WardganError
+from wardgan.files import check_name
 
 if TYPE_CHECKING:
     from wardgan.models.base import Progress
@@ -26,8 +27,9 @@ def check_free(run: Path) -> None:
     """Refuses a folder with something in it: a ledger is never overwritten.
 
     Raises:
-        OutputError: The folder is not empty, or is a file.
+        OutputError: The folder is not empty, is a file, or has no name of a folder.
     """
+    check_name(run)
     if run.exists() and not run.is_dir():
         raise OutputError(f"output={str(run)!r} is a file; choose another name for the run folder.")
     if run.is_dir() and any(run.iterdir()):
@@ -75,6 +77,29 @@ def how_to_resume(data: Path, schema: Path, run: Path, options: Mapping[str, obj
     more = [word for name, value in options.items() if value != _USUAL[name] for word in (name, str(value))]
     command = shlex.join(["wardgan", "fit", str(data), str(schema), *more, "--resume", "-o", str(run)])
     return f"Stopped. What was spent is in the ledger, and nothing is spent twice. To go on:\n  {command}"
+
+
+@contextmanager
+def remembered(run: Path, *, resumed: bool) -> Iterator[None]:
+    """Adds to a refusal of a fit where its bill is, if one was begun, and what to do with it.
+
+    Args:
+        run: The folder.
+        resumed: Whether the run was begun earlier.
+    """
+    try:
+        yield
+    except WardganError as error:
+        if (run / LEDGER).is_file():
+            error.add_note(_how_to_keep(run, again=resumed or isinstance(error, OutputError)))
+        raise
+
+
+def _how_to_keep(run: Path, *, again: bool) -> str:
+    text = f"What was spent is in {run / LEDGER}: keep the folder as the record."
+    if again:
+        return f"{text} Mend the cause and go on with --resume; if that cannot be, fit into another folder."
+    return f"{text} Fit the next time into another folder (--resume would end with the same refusal)."
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import typer
 from wardgan._version import __version__
 from wardgan.cli.options import Force, Json, Model, Trust
 from wardgan.cli.terminal import Advance, answer, banner, bar, say, screen
-from wardgan.errors import UsageError
+from wardgan.errors import UsageError, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,8 +52,8 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
     from wardgan.sample.write import write
     from wardgan.seal.reading import read_file, signature_of
 
-    kind = _kind(output, form)
     check_new(output, force=force)
+    kind = _kind(output, form)
     found = read_file(model, lambda layout: signature_of(layout, trust, required=trust is not None))
     generator, console = found.generator, screen(errors=json)
     if found.card.privacy.mode == "none":
@@ -70,7 +70,7 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
         rows = write(_frames(cohorts, advance, n, wide=wide), output, kind=kind, note=note, force=force)
     say(
         console,
-        f"{output}: {n:,} synthetic patients in {rows:,} rows; --seed {seed} draws them again.",
+        f"{output}: {counted(n, 'synthetic patient')} in {counted(rows, 'row')}; --seed {seed} draws the same again.",
         style="bold green",
     )
     if json:

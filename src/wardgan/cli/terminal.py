@@ -76,7 +76,8 @@ def refuse_error(error: Exception, *, as_json: bool) -> int:
         return error.exit_code
     if isinstance(error, WardganError):
         reasons = error.reasons if isinstance(error, GateError) else ()
-        refuse(type(error).__name__, str(error), as_json=as_json, reasons=reasons)
+        message = " ".join([str(error), *getattr(error, "__notes__", [])])
+        refuse(type(error).__name__, message, as_json=as_json, reasons=reasons)
         return error.exit_code
     if isinstance(error, OSError) and error.strerror:
         where = f"{str(error.filename)!r}: " if error.filename else ""

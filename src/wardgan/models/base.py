@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from wardgan import files
+from wardgan import check, files
 from wardgan.encode.layout import Layout
-from wardgan.errors import FormatError, OutputError
+from wardgan.errors import FormatError, OutputError, UsageError
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.plan import Share
 from wardgan.privacy.records import Records
@@ -51,6 +51,8 @@ class Progress:
 Watcher = Callable[[Progress], None]
 CHECKPOINT: Final = "checkpoint.npz"
 TRAINED: Final = "trained.json"
+NETWORK: Final = "generator.onnx"
+LEDGER: Final = "ledger.jsonl"
 
 
 @dataclass(frozen=True)
@@ -114,14 +116,15 @@ class Trained:
         """Writes the generator into a run folder, beside its ledger file.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: It is no path, or it cannot be written.
         """
+        files.check_name(folder)
         place = Path(folder)
         try:
             place.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"run={str(place)!r} cannot be written: {error.strerror}.") from error
-        files.write_bytes(place / "generator.onnx", self.generator.network, force=True)
+        files.write_bytes(place / NETWORK, self.generator.network, force=True)
         about = {
             "family": self.generator.family,
             "latent": self.generator.latent,
@@ -137,14 +140,17 @@ class Trained:
         """Reads a finished run folder.
 
         Raises:
-            FormatError: The folder is no finished run.
+            UsageError: There is no such folder.
+            FormatError: The folder is no run, its run is not finished, or its files are damaged.
         """
         from wardgan.schema.schema import Schema
 
+        check.path(run=folder)
         place = Path(folder)
+        _check_finished(place)
         try:
             about = json.loads((place / TRAINED).read_text(encoding="utf-8"))
-            network = (place / "generator.onnx").read_bytes()
+            network = (place / NETWORK).read_bytes()
             generator = Generator(
                 Schema.from_dict(about["schema"]),
                 about["family"],
@@ -155,6 +161,20 @@ class Trained:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FormatError(
-                f"run={str(place)!r} is not a finished run ({type(error).__name__}); finish it with fit --resume."
+                f"run={str(place)!r} is damaged ({type(error).__name__} in {TRAINED} or {NETWORK}); fit again, into "
+                "another folder."
             ) from error
-        return cls(generator, Ledger.resume(place / "ledger.jsonl"), about["config"])
+        return cls(generator, Ledger.resume(place / LEDGER), about["config"])
+
+
+def _check_finished(place: Path) -> None:
+    if not place.is_dir():
+        raise UsageError(f"run={str(place)!r} {'is a file, not a run folder' if place.exists() else 'does not exist'}.")
+    if (place / TRAINED).exists():
+        return
+    if not (place / LEDGER).exists():
+        raise FormatError(f"run={str(place)!r} is not a run folder: no fit was begun in it.")
+    raise FormatError(
+        f"run={str(place)!r} is not a finished run. If it stopped, finish it with fit --resume; if it was refused, fit "
+        "again, into another folder."
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import ExitStack
 from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, cast
@@ -13,7 +14,8 @@ import numpy as np
 from wardgan import check
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import classes_of
-from wardgan.errors import DataError, OutputError, PlanError, SchemaError, UsageError
+from wardgan.errors import DataError, OutputError, PlanError, SchemaError, UsageError, counted
+from wardgan.files import locked
 from wardgan.models import AUTO, family_config
 from wardgan.models.base import CHECKPOINT, TRAINED, Config, Progress, Run, Trained, Watcher
 from wardgan.privacy.events import NEIGHBOURS, UNIT, Budget
@@ -26,6 +28,7 @@ from wardgan.rng import Seed
 from wardgan.sample.generator import Generator
 from wardgan.schema.cohort import Cohort
 from wardgan.schema.schema import Schema
+from wardgan.schema.texts import travel_problem
 
 Privacy = Literal["private", "none"]
 COUNT: Final = "patient count"
@@ -52,6 +55,7 @@ def plan(schema: Schema, budget: Budget, *, family: str | Config = "auto") -> Pl
         ['grid', 'label tables']
     """
     _confirmed(schema)
+    _check_texts(schema)
     layout = Layout.of(placeholder(schema))
     config = _config(family)
     config.check(layout, budget.epsilon, budget.delta, schema.population)
@@ -95,17 +99,28 @@ def fit(
         raise PlanError("budget: say how much may be given away, e.g. Budget(epsilon=3), or privacy='none'.")
     _enough(cohort, private=privacy == "private")
     folder = None if run is None else Path(run)
+    with ExitStack() as held:
+        if resume:
+            _check_stopped(folder)
+        if resume and folder is not None:
+            # Held before it is read: two processes that go on with one run would both take the same steps.
+            held.enter_context(locked(folder / LEDGER))
+        begin = _resumed if resume else _begun
+        config, ledger = begin(cohort, budget, family, replayable=seed is not None, folder=folder)
+        if not resume and folder is not None:
+            held.enter_context(locked(folder / LEDGER))
+        return _fitted(cohort, config, ledger, seed=seed, folder=folder, watch=watch or _nobody)
+
+
+def _fitted(
+    cohort: Cohort, config: Config, ledger: Ledger, *, seed: int | None, folder: Path | None, watch: Watcher
+) -> Trained:  # fmt: skip
     noise = Seed.secret() if seed is None else Seed(seed)
-    replayable = seed is not None
-    if resume:
-        config, ledger = _resumed(cohort, budget, family, replayable=replayable, folder=folder)
-    else:
-        config, ledger = _begun(cohort, budget, family, replayable=replayable, folder=folder)
     whole = learn(cohort, ledger, noise=noise, folder=folder)
     records = Records(whole, ledger, noise=noise, folder=folder)
     population = _population(cohort, records, ledger, config)
     seeds = Seed(int.from_bytes(np.random.default_rng().bytes(8), "big")) if seed is None else Seed(seed)
-    network = config.train(records, Run(population, seeds, noise, folder, watch or _nobody))
+    network = config.train(records, Run(population, seeds, noise, folder, watch))
     privacy_facts = _facts(ledger)
     schema = replace(whole.schema, confirm=())
     generator = Generator(schema, config.family, network.onnx, network.latent, network.probabilities, privacy_facts)
@@ -131,6 +146,7 @@ def _begun(
 ) -> tuple[Config, Ledger]:
     """Gives the configuration and an empty ledger."""
     if budget is None:
+        _check_texts(cohort.schema)
         config = _config(family)
         ledger = Ledger(None, replayable=replayable)
     else:
@@ -143,14 +159,18 @@ def _begun(
     return config, ledger
 
 
-def _resumed(
-    cohort: Cohort, budget: Budget | None, family: str | Config, *, replayable: bool, folder: Path | None
-) -> tuple[Config, Ledger]:
-    """Gives the configuration and the ledger of the run to go on with; everything must be as when it was begun."""
+def _check_stopped(folder: Path | None) -> None:
     if folder is None or not (folder / LEDGER).exists():
         raise DataError(f"resume: run={str(folder)!r} holds no run that stopped.")
     if (folder / TRAINED).exists():
         raise DataError(f"resume: the run in {str(folder)!r} is finished; load it, or fit into another folder.")
+
+
+def _resumed(
+    cohort: Cohort, budget: Budget | None, family: str | Config, *, replayable: bool, folder: Path | None
+) -> tuple[Config, Ledger]:
+    """Gives the configuration and the ledger of the run to go on with; everything must be as when it was begun."""
+    folder = cast("Path", folder)
     ledger = Ledger.resume(folder / LEDGER)
     if ledger.replayable != replayable:
         raise PlanError("seed: the run was begun with another kind of seed; resume it with the same one.")
@@ -197,9 +217,15 @@ def _confirmed(schema: Schema) -> None:
     if schema.confirm:
         places = ", ".join(schema.confirm[:5]) + (", ..." if len(schema.confirm) > 5 else "")
         raise SchemaError(
-            f"confirm: {len(schema.confirm)} values of the draft were read off patients ({places}). Replace each by "
-            "what is publicly known, or delete it and set learn: true, and take it off the confirm list."
+            f"confirm: {counted(len(schema.confirm), 'value')} of the draft, read off patients, still to be confirmed "
+            f"({places}). Replace each by what is public, or delete it and set learn: true; then take it off the list."
         )
+
+
+def _check_texts(schema: Schema) -> None:
+    problem = travel_problem(schema)
+    if problem is not None:
+        raise SchemaError(f"schema: it could not be released. {problem}")
 
 
 def _enough(cohort: Cohort, *, private: bool) -> None:
@@ -229,7 +255,12 @@ def _population(cohort: Cohort, records: Records, ledger: Ledger, config: Config
             config.check(records.layout, budget.epsilon, budget.delta, max(1, round(noisy)))
             # Eight standard deviations above: the bound then holds for certain, for all that delta can tell.
             sd = cast("float", ledger.plan.event(COUNT).noise_multiplier)
-            ledger.revise(with_population(ledger.plan, max(1, round(noisy + 8 * sd))))
+            revised = with_population(ledger.plan, max(1, round(noisy + 8 * sd)))
+            if not revised.fits():
+                raise PlanError(
+                    "population: no cap of the batches fits the budget with the noisy count; declare a population."
+                )
+            ledger.revise(revised)
         declared = cast("int", ledger.plan.population)
     records.admit(declared)
     return declared

@@ -199,15 +199,31 @@ def _renyi_subsampled(order: int, rate: float, variance: float) -> float:
 
 
 def _truncation(event: Event) -> float:
-    """Gives a bound of the probability that a batch of the largest allowed cohort is truncated.
-
-    Beyond the cap the binomial probabilities fall at least as fast as a geometric series from its first ratio.
-    """
+    """Gives a bound of the probability that a batch of the largest allowed cohort is truncated."""
     if event.mechanism != "poisson-gaussian" or event.batch_cap is None or event.population is None:
         return 0.0
-    size, rate, first = event.population, cast("float", event.sampling_rate), event.batch_cap + 1
-    if first > size or rate == 1:
+    return tail_above(event.batch_cap, event.population, cast("float", event.sampling_rate))
+
+
+def tail_above(cap: int, size: int, rate: float) -> float:
+    """Gives a bound of the probability that more than `cap` of `size` patients are in a Poisson batch.
+
+    Beyond the cap the binomial probabilities fall at least as fast as a geometric series from its first ratio.
+
+    Args:
+        cap: Largest batch, at least 0.
+        size: Number of patients.
+        rate: Probability that a patient is in the batch, in (0, 1].
+
+    Example:
+        >>> tail_above(9, 10, 0.5) == 0.5**10
+        True
+    """
+    first = cap + 1
+    if first > size:
         return 0.0
+    if rate == 1:
+        return 1.0
     ratio = (size - first) / (first + 1) * rate / (1 - rate)
     if ratio >= 1:
         return 1.0

@@ -22,6 +22,7 @@ from wardgan.schema.cells import recode
 from wardgan.schema.cohort import Codes, Cohort
 from wardgan.schema.columns import Column, Level
 from wardgan.schema.schema import Schema
+from wardgan.schema.texts import travels
 
 OTHER: Final = "(other)"
 WEIGHT: Final = 0.02
@@ -100,7 +101,8 @@ def threshold(sd: float, delta: float, most: int) -> float:
         most: How many different levels a patient may have at most.
     """
     normal = NormalDist()
-    return max(1 / k + sd * normal.inv_cdf(1 - delta / k) for k in range(1, most + 1))
+    # The lower tail: 1 - delta / k would be 1 for a tiny delta.
+    return max(1 / k - sd * normal.inv_cdf(delta / k) for k in range(1, most + 1))
 
 
 def _bounds(column: Column, values: Codes, ledger: Ledger, noise: Seed, folder: Path | None) -> Column:
@@ -138,7 +140,8 @@ def _levels(cohort: Cohort, column: Column, values: Codes, ledger: Ledger, noise
     edges = np.arange(len(seen) + 1.0)
     counts = _ask(name, ValueCounts(range(values.shape[1]), edges), values, ledger, noise, folder)
     passed = np.flatnonzero(counts >= threshold(sd, delta, values.shape[1]))
-    kept = [at for at in passed if seen[at] != OTHER]
+    # A text that could not be released counts among the others.
+    kept = [at for at in passed if seen[at] != OTHER and travels(str(seen[at]))]
     if not kept:
         raise PlanError(f"{column.name}: too few patients to learn levels at this epsilon; declare the levels.")
     return column.with_levels((*(seen[at] for at in kept), OTHER))

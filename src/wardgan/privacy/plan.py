@@ -10,11 +10,13 @@ from typing import Final, cast
 
 from wardgan import check
 from wardgan.errors import BudgetError, FormatError, PlanError
-from wardgan.privacy.accountant import gaussian_mu, pld_epsilon
+from wardgan.privacy.accountant import gaussian_mu, pld_epsilon, tail_above
 from wardgan.privacy.events import NEIGHBOURS, UNIT, Budget, Event
 
 HEADROOM: Final = 1.1
 _TAIL: Final = 8.0
+_CUT: Final = 1e-14
+_LEAST: Final = 1e-4
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,12 @@ class Plan:
 
 
 def batch_cap(population: int, rate: float) -> int:
-    """Gives the largest batch: mean + 8 standard deviations for 1.1 times the population (Rule P6).
+    """Gives the largest batch: mean + 8 standard deviations for 1.1 times the population (Rule P6), or more.
 
     At 8 standard deviations truncation is so rare that even our own accountant, which pays for it out of delta,
-    does not notice it. A cohort larger than `largest(population)` is refused: beyond it truncation would be
-    common, and one more patient could push another one out of a batch.
+    does not notice it. Small batches have longer tails than that, so the cap is raised until a batch is cut with a
+    probability of at most 1e-14. A cohort larger than `largest(population)` is refused: beyond it truncation would
+    be common, and one more patient could push another one out of a batch.
 
     Args:
         population: Public number of patients, at least 1.
@@ -130,7 +133,10 @@ def batch_cap(population: int, rate: float) -> int:
         1444
     """
     most = largest(population)
-    return min(most, math.ceil(most * rate + _TAIL * math.sqrt(most * rate * (1 - rate))))
+    cap = min(most, math.ceil(most * rate + _TAIL * math.sqrt(most * rate * (1 - rate))))
+    while tail_above(cap, most, rate) > _CUT:
+        cap += max(1, cap // 200)
+    return min(most, cap)
 
 
 def largest(population: int) -> int:
@@ -153,7 +159,7 @@ def solve(budget: Budget, shares: Sequence[Share], *, population: int | None, fa
         family: Whose shares they are.
 
     Raises:
-        PlanError: The thresholds alone use up delta.
+        PlanError: The thresholds alone use up delta, or no noise is large enough.
     """
     return _solved(budget, tuple(shares), population, family)
 
@@ -176,6 +182,11 @@ def _solved(budget: Budget, shares: tuple[Share, ...], population: int | None, f
     low = 0.8 * high
     while not plan(low).fits():
         low *= 0.8
+        if low < _LEAST * high:
+            raise PlanError(
+                f"epsilon={budget.epsilon:g}: no noise is large enough for this plan; take fewer steps or a larger "
+                "sampling rate."
+            )
     for _ in range(9):
         middle = (low + high) / 2
         low, high = (middle, high) if plan(middle).fits() else (low, middle)

@@ -93,7 +93,8 @@ def conditions(schema: Schema, probabilities: Sequence[float], where: Where | No
         balance: A label whose levels shall be equally frequent.
 
     Raises:
-        UsageError: An unknown column or level, an empty range, or a column that cannot be balanced.
+        UsageError: An unknown column or level, an empty range, or a column that cannot be balanced, or of which
+            `where` leaves one level only.
     """
     if where is not None and not isinstance(where, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UsageError(f"where={where!r} is not a mapping such as {{'age': (65, 80)}}.")
@@ -114,10 +115,13 @@ def conditions(schema: Schema, probabilities: Sequence[float], where: Where | No
     if not column.label:
         labels = ", ".join(label.name for label in schema.labels) or "none"
         raise UsageError(f"balance={balance!r} is not a label of the generator; its labels are: {labels}.")
-    rows = [
-        _shares(weights * (levels[balance] == level), allowed & (levels[balance] == level))
-        for level in np.unique(levels[balance][allowed])
-    ]
+    left = np.unique(levels[balance][allowed])
+    if len(left) == 1 < column.size:
+        raise UsageError(
+            f"balance={balance!r}: where leaves it one level only ({column.levels[left[0]]}), so there is nothing to "
+            "balance; leave out one of the two."
+        )
+    rows = [_shares(weights * (levels[balance] == level), allowed & (levels[balance] == level)) for level in left]
     return Conditions(np.array(rows), tuple(others))
 
 

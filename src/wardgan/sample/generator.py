@@ -34,6 +34,8 @@ _FEWEST: Final = 1_024
 _MOST: Final = 1 << 25
 _PATIENCE: Final = 1 << 21
 _CELLS: Final = 1 << 32
+_MEMORY: Final = 1 << 32
+_CELL: Final = 48
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,6 +56,7 @@ class Generator:
         latent: How many standard normals the network wants for each patient.
         probabilities: Share of each class, shape (classes,); sums to 1.
         privacy: What the receiver is told: mode, epsilon, delta, unit, neighbours.
+        row_bytes: Memory that the network takes for one patient, if it was checked as a foreign one.
     """
 
     schema: Schema
@@ -62,6 +65,7 @@ class Generator:
     latent: int
     probabilities: tuple[float, ...]
     privacy: Mapping[str, object] = field(default_factory=dict[str, object])
+    row_bytes: int = 0
 
     def __post_init__(self) -> None:
         shares = np.asarray(self.probabilities, dtype=np.float64)
@@ -89,8 +93,8 @@ class Generator:
             One row per patient, or per visit that took place.
 
         Raises:
-            UsageError: An unknown column or level, a condition that almost no patient meets, or a sample too large
-                for memory (use `stream`).
+            UsageError: `n` or `seed` is no whole number, an unknown column or level, a condition that almost no
+                patient meets or that leaves nothing to balance, or a sample too large for memory (use `stream`).
         """
         return self.draw(n, where=where, balance=balance, seed=seed).frame()
 
@@ -130,6 +134,8 @@ class Generator:
         """Gives `n` synthetic patients as cohorts of `chunk` patients; arguments as in `stream`."""
         check.whole(0, n=n)
         check.whole(1, chunk=chunk)
+        if seed is not None:
+            check.whole(0, seed=seed)
         wanted = conditions(self.schema, self.probabilities, where, balance)
         # A fresh, replayable number: all blocks of one call must share it.
         replay = Seed(int.from_bytes(os.urandom(8), "big") if seed is None else seed)
@@ -157,7 +163,7 @@ class Generator:
         if n <= BLOCK:
             yield self._block(0, n, wanted, seed)
             return
-        workers = os.cpu_count() or 1
+        workers = self._workers()
         ahead: deque[Future[Cohort]] = deque()
         pool = ThreadPoolExecutor(workers)
         try:
@@ -169,6 +175,11 @@ class Generator:
                 yield ahead.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _workers(self) -> int:
+        """Gives how many blocks are made at the same time: one for each processor, fewer if that takes 4 GiB."""
+        block = _PART * self.row_bytes + BLOCK * _CELL * len(self.layout)
+        return max(1, min(os.cpu_count() or 1, _MEMORY // block))
 
     def _block(self, block: int, stop: int, wanted: Conditions, seed: Seed) -> Cohort:
         """Gives the first `stop` patients of a block. Who they are never depends on `stop`."""
@@ -210,14 +221,14 @@ class Generator:
         return patients
 
     def _run(self, classes: NDArray[np.int64], stream: np.random.Generator) -> Cohort:
-        latent = stream.standard_normal((len(classes), self.latent), dtype=np.float32)
         units = np.empty((len(classes), len(self.layout)), dtype=np.float32)
-        # Parts that stay in a processor's cache are faster than one large run.
+        # Parts that stay in a processor's cache are faster than one large run. The normals are those of one large draw.
         for start in range(0, len(classes), _PART):
-            part = slice(start, start + _PART)
-            given = {"latent": latent[part], "label": classes[part]}
+            label = classes[start : start + _PART]
+            latent = stream.standard_normal((len(label), self.latent), dtype=np.float32)
+            given = {"latent": latent, "label": label}
             with _refused():
-                units[part] = cast("NDArray[np.float32]", self._session.run(["units"], given)[0])
+                units[start : start + len(label)] = cast("NDArray[np.float32]", self._session.run(["units"], given)[0])
         return decode(units, classes, self.layout)
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from wardgan.schema.cohort import Codes
 from wardgan.schema.columns import FARTHEST, Column, Level
+from wardgan.schema.forms import other_form
 from wardgan.schema.steps import snapped, step_index
 
 MISSING_WORDS: Final = frozenset({"", "na", "nan", "n/a", "#n/a", "null", "none", "nat", ".", "?", "<na>"})
@@ -58,7 +59,8 @@ class Finding:
     def __str__(self) -> str:
         rows = ", ".join(map(str, self.rows)) + (", ..." if self.count > len(self.rows) else "")
         where = f" (row {rows})" if self.rows else ""
-        return f"{self.column}: {self.rule}; broken {self.count} times{where}. {self.way_out}"
+        times = "once" if self.count == 1 else f"{self.count} times"
+        return f"{self.column}: {self.rule}; broken {times}{where}. {self.way_out}"
 
 
 def found(column: str, rule: str, broken: NDArray[np.bool_], way_out: str) -> list[Finding]:
@@ -116,10 +118,10 @@ def code(series: pd.Series, column: Column, *, complete: bool = True) -> Coded:
     elif column.kind == "date":
         codes, bad = moments(series)
         codes = np.floor(codes)
-        findings = found(column.name, "every cell is a date like 2020-12-31", bad, _KIND)
+        findings = found(column.name, "every cell is a date like 2020-12-31", bad, _mend(series, bad))
     else:
         codes, bad = _numbers(series)
-        findings = found(column.name, "every cell is a number", bad, _KIND)
+        findings = found(column.name, "every cell is a number", bad, _mend(series, bad))
     for rule, broken, way_out in _misplaced(codes, column):
         findings += found(column.name, rule, broken, way_out)
         bad = bad | broken
@@ -159,13 +161,31 @@ def distinct(series: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
     Returns:
         Positions in the texts, shape (rows,), and the texts, the last of which is "".
     """
-    try:
-        at, values = pd.factorize(series)
-    except TypeError:
-        # Lists and mappings, which Parquet files may hold, have no order and no hash.
-        at, values = pd.factorize(series.map(str))
+    if series.dtype == object and pd.api.types.infer_dtype(series, skipna=True) != "string":
+        # By their texts: True equals 1, and lists, which Parquet files may hold, have no hash.
+        series = series.map(_text, na_action="ignore")
+    at, values = pd.factorize(series)
     texts = [_text(value) for value in cast("Sequence[object]", values)]
     return at.astype(np.intp), [*texts, ""]
+
+
+def keys_of(series: pd.Series, *, missing: frozenset[str] = MISSING_WORDS) -> tuple[NDArray[np.intp], list[str]]:
+    """Gives the different keys of patients or visits as texts, and which of them each row holds.
+
+    "P1" and "P1 " are one key, and so are "7" and "7.0", or the unit of privacy would be half a patient. "007" is
+    another one.
+
+    Args:
+        series: Cells of any type, shape (rows,).
+        missing: Words, in small letters, that are no key.
+
+    Returns:
+        Positions in the texts, shape (rows,), -1 where the key is missing; and the texts, in the order of the rows.
+    """
+    at, texts = distinct(series)
+    keys = np.array([None if text.lower() in missing else _whole(text) for text in texts], dtype=object)
+    merged, names = pd.factorize(keys)
+    return merged[at].astype(np.intp), [str(name) for name in names]
 
 
 def place(texts: Sequence[str], names: Sequence[Level]) -> NDArray[np.float64]:
@@ -178,6 +198,12 @@ def place(texts: Sequence[str], names: Sequence[Level]) -> NDArray[np.float64]:
     index = {_whole(str(name)): float(at) for at, name in enumerate(names)}
     index |= {str(name): float(at) for at, name in enumerate(names)}
     return np.array([index.get(text, index.get(_whole(text), np.nan)) for text in texts])
+
+
+def _mend(series: pd.Series, bad: NDArray[np.bool_]) -> str:
+    """Gives the way out for cells that cannot be read."""
+    hint = other_form(distinct(pd.Series(series[bad]))[1][:-1]) if bad.any() else ""
+    return f"{hint[0].upper()}{hint[1:]}." if hint else _KIND
 
 
 def _text(value: object) -> str:
@@ -196,21 +222,25 @@ def _levels(series: pd.Series, column: Column) -> tuple[Codes, NDArray[np.bool_]
     # A declared level wins over a word for "missing": "None" is a real level in some files.
     missing = np.array([text.lower() in MISSING_WORDS for text in texts])
     if column.levels:
-        codes = place(_named_truth(texts, missing, column.levels), column.levels)
+        codes = _placed(texts, column.levels)
         return codes[at], (np.isnan(codes) & ~missing)[at], ()
     seen = tuple(sorted({text for text, hole in zip(texts, missing, strict=True) if not hole}))
     return place(texts, seen)[at], np.zeros(len(at), dtype=bool), seen
 
 
-def _named_truth(texts: Sequence[str], missing: NDArray[np.bool_], levels: Sequence[Level]) -> Sequence[str]:
-    """Gives truth values, which some programs write as True and False, in the words of two levels such as no, yes."""
-    words = {FLAG_WORDS.get(str(level).lower()): str(level) for level in levels}
-    if set(words) != {0.0, 1.0} or not {t for t, hole in zip(texts, missing, strict=True) if not hole} <= {
-        "True",
-        "False",
-    }:
-        return texts
-    return [words.get(FLAG_WORDS.get(text.lower()), text) for text in texts]
+def _placed(texts: Sequence[str], levels: Sequence[Level]) -> NDArray[np.float64]:
+    """Gives the position of each text among levels, each cell by itself.
+
+    Some programs write truth values as True and False: among levels of which one means true and one false, such as no
+    and yes, they stand for these. What other cells hold must not matter, or one patient would change all others.
+    """
+    codes = place(texts, levels)
+    meaning = [FLAG_WORDS.get(str(level).lower()) for level in levels]
+    if meaning.count(1.0) == meaning.count(0.0) == 1:
+        for word, truth in (("True", 1.0), ("False", 0.0)):
+            spelled = np.array([text == word for text in texts])
+            codes = np.where(spelled & np.isnan(codes), float(meaning.index(truth)), codes)
+    return codes
 
 
 def _flags(series: pd.Series) -> tuple[Codes, NDArray[np.bool_]]:

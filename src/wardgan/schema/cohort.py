@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wardgan import check
-from wardgan.errors import DataError
+from wardgan.errors import DataError, counted
 from wardgan.rng import Seed
 from wardgan.schema.columns import Column, Level
 from wardgan.schema.schema import Schema
@@ -49,8 +49,8 @@ class Cohort:
     seen: Mapping[str, tuple[Level, ...]] = field(default_factory=dict[str, tuple[Level, ...]])
 
     def __repr__(self) -> str:
-        visits = f", {len(self.schema.visits.slots)} visit slots" if self.schema.visits else ""
-        return f"Cohort({self.schema.name!r}, {len(self.schema.columns)} columns{visits})"
+        visits = f", {counted(len(self.schema.visits.slots), 'visit slot')}" if self.schema.visits else ""
+        return f"Cohort({self.schema.name!r}, {counted(len(self.schema.columns), 'column')}{visits})"
 
     def __len__(self) -> int:
         return len(self.patients)
@@ -83,20 +83,20 @@ class Cohort:
         return self.take(np.sort(order[:cut])), self.take(np.sort(order[cut:]))
 
     def frame(self) -> pd.DataFrame:
-        """Gives the rows as they were read: one row per patient, or per visit that took place."""
+        """Gives the rows as they were read: one row per patient, or per visit that took place.
+
+        Columns: the patient, the columns of the table, which visit it is, and the columns of the visits.
+        """
         visits, present = self.schema.visits, self.present
         if visits is None or present is None:
             return pd.DataFrame(self._table(None))
-        columns: dict[str, object] = {}
-        if not any(column.name == visits.key for column in visits.columns):
-            slot = np.tile(np.arange(len(visits.slots)), len(self))  # (patients x slots,)
-            columns[visits.key] = _slot_values(visits, slot[present.ravel()])
+        slot = np.tile(np.arange(len(visits.slots)), len(self))  # (patients x slots,)
+        columns: dict[str, object] = {visits.key: _slot_values(visits, slot[present.ravel()])}
         for column in visits.columns:
-            # Boolean indexing copies, so nothing that is done to the table reaches the cohort.
+            # Boolean indexing copies, so nothing that is done to the table reaches the cohort. A key that is modelled
+            # takes the place of the slots.
             columns[column.name] = decoded(self.measured[column.name][present], column)
-        table = self._table(present.sum(axis=1))
-        key = {} if self.schema.patient is None else {self.schema.patient: table.pop(self.schema.patient)}
-        return pd.DataFrame(key | columns | table, copy=False)
+        return pd.DataFrame(self._table(present.sum(axis=1)) | columns, copy=False)
 
     def wide(self) -> pd.DataFrame:
         """Gives one row per patient; a visit's cells are columns such as `sbp@3M`, missing where there was no visit."""

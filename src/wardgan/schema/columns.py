@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date
@@ -192,11 +193,11 @@ def _check_bounds(column: Column) -> None:
 
 def _check_levels(column: Column) -> None:
     texts = [str(level) for level in column.levels]
-    if len(set(texts)) < len(texts):
-        twice = next(text for text in texts if texts.count(text) > 1)
-        raise SchemaError(f"{column.name}: level {twice!r} is declared twice.")
     if len(texts) > MAX_LEVELS:
         raise SchemaError(f"{column.name}: {len(texts)} levels are more than {MAX_LEVELS}; group them.")
+    (twice, count), *_ = [*Counter(texts).most_common(1), ("", 0)]
+    if count > 1:
+        raise SchemaError(f"{column.name}: level {twice!r} is declared twice.")
 
 
 def _bound(name: str, kind: Kind, key: str, value: object) -> float | None:

@@ -10,6 +10,7 @@ private fit refuses a schema with such a list (Rule P2).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,12 @@ import yaml
 from numpy.typing import NDArray
 
 from wardgan import files
-from wardgan.errors import DataError
+from wardgan.errors import DataError, counted
+from wardgan.schema.cells import keys_of
 from wardgan.schema.guess import Guess, column_of, identifier, numbers_of, outward, plain
 from wardgan.schema.read import Source, frame_of
 from wardgan.schema.schema import Schema
+from wardgan.schema.source import hint_of
 from wardgan.schema.visits import MAX_SLOTS, Visits
 
 MARK: Final = "# from patients: confirm or replace"
@@ -32,6 +35,11 @@ _HEAD: Final = """\
 # A draft, guessed from the cells of a file. What is marked "from patients" is not public yet. Replace it by what is
 # known without looking at a patient (bounds or levels that nobody knows: delete them and set `learn: true`), then
 # take its line off the `confirm` list at the end. Check the kinds too: they were guessed from the cells.
+"""
+_HOLES: Final = "nullable"
+_ABOUT_HOLES: Final = """\
+# `nullable` on that list stands for all columns without `nullable: true`: in this file they have no empty cell. Say
+# `nullable: true` wherever a cell could be empty, then take the line off.
 """
 _PATIENTS: Final = (
     "patientid", "patient", "patid", "pid", "subjectid", "subject", "subjid", "usubjid", "participantid", "participant",
@@ -61,7 +69,10 @@ class Drafted:
     notices: tuple[str, ...]
 
     def to_yaml(self) -> str:
-        """Gives the text of the schema file, with a mark on each line whose value came from patients."""
+        """Gives the text of the schema file, with a mark on each line whose value came from patients.
+
+        What is on the `confirm` list and has no line, as `nullable` where it is left out, is explained at the head.
+        """
         lines = self.schema.to_yaml().splitlines()
         places = set(self.schema.confirm)
         for place, line in _lines(yaml.compose("\n".join(lines)), ()):
@@ -69,7 +80,8 @@ class Drafted:
                 lines[line] += f"  {MARK}"
         notes = [f"# {notice}" for notice in self.notices]
         notes += [f"# left out: {name} ({reason})" for name, reason in self.left_out.items()]
-        return _HEAD + "\n".join([*notes, *lines]) + "\n"
+        head = _HEAD + _ABOUT_HOLES * (_HOLES in places)
+        return head + "\n".join([*notes, *lines]) + "\n"
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Writes the schema file, whole or not at all.
@@ -108,15 +120,20 @@ def draft(
         >>> made.schema.patient, made.schema.column("age").low, made.schema.column("age").high
         ('id', 30.0, 80.0)
         >>> made.schema.confirm
-        ('population', 'table.age.low', 'table.age.high')
+        ('population', 'table.age.low', 'table.age.high', 'nullable')
     """
+    for argument, value in (("name", name), ("patient", patient), ("visit", visit)):
+        if value is not None and not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DataError(f"{argument}: {type(value).__name__} is not a name; pass text.")
     frame = frame_of(source, delimiter=delimiter)
     if not len(frame):
         raise DataError("source: the file has no row to draft a schema from.")
     notices: list[str] = []
     key = _patient(frame, patient, notices)
-    person = np.arange(len(frame)) if key is None else pd.factorize(frame[key])[0]
+    person = np.arange(len(frame)) if key is None else keys_of(_cells(frame, key))[0]
     number = int(person.max()) + 1
+    if not number:
+        raise DataError(f"patient={key!r}: no row names its patient; fill the column, or name another one.")
     repeats = key is not None and np.bincount(person[person >= 0]).max(initial=0) > 1
     when = _visit(frame, cast("str", key), person, visit) if repeats else _named(frame, visit, "visit")
     if repeats and visit is None:
@@ -132,7 +149,11 @@ def draft(
         )
         marks += more
     if not guesses:
-        raise DataError("source: no column can be drafted: " + "; ".join(f"{n}: {why}" for n, why in left_out.items()))
+        # The reasons, and not the headers: in a file without a header line they are a patient's cells.
+        reasons = (f"{counted(count, 'column')}: {why}" for why, count in Counter(left_out.values()).items())
+        raise DataError("source: no column can be drafted: " + "; ".join(reasons))
+    columns = (*table.values(), *(guesses[name] for name in moving))
+    marks += [_HOLES] * any(not guess.column.nullable for guess in columns)
     schema = Schema(
         name=name, patient=key, population=int(float(f"{number:.1e}")), visits=visits, confirm=tuple(marks),
         table=tuple(guess.column for guess in table.values()),
@@ -154,8 +175,10 @@ def _lines(node: yaml.Node | None, path: tuple[str, ...]) -> list[tuple[str, int
 
 def _named(frame: pd.DataFrame, name: str | None, argument: str) -> str | None:
     if name is not None and name not in frame.columns:
-        shown = ", ".join(map(str, frame.columns[:20]))
-        raise DataError(f"{argument}={name!r} is not a column of the file; it has {shown}.")
+        raise DataError(
+            f"{argument}={name!r} is not a column of the file{hint_of(frame, name)}; its first line must name the "
+            f"columns, and it names {frame.shape[1]}."
+        )
     return name
 
 
@@ -183,8 +206,8 @@ def _visit(frame: pd.DataFrame, key: str, person: NDArray[np.intp], given: str |
         if candidate in by_name:
             return by_name[candidate]
     for name in moving:
-        twice = pd.DataFrame({"person": person, "visit": frame[name]}).duplicated().to_numpy().any()
-        if not twice and _cells(frame, name).nunique() <= _MOST_NAMED:
+        at, names = _visit_names(_cells(frame, name))
+        if len(names) <= _MOST_NAMED and not _twice(person, at):
             return name
     raise DataError(
         f"visit: patients have several rows (column {key!r}), but no column is known to tell their visits apart; name "
@@ -196,9 +219,19 @@ def _cells(frame: pd.DataFrame, name: str) -> pd.Series:
     return cast("pd.Series", frame[name])
 
 
+def _visit_names(cells: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
+    return keys_of(cells, missing=frozenset({""}))
+
+
+def _twice(person: NDArray[np.intp], visit: NDArray[np.intp]) -> bool:
+    """Tells whether a patient has a visit more than once."""
+    return bool(pd.DataFrame({"person": person, "visit": visit})[person >= 0].duplicated().to_numpy().any())
+
+
 def _moves(cells: pd.Series, person: NDArray[np.intp]) -> bool:
     """Tells whether a column takes more than one value within a patient."""
-    return bool(cells.groupby(person).nunique().max() > 1)
+    known = person >= 0
+    return bool(cast("pd.Series", cells[known]).groupby(person[known]).nunique().max() > 1)
 
 
 def _guesses(frame: pd.DataFrame, keys: set[str | None], patients: int) -> tuple[dict[str, Guess], dict[str, str]]:
@@ -235,12 +268,12 @@ def _visits(
         raise DataError(f"visit={key!r}: the rows of a patient differ in nothing else; keep one row per patient.")
     columns = tuple(guess.column for guess in guesses.values())
     marks = _marks("visits.columns", guesses)
-    slots = _slots(_cells(frame, key), person)
+    at, names = _visit_names(_cells(frame, key))
+    slots = _slots(_cells(frame, key), person, at, names)
     if slots is not None:
-        present = pd.DataFrame({"person": person, "visit": frame[key]}).drop_duplicates()
-        complete = (
-            len(present) == len(slots) * (int(person.max()) + 1) and not _cells(frame, key).isna().to_numpy().any()
-        )
+        known = person >= 0
+        present = pd.DataFrame({"person": person, "visit": at})[known].drop_duplicates()
+        complete = len(present) == len(names) * (int(person.max()) + 1) and bool((at[known] >= 0).all())
         named = Visits(key, slots, columns, complete=complete)
         return named, ["visits.grid", *["visits.complete"] * complete, *marks]
     time = column_of(key, _cells(frame, key))
@@ -256,14 +289,14 @@ def _visits(
     return visits, ["visits.max_visits", *timed, *marks]
 
 
-def _slots(cells: pd.Series, person: NDArray[np.intp]) -> tuple[str, ...] | None:
+def _slots(
+    cells: pd.Series, person: NDArray[np.intp], at: NDArray[np.intp], names: list[str]
+) -> tuple[str, ...] | None:
     """Gives the names of the visits, or `None` if the column holds times rather than names."""
-    names = cells.dropna().unique()
-    values = numbers_of(pd.Series(names))
+    values = numbers_of(pd.Series(names, dtype=object))
     if np.isnan(values).any():
         dates = isinstance(guess := column_of("visit", cells), Guess) and guess.column.kind == "date"
-        return None if dates or len(names) > _MOST_NAMED else tuple(str(name).strip() for name in names)
-    twice = pd.DataFrame({"person": person, "visit": cells}).duplicated().any()
-    scheduled = len(names) <= _MOST_NUMBERED and (values == np.round(values)).all() and not twice
+        return None if dates or len(names) > _MOST_NAMED else tuple(names)
+    scheduled = len(names) <= _MOST_NUMBERED and (values == np.round(values)).all() and not _twice(person, at)
     filled = 2 * len(cells) >= len(names) * (int(person.max()) + 1)
-    return tuple(str(int(value)) for value in np.sort(values)) if scheduled and filled else None
+    return tuple(names[rank] for rank in np.argsort(values, kind="stable")) if scheduled and filled else None

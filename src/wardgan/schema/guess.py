@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from wardgan.schema.cells import code
 from wardgan.schema.columns import Column
+from wardgan.schema.forms import other_form
 
 MOST_LEVELS: Final = 50
 _FEW: Final = 12
@@ -26,7 +27,6 @@ _DECIMALS: Final = 4
 _WORDS: Final = ({"false", "true"}, {"no", "yes"})
 _LETTERS: Final = ({"f", "t"}, {"n", "y"})
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?))?")
-_DECIMAL_COMMA: Final = re.compile(r"-?\d+,\d+")
 _PERSONAL: Final = frozenset((
     "name", "fullname", "firstname", "lastname", "surname", "forename", "givenname", "familyname", "maidenname",
     "initials", "phone", "phonenumber", "telephone", "mobile", "fax", "email", "mail", "address", "street", "postcode",
@@ -191,10 +191,9 @@ def _date(name: str, distinct: pd.Series, texts: tuple[str, ...]) -> Guess | Non
 
 
 def _category(name: str, texts: tuple[str, ...]) -> Guess | str:
+    hint = other_form(texts)
     if len(texts) <= MOST_LEVELS:
-        return Guess(Column(name, "category", levels=texts), ("levels",))
-    if all(_DECIMAL_COMMA.fullmatch(text) for text in texts):
-        return "it has numbers with decimal commas; write them with points"
-    return (
+        return Guess(Column(name, "category", levels=texts), ("levels",), hint and f"{hint}.")
+    return hint or (
         f"it has more than {MOST_LEVELS} different texts, such as names or remarks; group them, or declare it by hand"
     )

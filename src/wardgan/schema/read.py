@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wardgan.errors import DataError
-from wardgan.schema.cells import BOUNDS, FILL, MISSING, MISSING_WORDS, Coded, Finding, code, distinct, found
+from wardgan.errors import DataError, SchemaError, counted
+from wardgan.schema.cells import BOUNDS, FILL, MISSING, Coded, Finding, code, found, keys_of
 from wardgan.schema.cohort import Codes, Cohort, Truth
 from wardgan.schema.schema import Schema
 from wardgan.schema.slots import Slotted, slot_rows
-from wardgan.schema.source import Source, cells_of, frame_of
+from wardgan.schema.source import Source, cells_of, frame_of, hint_of
 
 __all__ = ["Checked", "Invalid", "Source", "broken", "examine", "frame_of", "read"]
 
@@ -58,15 +58,16 @@ def read(
 
     Raises:
         DataError: The file cannot be read, or rows break the schema (counted, never repeated).
+        SchemaError: `schema` is none.
 
     Example:
         >>> schema = Schema.from_dict({"name": "demo", "table": {"age": {"kind": "integer", "low": 0, "high": 99}}})
         >>> read(pd.DataFrame({"age": [50, 61]}), schema)
-        Cohort('demo', 1 columns)
+        Cohort('demo', 1 column)
         >>> read(pd.DataFrame({"age": [50, 610]}), schema)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         wardgan.errors.DataError: 1 rule of the schema is broken:
-        - age: every cell is within the declared bounds; broken 1 times (row 2). Widen low and high ...
+        - age: every cell is within the declared bounds; broken once (row 2). Widen low and high ...
     """
     if invalid not in _INVALID:
         raise DataError(f"invalid={invalid!r} is not one of {', '.join(_INVALID)}.")
@@ -84,7 +85,7 @@ def read(
 
 def _refuse(findings: list[Finding]) -> None:
     if findings:
-        rules = "1 rule of the schema is" if len(findings) == 1 else f"{len(findings)} rules of the schema are"
+        rules = f"{counted(len(findings), 'rule')} of the schema {'is' if len(findings) == 1 else 'are'}"
         lines = "\n".join(f"- {finding}" for finding in findings[:12])
         more = f"\n- and {len(findings) - 12} more" if len(findings) > 12 else ""
         raise DataError(f"{rules} broken:\n{lines}{more}")
@@ -97,7 +98,10 @@ def examine(source: Source, schema: Schema, *, visits: Source | None = None, del
 
     Raises:
         DataError: The file cannot be read, or a declared column is not in it.
+        SchemaError: `schema` is none.
     """
+    if not isinstance(schema, Schema):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SchemaError(f"schema: {type(schema).__name__} is no Schema; use Schema.load(path) or Schema.from_dict.")
     table = frame_of(source, delimiter=delimiter)
     _require(table, [column.name for column in schema.table], "source")
     if schema.visits is None and visits is not None:
@@ -152,13 +156,11 @@ def _require(table: pd.DataFrame, names: list[str], argument: str) -> None:
     absent = [name for name in names if name not in table.columns]
     if not absent:
         return
-    # Other headers are not listed: in a file without a header line they are a patient's cells.
-    alike = next((name for name in table.columns if str(name).lower() == absent[0].lower()), None)
-    hint = "" if alike is None else f" (there is {alike!r}: capital letters count)"
-    more = "" if len(absent) == 1 else f", nor are {len(absent) - 1} others of {len(names)}"
+    others = len(absent) - 1
+    more = "" if not others else f", nor {'is' if others == 1 else 'are'} {counted(others, 'other')} of {len(names)}"
     raise DataError(
-        f"{argument}: the column {absent[0]!r} of the schema is not in the file{hint}{more}; its first line must name "
-        f"the columns, and there are {table.shape[1]}."
+        f"{argument}: the column {absent[0]!r} of the schema is not in the file{hint_of(table, absent[0])}{more}; its "
+        f"first line must name the columns, and it names {table.shape[1]}."
     )
 
 
@@ -169,12 +171,7 @@ def _patients(
     if key is None:
         return np.arange(1, len(table) + 1), np.arange(len(table)), []
     _require(table, [key], "source")
-    at, texts = distinct(cells_of(table, key))
-    # "P1" and "P1 " are one patient, or the unit of privacy would be half a patient.
-    merged, names = pd.factorize(
-        np.array([None if text.lower() in MISSING_WORDS else text for text in texts], dtype=object)
-    )
-    row_patient = merged[at].astype(np.intp)
+    row_patient, names = keys_of(cells_of(table, key))
     findings = found(key, "every row names its patient", row_patient < 0, "Fill the key or remove the rows.")
     if cells_of(table, key).dtype.kind == "i":
         return np.array([int(name) for name in names], dtype=np.int64), row_patient, findings
@@ -229,10 +226,10 @@ def _visits(
     _require(long, [schema.patient, schema.visits.key, *(c.name for c in schema.visits.columns)], "visits")
     if same:
         return slot_rows(long, row_patient, len(names), schema.visits)
-    # By text, because one file may hold the number 7 and the other the text "7".
+    # By text, because one file may hold the number 7 and the other the text "7" or "7.0".
     position = {str(name): at for at, name in enumerate(names)}
-    at, texts = distinct(cells_of(long, schema.patient))
-    owner = np.array([position.get(text, -1) for text in texts], dtype=np.intp)[at]
+    at, keys = keys_of(cells_of(long, schema.patient))
+    owner = np.array([*(position.get(key, -1) for key in keys), -1], dtype=np.intp)[at]
     slotted = slot_rows(long, owner, len(names), schema.visits)
     stray = found(schema.patient, "every visit belongs to a patient of the table", owner < 0, "Mend the key.")
     return replace(slotted, findings=(*stray, *slotted.findings))

@@ -13,14 +13,15 @@ from typing import Final, cast
 
 import yaml
 
-from wardgan import files
-from wardgan.errors import SchemaError
+from wardgan import check, files
+from wardgan.errors import SchemaError, UsageError
 from wardgan.schema.columns import Column, Level
 from wardgan.schema.rules import Rule
-from wardgan.schema.visits import Visits, columns_of
+from wardgan.schema.visits import Visits, columns_of, refuse_unknown
 
 MAX_CLASSES: Final = 64
 _DEPTH: Final = 8
+_TABLES: Final = (".csv", ".tsv", ".gz", ".parquet", ".pq", ".arrow", ".feather", ".xlsx", ".xls", ".sas7bdat", ".sav")
 _KEYS: Final = ("name", "patient", "population", "table", "visits", "events", "rules", "terms", "confirm")
 
 
@@ -132,13 +133,14 @@ class Schema:
         given = cast("Mapping[str, object]", found)
         if "images" in given:
             raise SchemaError("images: this version models tables and visits only; remove the key.")
-        unknown = sorted(set(map(str, given)) - set(_KEYS))
-        if unknown:
-            raise SchemaError(f"schema: unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}.")
+        refuse_unknown(given, _KEYS, "schema")
+        table = _mapping(given, "table")
+        if not table and given.get("visits") is None:
+            # Before anything is repeated: without columns the text may be anything, such as a patient's record.
+            raise SchemaError("table: the schema has no column.")
         name = given.get("name")
         if not isinstance(name, str) or not name:
             raise SchemaError(f"name={name!r} is not a short text.")
-        table = _mapping(given, "table")
         return cls(
             name=name,
             patient=_optional_text(given, "patient"),
@@ -156,17 +158,17 @@ class Schema:
         """Reads a schema file (YAML).
 
         Raises:
-            SchemaError: The file is missing, is not YAML, names a key twice, or the schema contradicts itself.
+            SchemaError: It is no path, the file is missing, a table or no YAML, names a key twice, or the schema
+                contradicts itself. What is no schema may hold patients: its text is not repeated.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SchemaError(f"schema={str(path)!r} cannot be read as UTF-8 text: {error}.") from error
+        text = _text_of(path)
         try:
             return cls.from_dict(yaml.load(text, Loader=_StrictLoader))  # noqa: S506 - derives from SafeLoader
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             # A day such as 2020-02-30 is a ValueError, a thousand open brackets a RecursionError.
-            raise SchemaError(f"schema={str(path)!r} is not YAML: {error}") from error
+            mark = error.problem_mark or error.context_mark if isinstance(error, yaml.MarkedYAMLError) else None
+            where = "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
+            raise SchemaError(f"schema={str(path)!r} is not YAML{where}; is it the schema file?") from None
 
     def save(self, path: str | Path) -> None:
         """Writes a schema file (YAML); one that exists is replaced.
@@ -200,6 +202,25 @@ class Schema:
     def class_name(self, index: int) -> str:
         """Gives a class in words, such as `arm=intensive`."""
         return ", ".join(f"{name}={level}" for name, level in self.class_levels(index).items()) or "all patients"
+
+
+def _text_of(path: str | Path) -> str:
+    try:
+        check.path(schema=path)
+    except UsageError as error:
+        raise SchemaError(str(error)) from None
+    kind = Path(path).suffix.lower()
+    if kind in _TABLES:
+        raise SchemaError(
+            f"schema={str(path)!r} is a table by its name ({kind}), not a schema (YAML); the table is named first, "
+            "then the schema."
+        )
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise SchemaError(f"schema={str(path)!r} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise SchemaError(f"schema={str(path)!r} cannot be read as UTF-8 text (byte {error.start + 1}).") from None
 
 
 def _check_names(schema: Schema) -> None:
@@ -295,9 +316,13 @@ def _unique(loader: _StrictLoader, node: yaml.MappingNode) -> dict[object, objec
     if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
         raise SchemaError("schema: the key '<<' is not allowed; write each mapping out.")
     found = cast("dict[object, object]", loader.construct_mapping(node, deep=True))
-    if len(found) < len(node.value):
-        keys = Counter(cast("object", loader.construct_object(key, deep=True)) for key, _ in node.value)  # pyright: ignore[reportUnknownMemberType]
-        raise SchemaError(f"schema: the key {keys.most_common(1)[0][0]!r} is there twice in one mapping.")
+    lines: dict[object, int] = {}
+    for key, _ in node.value:
+        name, line = cast("object", loader.construct_object(key, deep=True)), int(key.start_mark.line) + 1  # pyright: ignore[reportUnknownMemberType]
+        if name in lines:
+            # The key is not repeated: the text may be no schema at all.
+            raise SchemaError(f"schema: a key is there twice in one mapping, in lines {lines[name]} and {line}.")
+        lines[name] = line
     return found
 
 

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from wardgan.errors import counted
 from wardgan.schema.cells import Coded, Finding, code, distinct, found, moments, place
 from wardgan.schema.cohort import Codes
 from wardgan.schema.columns import Column, Level
 from wardgan.schema.source import cells_of
 from wardgan.schema.steps import snapped
 from wardgan.schema.visits import TimeGrid, Visits
+
+_ROUND: Final = 1e-9
 
 
 @dataclass(frozen=True)
@@ -98,18 +102,20 @@ def _slots(key: pd.Series, row_patient: NDArray[np.intp], visits: Visits) -> tup
 def _bins(key: pd.Series, name: str, grid: TimeGrid) -> tuple[NDArray[np.intp], list[Finding]]:
     number = _numbers(key)
     # A time of 0.3 is the start of the third bin of 0.1, though 0.3 / 0.1 is a little below 3 in floating point.
-    bins = np.floor((number - grid.start) / grid.step + 1e-9)
-    inside = (bins >= 0) & (bins < grid.bins)
-    rule = f"the time is from {grid.start:.12g} to below {grid.stop:.12g}"
-    slot = np.where(inside, bins, -1).astype(np.intp)
+    bins = np.floor((number - grid.start) / grid.step + _ROUND)
+    inside = (bins >= 0) & (number <= grid.stop + _ROUND * grid.step)
+    rule = f"the time is from {grid.start:.12g} to {grid.stop:.12g}"
+    # The last bin is closed, as in a histogram.
+    slot = np.where(inside, np.minimum(bins, grid.bins - 1), -1).astype(np.intp)
     return slot, found(name, rule, ~inside, "Widen the grid, or leave the rows out.")
 
 
 def _order(key: pd.Series, row_patient: NDArray[np.intp], visits: Visits) -> tuple[NDArray[np.intp], list[Finding]]:
     modelled = next((column.kind for column in visits.columns if column.name == visits.key), None)
     when = moments(key)[0] if modelled == "date" else _numbers(key)
-    if modelled is None and np.isnan(when).all():
-        when = moments(key)[0]
+    if modelled is None:
+        # Each cell by itself: what others wrote must not matter.
+        when = np.where(np.isnan(when), moments(key)[0], when)
     empty = np.isnan(when)
     rows = np.lexsort((when, row_patient))  # stable: rows of the same time keep their order
     owner = row_patient[rows]
@@ -119,7 +125,7 @@ def _order(key: pd.Series, row_patient: NDArray[np.intp], visits: Visits) -> tup
     late = (slot >= len(visits.slots)) & (row_patient >= 0)
     findings = found(visits.key, "every visit has a time or a number", empty, "Fill the key or remove the rows.")
     findings += found(
-        visits.key, f"a patient has at most {len(visits.slots)} visits", late & ~empty, "Raise max_visits."
+        visits.key, f"a patient has at most {counted(len(visits.slots), 'visit')}", late & ~empty, "Raise max_visits."
     )
     slot[empty | late] = -1
     return slot, findings

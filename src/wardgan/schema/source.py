@@ -24,6 +24,11 @@ Source = str | Path | pd.DataFrame
 _PARQUET: Final = (".parquet", ".pq")
 _CSV: Final = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 _BLOCK: Final = 1 << 24
+_WHOLE: Final = {
+    pa.int8(): pd.Int8Dtype(), pa.int16(): pd.Int16Dtype(), pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype(),
+    pa.uint8(): pd.UInt8Dtype(), pa.uint16(): pd.UInt16Dtype(), pa.uint32(): pd.UInt32Dtype(),
+    pa.uint64(): pd.UInt64Dtype(),
+}  # fmt: skip
 _ROW: Final = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 
 
@@ -49,7 +54,8 @@ def frame_of(source: Source, *, delimiter: str = ",") -> pd.DataFrame:
         return _named(_parquet(path), repr(str(path)))
     if not name.endswith(_CSV):
         raise DataError(f"source={str(path)!r} is neither CSV (.csv, .csv.gz, .tsv) nor Parquet (.parquet).")
-    if len(delimiter) != 1 or delimiter in '"\r\n' or not delimiter.isascii():
+    text = isinstance(delimiter, str)  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not text or len(delimiter) != 1 or delimiter in '"\r\n' or not delimiter.isascii():
         raise DataError(f"delimiter={delimiter!r} is not a single character such as ',', ';' or a tab.")
     tabs = name.removesuffix(".gz").endswith(".tsv") and delimiter == ","
     return _csv(path, "\t" if tabs else delimiter)
@@ -60,6 +66,19 @@ def cells_of(frame: pd.DataFrame, name: str) -> pd.Series:
     return cast("pd.Series", frame[name])
 
 
+def hint_of(frame: pd.DataFrame, name: str) -> str:
+    """Gives a hint for a column that is not there, if only its capital letters are wrong.
+
+    Other headers are never listed: in a file without a header line they are a patient's cells.
+
+    Args:
+        frame: The table.
+        name: The column that was looked for.
+    """
+    alike = next((header for header in frame.columns if str(header).lower() == name.lower()), None)
+    return "" if alike is None else f" (there is {alike!r}: capital letters count)"
+
+
 def _parquet(path: Path) -> pd.DataFrame:
     try:
         table = parquet.read_table(path)
@@ -67,7 +86,8 @@ def _parquet(path: Path) -> pd.DataFrame:
         raise DataError(f"source={str(path)!r} cannot be read as Parquet: {type(error).__name__}.") from None
     _no_twice(table.column_names, repr(str(path)))
     # Without pandas' own notes in the file, a column that was the index of a dataframe is a column like the others.
-    return table.to_pandas(ignore_metadata=True)
+    # Whole numbers with missing cells stay whole: as floats, keys above 2^53 would become one another.
+    return table.to_pandas(ignore_metadata=True, types_mapper=_WHOLE.get)
 
 
 def _csv(path: Path, delimiter: str) -> pd.DataFrame:

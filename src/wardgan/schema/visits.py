@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Final, Literal, cast
 
-from wardgan.errors import SchemaError
+from wardgan.errors import SchemaError, counted
 from wardgan.schema.columns import Column
 
 MAX_SLOTS: Final = 1_000
 _FARTHEST: Final = 1e12
+_ALIKE: Final = 0.7
 Shape = Literal["named", "timed", "ragged"]
 
 
 @dataclass(frozen=True)
 class TimeGrid:
-    """Equal bins of time: visits from `start` (included) to `stop` (excluded) in bins of `step`."""
+    """Equal bins of time from `start` to `stop` in steps of `step`.
+
+    A bin holds its start and not its end; only the last one is closed, as in a histogram, so it holds `stop`.
+    """
 
     start: float
     stop: float
@@ -90,11 +95,7 @@ class Visits:
         if not isinstance(found, Mapping):
             raise SchemaError("visits: is a mapping with key, grid (or max_visits) and columns.")
         given = cast("Mapping[str, object]", found)
-        unknown = sorted(set(map(str, given)) - {"key", "grid", "max_visits", "complete", "columns"})
-        if unknown:
-            raise SchemaError(
-                f"visits: unknown key {unknown[0]!r}; known are key, grid, max_visits, complete, columns."
-            )
+        refuse_unknown(given, ("key", "grid", "max_visits", "complete", "columns"), "visits")
         key, columns = given.get("key"), given.get("columns")
         if not isinstance(key, str) or not key:
             raise SchemaError("visits: key names the column that says which visit a row belongs to.")
@@ -115,6 +116,35 @@ def _check_column(visits: Visits, column: Column) -> None:
         raise SchemaError(f"{column.name}: the key of the visits is a number or a date, and not nullable.")
     if column.name == "visit" and not visits.ragged and not visits.complete:
         raise SchemaError("visit: the name stands for whether a visit took place; rename the column.")
+
+
+def refuse_unknown(given: Mapping[str, object], known: Sequence[str], place: str) -> None:
+    """Refuses a mapping with keys that the schema file does not have.
+
+    What is no schema may hold patients, so a key is repeated only if it is much like one of ours.
+
+    Args:
+        given: Part of the schema file.
+        known: Its keys.
+        place: Name of the part, for messages.
+
+    Raises:
+        SchemaError: A key is unknown.
+
+    Example:
+        >>> refuse_unknown({"nane": "demo"}, ("name", "table"), "schema")
+        Traceback (most recent call last):
+        wardgan.errors.SchemaError: schema: unknown key 'nane', which looks like name; known are name, table.
+    """
+    unknown = [str(key) for key in given if str(key) not in known]
+    for key in unknown:
+        alike = get_close_matches(key, known, n=1, cutoff=_ALIKE)
+        if alike:
+            raise SchemaError(
+                f"{place}: unknown key {key!r}, which looks like {alike[0]}; known are {', '.join(known)}."
+            )
+    if unknown:
+        raise SchemaError(f"{place}: {counted(len(unknown), 'unknown key')}; known are {', '.join(known)}.")
 
 
 def columns_of(place: str, found: Mapping[object, object]) -> tuple[Column, ...]:
@@ -160,9 +190,7 @@ def _slot_names(grid: Sequence[object]) -> tuple[str, ...]:
 
 
 def _time_grid(grid: Mapping[str, object]) -> TimeGrid:
-    unknown = sorted(set(map(str, grid)) - {"start", "stop", "step", "unit"})
-    if unknown:
-        raise SchemaError(f"visits: unknown key {unknown[0]!r} in grid; known are start, stop, step, unit.")
+    refuse_unknown(grid, ("start", "stop", "step", "unit"), "visits: grid")
     numbers: list[float] = []
     for name in ("start", "stop", "step"):
         value = grid.get(name)

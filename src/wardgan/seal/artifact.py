@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from wardgan import files
 from wardgan._version import __version__
-from wardgan.errors import FormatError, GateError, UsageError
-from wardgan.privacy.accountant import pld_available
-from wardgan.privacy.ledger import rebill as pld_rebill
-from wardgan.privacy.ledger import rebill_bound
+from wardgan.errors import GateError, UsageError
 from wardgan.sample.generator import Generator
 from wardgan.seal import gate, keys, oci, sign
+from wardgan.seal.bill import Rebill, billed
 from wardgan.seal.card import readme
 from wardgan.seal.json_text import canonical
 from wardgan.seal.reading import Signature, claim_of, read_file, read_model, signature_of
-from wardgan.seal.records import FORMAT, VERSION, Card, Claim, LedgerRecord, read, read_ledger
+from wardgan.seal.records import FORMAT, VERSION, Card, Claim, read, read_ledger
 
 if TYPE_CHECKING:
     from wardgan.models.base import Trained
-
-Rebill = Callable[[Mapping[str, object]], float]
-_TOLERANCE: Final = 1.01
 
 
 @dataclass(frozen=True)
@@ -41,9 +37,10 @@ class Verified:
         signer: Name of the trusted key that signed it.
         keyid: Id of that key.
         privacy: The guarantee that the file claims.
-        epsilon: The ledger's events, billed again by the accountant of record; `None` if it is not installed, or
-            if the file claims no privacy.
-        epsilon_bound: The same, by our own accountant: an upper bound.
+        epsilon: The ledger's events, billed again by the accountant of record; `None` if it is not installed and
+            our own confirms the claim, or if the file claims no privacy.
+        epsilon_bound: The same, by our own accountant: an upper bound. It is infinite where batches are cut off too
+            often for it.
     """
 
     digest: str
@@ -77,11 +74,13 @@ def release(
 
     Raises:
         GateError: The model may not leave; `.reasons` lists why.
-        OutputError: The file exists, or cannot be written.
-        UsageError: The key cannot be used, or the date is none.
+        OutputError: `path` is no path, the file exists, or cannot be written.
+        UsageError: `trained` is no finished fit, the key cannot be used, or the date is none.
         NetworkError: The network is not one that a receiver would accept.
     """
     files.check_new(path, force=force)
+    if not isinstance(getattr(trained, "generator", None), Generator):
+        raise UsageError(f"trained: {type(trained).__name__} is no finished fit; pass what fit or Trained.load gives.")
     day = _day(created)
     generator, ledger = trained.generator, trained.ledger.to_dict()
     reasons = [*gate.generator_reasons(generator), *gate.claim_reasons(generator.privacy, ledger, override)]
@@ -123,8 +122,9 @@ def inspect(path: str | Path, trust: str | Path | None = None) -> dict[str, obje
             key are facts here, not errors.
 
     Returns:
-        `bytes`, `digest`, `card`, `privacy` (the ledger), `schema`, `parts` (name, media type, bytes, digest) and
-        `signature` (status, name, keyid).
+        `bytes`, `digest`, `card`, `privacy` (the ledger), `epsilon_bound` (of its events, by our own accountant;
+        `None` if it has none), `schema`, `parts` (name, media type, bytes, digest) and `signature` (status, name,
+        keyid). What the ledger says was spent is its own word: `verify` bills it.
     """
     model = read_file(path, lambda layout: signature_of(layout, trust, required=False))
     layers = zip((model.manifest.config, *model.manifest.layers), (oci.CARD, *oci.LAYERS), strict=True)
@@ -133,6 +133,7 @@ def inspect(path: str | Path, trust: str | Path | None = None) -> dict[str, obje
         "digest": model.digest,
         "card": model.card.model_dump(),
         "privacy": model.ledger.model_dump(exclude_none=True),
+        "epsilon_bound": None if model.bound is None or math.isinf(model.bound) else model.bound,
         "schema": model.generator.schema.to_dict(),
         "parts": [
             {"name": kind.name, "media_type": part.media_type, "bytes": part.size, "digest": part.digest}
@@ -151,33 +152,16 @@ def verify(path: str | Path, trust: str | Path | None = None, *, rebill: Rebill 
         rebill: Bills a ledger's JSON again; `None` for the accountant of record, if it is installed.
 
     Raises:
-        TrustError: The file is unsigned, or its signature is unknown, wrong or belongs to another file.
+        TrustError: The file is unsigned, or its signature is unknown, wrong or belongs to another file; or the bill
+            cannot be checked, because that takes the accountant of record or too much time.
         FormatError: The ledger's events cost more than the file claims; and whatever `load` raises.
     """
     model = read_file(path, lambda layout: signature_of(layout, trust, required=True))
-    epsilon = bound = None
-    if model.ledger.mode == "private":
-        epsilon, bound = _billed(model.ledger, rebill or (pld_rebill if pld_available() else None))
+    bound = model.bound
+    epsilon = None if bound is None else billed(model.ledger, bound, rebill)
     return Verified(
         model.digest, str(model.signature.name), str(model.signature.keyid), model.card.privacy, epsilon, bound
     )
-
-
-def _billed(ledger: LedgerRecord, rebill: Rebill | None) -> tuple[float | None, float]:
-    found = ledger.model_dump(exclude_none=True)
-    target, spent = ledger.epsilon or 0.0, ledger.spent.epsilon if ledger.spent else 0.0
-    bound = rebill_bound(found)
-    # The bound is loose by far less; and an absurd bill would keep the other accountant busy for hours.
-    if not bound <= 4 * target + 4:
-        raise FormatError(f"privacy.json: its events cost up to epsilon {bound:.4g}, the file claims {target:.4g}.")
-    if rebill is None:
-        return None, bound
-    epsilon = rebill(found)
-    if not epsilon <= min(target, spent) * _TOLERANCE + 1e-6:
-        raise FormatError(
-            f"privacy.json: its events cost epsilon {epsilon:.4g}, the file claims {spent:.4g} of {target:.4g}."
-        )
-    return epsilon, bound
 
 
 def _day(created: str | None) -> str:

@@ -8,6 +8,7 @@ import math
 import re
 from typing import Final
 
+from wardgan._version import __version__
 from wardgan.errors import FormatError
 from wardgan.schema.columns import Column
 from wardgan.schema.schema import Schema
@@ -16,6 +17,8 @@ from wardgan.seal.records import Card, Claim, LedgerRecord
 
 BANNER: Final = "🟥 NOT PRIVATE 🟥"
 _MAX_LEVELS: Final = 12
+# The banner stands directly behind header and name, where no comment and no code block can begin before it.
+_OPEN: Final = re.compile(rf"---\n(?:[a-z_]+: [^\n]*\n)+---\n\n# [^\n]*\n\n# {BANNER}\n")
 _MARKS: Final = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 
 
@@ -41,8 +44,8 @@ def readme(card: Card, schema: Schema, ledger: LedgerRecord) -> str:
         "## Columns",
         _columns(schema),
         "## How to use it",
-        "```python\nfrom wardgan.seal import load\n\n"
-        'generator = load("model.hgan", trust="trust.json")  # refused unless signed by a key you trust\n'
+        "```python\nimport wardgan as wg\n\n"
+        'generator = wg.load("model.hgan", trust="trust.json")  # refused unless signed by a key you trust\n'
         "patients = generator.sample(1000, seed=1)\n```",
         _use(schema),
     ]
@@ -70,16 +73,22 @@ def statement(claim: Claim) -> str:
     )
 
 
-def check_readme(data: bytes, claim: Claim) -> None:
-    """Refuses a page whose header does not repeat the card's guarantee, or that hides a missing one.
+def check_readme(data: bytes, card: Card, schema: Schema, ledger: LedgerRecord) -> None:
+    """Refuses a page that is not the one which this version writes for the card, if this version wrote it.
+
+    The page of another version may have other words: its header must repeat the card's guarantee, and a missing
+    guarantee must be the first thing that it says. Nothing else in it is known to be true, so it is never shown.
 
     Args:
         data: README.md.
-        claim: The card's guarantee.
+        card: The facts.
+        schema: What the synthetic patients obey.
+        ledger: What was spent.
 
     Raises:
         FormatError: Says what is wrong.
     """
+    claim = card.privacy
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -88,16 +97,20 @@ def check_readme(data: bytes, claim: Claim) -> None:
     head = text.partition("\n---\n")[0].split("\n")
     if head[0] != "---" or any(head.count(line) != 1 for line in _claim_lines(claim)):
         raise FormatError("README.md: its header does not repeat the privacy guarantee of the card.")
-    if claim.mode == "none" and f"\n# {BANNER}\n" not in text:
-        raise FormatError("README.md: nothing protects the patients, and the page does not say so.")
+    if claim.mode == "none" and not _OPEN.match(text):
+        raise FormatError("README.md: nothing protects the patients, and the page does not say so first.")
+    if card.package == __version__ and text != readme(card, schema, ledger):
+        raise FormatError(
+            f"README.md: is not the page that wardgan {card.package} writes for this card, schema and ledger."
+        )
 
 
 def _header(card: Card) -> str:
     lines = [
         "---",
-        f"license: {json.dumps(card.licence or 'other')}",
+        f"license: {_quoted(card.licence or 'other')}",
         "library_name: wardgan",
-        f"model_name: {json.dumps(card.name, ensure_ascii=False)}",
+        f"model_name: {_quoted(card.name)}",
         "tags: [synthetic-data, health, tabular, differential-privacy]"
         if card.privacy.mode == "private"
         else "tags: [synthetic-data, health, tabular, not-private]",
@@ -115,6 +128,11 @@ def _claim_lines(claim: Claim) -> list[str]:
         f"privacy_unit: {claim.unit}",
         f"neighbours: {claim.neighbours}",
     ]
+
+
+def _quoted(text: str) -> str:
+    # No "<", so that nobody who reads the header as Markdown finds a comment or a tag in it.
+    return json.dumps(text, ensure_ascii=False).replace("<", "\\u003c")
 
 
 def _yaml(value: float | None) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from wardgan.errors import ArtifactError
+from wardgan.privacy.events import MAX_EPSILON
+from wardgan.schema.texts import formula_problem
 from wardgan.seal.records import LedgerRecord, read_ledger
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _OVERRIDE: Final = re.compile(r"[^:\n]*\w[^:\n]*: *\S[^\n]*")
 _COMMON: Final = 65_535
+_BATCHED: Final = 8
 
 
 def reasons_to_refuse(generator: Generator, ledger: Ledger, *, override: str | None = None) -> list[str]:
@@ -71,17 +74,20 @@ def ledger_reasons(record: LedgerRecord, override: str | None) -> list[str]:
         )
     if not record.events:
         found.append("It claims to be private, but its ledger is empty.")
+    batched = sum(event.mechanism == "poisson-gaussian" for event in record.events)
+    if batched > _BATCHED:
+        found.append(f"Its ledger has {batched} events with batches, more than {_BATCHED}.")
     return found + _budget_reasons(record)
 
 
 def generator_reasons(generator: Generator) -> list[str]:
-    """Gives the reasons that lie in the generator: values of a draft, or impossible class shares."""
+    """Gives the reasons that lie in the generator: a draft's values, formulas, or impossible class shares."""
     found: list[str] = []
     if generator.schema.confirm:
         places = ", ".join(generator.schema.confirm[:3])
         found.append(f"The schema has values that a draft read off patients ({places}); confirm them and fit again.")
-    problem = shares_problem(generator.probabilities, generator.schema.classes)
-    return found if problem is None else [*found, problem]
+    problems = (formula_problem(generator.schema), shares_problem(generator.probabilities, generator.schema.classes))
+    return [*found, *(problem for problem in problems if problem is not None)]
 
 
 def shares_problem(probabilities: Sequence[float], classes: int) -> str | None:
@@ -125,6 +131,8 @@ def _budget_reasons(record: LedgerRecord) -> list[str]:
     found: list[str] = []
     if epsilon is None or not math.isfinite(epsilon) or epsilon <= 0:
         found.append(f"Epsilon is {epsilon}, not a finite number greater than 0.")
+    elif epsilon > MAX_EPSILON:
+        found.append(f"Epsilon is {epsilon:g}, more than {MAX_EPSILON:g}; that protects nobody.")
     if delta is None or not 0 < delta < 1:
         found.append(f"Delta is {delta}, not between 0 and 1.")
     if spent is None or not 0 <= spent.epsilon < math.inf:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import re
+from collections import Counter
+from collections.abc import Collection
 from typing import Final, NoReturn, cast
 
 from wardgan.errors import FormatError, UsageError
+from wardgan.schema.texts import unsafe
 
 MAX_DEPTH: Final = 32
 _MAX_DIGITS: Final = 18
-# Control characters move a terminal's cursor, bidirectional controls reorder what is shown, surrogates are no text.
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def canonical(value: object, *, sort: bool = True) -> bytes:
@@ -36,13 +36,14 @@ def canonical(value: object, *, sort: bool = True) -> bytes:
         raise UsageError(f"The value cannot be written as JSON: {error}.") from error
 
 
-def parse(data: bytes, *, what: str, cap: int) -> object:
+def parse(data: bytes, *, what: str, cap: int, free: Collection[str] = ()) -> object:
     """Gives the value of a foreign JSON text.
 
     Args:
         data: The bytes.
         what: Name of the text, for messages.
         cap: Largest number of bytes.
+        free: Keys of the outermost object with free text, which may have several lines. All other texts are names.
 
     Raises:
         FormatError: Too long, not UTF-8, not JSON, nested too deep, a key twice, NaN, Infinity, a number out of
@@ -59,8 +60,7 @@ def parse(data: bytes, *, what: str, cap: int) -> object:
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for at, key in enumerate(keys) if key in keys[:at])
+            (twice, _), *_ = Counter(key for key, _ in pairs).most_common(1)
             raise FormatError(f"{what}: the key {twice[:60]!a} is there twice.")
         return found
 
@@ -84,19 +84,24 @@ def parse(data: bytes, *, what: str, cap: int) -> object:
         raise _too_deep(what) from error
     except json.JSONDecodeError as error:
         raise FormatError(f"{what}: is not JSON at character {error.pos}: {error.msg}.") from error
-    _check_tree(value, what)
+    _check_tree(value, what, free)
     return value
 
 
-def check_text(text: str, what: str) -> None:
+def check_text(text: str, what: str, *, name: bool = False) -> None:
     """Refuses a text that cannot be shown safely.
+
+    Args:
+        text: The text.
+        what: Where it stands, for messages.
+        name: Whether it is a name, a level or a unit: one line, and no character that nobody sees.
 
     Raises:
         FormatError: It holds a control character, a bidirectional control or half a character.
     """
-    found = _UNPRINTABLE.search(text)
-    if found:
-        raise FormatError(f"{what}: a text holds the control character U+{ord(found.group()):04X}.")
+    found = unsafe(text, name=name)
+    if found is not None:
+        raise FormatError(f"{what}: a text holds the invisible or control character U+{ord(found):04X}: {text[:60]!a}.")
 
 
 def _whole(text: str, what: str) -> int:
@@ -112,13 +117,23 @@ def _fraction(text: str, what: str) -> float:
     return value
 
 
-def _check_tree(value: object, what: str) -> None:
-    level = [value]
+def _check_tree(value: object, what: str, free: Collection[str]) -> None:
+    """Refuses a value that is nested too deep, or that has a text which cannot be shown safely."""
+    if isinstance(value, dict):
+        whole = cast("dict[str, object]", value)
+        names = [*whole, *(item for key, item in whole.items() if key not in free)]
+        _check_levels([names], what, name=True)
+        _check_levels([[item for key, item in whole.items() if key in free]], what, name=False)
+    else:
+        _check_levels([value], what, name=True)
+
+
+def _check_levels(level: list[object], what: str, *, name: bool) -> None:
     for depth in range(MAX_DEPTH + 1):
         below: list[object] = []
         for item in level:
             if isinstance(item, str):
-                check_text(item, what)
+                check_text(item, what, name=name)
             elif isinstance(item, (dict, list)) and depth == MAX_DEPTH:
                 raise _too_deep(what)
             elif isinstance(item, dict):

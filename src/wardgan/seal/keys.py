@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import Field
 
-from wardgan import files
+from wardgan import check, files
 from wardgan.errors import FormatError, OutputError, TrustError, UsageError
 from wardgan.seal import records
 from wardgan.seal.json_text import canonical, parse
@@ -23,6 +23,10 @@ from wardgan.seal.records import Record
 
 _CAP: Final = 1 << 20
 _NAME: Final = 200
+_PRIME: Final = 2**255 - 19
+# y of the points of order 8 (one of two; the other is its negative).
+_EIGHT: Final = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+_WEAK: Final = frozenset({0, 1, _PRIME - 1, _EIGHT, _PRIME - _EIGHT})
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,11 @@ def new_key(
         UsageError: The name or the passphrase is empty.
     """
     _check_name(name)
+    files.check_name(path)
     private, public = Path(path), _public_path(Path(path))
-    files.check_new(public)
+    for place in (private, public):
+        if os.path.lexists(place):
+            raise OutputError(f"path={str(place)!r} exists; a key is never replaced: choose another name.")
     key = Ed25519PrivateKey.generate()
     if passphrase is not None and not passphrase:
         raise UsageError("passphrase='' is empty; leave it out to keep the key unencrypted.")
@@ -125,10 +132,11 @@ def add_key(public: str | Path, *, name: str, trust: str | Path | None = None) -
         trust: Trust file; `None` for the default one.
 
     Raises:
-        UsageError: The key cannot be read, or its name or id is taken by another entry.
+        UsageError: The key cannot be read or is weak, or its name or id is taken by another entry.
         TrustError: The trust file is malformed.
     """
     _check_name(name)
+    check.path(public=public)
     key = _read_public(Path(public))
     place = default_trust() if trust is None else Path(trust)
     _write_trust(place, _grown(place, name, key))
@@ -144,6 +152,8 @@ def read_trust(path: str | Path | None = None) -> Trust:
     Raises:
         TrustError: The file is missing, malformed, or an id in it does not belong to its key.
     """
+    if path is not None:
+        check.path(trust=path)
     place = default_trust() if path is None else Path(path)
     if path is None and not place.exists():
         return Trust()
@@ -162,11 +172,30 @@ def read_trust(path: str | Path | None = None) -> Trust:
 
 
 def public_key(key: TrustedKey) -> Ed25519PublicKey:
-    """Gives the public key of an entry of a trust file."""
+    """Gives the public key of an entry of a trust file.
+
+    Raises:
+        TrustError: It is none, or a weak one.
+    """
     try:
-        return Ed25519PublicKey.from_public_bytes(base64.b64decode(key.public_key, validate=True))
+        found = Ed25519PublicKey.from_public_bytes(base64.b64decode(key.public_key, validate=True))
     except ValueError as error:
         raise TrustError(f"The trust file's key of {key.name!r} is not an Ed25519 public key.") from error
+    if weak(found):
+        raise TrustError(f"The trust file's key of {key.name!r} is weak: anybody can sign for it; take it out.")
+    return found
+
+
+def weak(public: Ed25519PublicKey) -> bool:
+    """Whether a key is a point of small order, or is not written in the one proper way (RFC 8032, section 5.1.3).
+
+    Anybody can make signatures that fit such a key, without any private key; no key pair has one.
+
+    Args:
+        public: The key.
+    """
+    y = int.from_bytes(public.public_bytes_raw(), "little") & (1 << 255) - 1
+    return y >= _PRIME or y in _WEAK
 
 
 def read_private(path: str | Path, *, passphrase: bytes | None = None) -> Ed25519PrivateKey:
@@ -175,6 +204,7 @@ def read_private(path: str | Path, *, passphrase: bytes | None = None) -> Ed2551
     Raises:
         UsageError: The file is missing, is not an Ed25519 private key, or the passphrase is wrong or missing.
     """
+    check.path(key=path)
     data = _read(Path(path))
     key = _load(Path(path), lambda: serialization.load_pem_private_key(data, passphrase))
     if not isinstance(key, Ed25519PrivateKey):
@@ -208,6 +238,8 @@ def _read_public(path: Path) -> Ed25519PublicKey:
     key = _load(path, lambda: serialization.load_pem_public_key(data))
     if not isinstance(key, Ed25519PublicKey):
         raise UsageError(f"key={str(path)!r} is not an Ed25519 public key.")
+    if weak(key):
+        raise UsageError(f"key={str(path)!r} is weak: anybody can sign for it; ask its owner for another one.")
     return key
 
 
@@ -235,5 +267,6 @@ def _public_path(path: Path) -> Path:
 
 
 def _check_name(name: str) -> None:
-    if not name.strip() or len(name) > _NAME or not name.isprintable():
+    text = isinstance(name, str)  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not text or not name.strip() or len(name) > _NAME or not name.isprintable():
         raise UsageError(f"name={name!r} is not a short printable name.")

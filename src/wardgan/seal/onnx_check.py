@@ -2,7 +2,7 @@
 
 The list is of what is allowed, never of what is forbidden: message fields, operators, types, inputs and outputs.
 A network that passes holds finite weights, calls only pure arithmetic, reads `latent` and `label`, gives `units`,
-and needs memory that is known beforehand and grows no faster than the number of patients.
+and needs memory and time that are known beforehand and grow no faster than the number of patients.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ _EXPLAINED: Final = {
 }
 
 
-def check_network(data: bytes, *, latent: int, variables: int, classes: int) -> None:
-    """Refuses a network that is anything but a plain generator.
+def check_network(data: bytes, *, latent: int, variables: int, classes: int) -> int:
+    """Refuses a network that is anything but a plain generator, and gives what one patient takes.
 
     The contract: inputs `latent` (float32, shape (N, latent)) and `label` (int64, shape (N,)); one output `units`
     (float32, shape (N, variables)); N is free.
@@ -68,6 +68,9 @@ def check_network(data: bytes, *, latent: int, variables: int, classes: int) -> 
         latent: Length of the latent vector, at least 1.
         variables: Number of variables, at least 1.
         classes: Number of label classes, at least 1.
+
+    Returns:
+        The memory that it takes for one patient, in bytes.
 
     Raises:
         NetworkError: Says which rule the network breaks.
@@ -86,8 +89,9 @@ def check_network(data: bytes, *, latent: int, variables: int, classes: int) -> 
     _check_contract(graph, latent, variables)
     _check_names(graph)
     _check_tensors(graph)
-    check_shapes(graph, latent=latent, variables=variables, classes=classes)
+    row = check_shapes(graph, latent=latent, variables=variables, classes=classes)
     _check_with_onnx(model)
+    return row
 
 
 def _parse(data: bytes) -> ModelProto:

@@ -288,7 +288,9 @@ RULES: Final[dict[str, Rule]] = {
     **_rules("Ceil Erf Exp Floor Log Relu Round Sigmoid Softplus Sqrt Tanh", Rule(1, 1, _elementwise(FLOATS))),
     **_rules("Abs Neg", Rule(1, 1, _elementwise(NUMBERS))),
     **_rules("Identity", Rule(1, 1, _elementwise(_ANY))),
-    **_rules("Add Div Mul Pow Sub", Rule(2, 2, _elementwise(NUMBERS))),
+    # Whole numbers are never divided: a processor stops the process at x / 0, and at the smallest number / -1.
+    **_rules("Div Pow", Rule(2, 2, _elementwise(FLOATS))),
+    **_rules("Add Mul Sub", Rule(2, 2, _elementwise(NUMBERS))),
     **_rules("Max Min", Rule(1, MAX_VARIADIC, _elementwise(NUMBERS))),
     **_rules("Greater GreaterOrEqual Less LessOrEqual", Rule(2, 2, _elementwise(NUMBERS, BOOL))),
     **_rules("Equal", Rule(2, 2, _elementwise(_ANY, BOOL))),

@@ -1,4 +1,4 @@
-"""How much memory a network needs: known before it runs, and proportional to the number of patients.
+"""How much memory and arithmetic a network needs: known before it runs, and proportional to the number of patients.
 
 The shape of every tensor is derived here, from our own rules for each operator and with the number of patients
 left open. (ONNX's own inference is not used: written for friendly files, it reads beyond its memory on some hostile
@@ -7,25 +7,28 @@ ones.) The patients may only be the first axis, so memory is proportional to the
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from wardgan.errors import NetworkError
-from wardgan.sample.generator import BLOCK
 from wardgan.seal.onnx_rules import RULES, constant
 from wardgan.seal.onnx_values import PATIENTS, TYPES, Attribute, Call, Value, shown
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, NodeProto
 
-# The sampler always runs the network on a block of patients: 2 GiB for one tensor, 8 GiB for all of them.
-MAX_ROW: Final = (1 << 29) // BLOCK
-MAX_ROW_TOTAL: Final = (1 << 31) // BLOCK
-MAX_CONSTANT: Final = 1 << 27
+# Bytes. The sampler runs 2,048 patients at once: 512 MiB for one tensor, 2 GiB for all of them.
+MAX_ROW: Final = 1 << 18
+MAX_ROW_TOTAL: Final = 1 << 20
+MAX_CONSTANT: Final = 1 << 29
+# Multiplications with addition: about 1 GFLOP for one patient, and as much again for what is the same for all.
+MAX_WORK: Final = 1 << 29
 MAX_AXES: Final = 8
 
 
-def check_shapes(graph: GraphProto, *, latent: int, variables: int, classes: int) -> None:
-    """Refuses a network whose shapes do not fit, or whose memory is too large or not proportional to the patients.
+def check_shapes(graph: GraphProto, *, latent: int, variables: int, classes: int) -> int:
+    """Gives the memory that a network takes for one patient, in bytes.
 
     Args:
         graph: A graph whose names are in order.
@@ -34,12 +37,15 @@ def check_shapes(graph: GraphProto, *, latent: int, variables: int, classes: int
         classes: Number of label classes.
 
     Raises:
-        NetworkError: Names the operator or the tensor.
+        NetworkError: Shapes do not fit, or memory or arithmetic are too much or not proportional to the patients;
+            names the operator or the tensor.
     """
     values = infer(graph, latent=latent)
     made = [values[node.output[0]] for node in graph.node]
-    _cap("all tensors of one patient", sum(value.row for value in made if value.fed), MAX_ROW_TOTAL)
-    _cap("all constants", sum(value.row for value in made if not value.fed), MAX_CONSTANT)
+    row = values["latent"].bytes + sum(value.bytes for value in made if value.fed)
+    _cap("all tensors of one patient", row, MAX_ROW_TOTAL)
+    _cap("all constants", sum(value.bytes for value in made if not value.fed), MAX_CONSTANT)
+    _check_work(graph, values)
     units = values["units"]
     if (units.kind, units.shape) != (1, (PATIENTS, variables)):
         found = f"{TYPES[units.kind].name} {shown([units.shape])}"
@@ -47,6 +53,7 @@ def check_shapes(graph: GraphProto, *, latent: int, variables: int, classes: int
     for node in graph.node:
         if node.op_type == "Gather" and node.input[1] == "label" and values[node.input[0]].shape[0] != classes:
             raise NetworkError(f"network: the label's table does not have one row for each of {classes} classes.")
+    return row
 
 
 def infer(graph: GraphProto, *, latent: int) -> dict[str, Value]:
@@ -62,6 +69,7 @@ def infer(graph: GraphProto, *, latent: int) -> dict[str, Value]:
     from onnx import numpy_helper
 
     values = {"latent": Value(1, (PATIENTS, latent)), "label": Value(7, (PATIENTS,))}
+    _cap("the latent vector", values["latent"].bytes, MAX_ROW)
     for tensor in graph.initializer:
         values[tensor.name] = constant(numpy_helper.to_array(tensor))
     for node in graph.node:
@@ -86,13 +94,51 @@ def _result(call: Call, node: NodeProto) -> Value:
         )
     if len(value.shape) > MAX_AXES or 0 in value.shape:
         raise NetworkError(f"network: {name} has an impossible shape, {shown([value.shape])}.")
-    _cap(name, value.row, MAX_ROW if value.fed else MAX_CONSTANT)
+    _cap(name, value.bytes, MAX_ROW if value.fed else MAX_CONSTANT)
     return value
 
 
 def _cap(what: str, size: int, most: int) -> None:
     if size > most:
-        raise NetworkError(f"network: {what} would hold {size} numbers, more than {most}.")
+        raise NetworkError(f"network: {what} would hold {size} bytes, more than {most}.")
+
+
+def _check_work(graph: GraphProto, values: Mapping[str, Value]) -> None:
+    """Refuses a network that would take forever: 4,096 small nodes can ask for 10^15 multiplications."""
+    total = {True: 0, False: 0}
+    for node in graph.node:
+        made = values[node.output[0]]
+        total[made.fed] += work(node.op_type, [values[name] for name in node.input if name], made)
+    for fed, what in ((True, "one patient"), (False, "its constants")):
+        if total[fed] > MAX_WORK:
+            raise NetworkError(f"network: {total[fed]} multiplications for {what} are more than {MAX_WORK}.")
+
+
+def work(operator: str, operands: Sequence[Value], made: Value) -> int:
+    """Gives how many multiplications an operator takes, for one patient if its result is fed.
+
+    What is no product is counted as if each operand were as long as the longest of them, or as the result.
+
+    Args:
+        operator: Its name.
+        operands: What it reads.
+        made: What it gives.
+
+    Example:
+        >>> work("MatMul", [Value(1, (PATIENTS, 100)), Value(1, (100, 7))], Value(1, (PATIENTS, 7)))
+        700
+    """
+    if operator == "MatMul":
+        return made.row * operands[0].shape[-1]
+    if operator == "Gemm":
+        return made.row * (operands[0].row if made.fed else operands[0].row // made.shape[0])
+    if operator == "Conv":
+        return made.row * math.prod(operands[1].shape[1:])
+    if operator == "ConvTranspose":
+        return operands[0].row * math.prod(operands[1].shape[1:])
+    # Of a table that is the same for all patients, one patient reads no more than goes into the result.
+    longest = max(value.row for value in (*operands, made) if value.fed == made.fed)
+    return max(len(operands), 1) * longest
 
 
 def _setting(attribute: AttributeProto) -> Attribute:

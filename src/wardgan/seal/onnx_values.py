@@ -50,6 +50,11 @@ class Value:
         """How many numbers it has, for one patient if it is fed."""
         return math.prod(self.shape[1:] if self.fed else self.shape)
 
+    @property
+    def bytes(self) -> int:
+        """How much memory it takes, for one patient if it is fed."""
+        return self.row * TYPES[self.kind].itemsize
+
 
 @dataclass(frozen=True)
 class Call:

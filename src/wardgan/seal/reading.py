@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from wardgan import check as checks
 from wardgan.encode.layout import MAX_VARIABLES, Layout
 from wardgan.errors import FormatError, SchemaError, TrustError, UsageError
 from wardgan.sample.generator import Generator
 from wardgan.schema.schema import Schema
-from wardgan.seal import gate, keys, oci, sign
+from wardgan.schema.texts import formula_problem
+from wardgan.seal import bill, gate, keys, oci, sign
 from wardgan.seal.card import check_readme
 from wardgan.seal.json_text import parse
 from wardgan.seal.onnx_check import check_network
@@ -46,6 +48,7 @@ class Model:
         ledger: The bill.
         generator: What can be sampled.
         manifest: Names, sizes and digests of the parts.
+        bound: Upper bound of what the ledger's events cost, by our own accountant; `None` without privacy.
     """
 
     digest: str
@@ -54,6 +57,7 @@ class Model:
     ledger: LedgerRecord
     generator: Generator
     manifest: oci.Manifest
+    bound: float | None
 
 
 def read_file(path: str | Path, check: Callable[[oci.Layout], Signature]) -> Model:
@@ -64,8 +68,9 @@ def read_file(path: str | Path, check: Callable[[oci.Layout], Signature]) -> Mod
         check: Judges the signature, before any part of the model is read.
 
     Raises:
-        UsageError: The file cannot be opened; and whatever `read_model` raises.
+        UsageError: It is no path, or the file cannot be opened; and whatever `read_model` raises.
     """
+    checks.path(path=path)
     try:
         with _opened(path) as file:
             return read_model(file, os.fstat(file.fileno()).st_size, check)
@@ -115,14 +120,14 @@ def read_model(file: BinaryIO, size: int, check: Callable[[oci.Layout], Signatur
     cap = {kind.name: kind.cap for kind in (oci.CARD, *oci.LAYERS)}
     card = read_card(parse(parts.card, what="card.json", cap=cap["card.json"]), "card.json")
     ledger = read_ledger(parse(parts.privacy, what="privacy.json", cap=cap["privacy.json"]), "privacy.json")
-    schema = _schema(parse(parts.schema, what="schema.json", cap=cap["schema.json"]))
+    schema = _schema(parse(parts.schema, what="schema.json", cap=cap["schema.json"], free={"terms"}))
     _check_agreement(card, ledger, schema, oci.digest_of(parts.network))
-    check_readme(parts.readme, card.privacy)
-    check_network(parts.network, latent=card.latent, variables=card.variables, classes=schema.classes)
-    generator = Generator(
-        schema, card.family, parts.network, card.latent, tuple(card.probabilities), card.privacy.model_dump()
-    )
-    return Model(layout.digest, signature, card, ledger, generator, layout.manifest)
+    bound = bill.bound_of(ledger)
+    check_readme(parts.readme, card, schema, ledger)
+    row = check_network(parts.network, latent=card.latent, variables=card.variables, classes=schema.classes)
+    shares, claim = tuple(card.probabilities), card.privacy.model_dump()
+    generator = Generator(schema, card.family, parts.network, card.latent, shares, claim, row_bytes=row)
+    return Model(layout.digest, signature, card, ledger, generator, layout.manifest, bound)
 
 
 def claim_of(record: LedgerRecord) -> Claim:
@@ -148,6 +153,9 @@ def _schema(found: object) -> Schema:
         Layout.of(schema)
     except SchemaError as error:
         raise FormatError(f"schema.json: {error}") from error
+    problem = formula_problem(schema)
+    if problem is not None:
+        raise FormatError(f"schema.json: {problem}")
     return schema
 
 

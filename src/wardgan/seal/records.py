@@ -152,7 +152,7 @@ class LedgerRecord(Record):
     neighbours: Literal["add-or-remove"]
     replayable: bool
     unbilled: list[Text] = Field(max_length=10_000)
-    events: list[EventRecord] = Field(max_length=10_000)
+    events: list[EventRecord] = Field(max_length=1_000)
     epsilon: float | None = None
     delta: float | None = None
     population: Patients | None = None

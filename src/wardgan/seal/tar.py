@@ -16,6 +16,7 @@ from wardgan.errors import FormatError
 MAX_FILE: Final = 1 << 30
 MAX_MEMBERS: Final = 16
 BLOCK: Final = 512
+_REPACKED: Final = " (was it unpacked and packed again? ask its publisher for the original file)"
 _NAME: Final = re.compile(r"oci-layout|index\.json|blobs/sha256/[0-9a-f]{64}")
 _SIZE: Final = re.compile(rb"[0-7]{11}\0")
 _COMPRESSED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"BZh", b"\xfd7zXZ")
@@ -90,7 +91,7 @@ def table(file: BinaryIO, size: int) -> dict[str, Member]:
         found[name], last = Member(position + BLOCK, length), name
         position = _end_of(file, found[name], name, size)
     if size != position + 2 * BLOCK or file.read(BLOCK) != bytes(BLOCK):
-        raise FormatError("The tar does not end with two empty blocks, or there are bytes behind its end.")
+        raise FormatError(f"The tar does not end with two empty blocks, or there are bytes behind its end{_REPACKED}.")
     return found
 
 
@@ -110,7 +111,7 @@ def _check_order(name: str, last: str, count: int) -> None:
     if name == last:
         raise FormatError(f"The member {name!r} is there twice.")
     if name < last:
-        raise FormatError(f"The member {name!r} is out of order or there twice; members are sorted by name.")
+        raise FormatError(f"The member {name!r} is out of order or there twice; members are sorted by name{_REPACKED}.")
     if count == MAX_MEMBERS:
         raise FormatError(f"The file has more than {MAX_MEMBERS} members.")
 
@@ -121,14 +122,15 @@ def _read_header(block: bytes) -> tuple[str, int]:
     name = block[:100].rstrip(b"\0").decode("ascii", "backslashreplace")
     kind = chr(block[156])
     if kind != "0":
-        raise FormatError(f"The member {name[:90]!r} is {_KINDS.get(kind, 'of an unknown kind')}, not a regular file.")
+        what = _KINDS.get(kind, "of an unknown kind")
+        raise FormatError(f"The member {name[:90]!r} is {what}, not a regular file{_REPACKED}.")
     if not _NAME.fullmatch(name):
-        raise FormatError(f"The name {name[:90]!r} does not belong in a .hgan file.")
+        raise FormatError(f"The name {name[:90]!r} does not belong in a .hgan file{_REPACKED}.")
     if not _SIZE.fullmatch(block[124:136]):
         raise FormatError(f"The member {name!r} has a malformed size.")
     size = int(block[124:135], 8)
     if block != header(name, size):
-        raise FormatError(f"The header of {name!r} is damaged, or sets owner, time, mode or other fields.")
+        raise FormatError(f"The header of {name!r} is damaged, or sets owner, time, mode or other fields{_REPACKED}.")
     return name, size
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from wardgan.cli.findings import worth_knowing
 from wardgan.privacy.plan import largest
@@ -17,7 +18,7 @@ def findings(frame, **changes):
             "age": {"kind": "integer", "low": 0, "high": 120, "nullable": True},
         },
     } | changes
-    return worth_knowing(examine(frame, Schema.from_dict(found)).cohort)
+    return worth_knowing(examine(frame, Schema.from_dict(found)))
 
 
 def frame(number=200):
@@ -47,6 +48,32 @@ def test_constant_and_empty_columns_are_noted():
         (found,) = findings(frame().assign(age=value))
         assert (found.column, found.blocking) == ("age", False)
         assert word in found.way_out
+
+
+@pytest.mark.parametrize(
+    ("cells", "declared"),
+    [
+        (["1,5", "2,5"], {"kind": "number", "low": 0, "high": 9}),
+        (["1.2.2020", "3.4.2021"], {"kind": "date", "low": "2000-01-01", "high": "2030-12-31"}),
+        (["x", "y"], {"kind": "category", "levels": ["a", "b"]}),
+        (["old", "50"], {"kind": "integer", "low": 0, "high": 99}),
+    ],
+)
+@pytest.mark.parametrize("nullable", [False, True])
+def test_a_column_that_cannot_be_read_is_neither_empty_nor_constant(cells, declared, nullable):
+    told = findings(frame().assign(age=cells * 100), table={"arm": arm(), "age": declared | {"nullable": nullable}})
+    assert told == []
+
+
+def test_visits_without_a_place_are_not_empty():
+    columns = {"sbp": {"kind": "integer", "low": 0, "high": 300}}
+    visits = {"key": "visit", "grid": ["A"], "columns": columns}
+    rows = frame().assign(id=range(200), sbp=[100, 110] * 100, visit="B")
+    assert findings(rows, patient="id", visits=visits) == []
+    (found,) = findings(rows.assign(visit="A", sbp=None), patient="id", visits=visits)
+    assert (found.column, found.way_out) == ("sbp", "It is empty; leave it out of the schema.")
+    nobody = rows.assign(visit="A", id=[None] * 196 + [1, 2, 3, 4], sbp=[100] * 196 + [None] * 4)
+    assert "sbp" not in {found.column for found in findings(nobody, patient="id", visits=visits)}
 
 
 def test_few_patients_are_noted_without_their_number():

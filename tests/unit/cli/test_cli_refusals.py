@@ -45,6 +45,14 @@ def test_a_refusal_as_json_is_alone_on_standard_output(monkeypatch):
     assert done.stderr == ""
 
 
+def test_the_notes_of_a_refusal_are_part_of_its_message(monkeypatch):
+    error = DataError("x=1 is not 2.")
+    error.add_note("Keep the folder.")
+    assert invoke(monkeypatch, error).stderr == "error: x=1 is not 2. Keep the folder.\n"
+    found = json.loads(invoke(monkeypatch, error, "--json").stdout)["error"]
+    assert found == {"kind": "DataError", "message": "x=1 is not 2. Keep the folder."}
+
+
 def test_a_long_message_is_not_broken_in_a_pipe(monkeypatch):
     text = "word " * 100 + "end [not markup] :smile:"
     assert text in invoke(monkeypatch, DataError(text)).stderr

@@ -11,6 +11,7 @@ import pytest
 
 import wardgan as wg
 from wardgan.errors import BudgetError, DataError, FormatError, OutputError, PlanError, SchemaError, UsageError
+from wardgan.files import locked
 from wardgan.models import family_config
 from wardgan.models.base import CHECKPOINT, Run, Trained
 from wardgan.models.fit import COUNT, LEDGER, fit, plan
@@ -113,7 +114,7 @@ def test_there_must_be_a_run_to_go_on_with(tmp_path):
     (tmp_path / "full" / "x").touch()
     with pytest.raises(OutputError, match="not empty"):
         fit(cohort(), BUDGET, run=tmp_path / "full")
-    with pytest.raises(FormatError, match="not a finished run"):
+    with pytest.raises(FormatError, match="not a run folder"):
         Trained.load(tmp_path / "full")
 
 
@@ -335,3 +336,35 @@ def test_p03_a_paid_count_that_is_too_small_ends_the_fit_before_the_rest_is_spen
 def test_arguments_of_a_wrong_type_are_errors_for_people(how, phrase):
     with pytest.raises(UsageError, match=phrase):
         fit(**{"cohort": cohort(), "budget": BUDGET, **how})
+
+
+@pytest.mark.parametrize("ends", ["well", "killed"])
+def test_p05_two_processes_do_not_go_on_with_one_run(tmp_path, ends):
+    run = stopped(tmp_path)
+    with locked(run / LEDGER), pytest.raises(OutputError, match="in use by another process"):
+        fit(cohort(), BUDGET, family=TABGAN, run=run, resume=True)
+    tried = []
+
+    def another(progress):
+        with pytest.raises(OutputError, match="in use"):
+            fit(cohort(), BUDGET, family=TABGAN, run=run, resume=True)
+        tried.append(progress)
+        if ends == "killed":
+            raise Killed
+
+    if ends == "killed":
+        with pytest.raises(Killed):
+            fit(cohort(), BUDGET, family=TABGAN, run=run, resume=True, watch=another)
+    made = fit(cohort(), BUDGET, family=TABGAN, run=run, resume=True, watch=None if ends == "killed" else another)
+    assert made.ledger.steps("discriminator") == TABGAN.steps
+    assert tried
+    with pytest.raises(OutputError, match="in use"), locked(run / LEDGER), locked(run / LEDGER):
+        pass
+
+
+def test_p05_a_run_that_begins_is_held_too(tmp_path):
+    def another(progress):
+        with pytest.raises(OutputError, match="in use"):
+            fit(cohort(), BUDGET, family="copula", run=tmp_path / "run", resume=True)
+
+    fit(cohort(), BUDGET, family="copula", run=tmp_path / "run", watch=another)

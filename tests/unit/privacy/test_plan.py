@@ -9,10 +9,11 @@ from functools import cache
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from wardgan.errors import BudgetError, FormatError, PlanError, WardganError
-from wardgan.privacy.accountant import gaussian_mu, pld_epsilon
-from wardgan.privacy.events import Budget
+from wardgan.privacy.accountant import gaussian_mu, pld_epsilon, rdp_epsilon
+from wardgan.privacy.events import Budget, Event
 from wardgan.privacy.plan import Plan, Share, batch_cap, largest, solve, with_population
 
 SHARES = (Share("a", 0.2), Share("b", 0.5), Share("d", 0.3, sampling_rate=0.2, steps=60))
@@ -80,7 +81,7 @@ def test_a_share_is_a_positive_wish(wrong):
 
 
 def test_the_cap_is_eight_standard_deviations_above_the_mean_of_the_largest_cohort():
-    for population, most, rate in [(1000, 1100, 0.1), (100, 110, 0.1), (51, 57, 0.5), (6500, 7150, 1 / 6), (1, 2, 0.2)]:
+    for population, most, rate in [(1000, 1100, 0.2), (51, 57, 0.5), (6500, 7150, 1 / 6), (1, 2, 0.2)]:
         assert largest(population) == most
         assert batch_cap(population, rate) == min(
             most, math.ceil(most * rate + 8 * math.sqrt(most * rate * (1 - rate)))
@@ -118,3 +119,28 @@ def test_two_events_of_one_name_could_not_be_told_apart_on_the_bill():
         replace(plan, events=(*plan.events, plan.events[0]))
     with pytest.raises(PlanError, match="twice"):
         solved(shares=(Share("a", 1.0), Share("a", 1.0)))
+
+
+@pytest.mark.parametrize(
+    ("population", "rate"), [(6500, 1e-4), (2000, 1e-4), (300, 0.05), (600, 1 / 6), (100_000, 0.01)]
+)
+def test_p06_a_batch_is_hardly_ever_cut_however_small_it_is(population, rate):
+    """By the exact binomial distribution; eight standard deviations are too few where the mean is about 1."""
+    assert stats.binom.sf(batch_cap(population, rate), largest(population), rate) <= 1e-14
+
+
+@pytest.mark.parametrize("population", [6500, 1000])
+def test_p05_the_cap_of_small_batches_costs_nothing(population):
+    """At a mean batch below 1 truncation alone would use up delta, were it cut at eight standard deviations."""
+    rate = 1e-4
+    uncut = Event("d", "poisson-gaussian", noise_multiplier=1.0, sampling_rate=rate, steps=1000)
+    most = largest(population)
+    for cap, cost in ((batch_cap(population, rate), 1.0), (4, math.inf)):
+        event = replace(uncut, batch_cap=cap, population=most)
+        assert rdp_epsilon((event,), 1e-5) == pytest.approx(cost * rdp_epsilon((uncut,), 1e-5), rel=1e-3)
+
+
+def test_a_plan_that_no_noise_can_save_is_refused(monkeypatch):
+    monkeypatch.setattr(Plan, "fits", lambda self: False)
+    with pytest.raises(PlanError, match="no noise is large enough"):
+        solve(Budget(2.5), [Share("never", 1.0)], population=100, family="test")

@@ -277,7 +277,8 @@ def test_p04_in_models_only_fit_sees_a_cohort_and_for_three_reasons():
     assert calls - {("models/checkpoint.py", "optimiser.load_state_dict")} == {
         ("models/fit.py", call)
         for call in (
-            "_begun", "_resumed", "_begin", "_digest", "_enough", "_population", "classes_of", "len", "learn", "Records"
+            "begin", "_begin", "_check_types", "_digest", "_enough", "_fitted", "_population", "classes_of", "isinstance",
+            "learn", "len", "Records", "type",
         )
     }  # fmt: skip
 
@@ -313,6 +314,7 @@ def test_p10_noise_is_drawn_by_few_and_never_from_the_seed_of_a_family():
         ("privacy/batches.py", "gumbels", "seed"),
         ("privacy/clip.py", "noisy", "seed"),
         ("privacy/learn.py", "normals", "noise"),
+        ("privacy/records.py", "gumbels", "self._noise"),
         ("privacy/records.py", "normals", "self._noise"),
     }
     # What is not noise has streams of its own names, so that a rehearsal does not reuse numbers.

@@ -140,6 +140,14 @@ def test_what_no_patient_can_meet_is_refused_at_once(where, rule):
     assert rule in str(error.value)
 
 
+@pytest.mark.parametrize("arm", ["a", ["a"], ["a", "a"], ("a",)])
+def test_one_level_cannot_be_balanced(arm):
+    with pytest.raises(UsageError, match=r"balance='arm': where leaves it one level only \(a\)"):
+        asked({"arm": arm, "age": (20, 90)}, "arm")
+    assert len(asked({"arm": arm}, "sex").turns) == 2
+    assert len(asked({"arm": ["a", "c"]}, "arm").turns) == 2
+
+
 @pytest.mark.parametrize(
     ("balance", "rule"),
     [("age", "its labels are: arm, sex"), ("weight", "balance: the column"), ("sbp", "balance: the column")],

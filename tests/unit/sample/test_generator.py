@@ -42,7 +42,7 @@ def test_a_sample_is_a_table_that_obeys_the_schema():
     assert list(frame.columns) == ["arm", "age", "bmi"]
     assert examine(frame, FLAT.schema).findings == ()
     long = VISITS.sample(100, seed=1)
-    assert list(long.columns) == ["id", "visit", "sbp", "dbp", "arm", "sex", "age"]
+    assert list(long.columns) == ["id", "arm", "sex", "age", "visit", "sbp", "dbp"]
     assert len(long) == 200
     assert examine(long, VISITS.schema).findings == ()
 
@@ -102,6 +102,20 @@ def test_numbers_of_patients_are_whole(n):
     for ask in (FLAT.sample, FLAT.draw, FLAT.draws, FLAT.stream):
         with pytest.raises(UsageError, match="n="):
             ask(n)
+
+
+@pytest.mark.parametrize("seed", ["a", 1.5, -1, True, [1], np.nan])
+def test_seeds_are_whole_numbers(seed):
+    for ask in (FLAT.sample, FLAT.draw, FLAT.draws, FLAT.stream):
+        with pytest.raises(UsageError, match="seed="):
+            ask(5, seed=seed)
+
+
+def test_some_levels_of_a_label_are_balanced():
+    arm = {"kind": "category", "levels": ["a", "b", "c"], "label": True}
+    three = kit.generator(kit.schema({"arm": arm, "age": AGE}), (0.7, 0.1, 0.2))
+    cohort = three.draw(1_000, where={"arm": ["b", "c"], "age": (10, 90)}, balance="arm", seed=3)
+    assert np.bincount(cohort.static["arm"].astype(int)).tolist() == [0, 500, 500]
 
 
 @pytest.mark.parametrize("more", [{"chunk": 0}, {"chunk": 1.5}, {"where": {"x": 1}}, {"balance": "age"}])
@@ -293,3 +307,59 @@ def test_a_network_that_cannot_be_run_is_an_error_for_people(network):
 def test_a_network_of_other_inputs_is_an_error_for_people():
     with pytest.raises(NetworkError, match="network: it cannot be run"):
         Generator(FLAT.schema, "x", FLAT.network, FLAT.latent + 1, FLAT.probabilities).sample(3)
+
+
+@pytest.mark.parametrize("part", [1, 7, 2_047, 1 << 20])
+def test_patients_do_not_depend_on_the_parts_in_which_they_are_run(part, monkeypatch):
+    """Normals are drawn part by part, so that a wide latent vector takes little memory: the same numbers."""
+    latent = 5  # odd, so that parts end within a pair of random words
+    graph = Graph(latent=latent)
+    total = graph.add("ReduceSum", "latent", graph.whole([1]))
+    units = graph.add("Sigmoid", total)
+    narrow = Generator(kit.schema({"age": AGE}), "x", graph.finish(units, variables=1), latent, (1.0,))
+    whole = narrow.draw(300, seed=3).static["age"]
+    monkeypatch.setattr(module, "BLOCK", 300)
+    once = narrow.draw(300, seed=3).static["age"]
+    monkeypatch.setattr(module, "_PART", part)
+    assert_array_equal(narrow.draw(300, seed=3).static["age"], once)
+    assert_array_equal(whole, once)
+
+
+def test_normals_are_never_drawn_for_more_patients_than_a_part(monkeypatch):
+    asked = []
+    run = Generator._run
+
+    class Watched:
+        def __init__(self, stream):
+            self.stream = stream
+
+        def standard_normal(self, shape, **more):
+            asked.append(shape)
+            return self.stream.standard_normal(shape, **more)
+
+    monkeypatch.setattr(Generator, "_run", lambda self, classes, stream: run(self, classes, Watched(stream)))
+    FLAT.draw(1, seed=1)
+    assert asked == [(2_048, FLAT.latent)] * 8
+
+
+@pytest.mark.parametrize(
+    ("row_bytes", "processors", "workers"),
+    [(0, 1, 1), (0, 64, 64), (1 << 10, 64, 64), (1 << 19, 64, 3), (1 << 20, 64, 1), (1 << 20, 1, 1), (1 << 40, 64, 1)],
+)
+def test_blocks_in_the_making_take_four_gigabytes_at_most(row_bytes, processors, workers, monkeypatch):
+    """A foreign network that takes 512 KiB for a patient takes 1 GiB for a part, and the patients a little more."""
+    monkeypatch.setattr(module.os, "cpu_count", lambda: processors)
+    made = Generator(FLAT.schema, "x", FLAT.network, FLAT.latent, FLAT.probabilities, row_bytes=row_bytes)
+    assert made._workers() == workers
+    pools = []
+    pool = module.ThreadPoolExecutor
+    monkeypatch.setattr(module, "ThreadPoolExecutor", lambda workers: pools.append(workers) or pool(workers))
+    assert len(made.draw(BLOCK + 1, seed=1)) == BLOCK + 1
+    assert pools == [workers]
+
+
+def test_a_wide_table_is_made_by_fewer_workers(monkeypatch):
+    """Its patients themselves take memory: 48 bytes for each variable."""
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 64)
+    wide = kit.generator(kit.schema({f"c{at}": AGE for at in range(500)}))
+    assert wide._workers() == (1 << 32) // (16_384 * 48 * 500)

@@ -34,13 +34,13 @@ def cohort() -> Cohort:
 
 def test_frame_has_one_row_per_visit():
     frame = cohort().frame()
-    assert list(frame.columns) == ["id", "visit", "sbp", "arm", "age"]
+    assert list(frame.columns) == ["id", "arm", "age", "visit", "sbp"]
     assert frame["id"].tolist() == ["x", "z", "z"]
     assert frame["visit"].tolist() == ["A", "A", "B"]
     assert frame["sbp"].tolist() == [120, 130, 140]
     assert frame["arm"].tolist() == ["b", "a", "a"]
     assert frame["age"].tolist() == [50, 70, 70]
-    assert [str(kind) for kind in frame.dtypes] == [str(frame["id"].dtype), "category", "int64", "category", "Int64"]
+    assert [str(kind) for kind in frame.dtypes] == [str(frame["id"].dtype), "category", "Int64", "category", "int64"]
 
 
 def test_wide_has_one_row_per_patient():
@@ -80,6 +80,15 @@ def test_slots_of_times_are_their_starts():
     assert small.frame()["t"].tolist() == [0.0, 0.1, 0.2, 0.3, 0.4]
 
 
+def test_a_modelled_key_takes_the_place_of_the_slots():
+    columns = {"v": {"kind": "flag"}, "year": {"kind": "integer", "low": 0, "high": 9}}
+    declared = kit.schema({"f": {"kind": "flag"}}, {"key": "year", "max_visits": 2, "columns": columns})
+    measured = {"v": np.ones((1, 2)), "year": np.array([[3.0, 7.0]])}
+    small = Cohort(declared, {"f": np.ones(1)}, measured, np.ones((1, 2), dtype=bool), np.array([1]))
+    assert list(small.frame().columns) == ["id", "f", "year", "v"]
+    assert small.frame()["year"].tolist() == [3, 7]
+
+
 def test_numbered_slots_stay_readable():
     declared = kit.schema({}, {"key": "t", "max_visits": 2, "columns": {"v": {"kind": "flag"}}})
     small = Cohort(declared, {}, {"v": np.ones((1, 2))}, np.ones((1, 2), dtype=bool), np.array([1]))
@@ -88,6 +97,9 @@ def test_numbered_slots_stay_readable():
 
 def test_repr_shows_no_patient_and_no_count():
     assert repr(cohort()) == "Cohort('demo', 3 columns, 2 visit slots)"
+    visits = {"key": "visit", "grid": ["A"], "columns": {"v": {"kind": "flag"}}}
+    one = Cohort(kit.schema({}, visits), {}, {"v": np.ones((1, 1))}, np.ones((1, 1), dtype=bool), np.array([1]))
+    assert repr(one) == "Cohort('demo', 1 column, 1 visit slot)"
 
 
 def test_take_and_join():

@@ -112,7 +112,8 @@ def test_a_table_of_patients():
     assert [c.name for c in made.schema.columns] == ["age", "sex"]
     assert made.schema.population == 490
     assert set(made.left_out) == {"surname", "remark", "study_id", "row", "empty", "a@b"}
-    assert made.schema.confirm == ("population", "table.age.low", "table.age.high", "table.sex.levels")
+    marks = ("population", "table.age.low", "table.age.high", "table.sex.levels", "nullable")
+    assert made.schema.confirm == marks
     assert not any("Name" in text or "N4" in text for text in (*made.notices, *made.left_out.values()))
 
 
@@ -161,6 +162,73 @@ def test_columns_are_named_by_hand():
     assert draft(frame, name="x", patient="who").schema.visits.key == "when"
 
 
+def test_a_point_does_not_make_two_patients_of_one():
+    ages = [str(20 + at % 40) for at in range(50)]
+    frame = pd.DataFrame({"id": [str(at) for at in range(50)] + [f"{at}.0" for at in range(50)], "age": ages * 2})
+    frame["visit"] = ["a"] * 50 + ["b"] * 50
+    frame["weight"] = [60, 61, 62, 63] * 25
+    made = draft(frame, name="x")
+    assert made.schema.population == 50
+    assert [c.name for c in made.schema.table] == ["age"]
+    assert made.schema.visits.complete
+    assert draft(frame.assign(id=[f"{at:03}" for at in range(100)]), name="x").schema.population == 100
+
+
+def test_visits_are_told_apart_as_they_are_read():
+    """1 and 1.0 are one visit, 01 is another name; the draft and the reading must agree."""
+    frame = pd.DataFrame({"id": [1, 1, 2, 2], "visit": ["1", "2", "1.0", "2.0"], "weight": [50, 60, 70, 82]})
+    visits = draft(frame, name="x").schema.visits
+    assert (visits.slots, visits.complete) == (("1", "2"), True)
+    frame["visit"] = ["02", "01", "01", "02"]
+    made = draft(frame, name="x")
+    assert made.schema.visits.slots == ("01", "02")
+    assert examine(frame, made.schema).findings == ()
+    frame["visit"] = ["a", "b ", " a", "b"]
+    assert draft(frame, name="x").schema.visits.slots == ("a", "b")
+    # Twice the visit 1, so the column cannot tell visits apart.
+    with pytest.raises(DataError, match="no column is known"):
+        draft(pd.DataFrame({"id": [1, 1], "when": ["1", "1.0"], "w": ["5", "5.0"]}), name="x")
+
+
+def test_rows_of_nobody_do_not_count():
+    frame = pd.DataFrame({"id": ["a", "a", "b", "b", "", "NA"], "visit": ["1", "2"] * 3, "age": [5, 5, 9, 9, 1, 2]})
+    frame["weight"] = [50, 60, 70, 82, 50, 60]
+    made = draft(frame, name="x")
+    assert (made.schema.population, made.schema.visits.complete) == (2, True)
+    assert [c.name for c in made.schema.table] == ["age"]
+
+
+def test_a_first_line_that_is_a_patient_is_not_shown(tmp_path):
+    (tmp_path / "t.csv").write_text("Quixote,63,HIV\nSancho,41,HIV\n", encoding="utf-8")
+    for wish in ({"patient": "id"}, {"visit": "when"}):
+        with pytest.raises(DataError, match="its first line must name the columns, and it names 3") as error:
+            draft(tmp_path / "t.csv", name="x", **wish)
+        assert not {"Quixote", "63", "HIV"} & set(str(error.value).replace(",", " ").split())
+    (tmp_path / "t.csv").write_text("Quixote@la.mancha,@\n,\n", encoding="utf-8")
+    with pytest.raises(DataError, match="no column can be drafted: 2 columns: ") as error:
+        draft(tmp_path / "t.csv", name="x")
+    assert "Quixote" not in str(error.value)
+
+
+def test_cells_that_are_never_empty_are_marked_once():
+    """That no cell is empty is read off patients, too."""
+    whole, holes = [30, 40, 55], [30, None, 55]
+    made = draft(pd.DataFrame({"age": whole, "bmi": holes}), name="x")
+    assert made.schema.confirm.count("nullable") == 1
+    assert "`nullable` on that list stands for all columns without `nullable: true`" in made.to_yaml()
+    made = draft(pd.DataFrame({"age": holes}), name="x")
+    assert "nullable" not in made.schema.confirm
+    assert "table.age.nullable" in made.schema.confirm
+    assert "stands for all columns" not in made.to_yaml()
+
+
+def test_a_form_of_another_country_is_told():
+    many = [f"{at},5" for at in range(60)]
+    made = draft(pd.DataFrame({"x": many, "age": range(60), "seen": ["31.12.2020", "1.1.2021"] * 30}), name="x")
+    assert "decimal commas" in made.left_out["x"]
+    assert any("seen: it has dates in another form" in notice for notice in made.notices)
+
+
 @pytest.mark.parametrize(
     ("frame", "given", "phrase"),
     [
@@ -169,7 +237,11 @@ def test_columns_are_named_by_hand():
         ({"id": [1, 1], "age": [1, 2]}, {"visit": "when"}, "visit='when' is not a column"),
         ({"id": [1, 1, 1], "a": [1, 2, 2], "b": [2, 2, 3]}, {}, "no column is known to tell their visits apart"),
         ({"id": [1, 1], "visit": ["a", "b"]}, {}, "differ in nothing else"),
-        ({"id": [1, 2], "surname": ["a", "b"]}, {}, "no column can be drafted: surname: by its name"),
+        ({"id": [1, 2], "surname": ["a", "b"]}, {}, "no column can be drafted: 1 column: by its name"),
+        ({"id": [None, "NA"], "age": [1, 2]}, {}, "patient='id': no row names its patient"),
+        ({"ID": [1, 2], "age": [1, 2]}, {"patient": "id"}, "there is 'ID': capital letters count"),
+        ({"age": [1, 2]}, {"patient": 3}, "patient: int is not a name"),
+        ({"age": [1, 2]}, {"visit": ["a"]}, "visit: list is not a name"),
     ],
 )
 def test_what_cannot_be_drafted(frame, given, phrase):
@@ -182,7 +254,8 @@ def test_every_marked_value_carries_a_comment_on_its_line_and_only_these():
     text = made.to_yaml()
     again = Schema.from_dict(yaml.safe_load(text))
     assert again.to_dict() == made.schema.to_dict()
-    assert text.count(MARK) == len(made.schema.confirm)
+    # `nullable` has no line of its own: it stands for what is not written.
+    assert text.count(MARK) == len(made.schema.confirm) - 1
     for line in text.splitlines():
         key = line.strip().split(":")[0]
         assert (MARK in line) == (key in ("population", "levels", "low", "high", "grid", "complete"))

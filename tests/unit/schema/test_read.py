@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from data_kit import schema
-from wardgan.errors import DataError
+from wardgan.errors import DataError, SchemaError
 from wardgan.schema.read import broken, examine, read
 
 AGE = {"kind": "integer", "low": 0, "high": 110}
@@ -93,6 +93,85 @@ def test_spaces_do_not_make_two_patients_of_one():
     assert ("a patient has a visit once", 1) in [(f.rule, f.count) for f in found.findings]
 
 
+@pytest.mark.parametrize(
+    "keys", [["7", "7.0", "8"], ["7.0", "7", "8.00"], [7, "7.0", "8"], [7.0, 7, 8], ["7.", " 7.0 ", "8"]]
+)
+def test_a_point_does_not_make_two_patients_of_one(keys):
+    """Otherwise the unit of privacy would be half a patient."""
+    frame = pd.DataFrame({"id": keys, "age": [50, 50, 60], "arm": ["a", "a", "b"]})
+    found = examine(frame, PATIENTS)
+    assert [str(name) for name in found.cohort.patients] == ["7", "8"]
+    assert [(f.rule, f.rows) for f in found.findings] == [("one row per patient", (1, 2))]
+    long = pd.DataFrame({"id": keys, "visit": ["A", "B", "A"], "age": [50, 50, 60], "sbp": [120, 130, 140]})
+    assert_array_equal(examine(long, VISITS).cohort.measured["sbp"], [[120, 130], [140, NAN]])
+
+
+@pytest.mark.parametrize("keys", [["7", "007"], ["7", "7.5"], ["7.0", "07.0"], ["P7", "P7.0"], ["7", "70"]])
+def test_other_keys_stay_apart(keys):
+    frame = pd.DataFrame({"id": keys, "age": [50, 60], "arm": ["a", "b"]})
+    assert len(read(frame, PATIENTS)) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (["132539.0", "007"], ["132539", "007.0"]), (["132539", "007"], ["132539.0", "007"]),
+        ([132539, 7], ["132539.0", "7.0"]), ([132539.0, 7.0], ["132539", "7"]), (["132539.0", "7"], [132539, 7]),
+    ],
+)  # fmt: skip
+def test_a_point_does_not_keep_two_files_apart(first, second):
+    table = pd.DataFrame({"id": first, "age": [50, 60]})
+    long = pd.DataFrame({"id": second, "visit": ["A", "A"], "sbp": [120, 130]})
+    assert rules(table, VISITS, visits=long) == []
+    assert_array_equal(read(table, VISITS, visits=long).measured["sbp"][:, 0], [120, 130])
+
+
+def test_007_of_one_file_is_not_7_of_the_other():
+    table = pd.DataFrame({"id": ["007"], "age": [50]})
+    long = pd.DataFrame({"id": ["7"], "visit": ["A"], "sbp": [120]})
+    assert rules(table, VISITS, visits=long) == [("every visit belongs to a patient of the table", 1)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells", "phrase"),
+    [
+        ("number", ["1,5", "2,75", "77"], "It has numbers with decimal commas"),
+        ("integer", ["1,500", "2,750,000", "77"], "commas between thousands"),
+        ("date", ["31.12.2020", "01.02.2021", "2020-01-01"], "It has dates in another form; write them as in 2020"),
+        ("date", ["31/12/20 10:30", "1/2/2021", None], "It has dates in another form"),
+        ("date", ["20201231", "2020/1/2", "5-Jan-2020"], "It has dates in another form"),
+        ("number", ["old", "1,5", "older"], "Mend the rows, or change the kind in the schema"),
+        ("date", ["soon", "1.2.2020", "later"], "Mend the rows, or change the kind in the schema"),
+    ],
+)
+def test_a_form_of_another_country_is_told_and_no_cell(kind, cells, phrase):
+    low, high = ("2000-01-01", "2030-12-31") if kind == "date" else (0, 10_000_000)
+    declared = schema({"x": {"kind": kind, "low": low, "high": high, "nullable": True}})
+    text = refused(pd.DataFrame({"x": cells}), declared)
+    assert phrase in text
+    assert [cell for cell in cells if cell and cell in text.replace("2020-12-31", "")] == []
+
+
+@pytest.mark.parametrize("declared", [{}, "schema.yaml", None])
+def test_what_is_no_schema_is_refused(declared):
+    with pytest.raises(SchemaError, match=r"is no Schema; use Schema\.load"):
+        read(pd.DataFrame({"age": [1]}), declared)
+
+
+@pytest.mark.parametrize("source", [123, None, b"t.csv", {"age": [1]}])
+def test_what_is_no_source_is_refused(source):
+    with pytest.raises(DataError, match="neither a path nor a pandas dataframe"):
+        read(source, PATIENTS)
+    with pytest.raises(DataError, match="neither a path nor a pandas dataframe"):
+        read(pd.DataFrame({"id": [1], "age": [50]}), VISITS, visits=123)
+
+
+def test_what_is_no_delimiter_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("id,age\n", encoding="utf-8")
+    with pytest.raises(DataError, match="delimiter=None"):
+        read(tmp_path / "t.csv", PATIENTS, delimiter=None)
+
+
 @pytest.mark.parametrize("holes", [["", "x"], ["NA", "x"], [None, "x"], [" ", "x"], [NAN, 5.0]])
 def test_rows_without_a_patient_are_found(holes):
     frame = pd.DataFrame({"id": holes, "age": [1000, 60], "arm": ["z", "a"]})
@@ -137,10 +216,10 @@ BAD = pd.DataFrame({"id": range(5), "age": [50, 200, "Quixote", None, -1], "arm"
 
 def test_refuse_counts_everything_and_shows_nothing():
     text = refused(BAD, PATIENTS)
-    assert text.startswith("4 rules of the schema are broken:\n- age: every cell is a number; broken 1 times (row 3).")
+    assert text.startswith("4 rules of the schema are broken:\n- age: every cell is a number; broken once (row 3).")
     assert "- age: every cell is within the declared bounds; broken 2 times (row 2, 5)." in text
-    assert "- age: no cell is missing; broken 1 times (row 4)." in text
-    assert "- arm: the level is not declared; broken 1 times (row 4)." in text
+    assert "- age: no cell is missing; broken once (row 4)." in text
+    assert "- arm: the level is not declared; broken once (row 4)." in text
 
 
 def test_clip_mends_bounds_and_nothing_else():
@@ -203,7 +282,9 @@ def test_rules_are_judged_after_clipping():
 def test_columns_that_are_not_there():
     text = refused(pd.DataFrame({"Age": [1], "Quixote": [2]}), schema({"age": AGE, "sex": {"kind": "flag"}}))
     assert "the column 'age' of the schema is not in the file (there is 'Age': capital letters count)" in text
-    assert "nor are 1 others of 2" in text
+    assert "nor is 1 other of 2" in text
+    three = {"age": AGE, "sex": {"kind": "flag"}, "died": {"kind": "flag"}}
+    assert "nor are 2 others of 3" in refused(pd.DataFrame({"x": [1]}), schema(three))
     assert "'id'" in refused(pd.DataFrame({"age": [1], "arm": ["a"]}), PATIENTS)
     frame = pd.DataFrame({"id": [1], "age": [1]})
     assert refused(frame, VISITS).startswith("visits: the column 'visit'")
@@ -212,7 +293,7 @@ def test_columns_that_are_not_there():
 
 def test_a_first_line_that_is_a_patient_is_not_shown(tmp_path):
     (tmp_path / "t.csv").write_text("Quixote,63\nSancho,41\n")
-    assert "there are 2" in refused(tmp_path / "t.csv", PATIENTS)
+    assert "and it names 2" in refused(tmp_path / "t.csv", PATIENTS)
 
 
 def test_visits_need_a_schema_with_visits():

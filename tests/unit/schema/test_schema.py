@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import traceback
+
 import pytest
 
 from wardgan.errors import OutputError, SchemaError
+from wardgan.models.fit import plan
+from wardgan.privacy.events import Budget
 from wardgan.schema.schema import Schema
+from wardgan.schema.texts import travel_problem
 
 FULL = {
     "name": "demo",
@@ -95,7 +100,9 @@ def test_the_fingerprint_follows_what_is_declared():
         (changed(name=""), "name=''"),
         (changed(name=3), "name=3"),
         (changed(images={}), "images"),
-        (changed(color="red"), "unknown key 'color'"),
+        (changed(color="red"), "schema: 1 unknown key; known are name, patient"),
+        (changed(pateint="id"), "unknown key 'pateint', which looks like patient"),
+        (changed(**{"Ann Smith;HIV": 1, "name;age": 2}), "schema: 2 unknown keys; known are"),
         (changed(table=[]), "table: is a mapping"),
         (changed(rules="a < b"), "rules: is a list"),
         (changed(rules=["arm < sbp"]), "which is no numeric column"),
@@ -143,8 +150,8 @@ def test_ragged_visits_may_model_their_key_and_only_they():
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
-        ("name: a\nname: b\ntable: {x: {kind: flag}}", "'name' is there twice"),
-        ("name: a\ntable: {x: {kind: flag, kind: flag}}", "'kind' is there twice"),
+        ("name: a\nname: b\ntable: {x: {kind: flag}}", "a key is there twice in one mapping, in lines 1 and 2"),
+        ("name: a\ntable: {x: {kind: flag, kind: flag}}", "a key is there twice in one mapping, in lines 2 and 2"),
         ("name: a\ntable: {x: {kind: flag}", "is not YAML"),
         ("name: a\ntable: {x: {kind: date, low: 2020-02-30, high: 2021-01-01}}", "is not YAML"),
         ("[" * 5000, "is not YAML"),
@@ -165,6 +172,54 @@ def test_files_that_are_no_schema_are_refused(tmp_path, text, rule):
     assert rule in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ann Smith;HIV\n64: x: y\n",
+        "Ann Smith;HIV: 3\n",
+        "Ann Smith: HIV\nAnn Smith: HIV\n",
+        '{"name": "Ann Smith", "patient": "HIV", "population": "HIV"}',
+        "name: {Ann Smith: HIV}\npatient: [HIV]",
+        "patient,diagnosis\nAnn Smith,HIV\n",
+        "a: 'Ann Smith;HIV\n",
+        "*HIV",
+        "!Ann_Smith HIV",
+        "- Ann Smith\n- HIV",
+        "Ann Smith: \tHIV: [",
+        "Ann Smith HIV \x07",
+        "Ann Smith: 2020-02-30",
+    ],
+)
+def test_a_text_that_is_no_schema_is_never_repeated(tmp_path, text):
+    path = tmp_path / "s.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SchemaError) as error:
+        Schema.load(path)
+    shown = "".join(traceback.format_exception(error.value))
+    assert "HIV" not in shown
+    assert "Smith" not in shown
+
+
+def test_a_fault_of_yaml_has_a_line(tmp_path):
+    (tmp_path / "s.yaml").write_text("name: a\ntable: {x: }}\n", encoding="utf-8")
+    with pytest.raises(SchemaError, match=r"is not YAML, line 2, column 13"):
+        Schema.load(tmp_path / "s.yaml")
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.TSV", "p.csv.gz", "p.parquet", "p.arrow", "p.xlsx"])
+def test_a_table_is_no_schema_and_is_not_even_opened(tmp_path, name):
+    with pytest.raises(SchemaError, match="is a table by its name"):
+        Schema.load(tmp_path / name)
+
+
+@pytest.mark.parametrize("path", [None, 3, b"s.yaml", ["s.yaml"], "a\0b"])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(SchemaError, match="is not a path"):
+        Schema.load(path)
+    with pytest.raises(OutputError, match="is not a path"):
+        Schema.from_dict(FULL).save(path)
+
+
 def test_files_that_cannot_be_read_are_refused(tmp_path):
     with pytest.raises(SchemaError, match="cannot be read"):
         Schema.load(tmp_path / "none.yaml")
@@ -180,3 +235,23 @@ def test_text_of_any_language_survives(tmp_path):
     schema.save(tmp_path / "s.yaml")
     assert Schema.load(tmp_path / "s.yaml") == schema
     assert "größe" in (tmp_path / "s.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"table": {"=f(1)": {"kind": "flag"}}},
+        {"table": {"sex": {"kind": "category", "levels": ["a", "@SUM(1)"]}}},
+        {"table": {"a\u200bge": {"kind": "flag"}}},
+        {"table": {"sex": {"kind": "category", "levels": ["a", "b\nc"]}}},
+        {"table": {"age": {"kind": "integer", "low": 0, "high": 9, "unit": "a\u202e"}}},
+        {"name": "a\tb"},
+        {"patient": "=f(2)"},
+    ],
+)
+def test_what_could_not_be_released_is_refused_before_anything_is_spent(change):
+    found = {"name": "demo", "population": 1000, "table": {"sex": {"kind": "flag"}}}
+    assert travel_problem(Schema.from_dict(found)) is None
+    wrong = Schema.from_dict({**found, **change})
+    with pytest.raises(SchemaError, match="could not be released"):
+        plan(wrong, Budget(1.0), family="copula")

@@ -88,10 +88,22 @@ def test_the_start_of_a_bin_belongs_to_it(number):
         assert np.flatnonzero(slotted([(0, time, 100)], patients=1, grid=grid).present).tolist() == [number]
 
 
-@pytest.mark.parametrize("time", [-0.001, 24, 1e300, np.inf, NAN, None, "soon", "", "2020-01-01"])
+@pytest.mark.parametrize(("start", "stop", "step"), [(0, 24, 6), (0, 1, 0.1), (-3, 0, 0.3), (0, 1000, 1)])
+def test_the_last_bin_is_closed(start, stop, step):
+    """As in a histogram: hour 48 of 48 hours is no fault."""
+    grid = {"start": start, "stop": stop, "step": step}
+    last = round((stop - start) / step) - 1
+    found = slotted([(0, stop, 100), (1, stop - step / 2, 110)], grid=grid)
+    assert np.flatnonzero(found.present[0]).tolist() == [last]
+    assert np.flatnonzero(found.present[1]).tolist() == [last]
+    late = slotted([(0, stop + step * 1e-6, 100)], patients=1, grid=grid)
+    assert [rule[1:] for rule in rules(late)] == [(f"the time is from {start} to {stop}", 1)]
+
+
+@pytest.mark.parametrize("time", [-0.001, 24.001, 1e300, np.inf, NAN, None, "soon", "", "2020-01-01"])
 def test_times_beyond_the_grid(time):
     found = slotted([(0, time, 100)], patients=1, grid={"start": 0, "stop": 24, "step": 6})
-    assert rules(found) == [("when", "the time is from 0 to below 24", 1)]
+    assert rules(found) == [("when", "the time is from 0 to 24", 1)]
     assert found.bad.tolist() == [True]
 
 

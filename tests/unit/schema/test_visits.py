@@ -69,7 +69,7 @@ def test_starts_are_short_decimals():
         ({"grid": {"start": 0, "stop": 1, "step": 2}}, "must be a whole number"),
         ({"grid": {"start": 0, "stop": 1e12, "step": 1e-12}}, "must be a whole number"),
         ({"grid": {"start": 0, "stop": 2, "step": 1, "unit": 3}}, "unit=3 in grid is not text"),
-        ({"grid": {"begin": 0}}, "unknown key 'begin' in grid"),
+        ({"grid": {"begin": 0}}, "visits: grid: 1 unknown key; known are start"),
         ({"grid": ["A"], "columns": {"y": {"kind": "flag", "label": True}}}, "a label is a column of the table"),
         ({"grid": ["A"], "columns": {"visit": {"kind": "flag"}}, "key": "when"}, "the name stands for"),
         ({"max_visits": 3, "columns": {"visit": {"kind": "flag"}}}, "is a number or a date, and not nullable"),

@@ -1,6 +1,8 @@
 """Release, load, inspect and verify on a good model."""
 
 import io
+import os
+import stat
 import subprocess
 import sys
 
@@ -9,9 +11,9 @@ import pytest
 
 import release_kit as kit
 from release_kit import release
-from wardgan.errors import FormatError, OutputError, UsageError
+from wardgan.errors import FormatError, OutputError, TrustError, UsageError
 from wardgan.schema.schema import Schema
-from wardgan.seal import artifact, oci
+from wardgan.seal import bill, oci
 
 
 @pytest.fixture
@@ -27,6 +29,7 @@ def test_generator_survives_byte_for_byte(tmp_path):
     assert found.network == made.generator.network
     assert found.schema == made.generator.schema
     assert (found.family, found.latent, found.probabilities) == ("copula", 3, (0.5, 0.5))
+    assert found.row_bytes == 108  # three latent numbers and six tensors of four
     assert dict(found.privacy) == dict(made.generator.privacy)
     one, other = found.sample(50, seed=3), made.generator.sample(50, seed=3)
     assert one.equals(other)
@@ -72,6 +75,33 @@ def test_existing_file_is_kept_unless_forced(tmp_path):
     assert release.load(release.release(kit.fit(), path, force=True)).family == "copula"
 
 
+@pytest.mark.parametrize("path", [None, 3, b"a.hgan", "a\0b"])
+def test_what_is_no_path_is_refused(tmp_path, path):
+    for call in (release.load, release.inspect, release.verify):
+        with pytest.raises(UsageError, match=r"path: \w+ is not a path"):
+            call(path)
+    with pytest.raises(OutputError, match="is not a path"):
+        release.release(kit.fit(), path)
+    with pytest.raises(UsageError, match=r"key: \w+ is not a path"):
+        release.release(kit.fit(), tmp_path / "a", path or 3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_a_finished_fit_is_released(tmp_path):
+    for other in (None, kit.fit().generator, "run"):
+        with pytest.raises(UsageError, match="is no finished fit; pass what fit or"):
+            release.release(other, tmp_path / "a")
+    with pytest.raises(OutputError, match="standard output"):
+        release.release(kit.fit(), "-")
+
+
+def test_a_pipe_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "p")
+    with pytest.raises(OutputError, match="never replaced"):
+        release.release(kit.fit(), tmp_path / "p", force=True)
+    assert stat.S_ISFIFO((tmp_path / "p").stat().st_mode)
+
+
 def test_inspect_gives_facts_for_printing(tmp_path, keyed, monkeypatch):
     path = release.release(kit.fit(), tmp_path / "a.hgan", keyed[0], created=kit.DAY)
     facts = release.inspect(path)
@@ -80,6 +110,7 @@ def test_inspect_gives_facts_for_printing(tmp_path, keyed, monkeypatch):
     assert [part["name"] for part in facts["parts"]] == ["card.json", *(kind.name for kind in oci.LAYERS)]
     assert facts["card"]["variables"] == 4
     assert facts["privacy"]["spent"]["epsilon"] == 0.98
+    assert 1.07 < facts["epsilon_bound"] < 1.08
     monkeypatch.setenv("WARDGAN_TRUST", str(keyed[1]))
     assert release.inspect(path)["signature"] == {
         "status": "verified",
@@ -116,16 +147,44 @@ def test_verify_finds_a_ledger_whose_events_cost_more_than_it_says(tmp_path, key
         release.verify(release.release(made, tmp_path / "a.hgan", keyed[0]), keyed[1])
     made = kit.fit(ledger={**kit.LEDGER, "events": [{**kit.LEDGER["events"][0], "noise_multiplier": 0.01}]})
     with pytest.raises(FormatError, match="cost up to epsilon"):
-        release.verify(
-            release.release(made, tmp_path / "b.hgan", keyed[0]), keyed[1], rebill=lambda _: pytest.fail("asked")
-        )
+        release.release(made, tmp_path / "b.hgan", keyed[0])
+
+
+def test_verify_holds_the_bill_against_what_the_file_says_was_spent(tmp_path, keyed):
+    """Less than the target, and yet more than it says: it would look better than it is."""
+    made = kit.fit(ledger={**kit.LEDGER, "spent": {**kit.LEDGER["spent"], "epsilon": 0.5}})
+    path = release.release(made, tmp_path / "a.hgan", keyed[0])
+    with pytest.raises(FormatError, match=r"its events cost epsilon 0\.98, the file claims 0\.5 of 1"):
+        release.verify(path, keyed[1])
+
+
+@pytest.mark.parametrize(("more", "passes"), [(1.0099, True), (1.0101, False), (1.15, False)])
+def test_verify_forgives_one_percent(more, passes, tmp_path, keyed):
+    path = release.release(kit.fit(), tmp_path / "a.hgan", keyed[0])
+    if passes:
+        assert release.verify(path, keyed[1], rebill=lambda _: 0.98 * more).epsilon == 0.98 * more
+    else:
+        with pytest.raises(FormatError, match="its events cost epsilon"):
+            release.verify(path, keyed[1], rebill=lambda _: 0.98 * more)
 
 
 def test_verify_without_the_accountant_gives_the_bound(tmp_path, keyed, monkeypatch):
-    monkeypatch.setattr(artifact, "pld_available", lambda: False)
+    monkeypatch.setattr(bill, "pld_available", lambda: False)
     found = release.verify(release.release(kit.fit(), tmp_path / "a.hgan", keyed[0]), keyed[1])
     assert found.epsilon is None
-    assert found.epsilon_bound > 1
+    assert 1 < found.epsilon_bound < 1.1
+
+
+def test_verify_without_the_accountant_confirms_nothing_that_it_cannot(tmp_path, keyed, monkeypatch):
+    """Twice the claim is far from absurd, and far from in order."""
+    monkeypatch.setattr(bill, "pld_available", lambda: False)
+    made = kit.fit(ledger={**kit.LEDGER, "events": [{**kit.LEDGER["events"][0], "noise_multiplier": 2.0}]})
+    path = release.release(made, tmp_path / "a.hgan", keyed[0])
+    with pytest.raises(
+        TrustError, match=r"^Not verified: .* up to epsilon 2\.1\d*, the file claims 1\. .*pip install"
+    ) as found:
+        release.verify(path, keyed[1])
+    assert found.value.exit_code == 3
 
 
 def test_verify_of_an_open_model(tmp_path, keyed):

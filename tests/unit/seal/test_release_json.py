@@ -11,7 +11,9 @@ from wardgan.errors import FormatError, UsageError
 from wardgan.seal import records
 from wardgan.seal.json_text import MAX_DEPTH, canonical, parse
 
-plain = st.text(st.characters(min_codepoint=32, max_codepoint=0x1FFF, exclude_categories=("Cs", "Cc")), max_size=8)
+plain = st.text(
+    st.characters(min_codepoint=32, max_codepoint=0x1FFF, exclude_categories=("Cs", "Cc", "Cf")), max_size=8
+)
 values = st.recursive(
     st.none()
     | st.booleans()
@@ -66,12 +68,54 @@ def test_keys_are_texts_too():
 
 
 def test_letters_of_all_peoples_pass():
-    assert parse('["Größe","年齢","العمر","a\\nb"]'.encode(), what="text", cap=100) == [
-        "Größe",
-        "年齢",
-        "العمر",
-        "a\nb",
-    ]
+    names = ["Größe", "年齢", "العمر", "mm[Hg]", "10\u00a0000", "🟥"]
+    assert parse(canonical(names), what="text", cap=100) == names
+
+
+UNSEEN = ["\n", "\t", "\xad", "\u200c", "\u200d"]
+UNSAFE = ["\0", "\r", "\x1b", "\x7f", "\x9b", "\u061c", "\u200b", "\u200e", "\u200f", "\u2028", "\u202a", "\u202e"]
+UNSAFE += ["\u2060", "\u2066", "\u206f", "\ufeff", "\ufff9", "\U000e0001", "\U000e007f"]
+
+
+@pytest.mark.parametrize("letter", UNSEEN + UNSAFE, ids=ascii)
+def test_names_have_no_characters_that_nobody_sees(letter):
+    for value in ({"name": f"a{letter}b"}, {f"a{letter}b": 1}, {"more": [{"x": f"{letter}"}]}, [f"a{letter}"], letter):
+        with pytest.raises(FormatError, match=rf"character U\+{ord(letter):04X}") as found:
+            parse(canonical(value), what="text", cap=100, free={"terms"})
+        assert str(found.value).isprintable()
+
+
+@pytest.mark.parametrize("letter", UNSEEN + UNSAFE, ids=ascii)
+def test_free_text_may_have_lines_and_joiners_only(letter):
+    data = canonical({"name": "x", "terms": {f"a{letter}": [f"b{letter}"]}})
+    if letter in UNSEEN:
+        assert parse(data, what="text", cap=100, free={"terms"}) == {
+            "name": "x",
+            "terms": {f"a{letter}": [f"b{letter}"]},
+        }
+    else:
+        with pytest.raises(FormatError, match=rf"character U\+{ord(letter):04X}"):
+            parse(data, what="text", cap=100, free={"terms"})
+    with pytest.raises(FormatError, match="character"):
+        parse(canonical({"more": {"terms": letter}}), what="text", cap=100, free={"terms"})
+
+
+@pytest.mark.parametrize("place", ["terms", "other"])
+def test_depth_of_free_text_is_capped_like_that_of_names(place):
+    for depth, passes in ((MAX_DEPTH - 1, True), (MAX_DEPTH, False)):
+        data = b'{"%s":' % place.encode() + b"[" * depth + b"]" * depth + b"}"
+        if passes:
+            parse(data, what="text", cap=1000, free={"terms"})
+        else:
+            with pytest.raises(FormatError, match="deeper than 32"):
+                parse(data, what="text", cap=1000, free={"terms"})
+
+
+def test_many_keys_are_compared_once():
+    """A megabyte of keys, one of them twice: a minute and a half when each was looked for among all before it."""
+    keys = ",".join(f'"{number:x}":0' for number in range(90_000))
+    with pytest.raises(FormatError, match="the key '15f8f' is there twice"):
+        parse(f'{{{keys},"15f8f":1}}'.encode(), what="text", cap=1 << 20)
 
 
 def test_message_of_a_record_never_shows_the_value():

@@ -42,13 +42,30 @@ def test_keys_differ(tmp_path):
 def test_existing_key_is_never_replaced(tmp_path):
     info = release.new_key(tmp_path / "k", name="a")
     before = info.private.read_bytes()
-    with pytest.raises(OutputError, match="exists"):
+    never = "exists; a key is never replaced: choose another name"
+    with pytest.raises(OutputError, match=never):
         release.new_key(tmp_path / "k", name="a")
     info.private.unlink()
-    with pytest.raises(OutputError, match=r"k.pub.*exists"):
+    with pytest.raises(OutputError, match=rf"k.pub.*{never}"):
         release.new_key(tmp_path / "k", name="a")
     assert before
     assert not info.private.exists()
+
+
+def test_arguments_of_another_kind_are_refused(tmp_path):
+    for path in (None, 3, "-"):
+        with pytest.raises(OutputError):
+            release.new_key(path, name="a")
+    with pytest.raises(UsageError, match="name=3"):
+        release.new_key(tmp_path / "k", name=3)
+    for call in (
+        lambda: keys.read_private(3),
+        lambda: keys.read_trust(3),
+        lambda: release.add_key(None, name="a", trust=tmp_path / "t"),
+    ):
+        with pytest.raises(UsageError, match="is not a path"):
+            call()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_passphrase(tmp_path):

@@ -10,7 +10,7 @@ from wardgan.errors import NetworkError
 from wardgan.sample.network import Graph
 from wardgan.seal.onnx_check import check_network
 from wardgan.seal.onnx_rules import RULES
-from wardgan.seal.onnx_shapes import infer
+from wardgan.seal.onnx_shapes import infer, work
 from wardgan.seal.onnx_values import PATIENTS
 
 
@@ -167,6 +167,9 @@ REFUSED = [
     ("Add", ["latent", f32(4)], {}, "do not fit together: .N, 3. and .4."),
     ("Add", ["label", f32(5, 1)], {}, "different data types"),
     ("Add", ["label", i64(1, 2)], {}, "do not fit"),
+    ("Div", ["label", i64(4)], {}, "wrong data type"),
+    ("Div", ["latent", i64(4)], {}, "wrong data type"),
+    ("Pow", ["label", i64(4)], {}, "wrong data type"),
     ("Sigmoid", ["label"], {}, "wrong data type"),
     ("Where", ["latent", "latent", "latent"], {}, "wrong data type"),
     ("Cast", ["latent"], {"to": 8}, "data type that is not allowed"),
@@ -251,3 +254,32 @@ def test_image_generator_passes():
 
 def test_network_of_the_kit_runs_as_it_was_judged():
     assert kit.fit().generator.draw(5, seed=1).wide().shape[0] == 5
+
+
+# Multiplications for one patient, counted by hand: output numbers x numbers behind each of them.
+WORK = [
+    ("MatMul", ["latent", f32(3, 5)], {}, 5 * 3),
+    ("MatMul", ["image", f32(6, 5)], {}, 2 * 4 * 5 * 6),
+    ("MatMul", ["image", f32(2, 6, 5)], {}, 2 * 4 * 5 * 6),
+    ("MatMul", [f32(7, 4), "image"], {}, 2 * 7 * 6 * 4),
+    ("MatMul", [f32(7, 4), f32(4, 9)], {}, 7 * 9 * 4),
+    ("Gemm", ["latent", f32(5, 3), f32(5)], {"transB": 1}, 5 * 3),
+    ("Gemm", [f32(3, 2), f32(3, 5)], {"transA": 1}, 2 * 5 * 3),
+    ("Conv", ["image", f32(5, 2, 3, 3)], {}, 5 * 2 * 4 * 2 * 3 * 3),
+    ("Conv", ["image", f32(4, 1, 2, 3), f32(4)], {"group": 2, "pads": [1, 0, 2, 3], "strides": [2, 1]}, 4 * 3 * 7 * 6),
+    ("ConvTranspose", ["image", f32(2, 5, 4, 4)], {"strides": [2, 2], "pads": [1, 1, 1, 1]}, 48 * 5 * 4 * 4),
+    ("Add", ["latent", f32(3)], {}, 2 * 3),
+    ("Max", ["latent"] * 9, {}, 9 * 3),
+    ("ReduceMean", ["image"], {"axes": [2, 3]}, 48),
+    ("Gather", [f32(70_000, 5), "label"], {}, 2 * 5),
+    ("Constant", [], {"value_floats": [1.0, 2.0]}, 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WORK, ids=lambda case: case[0])
+def test_work_is_counted(case):
+    operator, operands, settings, expected = case
+    graph = made(operator, operands, settings)
+    values = infer(graph, latent=3)
+    node = graph.node[-1]
+    assert work(operator, [values[name] for name in node.input], values["result"]) == expected

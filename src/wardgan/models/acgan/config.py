@@ -15,7 +15,7 @@ from wardgan.privacy.records import Records
 
 DISCRIMINATOR: Final = "discriminator"
 CLASSES: Final = "class counts"
-_MOST: Final = 3_000
+_MOST: Final = 500
 
 
 @dataclass(frozen=True)
