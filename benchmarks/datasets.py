@@ -19,7 +19,10 @@ from wardgan.schema.schema import Schema
 
 NAMES = ("uci_heart", "support2", "pbc2", "physionet2012", "diabetes130", "pbc2_first", "physionet2012_summary")
 TABLES = {
-    "uci_heart": "disease", "support2": "hospdead", "diabetes130": "readmitted", "pbc2_first": "status2",
+    "uci_heart": "disease",
+    "support2": "hospdead",
+    "diabetes130": "readmitted",
+    "pbc2_first": "status2",
     "physionet2012_summary": "died",
 }  # one row per patient, with the label
 
@@ -61,10 +64,9 @@ def load(name: str) -> Dataset:
             table.loc[table["trestbps"] == 0, "trestbps"] = None
             table["disease"] = table["num"] > 0
             return Dataset(name, table, None, Schema.from_dict(HEART))
-        case "support2":
-            return Dataset(name, pd.read_csv(folder() / _FILES[name][0]), None, Schema.from_dict(SUPPORT2))
-        case "pbc2":
-            return Dataset(name, pd.read_csv(folder() / _FILES[name][0]), None, Schema.from_dict(PBC2))
+        case "support2" | "pbc2":
+            plain = Schema.from_dict(SUPPORT2 if name == "support2" else PBC2)
+            return Dataset(name, pd.read_csv(folder() / _FILES[name][0]), None, plain)
         case "pbc2_first":
             return Dataset(name, _pbc2_first(), None, Schema.from_dict(PBC2_FIRST))
         case "physionet2012":

@@ -35,7 +35,7 @@ _HOME = {
 _WORKER = Path(__file__).with_name("peer_worker.py")
 
 
-class Failed(Exception):
+class PeerError(Exception):
     """A fit that did not come to its end."""
 
 
@@ -43,7 +43,7 @@ def python_of(method: str) -> Path:
     """Gives the interpreter of a peer's environment, which is made on first use.
 
     Raises:
-        Failed: It cannot be installed.
+        PeerError: It cannot be installed.
     """
     home = Path(os.environ.get("WARDGAN_PEERS", OUT / "peers")) / _HOME[method]
     python = home / "bin" / "python"
@@ -58,7 +58,7 @@ def python_of(method: str) -> Path:
         for step in steps:
             done = subprocess.run(step, capture_output=True, text=True, check=False)
             if done.returncode:
-                raise Failed(f"cannot be installed: {done.stderr.strip().splitlines()[-1]}")
+                raise PeerError(f"cannot be installed: {done.stderr.strip().splitlines()[-1]}")
         (home / ".installed").touch()
     return python
 
@@ -78,7 +78,7 @@ def fit(
         limit: Seconds after which the fit is stopped.
 
     Raises:
-        Failed: The peer cannot be installed or ended with an error.
+        PeerError: The peer cannot be installed or ended with an error.
     """
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "schema.json").write_text(json.dumps(schema.to_dict()), encoding="utf-8")
@@ -91,5 +91,5 @@ def fit(
         )
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["no message"]
-            raise Failed(lines[-1])
+            raise PeerError(lines[-1])
         return json.loads(done.stdout.splitlines()[-1])

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import resource
 import subprocess
 import sys
 import tempfile
@@ -38,7 +37,16 @@ BASELINES = ("real", "independent")
 DONE = OUT / "tables.jsonl"
 _SHORT = {"logistic regression": "LR", "random forest": "RF", "gradient boosting": "GB"}
 _JUDGED = 4_000
-_FLAGS = {True: "yes", False: "no", "True": "yes", "False": "no", "true": "yes", "false": "no", "yes": "yes", "no": "no"}
+_FLAGS = {
+    True: "yes",
+    False: "no",
+    "True": "yes",
+    "False": "no",
+    "true": "yes",
+    "false": "no",
+    "yes": "yes",
+    "no": "no",
+}
 
 
 def main() -> None:
@@ -82,7 +90,7 @@ def _run(asked: argparse.Namespace) -> None:
 
 def _wanted(methods: list[str], epsilons: list[str]) -> Iterator[tuple[str, str]]:
     for method in methods:
-        private, plain = peers.PEERS[method] if method in peers.PEERS else (True, True)
+        private, plain = peers.PEERS.get(method, (True, True))
         if method in BASELINES:
             yield method, "none"
             continue
@@ -172,7 +180,7 @@ def _measured(table: str, method: str, epsilon: str, seed: int, limit: float) ->
                     run |= peers.fit(method, train, schema, epsilon, seed, place, limit)
                 else:
                     run |= _own_process(table, method, epsilon, seed, place, limit)
-            except (subprocess.TimeoutExpired, peers.Failed) as error:
+            except (subprocess.TimeoutExpired, peers.PeerError) as error:
                 return run | {"failed": f"{type(error).__name__}: {error}"[:300]}
             synthetic = pd.read_parquet(place)
         train, test = plain(train, schema), plain(test, schema)
@@ -184,7 +192,7 @@ def _own_process(table: str, method: str, epsilon: str, seed: int, place: Path, 
     command = [sys.executable, __file__, "--one", table, method, epsilon, str(seed), "--synthetic", str(place)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
     if done.returncode:
-        raise peers.Failed(done.stderr.strip().splitlines()[-1])
+        raise peers.PeerError(done.stderr.strip().splitlines()[-1])
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -202,12 +210,23 @@ def _fitted(table: str, method: str, epsilon: str, seed: int, place: Path) -> di
     begin = time.perf_counter()
     rows = sum(len(chunk) for chunk in trained.generator.draws(200_000, seed=seed))
     return {
-        "CPU s": seconds, "seconds": wall, "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "CPU s": seconds, "seconds": wall, "peak MB": _peak_mb(),
         "model kB": len(trained.generator.network) / 1000, "rows/s": rows / (time.perf_counter() - begin),
     }  # fmt: skip
 
 
-def metrics(train: pd.DataFrame, test: pd.DataFrame, synthetic: pd.DataFrame, label: str, seed: int) -> dict[str, float]:
+def _peak_mb() -> float:
+    """Gives the peak memory of this process; the maximum that the system keeps for `getrusage` is its parent's too."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return float("nan")
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def metrics(
+    train: pd.DataFrame, test: pd.DataFrame, synthetic: pd.DataFrame, label: str, seed: int
+) -> dict[str, float]:
     """Gives what a synthetic table is good for, and how like the training part it is.
 
     Args:

@@ -37,7 +37,7 @@ def test_a_real_table_is_read_as_it_is(name):
         np.testing.assert_allclose(again.measured[column], codes, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", datasets.NAMES)
+@pytest.mark.parametrize("name", list(ROOM))
 def test_a_real_table_becomes_a_synthetic_one(name, tmp_path):
     _, cohort = the(name)
     made = wg.fit(cohort, BUDGET, family="copula")
