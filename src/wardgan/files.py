@@ -136,6 +136,8 @@ def _lock(handle: BinaryIO) -> None:
     if os.name == "nt":  # pragma: no cover
         import msvcrt
 
+        # Far behind the end, because Windows would keep everybody from reading the locked byte.
+        handle.seek(1 << 40)
         msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
     else:
         import fcntl

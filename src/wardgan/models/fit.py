@@ -17,7 +17,7 @@ from wardgan.encode.units import classes_of
 from wardgan.errors import DataError, OutputError, PlanError, SchemaError, UsageError, counted
 from wardgan.files import locked
 from wardgan.models import AUTO, family_config
-from wardgan.models.base import CHECKPOINT, TRAINED, Config, Progress, Run, Trained, Watcher
+from wardgan.models.base import CHECKPOINT, LEDGER, TRAINED, Config, Progress, Run, Trained, Watcher
 from wardgan.privacy.events import NEIGHBOURS, UNIT, Budget
 from wardgan.privacy.learn import learn, learn_shares, placeholder
 from wardgan.privacy.ledger import Ledger
@@ -32,7 +32,6 @@ from wardgan.schema.texts import travel_problem
 
 Privacy = Literal["private", "none"]
 COUNT: Final = "patient count"
-LEDGER: Final = "ledger.jsonl"
 DIGEST: Final = "cohort.sha256"
 
 
@@ -101,10 +100,8 @@ def fit(
     folder = None if run is None else Path(run)
     with ExitStack() as held:
         if resume:
-            _check_stopped(folder)
-        if resume and folder is not None:
             # Held before it is read: two processes that go on with one run would both take the same steps.
-            held.enter_context(locked(folder / LEDGER))
+            held.enter_context(locked(_stopped(folder)))
         begin = _resumed if resume else _begun
         config, ledger = begin(cohort, budget, family, replayable=seed is not None, folder=folder)
         if not resume and folder is not None:
@@ -159,11 +156,13 @@ def _begun(
     return config, ledger
 
 
-def _check_stopped(folder: Path | None) -> None:
+def _stopped(folder: Path | None) -> Path:
+    """Gives the ledger of the run to go on with."""
     if folder is None or not (folder / LEDGER).exists():
         raise DataError(f"resume: run={str(folder)!r} holds no run that stopped.")
     if (folder / TRAINED).exists():
         raise DataError(f"resume: the run in {str(folder)!r} is finished; load it, or fit into another folder.")
+    return folder / LEDGER
 
 
 def _resumed(
