@@ -87,11 +87,17 @@ def normal_quantile(share: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def filled(margin: NDArray[np.float64], levels: Levels) -> NDArray[np.float64]:
-    """Gives the share of each level among the cells that are not missing, shape (classes, levels)."""
+    """Gives the share of each level among the cells that are not missing, shape (classes, levels).
+
+    A class in which all cells are missing has the shares of the other ones; where there are none, all levels are alike.
+    """
     if levels.missing is None:
         return margin
-    plain = np.where(np.arange(margin.shape[1]) == levels.missing, 0.0, margin)
-    return plain / np.maximum(plain.sum(axis=1, keepdims=True), 1e-12)
+    known = np.arange(margin.shape[1]) != levels.missing
+    plain = np.where(known, margin, 0.0)
+    total = plain.sum(axis=1, keepdims=True)
+    pooled = plain.sum(axis=0) if total.any() else known
+    return np.where(total > 0, plain, pooled) / np.where(total > 0, total, pooled.sum())
 
 
 def missing_share(margin: NDArray[np.float64], levels: Levels) -> NDArray[np.float64]:
