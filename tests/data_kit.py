@@ -14,6 +14,7 @@ from wardgan.sample.generator import Generator
 from wardgan.sample.network import Graph
 from wardgan.schema.cohort import Cohort
 from wardgan.schema.columns import Column
+from wardgan.schema.references import in_order
 from wardgan.schema.schema import Schema
 
 HOLES = 0.25
@@ -73,35 +74,43 @@ def same(one: Cohort, other: Cohort, *, exact: bool = True, names: bool = True) 
 
 def values_of(column: Column) -> list[float]:
     """All possible values of a stepped column, in exact decimal arithmetic."""
-    low, step = Decimal(repr(column.low)), Decimal(repr(column.step))
+    low, step = Decimal(repr(column.low)), Decimal(repr(column.step or 1.0))
     return [float(low + step * number) for number in range(column.steps)]
+
+
+def gaps(cohort: Cohort, column: Column) -> np.ndarray:
+    """All the days that a date comes after the one that it is counted from."""
+    mine = cohort.static.get(column.name, cohort.measured.get(column.name))
+    first = cohort.static.get(column.after, cohort.measured.get(column.after))
+    found = mine - (first[:, None] if first.ndim < mine.ndim else first)
+    return found[~np.isnan(mine)]
 
 
 @st.composite
 def numbers(draw, name):
     if draw(st.booleans()):
         low = draw(st.floats(-1e6, 1e6))
-        return Column(name, "number", low=low, high=low + draw(st.floats(1e-3, 1e6)))
+        return Column(name, "number", low=low, high=low + draw(st.just(0.0) | st.floats(1e-3, 1e6)))
     step, low = Decimal(draw(st.sampled_from(STEPS))), Decimal(draw(st.integers(-500, 500))) / 10
-    high = low + step * draw(st.integers(1, 400))
+    high = low + step * draw(st.integers(0, 400))
     return Column(name, "number", low=float(low), high=float(high), step=float(step))
 
 
 @st.composite
 def integers(draw, name):
     low = draw(st.integers(-1000, 1000))
-    return Column(name, "integer", low=low, high=low + draw(st.integers(1, 5000)))
+    return Column(name, "integer", low=low, high=low + draw(st.integers(0, 5000)))
 
 
 @st.composite
 def dates(draw, name):
     low = draw(st.dates(date(1, 1, 1), date(2100, 1, 1))).toordinal()
-    return Column(name, "date", low=low, high=low + draw(st.integers(1, 3000)))
+    return Column(name, "date", low=low, high=low + draw(st.integers(0, 3000)))
 
 
 @st.composite
-def categories(draw, name):
-    levels = draw(st.lists(st.sampled_from(LEVELS), min_size=1, max_size=5, unique_by=str))
+def categories(draw, name, least=1):
+    levels = draw(st.lists(st.sampled_from(LEVELS), min_size=least, max_size=5, unique_by=str))
     return Column(name, "category", levels=tuple(levels))
 
 
@@ -115,28 +124,76 @@ def columns(draw, name):
     return replace(column, nullable=draw(st.booleans()))
 
 
+def declared_of(columns):
+    return {column.name: column.to_dict() for column in columns}
+
+
 @st.composite
-def schemas(draw):
+def days(draw, names, first):
+    """Dates in a chain, by name: one of their own or an origin, unless there is a first one, and others after them."""
+    found = {} if first is None else dict([first])
+    for name in names:
+        if not found:
+            origin = {"kind": "date", "origin": True}
+            found[name] = draw(st.just(origin) | dates(name).map(Column.to_dict))
+        else:
+            after = draw(st.sampled_from(sorted(found)))
+            found[name] = {"kind": "date", "after": after, "within": draw(st.integers(1, 400))}
+        holes = found[name].get("after") and found[found[name]["after"]].get("nullable")
+        if holes or draw(st.integers(0, 3)) == 0:
+            found[name] = {**found[name], "nullable": True}
+    return {name: found[name] for name in names}
+
+
+@st.composite
+def tables(draw):
+    """The table of a schema, and its events if there are any."""
     table = [draw(columns(f"t{at}")) for at in range(draw(st.integers(0, 4)))]
-    labels = [draw(st.one_of(categories(f"y{at}"), flags(f"y{at}"))) for at in range(draw(st.integers(0, 2)))]
-    table = draw(st.permutations([*table, *(replace(label, label=True) for label in labels)]))
-    found = {column.name: column.to_dict() for column in table}
-    shape = draw(st.sampled_from(["none", "named", "complete", "timed", "ragged", "gaps"]))
-    if shape == "none":
-        return schema(found | {"last": {"kind": "flag"}}, patient=draw(st.sampled_from([None, "id"])))
-    visits = {"key": "when", "columns": {c.name: c.to_dict() for c in (draw(columns("v0")), draw(columns("v1")))}}
+    labels = [draw(st.one_of(categories(f"y{at}", 2), flags(f"y{at}"))) for at in range(draw(st.integers(0, 2)))]
+    found = declared_of([*table, *(replace(label, label=True) for label in labels)])
+    found |= draw(days(["d0", "d1", "d2"][: draw(st.integers(0, 3))], None))
+    more = {}
+    if draw(st.booleans()):
+        found |= {"end": {"kind": "flag"}, "time": {"kind": "integer", "low": 0, "high": 9}}
+        more = {"events": {"time": "time", "event": "end"}}
+    return dict(draw(st.permutations(sorted(found.items())))), more
+
+
+@st.composite
+def grids(draw, shape):
     if shape in ("named", "complete"):
         names = draw(st.lists(st.sampled_from(["RZ", "1M", "2M", "12M", 1, 2]), min_size=1, max_size=4, unique_by=str))
-        visits |= {"grid": names, "complete": shape == "complete"}
-    elif shape == "timed":
+        return {"grid": names, "complete": shape == "complete"}
+    if shape == "timed":
         start, step, bins = draw(st.sampled_from([(0, 6, 8), (0, 0.1, 10), (-1.5, 0.25, 4), (100, 1000, 3)]))
-        visits |= {"grid": {"start": start, "stop": start + bins * step, "step": step}}
-    else:
-        visits |= {"max_visits": draw(st.integers(1, 5))}
+        return {"grid": {"start": start, "stop": start + bins * step, "step": step}}
+    return {"max_visits": draw(st.integers(1, 5))}
+
+
+@st.composite
+def times(draw, first):
+    """The key of ragged visits, and a date of each visit that is counted from it."""
+    when = draw(st.one_of(numbers("when"), integers("when"), dates("when"))).to_dict()
+    if first is not None and not first[1].get("nullable") and draw(st.booleans()):
+        when = {"kind": "date", "after": first[0], "within": draw(st.integers(1, 400))}
+    then = {"x": {"kind": "date", "after": "when", "within": 30}} if when["kind"] == "date" else {}
+    return then | {"when": when}
+
+
+@st.composite
+def schemas(draw):
+    found, more = draw(tables())
+    shape = draw(st.sampled_from(["none", "named", "complete", "timed", "ragged", "gaps"]))
+    if shape == "none":
+        return schema(found | {"last": {"kind": "flag"}}, patient=draw(st.sampled_from([None, "id"])), **more)
+    # A flag of its own, because the others may all be constants, which are not modelled.
+    measured = declared_of([draw(columns("v0")), draw(columns("v1")), Column("v2", "flag")])
+    first = draw(st.sampled_from([None, *((name, found[name]) for name in sorted(found) if name.startswith("d"))]))
+    if first is not None:
+        measured |= draw(days(["w0", "w1"][: draw(st.integers(0, 2))], first))
     if shape == "gaps":
-        when = draw(st.one_of(numbers("when"), integers("when"), dates("when")))
-        visits["columns"] = {**visits["columns"], "when": when.to_dict()}
-    return schema(found, visits)
+        measured |= draw(times(first))
+    return schema(found, {"key": "when", "columns": measured, **draw(grids(shape))}, **more)
 
 
 @st.composite
@@ -145,7 +202,10 @@ def cohorts(draw, least=0):
     declared = draw(schemas())
     size = draw(st.integers(1, 12))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    static = {column.name: _codes(column, rng, (size,)) for column in declared.table}
+    static: dict = {}
+    for column in in_order(declared.table):
+        static[column.name] = _after(column, static, rng, (size,))
+    static = {column.name: static[column.name] for column in declared.table}
     visits = declared.visits
     names = np.array([f"P{at}" for at in rng.permutation(size)], dtype=object)
     if declared.patient is None:
@@ -159,13 +219,22 @@ def cohorts(draw, least=0):
     elif not visits.complete:
         present = rng.random((size, slots)) < 0.6
         present[np.arange(size), rng.integers(0, slots, size)] |= bool(least)
-    measured = {}
-    for column in visits.columns:
-        codes = _codes(column, rng, (size, slots))
+    measured: dict = {}
+    firsts = {name: codes[:, None] for name, codes in static.items()}
+    for column in in_order(visits.columns):
+        codes = _after(column, firsts | measured, rng, (size, slots))
         if column.name == visits.key:
             codes.sort(axis=1)
         measured[column.name] = np.where(present, codes, np.nan)
+    measured = {column.name: measured[column.name] for column in visits.columns}
     return Cohort(declared, static, measured, present, names)
+
+
+def _after(column, firsts, rng, shape):
+    if column.after is None:
+        return _codes(column, rng, shape)
+    codes = firsts[column.after] + rng.integers(0, column.within + 1, shape)
+    return np.where(rng.random(shape) < HOLES * column.nullable, np.nan, codes)
 
 
 def _codes(column, rng, shape):

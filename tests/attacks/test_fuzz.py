@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 import release_kit as kit
 from release_kit import release
 from wardgan.errors import NetworkError, WardganError
+from wardgan.schema.schema import Schema
 from wardgan.seal.json_text import parse
 from wardgan.seal.onnx_check import check_network
 
@@ -94,7 +95,9 @@ json_values = st.recursive(
 paths = st.sampled_from(
     [("table",), ("table", "age"), ("table", "age", "low"), ("table", "arm", "levels"), ("table", "sex", "nullable"),
      ("visits",), ("visits", "grid"), ("visits", "columns"), ("visits", "columns", "sbp"), ("rules",), ("terms",),
-     ("events",), ("confirm",), ("population",), ("name",), ("patient",)]
+     ("events",), ("events", "time"), ("rules", 0), ("table", "age", "after"), ("table", "age", "within"),
+     ("table", "age", "origin"), ("table", "seen", "after"), ("table", "seen", "within"), ("table", "seen", "origin"),
+     ("confirm",), ("population",), ("name",), ("patient",)]
 )  # fmt: skip
 
 
@@ -102,6 +105,9 @@ paths = st.sampled_from(
 @given(paths, json_values)
 def test_any_value_in_the_schema(tmp_path, place, value):
     def change(schema):
+        schema["table"]["seen"] = {"kind": "date", "after": "admitted", "within": 9}
+        schema["table"]["admitted"] = {"kind": "date", "origin": True}
+        schema |= {"rules": ["age > 20"], "events": {"time": "age", "event": "arm"}}
         inner = schema
         for name in place[:-1]:
             inner = inner[name]
@@ -114,6 +120,26 @@ def test_any_value_in_the_schema(tmp_path, place, value):
         return
     try:
         release.load(kit.write(tmp_path, data))
+    except WardganError:
+        return
+
+
+words = st.sampled_from([
+    "age", "arm", "sex", "sbp", "if", "then", "and", "or", "not", "in", "missing", "present", "true", "false", "None", "(", ")",
+    "[", "]", ",", "<", "<=", "==", "!=", ">", "+", "-", "*", "/", "->", "=", ":=", ".", ":", "1", "20", "1e99", "1e999", "0x1",
+    '"standard"', "'", '"', '"2020-12-31"', "lambda", "__import__", "f''", "b''", "#", "\n", "\\", "\0", "\u202e", "is", "~",
+])  # fmt: skip
+
+
+@GENEROUS
+@given(
+    st.one_of(
+        st.lists(words, max_size=40).map(" ".join), st.lists(words, max_size=20).map("".join), st.text(max_size=60)
+    )
+)
+def test_any_text_as_a_rule(text):
+    try:
+        Schema.from_dict({**kit.SCHEMA, "rules": [text]})
     except WardganError:
         return
 

@@ -106,6 +106,10 @@ def many_levels(schema):
     return schema
 
 
+def AFTER(other, days=9):
+    return {"kind": "date", "after": other, "within": days}
+
+
 FORMAT = {
     # JSON
     "deep": (raw_card("[" * 100 + "]" * 100), "deeper than 32"),
@@ -181,7 +185,21 @@ FORMAT = {
     # schema
     "no column": (set_schema(table={}, visits=None), "schema.json: .*no column"),
     "unknown key": (set_schema(hook="x"), "schema.json: .*1 unknown key"),
-    "crossed bounds": (set_schema(table={"age": {"kind": "integer", "low": 9, "high": 1}}), "not below high"),
+    "crossed bounds": (set_schema(table={"age": {"kind": "integer", "low": 9, "high": 1}}), "low=9 is above high=1"),
+    "dates in a circle": (set_schema(table={"a": AFTER("b"), "b": AFTER("a")}, visits=None), "lead back to itself"),
+    "a date after itself": (set_schema(table={"a": AFTER("a")}, visits=None), "lead back to itself"),
+    "a date after nothing": (set_schema(table={"a": AFTER("b")}, visits=None), "after='b' is not in the schema"),
+    "a date after a list": (set_schema(table={"a": AFTER(["a"])}, visits=None), "after=.* is not text"),
+    "a date beyond time": (set_schema(table={"a": AFTER("b", 10**17)}, visits=None), "within=.* is not a whole number"),
+    "endless rules": (set_schema(rules=["age > 20"] * 201), "201 rules are more than 200"),
+    "a rule that never holds": (set_schema(rules=["age > 110"]), "can never hold, because age is 18 to 110"),
+    "a rule as long as a book": (set_schema(rules=["age > 20 and " * 100 + "age > 20"]), "more than 500 characters"),
+    "a rule with a call": (set_schema(rules=["missing.__class__(age)"]), "calls something else"),
+    "a rule with an attribute": (set_schema(rules=["age.__class__ > 1"]), "may use column names"),
+    "a rule with a formatted text": (set_schema(rules=["arm == f'{age}'"]), "may use column names"),
+    "an event of nobody": (set_schema(events={"time": "age", "event": "dead"}), "'dead' is not in the schema"),
+    "an event at visits": (set_schema(events={"time": "sbp", "event": "arm"}), "measured at visits"),
+    "an event that is a list": (set_schema(events={"time": ["age"], "event": "arm"}), "not the name of a column"),
     "unfinished": (set_schema(table={"age": {"kind": "integer"}}, visits=None), "low and high are not declared"),
     "code for a rule": (set_schema(rules=["__import__('os').system('id') < age"]), "schema.json: rules"),
     "formula as a level": (set_column("arm", levels=["=cmd|' /C calc'!A0", "b"]), "as a formula"),

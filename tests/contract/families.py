@@ -50,7 +50,31 @@ RAGGED = {
         },
     },
 }
-SCHEMAS = {"table": SCHEMA, "named": NAMED, "ragged": RAGGED}
+DATED = {
+    "name": "dates-and-events",
+    "patient": "id",
+    "population": 600,
+    "table": {
+        "arm": {"kind": "category", "levels": ["a", "b"], "label": True},
+        "weight": SCHEMA["table"]["weight"],
+        "died": {"kind": "flag"},
+        "ended": {"kind": "date", "after": "came", "within": 1000},
+        "came": {"kind": "date", "origin": True},
+        "sick": {"kind": "date", "after": "came", "within": 400, "nullable": True},
+        "dose": {"kind": "integer", "low": 5, "high": 5},
+    },
+    "visits": {
+        "key": "seen",
+        "max_visits": 3,
+        "columns": {
+            "seen": {"kind": "date", "after": "came", "within": 1000},
+            "result": {"kind": "date", "after": "seen", "within": 30, "nullable": True},
+        },
+    },
+    "events": {"time": "ended", "event": "died"},
+    "rules": ["if present(sick) then sick - came <= 400", 'arm in ("a", "b")'],
+}
+SCHEMAS = {"table": SCHEMA, "named": NAMED, "ragged": RAGGED, "dated": DATED}
 CANARY_ID, CANARY_WEIGHT = "Ichabod-Quixote-77", 187.3
 
 
@@ -77,6 +101,8 @@ def rows(kind: str, patients: int = 600, *, seed: int = 0) -> pd.DataFrame:
     if kind == "table":
         return static
     numbers = np.random.default_rng(seed + 1)
+    if kind == "dated":
+        return dated(static[["id", "arm", "weight"]], numbers)
     most = 3 if kind == "named" else 4
     visits = numbers.integers(1, most + 1, patients)
     long = static.loc[np.repeat(np.arange(patients), visits)].reset_index(drop=True)
@@ -89,6 +115,22 @@ def rows(kind: str, patients: int = 600, *, seed: int = 0) -> pd.DataFrame:
         long["year"] = np.round(order * 1.5 + numbers.random(len(long)), 2)
         long["sbp"] = numbers.integers(100, 180, len(long))
     return long
+
+
+def dated(static: pd.DataFrame, numbers: np.random.Generator) -> pd.DataFrame:
+    """Gives one to three visits of each patient, at dates after they came."""
+    patients = len(static)
+    came = np.datetime64("2010-01-01") + numbers.integers(0, 3000, patients)
+    sick = np.where(numbers.random(patients) < 0.5, came + numbers.integers(0, 401, patients), np.datetime64("NaT"))
+    rows = static.assign(
+        died=numbers.random(patients) < 0.4, came=came, ended=came + numbers.integers(300, 1001, patients), sick=sick, dose=5
+    ).loc[np.repeat(np.arange(patients), numbers.integers(1, 4, patients))]  # fmt: skip
+    rows = rows.reset_index(drop=True)
+    rows["seen"] = rows["came"] + pd.to_timedelta(numbers.integers(0, 900, len(rows)), unit="D")
+    late = rows["seen"] + pd.to_timedelta(numbers.integers(0, 31, len(rows)), unit="D")
+    rows["result"] = late.where(numbers.random(len(rows)) < 0.7)
+    dates = rows.columns[rows.dtypes == late.dtype]
+    return rows.astype(dict.fromkeys(dates, "datetime64[s]"))
 
 
 def cohort(kind: str = "table", patients: int = 600, *, seed: int = 0) -> wg.Cohort:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from families import BUDGET, FAMILIES, SCHEMAS, cohort
 
+import data_kit
 import wardgan as wg
 from wardgan.privacy.records import Records
 from wardgan.schema.read import examine
@@ -45,9 +46,9 @@ def test_ragged_and_absent_visits_are_kept(trained, family, kind):
         assert synthetic.present is None
         return
     assert 0 < synthetic.present.mean() < 1
-    if kind == "ragged":
+    if kind in ("ragged", "dated"):
         assert (np.diff(synthetic.present.astype(int), axis=1) <= 0).all()
-        years = synthetic.measured["year"]
+        years = synthetic.measured["year" if kind == "ragged" else "seen"]
         with np.errstate(invalid="ignore"):
             assert not (np.diff(years, axis=1) < 0).any()
 
@@ -146,6 +147,45 @@ def test_a_constant_column_stays_constant_or_nearly(trained, family):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_a_declared_constant_and_the_order_of_dates_are_kept(trained, family):
+    synthetic = trained(family, "dated").generator.draw(2000, seed=1)
+    assert (synthetic.static["dose"] == 5).all()
+    assert len(np.unique(synthetic.static["came"])) == 1
+    for column in synthetic.schema.columns:
+        if column.after is not None:
+            gaps = data_kit.gaps(synthetic, column)
+            assert ((gaps >= 0) & (gaps <= column.within)).all(), column.name
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_event_of_a_pair_can_be_asked_for(trained, family):
+    generator = trained(family, "dated").generator
+    died = generator.sample(200, where={"died": True}, seed=1)
+    assert died["died"].all()
+    counts = generator.draw(200, balance="died", seed=1).static["died"]
+    assert counts.sum() == 100
+    assert generator.schema.classes == 4
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("privacy", ["private", "none"])
+def test_a_column_without_a_value_is_modelled_as_one(family, privacy):
+    """Empty for everybody, or for everybody of one class, as a cause of death is."""
+    frame = families.table(600).assign(weight=None, group=None)
+    frame.loc[frame["arm"] == "b", "group"] = "x"
+    found = {**families.SCHEMA, "table": {**families.SCHEMA["table"]}}
+    found["table"]["group"] = {**found["table"]["group"], "nullable": True}
+    cohort = wg.read(frame, wg.Schema.from_dict(found))
+    budget = BUDGET if privacy == "private" else None
+    made = wg.fit(cohort, budget, family=FAMILIES[family], privacy=privacy, seed=3).generator.sample(2000, seed=1)
+    if family == "acgan":
+        return  # a few steps of a GAN teach nothing about a column; that it can be drawn at all is what counts here
+    assert made["weight"].isna().mean() > 0.95
+    assert made["group"][made["arm"] == "a"].isna().mean() > 0.9
+    assert made["group"][made["arm"] == "b"].notna().mean() > 0.9
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_conditions_are_kept(trained, family):
     generator = trained(family).generator
     assert set(generator.sample(200, where={"arm": "a"}, seed=1)["arm"]) == {"a"}
@@ -183,6 +223,29 @@ def test_an_empty_class_is_refused_without_privacy(family):
     frame = families.table(600).assign(arm="b")
     with pytest.raises(wg.WardganError, match="class arm=a has no patient"):
         wg.fit(wg.read(frame, wg.Schema.from_dict(families.SCHEMA)), family=FAMILIES[family], privacy="none")
+
+
+@pytest.mark.parametrize("few", [3, 40])
+def test_a_small_class_without_privacy_is_modelled(few):
+    frame = families.table(600)
+    frame["arm"] = np.where(np.arange(600) < few, "a", "b")
+    mine = wg.read(frame, wg.Schema.from_dict(families.SCHEMA))
+    made = wg.fit(mine, family=FAMILIES["copula"], privacy="none", seed=1).generator
+    assert made.probabilities == pytest.approx([few / 600, 1 - few / 600])
+    assert len(made.sample(50, where={"arm": "a"}, seed=1)) == 50
+
+
+@pytest.mark.parametrize("family", ["copula", "tabgan"])
+def test_more_columns_than_patients_are_refused_or_modelled(family):
+    """By the plan, before anybody is read, if their noise would drown the patients; modelled without privacy."""
+    table = {f"c{at}": {"kind": "integer", "low": 0, "high": 9} for at in range(100)}
+    schema = wg.Schema.from_dict({"name": "wide", "population": 60, "table": table})
+    frame = pd.DataFrame(np.random.default_rng(1).integers(0, 10, (60, 100)), columns=list(table))
+    with pytest.raises(wg.WardganError, match=r"too small for population=60 with 100 variables.* with fewer columns"):
+        wg.plan(schema, wg.Budget(epsilon=3), family=family)
+    made = wg.fit(wg.read(frame, schema), family=FAMILIES[family], privacy="none", seed=1)
+    assert made.generator.sample(70, seed=1).shape == (70, 100)
+    assert wg.plan(schema, wg.Budget(epsilon=30), family=family).events
 
 
 @pytest.mark.parametrize("kind", ["table", "named", "ragged"])

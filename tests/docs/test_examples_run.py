@@ -13,6 +13,9 @@ from typer.testing import CliRunner
 
 import wardgan as wg
 from wardgan.cli.main import app
+from wardgan.schema.formulas import MAX_LENGTH
+from wardgan.schema.rules import MAX_RULES
+from wardgan.schema.search import TRIED, hardest_rule
 
 WITH_PYTHON = [path for path in PAGES if "```python\n" in path.read_text(encoding="utf-8")]
 SCHEMA = """\
@@ -95,11 +98,45 @@ def test_the_command_line_of_the_readme(hospital):
     assert (hospital / "synthetic.parquet").exists()
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_the_schemas_of_the_schema_page(number):
-    wg.Schema.from_dict(yaml.safe_load(page("docs/schema.md").blocks("yaml")[number]))
+@pytest.mark.parametrize("block", page("docs/schema.md").blocks("yaml"))
+def test_the_schemas_of_the_schema_page(block, tmp_path):
+    path = tmp_path / "schema.yaml"
+    path.write_text(block, encoding="utf-8")
+    schema = wg.Schema.load(path)
+    assert hardest_rule(schema) is None
+    assert wg.Schema.from_dict(schema.to_dict()) == schema
+    assert wg.plan(schema, wg.Budget(epsilon=9), family="copula").events
+
+
+def test_the_claims_of_the_schema_page():
+    blocks = {found["name"]: found for found in map(yaml.safe_load, page("docs/schema.md").blocks("yaml"))}
+    assert wg.Schema.from_dict(blocks["trial-with-survival"]).classes == 4
+    rules = [rule.text for rule in wg.Schema.from_dict(blocks["clinic-with-rules"]).rules]
+    assert len(rules) == 5
+    declared = wg.Schema.from_dict({**blocks["clinic-with-rules"], "rules": ['stage == "I" and metastatic == "no"']})
+    (rule,) = declared.rules
+    assert rule.broken({"stage": np.array([0.0, 1.0]), "metastatic": np.full(2, np.nan)}).tolist() == [False, True]
+    for wrong, why in (("stage < 'II'", "no order"), ("dbp > 300", "can never hold"), ("stage == 'V'", "no level")):
+        with pytest.raises(wg.WardganError, match=why):
+            wg.Schema.from_dict({**blocks["clinic-with-rules"], "rules": [wrong]})
+    text = page("docs/schema.md").text
+    assert f"at most {MAX_RULES} of {MAX_LENGTH} characters" in text
+    assert f"none of {TRIED:,} rows" in text
+
+
+def test_the_dates_of_the_schema_page():
+    blocks = {found["name"]: found for found in map(yaml.safe_load, page("docs/schema.md").blocks("yaml"))}
+    schema = wg.Schema.from_dict(blocks["stays-without-a-calendar"])
+    frame = pd.DataFrame({
+        "patient_id": [1, 2], "admitted": ["2011-05-06", "1999-01-01"], "discharged": ["2011-05-16", "1999-01-02"],
+        "died_on": [None, "1999-02-01"], "ward": "surgery",
+    })  # fmt: skip
+    shown = wg.read(frame, schema).frame()
+    assert shown["admitted"].astype(str).tolist() == ["2000-01-01"] * 2
+    assert (shown["discharged"] - shown["admitted"]).dt.days.tolist() == [10, 1]
+    with pytest.raises(wg.WardganError, match="0 to 365 days after admitted"):
+        wg.read(frame.assign(discharged="1998-12-31"), schema)
 
 
 def test_every_yaml_block_is_tried():
-    assert len(page("docs/schema.md").blocks("yaml")) == 2
     assert [path.name for path in PAGES if "```yaml\n" in path.read_text(encoding="utf-8")] == ["schema.md"]

@@ -203,6 +203,82 @@ def test_a_class_has_no_patient(clinic):
     refused(clinic, *fit(clinic, "--privacy", "none"), phrase="arm=third has no patient")
 
 
+def test_a_label_has_one_level(clinic):
+    declare(clinic, arm={"levels": ["standard"]})
+    refused(clinic, "plan", clinic.schema, "--epsilon", 3, phrase="arm: a label with one level tells nobody apart")
+
+
+def test_a_level_is_unknown_to_the_schema(clinic):
+    frame = clinic.frame()
+    frame.loc[[4, 9, 11], "arm"] = LEVEL
+    rewrite(clinic, frame)
+    done = refused(clinic, "check", clinic.data, clinic.schema, "--json", phrase="the level is not declared")
+    told = finding(done, "arm")
+    assert (told["count"], told["rows"]) == (3, [5, 10, 12])
+    assert told["way_out"] == "Add the level to the schema, or mend the rows."
+    refused(clinic, *fit(clinic, "--privacy", "none"), phrase="arm: the level is not declared; broken 3 times")
+
+
+def test_a_rule_can_never_hold(clinic):
+    declare(clinic, rules=["age > 110"])
+    refused(clinic, "check", clinic.data, clinic.schema, phrase="can never hold, because age is 18 to 110")
+    declare(clinic, rules=['arm == "third"'])
+    refused(
+        clinic, "check", clinic.data, clinic.schema, phrase="'third' is no level of arm; it has standard, intensive"
+    )
+
+
+def test_rules_that_cannot_hold_together_are_noted(clinic):
+    declare(
+        clinic,
+        rules=[
+            'if age < 70 then arm == "standard"',
+            'if arm == "standard" then age > 80',
+            "age <= 75",
+            'if age >= 70 then arm == "standard"',
+        ],
+    )
+    phrase = "all rules can hold together (none of 100,000 rows of declared values meets them)"
+    found = json.loads(clinic.run("check", clinic.data, clinic.schema, "--json").stdout)["findings"]
+    (told,) = [one for one in found if one["column"] == "rules"]
+    assert (told["rule"], told["blocking"]) == (phrase, False)
+    done = clinic.run("plan", clinic.schema, "--epsilon", 3)
+    assert done.exit_code == 0
+    assert phrase in done.stdout.replace("\n", " ")
+    declare(clinic, rules=['if age < 70 then arm == "standard"'])
+    assert "hold together" not in clinic.run("plan", clinic.schema, "--epsilon", 3).output
+
+
+def test_a_date_comes_before_the_one_it_is_after(clinic):
+    frame = clinic.frame()
+    frame["came"], frame["left"] = "2010-01-10", "2010-01-20"
+    frame.loc[[2, 7], "left"] = "2010-01-09"
+    rewrite(clinic, frame)
+    came = {"kind": "date", "low": "2010-01-01", "high": "2010-12-31"}
+    declare(clinic, came=came, left={"kind": "date", "after": "came", "within": 30})
+    done = refused(clinic, "check", clinic.data, clinic.schema, "--json", phrase="0 to 30 days after came")
+    assert finding(done, "left")["rows"] == [3, 8]
+    refused(clinic, *fit(clinic, "--privacy", "none"), phrase="read with invalid='clip'")
+    assert clinic.run(*fit(clinic, "--privacy", "none", "--invalid", "clip")).exit_code == 0
+
+
+def test_a_constant_is_declared_and_one_patient_differs(clinic):
+    frame = clinic.frame()
+    frame["dose"] = "5"
+    frame.loc[3, "dose"] = VALUE
+    rewrite(clinic, frame)
+    declare(clinic, dose={"kind": "number", "low": 5, "high": 5})
+    refused(clinic, *fit(clinic, "--privacy", "none"), phrase="dose: every cell is within the declared bounds")
+    assert clinic.run(*fit(clinic, "--privacy", "none", "--invalid", "drop")).exit_code == 0
+
+
+def test_an_event_may_be_missing(clinic):
+    found = yaml.safe_load(clinic.schema.read_text(encoding="utf-8"))
+    found["events"] = {"time": "age", "event": "smoker"}
+    clinic.schema.write_text(yaml.safe_dump(found), encoding="utf-8")
+    refused(clinic, "check", clinic.data, clinic.schema, phrase="declare a level for patients whose end is not known")
+
+
 def test_a_constant_column_is_noted_and_modelled(clinic):
     frame = clinic.frame()
     frame["age"] = "50"

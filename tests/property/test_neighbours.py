@@ -23,11 +23,28 @@ COLUMNS = {
     "number": {"kind": "number", "low": -5, "high": 5, "decimals": 1, "nullable": True},
     "whole": {"kind": "integer", "low": 0, "high": 9, "nullable": True},
     "day": {"kind": "date", "low": "2000-01-01", "high": "2030-12-31", "nullable": True},
+    "next": {"kind": "date", "after": "day", "within": 400, "nullable": True},
+    "zero": {"kind": "date", "origin": True, "nullable": True},
+    "late": {"kind": "date", "after": "zero", "within": 4000, "nullable": True},
+    "five": {"kind": "integer", "low": 5, "high": 5, "nullable": True},
 }
-TABLE = Schema.from_dict({"name": "demo", "patient": "id", "table": COLUMNS})
+RULES = ['if words == "yes" then present(number) or flag == true', "whole >= 0 and day <= next", 'codes in (0, "x")']
+TABLE = Schema.from_dict({"name": "demo", "patient": "id", "table": COLUMNS, "rules": RULES})
 RAGGED = Schema.from_dict({
     "name": "demo", "patient": "id",
     "visits": {"key": "when", "max_visits": 3, "columns": {name: COLUMNS[name] for name in ("words", "number")}},
+})  # fmt: skip
+DATED = Schema.from_dict({
+    "name": "demo", "patient": "id", "table": {name: COLUMNS[name] for name in ("zero", "day")},
+    "visits": {
+        "key": "when", "grid": {"start": 0, "stop": 9, "step": 3},
+        "columns": {
+            "since": {"kind": "date", "after": "zero", "within": 4000, "nullable": True},
+            "then": {"kind": "date", "after": "since", "within": 40, "nullable": True},
+            "later": {"kind": "date", "after": "day", "within": 400, "nullable": True},
+        },
+    },
+    "rules": ["then - zero < 4000 or missing(day)"],
 })  # fmt: skip
 BINS = Schema.from_dict({
     "name": "demo", "patient": "id",
@@ -39,7 +56,7 @@ BINS = Schema.from_dict({
 ODD = [
     True, False, "True", "False", "true", "yes", "no", 0, 1, 0.0, 1.0, "0", "1", "1.0", " 1 ", None, np.nan, "", "NA",
     "None", "x", "?", 7, 7.5, -3.25, "7,5", "1e1", "1_0", "inf", 2**60 + 1, 10**400, "2020-01-31", "31.01.2020", "5",
-    "2020-01-31T12:30", datetime.date(2020, 1, 31), datetime.datetime(2021, 2, 3, 4, 5), [1], "\u0661", b"1",
+    "2020-01-31T12:30", "2020-02-01", "2019-12-31", datetime.date(2020, 1, 31), datetime.datetime(2021, 2, 3, 4, 5), [1], "\u0661", b"1",
 ]  # fmt: skip
 cells = st.sampled_from(ODD)
 
@@ -88,7 +105,7 @@ def test_p01_a_row_is_read_alone(through, rows, odd):
     same(rows, odd, TABLE, [f"p{at}" for at in range(len(rows))], "odd", through=through)
 
 
-@pytest.mark.parametrize("schema", [RAGGED, BINS], ids=["ragged", "bins"])
+@pytest.mark.parametrize("schema", [RAGGED, BINS, DATED], ids=["ragged", "bins", "dated"])
 @pytest.mark.parametrize("through", [as_it_is, as_text])
 @many
 @given(st.data(), st.integers(1, 6))

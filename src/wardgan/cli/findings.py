@@ -10,6 +10,7 @@ from wardgan.schema.cells import MISSING, Finding
 from wardgan.schema.cohort import Cohort
 from wardgan.schema.read import Checked
 from wardgan.schema.schema import Schema
+from wardgan.schema.search import TRIED, hardest_rule
 
 _FEW = 100
 
@@ -21,7 +22,18 @@ def worth_knowing(checked: Checked) -> list[Finding]:
         checked: Patients, as `examine` gives them: cells that break the schema may be missing.
     """
     cohort = checked.cohort
-    return [*_undeclared(cohort.schema), *_constant(cohort, _unread(checked)), *_classes(cohort), *_size(cohort)]
+    schema = cohort.schema
+    about = [*_undeclared(schema), *rules_together(schema)]
+    return [*about, *_constant(cohort, _unread(checked)), *_classes(cohort), *_size(cohort)]
+
+
+def rules_together(schema: Schema) -> list[Finding]:
+    """Gives a note if no row of declared values was found that meets all rules at once."""
+    hardest = hardest_rule(schema)
+    if hardest is None:
+        return []
+    rule = f"all rules can hold together (none of {TRIED:,} rows of declared values meets them)"
+    return [_note("rules", rule, f"Mend the rules, {hardest.text!r} first: it was met least often.")]
 
 
 def _unread(checked: Checked) -> set[str]:
@@ -56,7 +68,7 @@ def _constant(cohort: Cohort, unread: set[str]) -> list[Finding]:
     found: list[Finding] = []
     for name, codes in [*cohort.static.items(), *cohort.measured.items()]:
         known = codes[~np.isnan(codes)]
-        if len(cohort) < 2 or name in unread:
+        if len(cohort) < 2 or name in unread or cohort.schema.column(name).constant:
             continue
         if not len(known):
             found.append(_note(name, "the column has a value", "It is empty; leave it out of the schema."))

@@ -20,6 +20,7 @@ def plan(
     schema: SchemaFile, epsilon: Epsilon, delta: Delta = 1e-5, family: Family = "auto", json: Json = False
 ) -> None:
     """Show what a fit would spend, and on what. Reads no patient."""
+    from wardgan.cli.findings import rules_together
     from wardgan.models.fit import plan as planned
     from wardgan.privacy.events import Budget
     from wardgan.schema.schema import Schema
@@ -29,6 +30,8 @@ def plan(
     console = screen(errors=json)
     show_plan(console, made)
     show_noise(console, made, declared)
+    for finding in rules_together(declared):
+        say(console, f"It is doubtful that {finding.rule}. {finding.way_out}", style="bold yellow")
     if json:
         answer(plan_facts(made))
 

@@ -26,6 +26,7 @@ class Variable:
         slot: Number of the visit slot, or -1.
         source: Name of the column in the data.
         gap: Whether it is the time since the visit before, so that times of ragged visits always rise.
+        since: Name of the date that it is counted from, in days; "" if it is no such gap.
     """
 
     name: str
@@ -34,11 +35,14 @@ class Variable:
     slot: int = -1
     source: str = ""
     gap: bool = False
+    since: str = ""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """All variables of a schema in order; labels are not among them, they make the class.
+    """All variables of a schema in order.
+
+    Labels are not among them, they make the class; nor are numbers with one possible value.
 
     Attributes:
         schema: The schema that it was made from.
@@ -72,13 +76,14 @@ class Layout:
                 raise SchemaError(f"{column.name}: {what} are not declared; declare them, or set learn: true.")
         visits = schema.visits
         # Counted before they are made: a foreign file may ask for a billion of them.
-        size = sum(not column.label for column in schema.table) + (_size(visits) if visits else 0)
+        table = _modelled(schema)
+        size = len(table) + (_size(visits) if visits else 0)
         if size > MAX_VARIABLES:
             raise SchemaError(f"schema: {size} variables (columns x visits) are more than {MAX_VARIABLES}.")
-        variables = [Variable(c.name, c, "static") for c in schema.table if not c.label]
+        variables = [_static(c) for c in table]
         variables += [] if visits is None else [*_which(visits), *_measured(visits)]
         if not variables:
-            raise SchemaError("table: besides the labels there is no column to model.")
+            raise SchemaError("table: besides the labels and constants there is no column to model.")
         return cls(schema, tuple(variables))
 
     @cached_property
@@ -99,9 +104,20 @@ class Layout:
         return len(self.variables)
 
 
+def _static(column: Column) -> Variable:
+    if column.after is None:
+        return Variable(column.name, column, "static")
+    return Variable(column.name, since_column(column), "static", since=column.after)
+
+
+def _modelled(schema: Schema) -> list[Column]:
+    labels = {column.name for column in schema.labels}
+    return [column for column in schema.table if column.name not in labels and not column.constant]
+
+
 def _size(visits: Visits) -> int:
     which = 1 if visits.ragged else 0 if visits.complete else len(visits.slots)
-    return which + len(visits.columns) * len(visits.slots)
+    return which + sum(not column.constant for column in visits.columns) * len(visits.slots)
 
 
 def _which(visits: Visits) -> list[Variable]:
@@ -119,14 +135,21 @@ def _measured(visits: Visits) -> list[Variable]:
     """Gives the variables of what was measured, column by column."""
     found: list[Variable] = []
     for column in visits.columns:
-        for slot, name in enumerate(visits.slots):
+        since, first = column.after or "", since_column(column) if column.after else column
+        for slot, name in enumerate(visits.slots if not column.constant else ()):
             gap = visits.ragged and column.name == visits.key and slot > 0
-            one = gap_column(column) if gap else column
-            found.append(Variable(f"{column.name}@{name}", one, "cell", slot, column.name, gap))
+            one = gap_column(column) if gap else first
+            found.append(Variable(f"{column.name}@{name}", one, "cell", slot, column.name, gap, "" if gap else since))
     return found
 
 
 def gap_column(column: Column) -> Column:
     """Gives the declaration of the time between two visits, from that of the time itself."""
     low, high = cast("float", column.low), cast("float", column.high)
-    return Column(f"{column.name}+", "number", low=0.0, high=high - low, step=column.step)
+    most = high - low if column.within is None else float(column.within)
+    return Column(f"{column.name}@gap", "number", low=0.0, high=most, step=column.step)
+
+
+def since_column(column: Column) -> Column:
+    """Gives the declaration of the days since the date that a date is counted from."""
+    return Column(f"{column.name}@since", "integer", low=0.0, high=column.within, nullable=column.nullable)

@@ -6,15 +6,17 @@ value floor(u N): rounding, never truncation, and exactly invertible.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wardgan.encode.layout import Layout, Variable, gap_column
+from wardgan.encode.layout import Layout, Variable, gap_column, since_column
 from wardgan.errors import NetworkError
 from wardgan.schema.cohort import Codes, Cohort
 from wardgan.schema.columns import Column
+from wardgan.schema.references import in_order
 from wardgan.schema.schema import Schema
 from wardgan.schema.steps import snapped, step_index, step_values
 
@@ -55,20 +57,10 @@ def decode(units: Units | NDArray[np.float32], classes: NDArray[np.int64], layou
     Raises:
         NetworkError: A cell is missing that the schema does not allow to be missing.
     """
-    schema, visits = layout.schema, layout.schema.visits
-    static = label_codes(classes, schema)
-    for at, variable in enumerate(layout.variables):
-        if variable.role == "static":
-            static[variable.name] = _whole(to_codes(units[:, at], variable.column), variable.column, None)
-    static = {column.name: static[column.name] for column in schema.table}
+    static = _static(units, classes, layout)
     present = _present(units, layout)
-    measured: dict[str, Codes] = {}
-    for column in visits.columns if visits else ():
-        mine = units[:, layout.cells[column.name]]  # (patients, slots)
-        gaps = visits is not None and visits.ragged and column.name == visits.key
-        codes = _times(mine, column) if gaps else to_codes(mine, column)
-        measured[column.name] = _whole(codes, column, present)
-    return Cohort(schema, static, measured, present, np.arange(first, first + len(units)))
+    measured = _measured(units, static, present, layout)
+    return Cohort(layout.schema, static, measured, present, np.arange(first, first + len(units)))
 
 
 def classes_of(cohort: Cohort) -> NDArray[np.int64]:
@@ -141,11 +133,18 @@ def to_codes(units: Units | NDArray[np.float32], column: Column) -> Codes:
 
 def _column_units(cohort: Cohort, variable: Variable) -> Units:
     if variable.role == "static":
-        return to_units(cohort.static[variable.name], variable.column)
+        codes = cohort.static[variable.name]
+        return to_units(codes - cohort.static[variable.since] if variable.since else codes, variable.column)
     present = cast("NDArray[np.bool_]", cohort.present)
     if variable.role == "cell":
         cells = cohort.measured[variable.source]
-        codes = cells[:, variable.slot] - cells[:, variable.slot - 1] if variable.gap else cells[:, variable.slot]
+        codes = cells[:, variable.slot]
+        if variable.gap:
+            codes = codes - cells[:, variable.slot - 1]
+        elif variable.since in cohort.measured:
+            codes = codes - cohort.measured[variable.since][:, variable.slot]
+        elif variable.since:
+            codes = codes - cohort.static[variable.since]
         return np.where(present[:, variable.slot], to_units(codes, variable.column), np.nan)
     if variable.role == "presence":
         return present[:, variable.slot].astype(np.float64)
@@ -166,12 +165,51 @@ def _present(units: Units | NDArray[np.float32], layout: Layout) -> NDArray[np.b
     return present
 
 
-def _times(units: Units | NDArray[np.float32], column: Column) -> Codes:
+def _static(
+    units: Units | NDArray[np.float32], classes: NDArray[np.int64], layout: Layout
+) -> dict[str, Codes]:  # fmt: skip
+    """Gives the codes of the table's columns, each of shape (patients,)."""
+    codes = label_codes(classes, layout.schema)
+    for at, variable in enumerate(layout.variables):
+        if variable.role == "static":
+            codes[variable.name] = _whole(to_codes(units[:, at], variable.column), variable.column, None)
+    for column in in_order(layout.schema.table):
+        if column.constant:
+            codes[column.name] = np.full(len(units), cast("float", column.low))
+        elif column.after is not None:
+            codes[column.name] += codes[column.after]
+    return {column.name: codes[column.name] for column in layout.schema.table}
+
+
+def _measured(
+    units: Units | NDArray[np.float32], static: Mapping[str, Codes], present: NDArray[np.bool_] | None, layout: Layout
+) -> dict[str, Codes]:
+    """Gives the codes of the visits' columns, each of shape (patients, slots)."""
+    visits = layout.schema.visits
+    codes: dict[str, Codes] = {}
+    for column in in_order(visits.columns if visits else ()):
+        first = None
+        if column.after is not None:
+            first = codes[column.after] if column.after in codes else static[column.after][:, None]
+        if visits is not None and column.constant:
+            mine = np.full((len(units), len(visits.slots)), cast("float", column.low))
+        elif visits is not None and visits.ragged and column.name == visits.key:
+            mine = _times(units[:, layout.cells[column.name]], column, first)
+        else:
+            cells = units[:, layout.cells[column.name]]
+            mine = to_codes(cells, column) if first is None else to_codes(cells, since_column(column)) + first
+        codes[column.name] = _whole(mine, column, present)
+    return {column.name: codes[column.name] for column in (visits.columns if visits else ())}
+
+
+def _times(units: Units | NDArray[np.float32], column: Column, since: Codes | None) -> Codes:
     """Gives the times of ragged visits from the first one and the gaps after it, shape (patients, slots)."""
     codes = np.empty(units.shape)
-    codes[:, :1] = to_codes(units[:, :1], column)
+    codes[:, :1] = to_codes(units[:, :1], column if since is None else since_column(column))
     codes[:, 1:] = to_codes(units[:, 1:], gap_column(column))
     np.cumsum(codes, axis=1, out=codes)
+    if since is not None:
+        return np.minimum(codes, float(column.within or 0)) + since
     return np.minimum(snapped(codes, column), cast("float", column.high))
 
 

@@ -21,6 +21,7 @@ from wardgan.rng import Seed
 from wardgan.schema.cells import recode
 from wardgan.schema.cohort import Codes, Cohort
 from wardgan.schema.columns import Column, Level
+from wardgan.schema.gaps import bounded
 from wardgan.schema.schema import Schema
 from wardgan.schema.texts import travels
 
@@ -60,7 +61,8 @@ def placeholder(schema: Schema) -> Schema:
         column.name: column.with_bounds(0.0, column.step or 1.0) if column.numeric else column.with_levels((OTHER, "a"))
         for column in to_learn(schema)
     }
-    return schema.replace_columns(stand_in)
+    # Rules know nothing of stand-ins, and no plan depends on rules.
+    return replace(schema, rules=()).replace_columns(stand_in)
 
 
 def learn(cohort: Cohort, ledger: Ledger, *, noise: Seed, folder: Path | None = None) -> Cohort:
@@ -181,23 +183,19 @@ def _read_off(cohort: Cohort, column: Column, values: Codes) -> Column:
     if not len(known):
         raise SchemaError(f"{column.name}: all cells are missing; take the column out of the schema.")
     low, high = float(known.min()), float(known.max())
-    step = column.step or (1.0 if low == high else None)
-    return replace(column, low=low, high=high if high > low else low + (step or 1.0))
+    return column.with_bounds(low, high)
 
 
 def _under(cohort: Cohort, changed: dict[str, Column]) -> Cohort:
     def codes(name: str, old: Codes) -> Codes:
         column = changed.get(name)
-        if column is None:
-            return old
-        if column.numeric:
-            return np.clip(old, column.low, column.high)
-        return recode(old, cohort.seen.get(name, ()), column)
+        return old if column is None or column.numeric else recode(old, cohort.seen.get(name, ()), column)
 
-    return replace(
+    learned = replace(
         cohort,
         schema=cohort.schema.replace_columns(changed),
         static={name: codes(name, old) for name, old in cohort.static.items()},
         measured={name: codes(name, old) for name, old in cohort.measured.items()},
         seen={},
     )
+    return bounded(learned)

@@ -104,7 +104,7 @@ def conditions(schema: Schema, probabilities: Sequence[float], where: Where | No
     for name, wanted in (where or {}).items():
         column = _column(schema, name)
         condition = _condition(column, wanted)
-        if column.label:
+        if name in levels:
             allowed &= np.isin(levels[name], condition.codes)
         else:
             others.append(condition)
@@ -112,7 +112,7 @@ def conditions(schema: Schema, probabilities: Sequence[float], where: Where | No
     if balance is None:
         return Conditions(_shares(weights, allowed)[None, :], tuple(others))
     column = _column(schema, balance, argument="balance")
-    if not column.label:
+    if balance not in levels:
         labels = ", ".join(label.name for label in schema.labels) or "none"
         raise UsageError(f"balance={balance!r} is not a label of the generator; its labels are: {labels}.")
     left = np.unique(levels[balance][allowed])
@@ -169,7 +169,7 @@ def _range(column: Column, ends: tuple[object, ...]) -> Condition:
         )
     if high < cast("float", column.low) or low > cast("float", column.high):
         raise UsageError(f"where: {column.name} between {ends[0]} and {ends[1]} is outside {_bounds(column)}.")
-    if column.step is None and low == high:
+    if column.steps is None and low == high:
         raise UsageError(f"where: {column.name}={ends[0]} is one point of a continuous column; ask for a range.")
     return Condition(column.name, (low, high), range=True)
 
@@ -179,12 +179,12 @@ def _possible(column: Column, value: object) -> float:
     number = _number(column, value)
     if not cast("float", column.low) <= number <= cast("float", column.high):
         raise UsageError(f"where: {column.name}={value} is outside {_bounds(column)}.")
-    if column.step is None:
+    if column.steps is None:
         raise UsageError(
             f"where: {column.name}={value} is one point of a continuous column; ask for a (low, high) range."
         )
     nearest = float(snapped(np.array([number]), column)[0])
-    if abs(nearest - number) > 1e-6 * column.step:
+    if abs(nearest - number) > 1e-6 * (column.step or 1.0):
         raise UsageError(f"where: {column.name}={value} is none of its values, which have steps of {column.step:g}.")
     return nearest
 

@@ -318,7 +318,8 @@ def _moment(text: str) -> float:
 def _misplaced(codes: Codes, column: Column) -> list[tuple[str, NDArray[np.bool_], str]]:
     """Gives which numbers are outside the bounds, and which are not whole though they should be."""
     broken: list[tuple[str, NDArray[np.bool_], str]] = []
-    if column.numeric and column.low is not None and column.high is not None:
+    own = column.after is None and not column.origin
+    if column.numeric and own and column.low is not None and column.high is not None:
         way_out = "Widen low and high in the schema, mend the rows, or read with invalid='clip'."
         broken.append((BOUNDS, _outside(codes, column), way_out))
     if column.kind == "integer":
@@ -330,7 +331,7 @@ def _misplaced(codes: Codes, column: Column) -> list[tuple[str, NDArray[np.bool_
 
 def _outside(codes: Codes, column: Column) -> NDArray[np.bool_]:
     low, high = cast("float", column.low), cast("float", column.high)
-    if column.kind == "number" and column.steps is not None:
+    if column.kind == "number" and column.step is not None and column.steps is not None:
         # Judged after rounding to the step, so that 0.99993 is within a high of 1.
         index = step_index(codes, column)
         return (index < 0) | (index >= column.steps)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date
+from functools import cached_property
 from typing import Final, Literal, cast, get_args
 
 from wardgan.errors import SchemaError
@@ -17,10 +18,13 @@ Level = str | int
 KINDS: Final = get_args(Kind)
 MAX_LEVELS: Final = 10_000
 MAX_STEPS: Final = 2**50
+LAST_DAY: Final = float(date.max.toordinal())
+DAY_ZERO: Final = float(date(2000, 1, 1).toordinal())
 FARTHEST: Final = 1e100
 _WHOLE: Final = 2.0**53
 _BOUNDED: Final = ("number", "integer", "date")
 _FLAG: Final = ("false", "true")
+_FLAGS: Final = ("nullable", "label", "sensitive", "learn", "origin")
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Column:
         name: Name of the column in the data.
         kind: `number`, `integer`, `category`, `flag` or `date`.
         low: Smallest possible value (number, integer), or day number since 0001-01-01 (date).
-        high: Largest possible value, as `low`.
+        high: Largest possible value, as `low`; the same as `low` for a constant.
         step: Distance between two possible values: 1 for integers and dates; `None` for a continuous number.
         levels: Possible levels of a category, in order; false and true for a flag.
         unit: Unit of measurement (UCUM), for people.
@@ -40,6 +44,10 @@ class Column:
         label: Whether the generator can be asked for this column's levels.
         sensitive: Whether attacks on this column are judged in the dossier.
         learn: Whether missing bounds or levels are learned with a share of the privacy budget.
+        after: Date column that this date never comes before. The days between are modelled instead of the date, and
+            the schema works out `low` and `high`.
+        within: Most days that this date comes after that one.
+        origin: Whether the date is each patient's day 0: dates after it are kept, and it itself is set to 2000-01-01.
     """
 
     name: str
@@ -54,6 +62,9 @@ class Column:
     label: bool = False
     sensitive: bool = False
     learn: bool = False
+    after: str | None = None
+    within: int | None = None
+    origin: bool = False
 
     def __post_init__(self) -> None:
         if self.kind in ("integer", "date") and self.step is None:
@@ -63,17 +74,15 @@ class Column:
             object.__setattr__(self, name, None if value is None else float(value))
         if self.kind == "flag" and not self.levels:
             object.__setattr__(self, "levels", _FLAG)
+        _check_reference(self)
+        if self.origin:
+            object.__setattr__(self, "low", DAY_ZERO)
+            object.__setattr__(self, "high", DAY_ZERO)
         _check_kind(self)
         _check_bounds(self)
         _check_levels(self)
-        if self.label and self.kind not in ("category", "flag"):
-            raise SchemaError(f"{self.name}: label=true needs a category or a flag, not kind={self.kind}.")
-        if self.label and self.nullable:
-            raise SchemaError(f"{self.name}: a label cannot be nullable; declare a level for patients without one.")
-        if self.label and self.learn:
-            raise SchemaError(
-                f"{self.name}: the levels of a label cannot be learned; declare them, or drop label=true."
-            )
+        if self.label:
+            _check_label(self)
 
     @property
     def numeric(self) -> bool:
@@ -82,28 +91,44 @@ class Column:
 
     @property
     def complete(self) -> bool:
-        """Whether everything that the kind needs is declared."""
-        return (self.low is not None and self.high is not None) if self.numeric else bool(self.levels)
+        """Whether everything that the kind needs is declared; of a date after another one, that is how far."""
+        if self.numeric:
+            return self.after is not None or (self.low is not None and self.high is not None)
+        return bool(self.levels)
+
+    @property
+    def constant(self) -> bool:
+        """Whether it is a number or a date with one possible value and no missing cell: there is nothing to model."""
+        return self.numeric and self.low is not None and self.low == self.high and not self.nullable
 
     @property
     def size(self) -> int:
         """Number of levels of a category or a flag."""
         return len(self.levels)
 
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each level stands, by its text."""
+        return {str(level): at for at, level in enumerate(self.levels)}
+
     @property
     def steps(self) -> int | None:
-        """Number of possible values of a stepped column; `None` for a continuous one."""
-        if self.step is None or self.low is None or self.high is None:
+        """Number of possible values of a stepped column or a constant; `None` for a continuous one."""
+        if self.low is None or self.high is None:
             return None
-        return round((self.high - self.low) / self.step) + 1
+        if self.low == self.high:
+            return 1
+        return None if self.step is None else round((self.high - self.low) / self.step) + 1
 
     def to_dict(self) -> dict[str, object]:
         """Gives the structure of the schema file, without what is at its default."""
         found: dict[str, object] = {"kind": self.kind}
         for name in ("low", "high"):
             value = cast("float | None", getattr(self, name))
-            if value is not None:
+            if value is not None and self.after is None and not self.origin:
                 found[name] = self._written(value)
+        if self.after is not None:
+            found |= {"after": self.after, "within": self.within}
         if self.kind == "number" and self.step is not None:
             found["step"] = self.step
         if self.kind == "category" and self.levels:
@@ -111,7 +136,7 @@ class Column:
         for name in ("unit", "code"):
             if getattr(self, name) is not None:
                 found[name] = getattr(self, name)
-        return found | {name: True for name in ("nullable", "label", "sensitive", "learn") if getattr(self, name)}
+        return found | {name: True for name in _FLAGS if getattr(self, name)}
 
     def _written(self, value: float) -> float | int | str:
         if self.kind == "date":
@@ -144,6 +169,9 @@ class Column:
         if kind not in KINDS:
             raise SchemaError(f"{name}: kind={kind!r} is not one of {', '.join(KINDS)}.")
         kind = cast("Kind", kind)
+        bounded = given.get("low") is not None or given.get("high") is not None
+        if bounded and (given.get("after") is not None or given.get("origin") is True):
+            raise SchemaError(f"{name}: a date with after or origin has no low and high of its own; leave them out.")
         return cls(
             name=name,
             kind=kind,
@@ -153,7 +181,9 @@ class Column:
             levels=_levels(name, kind, given.get("levels")),
             unit=_text(name, "unit", given.get("unit")),
             code=_text(name, "code", given.get("code")),
-            **{key: _flag(name, key, given.get(key, False)) for key in ("nullable", "label", "sensitive", "learn")},
+            after=_text(name, "after", given.get("after")),
+            within=_days(name, given.get("within")),
+            **{key: _flag(name, key, given.get(key, False)) for key in _FLAGS},
         )
 
     def with_bounds(self, low: float, high: float) -> Column:
@@ -180,8 +210,8 @@ def _check_bounds(column: Column) -> None:
         raise SchemaError(f"{name}: step={step:.15g} is not a finite number greater than 0.")
     if low is None or high is None:
         return
-    if not low < high:
-        raise SchemaError(f"{name}: low={low:.15g} is not below high={high:.15g}.")
+    if low > high:
+        raise SchemaError(f"{name}: low={low:.15g} is above high={high:.15g}.")
     if step is None:
         return
     count = (high - low) / step
@@ -198,6 +228,30 @@ def _check_levels(column: Column) -> None:
     (twice, count), *_ = [*Counter(texts).most_common(1), ("", 0)]
     if count > 1:
         raise SchemaError(f"{column.name}: level {twice!r} is declared twice.")
+
+
+def _check_reference(column: Column) -> None:
+    name = column.name
+    if column.kind != "date" and (column.after is not None or column.within is not None or column.origin):
+        raise SchemaError(f"{name}: after, within and origin belong to kind: date, not to kind={column.kind}.")
+    if (column.after is None) != (column.within is None):
+        raise SchemaError(f"{name}: after names a date, and within says how many days later at most; declare both.")
+    if column.origin and column.after is not None:
+        raise SchemaError(f"{name}: a date is the origin, or it is after another one; keep one of the two.")
+    if column.learn and (column.origin or column.after is not None):
+        raise SchemaError(f"{name}: a date with after or origin has no bounds to learn; drop learn=true.")
+
+
+def _check_label(column: Column) -> None:
+    name = column.name
+    if column.kind not in ("category", "flag"):
+        raise SchemaError(f"{name}: label=true needs a category or a flag, not kind={column.kind}.")
+    if column.nullable:
+        raise SchemaError(f"{name}: a label cannot be nullable; declare a level for patients without one.")
+    if column.learn:
+        raise SchemaError(f"{name}: the levels of a label cannot be learned; declare them, or drop label=true.")
+    if column.size == 1:
+        raise SchemaError(f"{name}: a label with one level tells nobody apart; declare the others, or drop label=true.")
 
 
 def _bound(name: str, kind: Kind, key: str, value: object) -> float | None:
@@ -238,6 +292,14 @@ def _size(name: str, step: object) -> float:
     if isinstance(step, bool) or not isinstance(step, (int, float)) or not abs(step) <= FARTHEST:
         raise SchemaError(f"{name}: step={_short(step)} is not a finite number.")
     return float(step)
+
+
+def _days(name: str, value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < LAST_DAY:
+        raise SchemaError(f"{name}: within={_short(value)} is not a whole number of days, at least 1.")
+    return value
 
 
 def _levels(name: str, kind: Kind, value: object) -> tuple[Level, ...]:

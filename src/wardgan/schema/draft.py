@@ -158,7 +158,7 @@ def draft(
         name=name, patient=key, population=int(float(f"{number:.1e}")), visits=visits, confirm=tuple(marks),
         table=tuple(guess.column for guess in table.values()),
     )  # fmt: skip
-    notices += _together(guesses)
+    notices += [*_together(guesses), *_dates(table), *_dates({name: guesses[name] for name in moving})]
     notices.append("no label is set: add `label: true` to the category that researchers may ask for, such as an arm.")
     return Drafted(schema, left_out, tuple(notices))
 
@@ -255,6 +255,15 @@ def _together(guesses: Mapping[str, Guess]) -> list[str]:
         if guess.notice:
             names.setdefault(guess.notice, []).append(name)
     return [f"{', '.join(columns)}: {notice}" for notice, columns in names.items()]
+
+
+def _dates(guesses: Mapping[str, Guess]) -> list[str]:
+    """Gives a notice about dates side by side. Whether one is always the first is not read off the patients."""
+    dates = [name for name, guess in guesses.items() if guess.column.kind == "date"]
+    if len(dates) < 2:
+        return []
+    way_out = "if one can never be before another, declare `after` and `within` in the place of `low` and `high`."
+    return [f"{', '.join(dates)}: {way_out}"]
 
 
 def _marks(place: str, guesses: Mapping[str, Guess]) -> list[str]:

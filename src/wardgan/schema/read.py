@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, cast, get_args
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from wardgan.errors import DataError, SchemaError, counted
 from wardgan.schema.cells import BOUNDS, FILL, MISSING, Coded, Finding, code, found, keys_of
 from wardgan.schema.cohort import Codes, Cohort, Truth
+from wardgan.schema.gaps import bounded, misplaced_in_table, on_day_zero
 from wardgan.schema.schema import Schema
 from wardgan.schema.slots import Slotted, slot_rows
 from wardgan.schema.source import Source, cells_of, frame_of, hint_of
@@ -109,7 +111,10 @@ def examine(source: Source, schema: Schema, *, visits: Source | None = None, del
     names, row_patient, findings = _patients(table, schema.patient)
     size = len(names)
     static, bad = _static(table, row_patient, size, schema)
-    findings += [finding for coded in static.values() for finding in coded.findings]
+    codes = {name: coded.codes for name, coded in static.items()}
+    against_order, bad_order = misplaced_in_table(codes, schema, size)
+    findings += [*(finding for coded in static.values() for finding in coded.findings), *against_order]
+    bad |= bad_order
     if schema.visits is None:
         repeated = np.bincount(row_patient[row_patient >= 0], minlength=size) > 1
         findings += _repeated(row_patient, repeated, schema)
@@ -117,11 +122,10 @@ def examine(source: Source, schema: Schema, *, visits: Source | None = None, del
         slotted = Slotted.nothing(size)
     else:
         long = table if visits is None else frame_of(visits, delimiter=delimiter)
-        slotted = _visits(long, long is table, names, row_patient, schema)
+        slotted = _visits(long, long is table, names, row_patient, codes, schema)
     seen = {name: coded.seen for name, coded in static.items() if coded.seen} | dict(slotted.seen)
-    codes = {name: coded.codes for name, coded in static.items()}
     # Rules are judged after clipping, because that is what the cohort holds.
-    cohort = _clipped(Cohort(schema, codes, slotted.measured, slotted.present, names, seen))
+    cohort = on_day_zero(bounded(Cohort(schema, codes, slotted.measured, slotted.present, names, seen)))
     against_rules, bad_rules = broken(cohort)
     return Checked(cohort, (*findings, *slotted.findings, *against_rules), bad | slotted.bad | bad_rules)
 
@@ -144,6 +148,9 @@ def broken(cohort: Cohort) -> tuple[list[Finding], NDArray[np.bool_]]:
         if any(codes.ndim == 2 for codes in columns.values()):
             columns = {name: codes if codes.ndim == 2 else codes[:, None] for name, codes in columns.items()}
         truth = rule.broken(columns)  # (patients,) or (patients, slots)
+        if truth.ndim == 2 and cohort.present is not None:
+            # A visit that did not take place has no cells to judge, though the patient's own columns are there.
+            truth = truth & cohort.present
         patients = cast("Truth", truth.any(axis=1)) if truth.ndim == 2 else truth
         findings += found(
             ", ".join(rule.names), f"{rule.text} holds for every patient", patients, "Mend the rows or the rule."
@@ -219,29 +226,18 @@ def _static(
 
 def _visits(
     long: pd.DataFrame, same: bool, names: NDArray[np.object_] | NDArray[np.int64], row_patient: NDArray[np.intp],
-    schema: Schema,
+    static: Mapping[str, Codes], schema: Schema,
 ) -> Slotted:  # fmt: skip
     if schema.visits is None or schema.patient is None:
         raise DataError("visits: the schema declares no visits.")
     _require(long, [schema.patient, schema.visits.key, *(c.name for c in schema.visits.columns)], "visits")
+    own = {column.name: (column, static[column.name]) for column in schema.table}
     if same:
-        return slot_rows(long, row_patient, len(names), schema.visits)
+        return slot_rows(long, row_patient, len(names), schema.visits, static=own)
     # By text, because one file may hold the number 7 and the other the text "7" or "7.0".
     position = {str(name): at for at, name in enumerate(names)}
     at, keys = keys_of(cells_of(long, schema.patient))
     owner = np.array([*(position.get(key, -1) for key in keys), -1], dtype=np.intp)[at]
-    slotted = slot_rows(long, owner, len(names), schema.visits)
+    slotted = slot_rows(long, owner, len(names), schema.visits, static=own)
     stray = found(schema.patient, "every visit belongs to a patient of the table", owner < 0, "Mend the key.")
     return replace(slotted, findings=(*stray, *slotted.findings))
-
-
-def _clipped(cohort: Cohort) -> Cohort:
-    def clip(name: str, codes: Codes) -> Codes:
-        column = cohort.schema.column(name)
-        return codes if column.low is None or column.high is None else np.clip(codes, column.low, column.high)
-
-    return replace(
-        cohort,
-        static={name: clip(name, codes) for name, codes in cohort.static.items()},
-        measured={name: clip(name, codes) for name, codes in cohort.measured.items()},
-    )

@@ -1,11 +1,15 @@
-"""Rules between columns, such as `dbp < sbp`: parsed as data, never executed as code."""
+"""Rules between columns, such as `dbp < sbp`: what they are, and which rows break them.
+
+A rule is judged with three truth values (Kleene 1952, section 64): a comparison with a missing cell is neither true
+nor false, an `and` with a false part is false, and an `or` with a true part is true. A row breaks a rule only if it is
+certainly false, whatever the missing cells would have been.
+"""
 
 from __future__ import annotations
 
-import ast
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Final
 
@@ -13,33 +17,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardgan.errors import SchemaError
-from wardgan.schema.columns import FARTHEST
+from wardgan.schema.formulas import Among, Cell, Comparison, Constant, Missing, Negation, Statement, Value, cells, parse
+from wardgan.schema.meaning import Meaning
 
+MAX_RULES: Final = 200
 Values = NDArray[np.float64]
 Truth = NDArray[np.bool_]
 
-_COMPARE: Final[dict[type[ast.cmpop], Callable[[Values, Values], Truth]]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-}
-_ARITHMETIC: Final[dict[type[ast.operator], Callable[[Values, Values], Values]]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-}
+_COMPARE: Final[dict[str, Callable[[Values, Values], Truth]]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip
+ARITHMETIC: Final[dict[str, Callable[[Values, Values], Values]]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule over numeric columns of one row: comparisons, `and`, `or`, `not`, `+`, `-`, `*` and numbers.
+    """A rule over the columns of one row.
 
     Attributes:
         text: The rule as written in the schema.
         names: Columns that it mentions.
+        tree: What it says; bound to a schema, its constants are numbers.
 
     Example:
         >>> rule = Rule.parse("dbp < sbp")
@@ -51,25 +51,36 @@ class Rule:
 
     text: str
     names: tuple[str, ...]
+    tree: Statement = field(repr=False, compare=False)
 
     @classmethod
     def parse(cls, text: object) -> Rule:
-        """Reads a rule.
+        """Reads a rule; what its texts mean is left to `bound`.
 
         Raises:
-            SchemaError: The text is no comparison, or uses anything else than the rules above.
+            SchemaError: It is no rule, or mentions no column.
         """
-        if not isinstance(text, str) or len(text) > 500:
+        if not isinstance(text, str):
             raise SchemaError(f"rules: {str(text)[:40]!r} is not a short text such as 'dbp < sbp'.")
-        tree = _tree(text)
-        names = tuple(dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name)))
+        tree = parse(text)
+        names = tuple(dict.fromkeys(cell.name for cell in cells(tree)))
         if not names:
             raise SchemaError(f"rules: {text!r} mentions no column.")
-        _evaluated(tree, {name: np.zeros(1) for name in names}, text)
-        return cls(text, names)
+        return cls(text, names, tree)
+
+    def bound(self, meaning: Meaning) -> Rule:
+        """Gives the rule with the numbers that its levels, dates and truth values stand for.
+
+        Args:
+            meaning: The columns.
+
+        Raises:
+            SchemaError: An unknown column or level, or things that cannot be compared.
+        """
+        return Rule(self.text, self.names, meaning.of(parse(self.text), self.text))
 
     def broken(self, columns: Mapping[str, Values]) -> Truth:
-        """Gives which rows break the rule; a row with a missing cell among its columns does not.
+        """Gives which rows certainly break the rule.
 
         Args:
             columns: For each name of the rule an array; together they broadcast to one shape; missing cells are NaN.
@@ -77,58 +88,38 @@ class Rule:
         Returns:
             Boolean array of that shape.
         """
-        broken = ~_evaluated(_tree(self.text), columns, self.text)
-        if broken.any():
-            for name in self.names:
-                broken = broken & ~np.isnan(columns[name])
-        return broken
-
-
-def _tree(text: str) -> ast.expr:
-    try:
-        return ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise SchemaError(f"rules: {text!r} is not a comparison such as 'dbp < sbp'.") from error
-
-
-def _evaluated(tree: ast.expr, columns: Mapping[str, Values], text: str) -> Truth:
-    try:
-        # Numbers too large for a float are infinite, and comparisons with missing cells are false: both are meant.
+        # Numbers too large for a float are infinite, and comparisons with missing cells are neither: both are meant.
         with np.errstate(all="ignore"):
-            truth = _truth(tree, columns, text)
-    except RecursionError as error:
-        raise SchemaError(f"rules: {text[:40]!r}... is nested too deeply.") from error
-    return truth
+            return _judged(self.tree, columns)[1]
 
 
-def _truth(node: ast.expr, columns: Mapping[str, Values], text: str) -> Truth:
-    if isinstance(node, ast.Compare):
-        sides = [_value(side, columns, text) for side in (node.left, *node.comparators)]
-        parts = [_compare(sign, sides[at], sides[at + 1], text) for at, sign in enumerate(node.ops)]
-        return reduce(np.logical_and, parts)
-    if isinstance(node, ast.BoolOp):
-        parts = [_truth(part, columns, text) for part in node.values]
-        return reduce(np.logical_and if isinstance(node.op, ast.And) else np.logical_or, parts)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        return ~_truth(node.operand, columns, text)
-    raise SchemaError(f"rules: {text!r} is not made of comparisons joined by and, or, not.")
+def _judged(tree: Statement, columns: Mapping[str, Values]) -> tuple[Truth, Truth]:
+    """Gives where a statement is certainly true, and where it is certainly false."""
+    if isinstance(tree, Comparison):
+        left, right = _amount(tree.left, columns), _amount(tree.right, columns)
+        return _known(_COMPARE[tree.sign](left, right), np.isnan(left) | np.isnan(right))
+    if isinstance(tree, Among):
+        mine = columns[tree.cell.name]
+        return _known(np.isin(mine, [float(one.value) for one in tree.values]), np.isnan(mine))
+    if isinstance(tree, Missing):
+        gone = np.isnan(columns[tree.cell.name])
+        return gone, ~gone
+    if isinstance(tree, Negation):
+        true, false = _judged(tree.part, columns)
+        return false, true
+    true, false = zip(*(_judged(part, columns) for part in tree.parts), strict=True)
+    if tree.every:
+        return reduce(np.logical_and, true), reduce(np.logical_or, false)
+    return reduce(np.logical_or, true), reduce(np.logical_and, false)
 
 
-def _compare(sign: ast.cmpop, left: Values, right: Values, text: str) -> Truth:
-    if type(sign) not in _COMPARE:
-        raise SchemaError(f"rules: {text!r} uses a comparison other than <, <=, >, >=, ==, !=.")
-    return np.asarray(_COMPARE[type(sign)](left, right), dtype=bool)
+def _known(holds: Truth, unknown: Truth) -> tuple[Truth, Truth]:
+    return holds & ~unknown, ~(holds | unknown)
 
 
-def _value(node: ast.expr, columns: Mapping[str, Values], text: str) -> Values:
-    if isinstance(node, ast.Name):
-        return np.asarray(columns[node.id], dtype=np.float64)
-    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
-        if abs(node.value) > FARTHEST:
-            raise SchemaError(f"rules: {text!r} has a number beyond {FARTHEST:g}.")
-        return np.asarray(float(node.value))
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -_value(node.operand, columns, text)
-    if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
-        return _ARITHMETIC[type(node.op)](_value(node.left, columns, text), _value(node.right, columns, text))
-    raise SchemaError(f"rules: {text!r} may use column names, numbers, +, - and * only.")
+def _amount(tree: Value, columns: Mapping[str, Values]) -> Values:
+    if isinstance(tree, Cell):
+        return np.asarray(columns[tree.name], dtype=np.float64)
+    if isinstance(tree, Constant):
+        return np.asarray(float(tree.value))
+    return ARITHMETIC[tree.sign](_amount(tree.left, columns), _amount(tree.right, columns))

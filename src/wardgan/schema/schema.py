@@ -16,7 +16,10 @@ import yaml
 from wardgan import check, files
 from wardgan.errors import SchemaError, UsageError
 from wardgan.schema.columns import Column, Level
-from wardgan.schema.rules import Rule
+from wardgan.schema.meaning import Meaning
+from wardgan.schema.references import resolved
+from wardgan.schema.rules import MAX_RULES, Rule
+from wardgan.schema.verdicts import check_possible
 from wardgan.schema.visits import Visits, columns_of, refuse_unknown
 
 MAX_CLASSES: Final = 64
@@ -35,7 +38,7 @@ class Schema:
         population: Public, rounded number of patients; `None`: a noisy count is paid for.
         table: Columns with one value per patient.
         visits: Repeated measures, if any.
-        events: Names of a time-to-event pair, as `{"time": ..., "event": ...}`.
+        events: Names of a time-to-event pair, as `{"time": ..., "event": ...}`; the event is a label.
         rules: Rules between columns.
         terms: Licence, permitted use (DUO codes) and contact.
         confirm: Places whose value was read off patients by a draft and waits for a person's word.
@@ -53,7 +56,9 @@ class Schema:
 
     def __post_init__(self) -> None:
         _check_names(self)
-        _check_rules(self)
+        _set_columns(self, resolved(self.table, self.visits))
+        _check_events(self)
+        _bind_rules(self)
         if self.population is not None and self.population < 1:
             raise SchemaError(f"population={self.population} is not a whole number of at least 1.")
         if self.classes > MAX_CLASSES:
@@ -61,8 +66,9 @@ class Schema:
 
     @property
     def labels(self) -> tuple[Column, ...]:
-        """Columns whose levels a generator can be asked for."""
-        return tuple(column for column in self.table if column.label)
+        """Columns whose levels a generator can be asked for: those declared so, and the event of a pair."""
+        event = self.events.get("event")
+        return tuple(column for column in self.table if column.label or column.name == event)
 
     @property
     def classes(self) -> int:
@@ -147,8 +153,8 @@ class Schema:
             population=_population(given.get("population")),
             table=columns_of("table", cast("Mapping[object, object]", table)),
             visits=None if given.get("visits") is None else Visits.from_dict(given["visits"]),
-            events={str(key): str(value) for key, value in _mapping(given, "events").items()},
-            rules=tuple(Rule.parse(rule) for rule in _list(given, "rules")),
+            events=_events(_mapping(given, "events")),
+            rules=tuple(Rule.parse(rule) for rule in _list(given, "rules")[: MAX_RULES + 1]),
             terms=cast("dict[str, object]", _plain(dict(_mapping(given, "terms")), _DEPTH)),
             confirm=tuple(str(place) for place in _list(given, "confirm")),
         )
@@ -234,10 +240,16 @@ def _check_names(schema: Schema) -> None:
         if "@" in name or not name or name != name.strip():
             raise SchemaError(f"{name!r}: a column name must not be empty, have spaces around it or contain '@'.")
     _check_keys(schema)
-    for name in schema.events.values():
-        schema.column(name)
-    if schema.events and set(schema.events) != {"time", "event"}:
-        raise SchemaError("events: has the two keys time and event.")
+
+
+def _set_columns(schema: Schema, columns: Mapping[str, Column]) -> None:
+    """Puts in the columns whose bounds were worked out from those of others."""
+    if all(column.after is None for column in schema.columns):
+        return
+    object.__setattr__(schema, "table", tuple(columns[column.name] for column in schema.table))
+    if schema.visits is not None:
+        visits = tuple(columns[column.name] for column in schema.visits.columns)
+        object.__setattr__(schema, "visits", replace(schema.visits, columns=visits))
 
 
 def _check_keys(schema: Schema) -> None:
@@ -254,12 +266,56 @@ def _check_keys(schema: Schema) -> None:
         raise SchemaError(f"visits: key={visits.key!r} names the patient, so it cannot tell visits apart.")
 
 
-def _check_rules(schema: Schema) -> None:
-    numeric = {column.name for column in schema.columns if column.numeric or column.kind == "flag"}
-    for rule in schema.rules:
-        for name in rule.names:
-            if name not in numeric:
-                raise SchemaError(f"rules: {rule.text!r} mentions {name!r}, which is no numeric column of the schema.")
+def _check_events(schema: Schema) -> None:
+    if not schema.events:
+        return
+    if set(schema.events) != {"time", "event"}:
+        raise SchemaError("events: has the two keys time and event.")
+    time, event = (schema.column(schema.events[key]) for key in ("time", "event"))
+    for key, column in (("time", time), ("event", event)):
+        if column not in schema.table:
+            raise SchemaError(
+                f"events: {key}={column.name!r} is measured at visits; name a column of the table, with one value per "
+                "patient."
+            )
+    if not time.numeric:
+        raise SchemaError(f"events: time={time.name!r} has kind={time.kind}; name a number, an integer or a date.")
+    if time.constant:
+        raise SchemaError(f"events: time={time.name!r} has one possible value; name a time that differs.")
+    _check_event(event)
+
+
+def _check_event(event: Column) -> None:
+    if event.numeric:
+        raise SchemaError(f"events: event={event.name!r} has kind={event.kind}; name a flag or a category.")
+    if event.nullable:
+        raise SchemaError(
+            f"events: event={event.name!r} may be missing; declare a level for patients whose end is not known, or "
+            "leave events out."
+        )
+    if event.size < 2:
+        raise SchemaError(f"events: event={event.name!r} needs two declared levels, such as no and yes.")
+
+
+def _bind_rules(schema: Schema) -> None:
+    if not schema.rules:
+        return
+    if len(schema.rules) > MAX_RULES:
+        raise SchemaError(f"rules: {len(schema.rules)} rules are more than {MAX_RULES}.")
+    columns = {column.name: column for column in schema.columns}
+    meaning = Meaning(columns)
+    bound = tuple(rule.bound(meaning) for rule in schema.rules)
+    for rule in bound:
+        check_possible(rule, columns)
+    object.__setattr__(schema, "rules", bound)
+
+
+def _events(given: Mapping[str, object]) -> dict[str, str]:
+    refuse_unknown(given, ("time", "event"), "events")
+    for key, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            raise SchemaError(f"events: {key} is not the name of a column.")
+    return {str(key): str(value) for key, value in given.items()}
 
 
 def _population(value: object) -> int | None:

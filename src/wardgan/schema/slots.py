@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -18,10 +19,12 @@ from wardgan.errors import counted
 from wardgan.schema.cells import Coded, Finding, code, distinct, found, moments, place
 from wardgan.schema.cohort import Codes
 from wardgan.schema.columns import Column, Level
+from wardgan.schema.gaps import misplaced
 from wardgan.schema.source import cells_of
 from wardgan.schema.steps import snapped
 from wardgan.schema.visits import TimeGrid, Visits
 
+Own: TypeAlias = tuple[Column, Codes]
 _ROUND: Final = 1e-9
 
 
@@ -49,7 +52,10 @@ class Slotted:
         return cls({}, None, np.zeros(patients, dtype=bool))
 
 
-def slot_rows(long: pd.DataFrame, row_patient: NDArray[np.intp], patients: int, visits: Visits) -> Slotted:
+def slot_rows(
+    long: pd.DataFrame, row_patient: NDArray[np.intp], patients: int, visits: Visits, *,
+    static: Mapping[str, Own] = MappingProxyType({}),
+) -> Slotted:  # fmt: skip
     """Puts each row of a long file into the slot of its patient and visit.
 
     Several rows in one bin of a time grid become one visit: numbers their mean, other kinds the last one.
@@ -59,6 +65,7 @@ def slot_rows(long: pd.DataFrame, row_patient: NDArray[np.intp], patients: int, 
         row_patient: Position of each row's patient, shape (rows,); -1 where unknown.
         patients: Number of patients.
         visits: The grid and the columns.
+        static: The patients' own columns with their codes, from which dates of visits may be counted.
     """
     slot, findings = _slots(cells_of(long, visits.key), row_patient, visits)
     known = row_patient >= 0
@@ -74,10 +81,16 @@ def slot_rows(long: pd.DataFrame, row_patient: NDArray[np.intp], patients: int, 
     present[row_patient[kept], slot[kept]] = True
     measured: dict[str, Codes] = {}
     seen: dict[str, tuple[Level, ...]] = {}
+    declared = {column.name: column for column in visits.columns}
+    rows = {name: code(cells_of(long, name), column) for name, column in declared.items()}
     for column in visits.columns:
-        coded = code(cells_of(long, column.name), column)
+        coded = rows[column.name]
         findings += coded.findings
         bad[row_patient[known & coded.bad]] = True
+        if column.after is not None:
+            late, wrong = _late(column, rows, declared, static, row_patient)
+            findings += late
+            bad[row_patient[known & wrong]] = True
         measured[column.name] = _cells(coded, column, row_patient, slot, kept, present.shape)
         if coded.seen:
             seen[column.name] = coded.seen
@@ -86,6 +99,20 @@ def slot_rows(long: pd.DataFrame, row_patient: NDArray[np.intp], patients: int, 
         findings += found("visits", "every patient has every visit", short, "Set complete: false, or leave them out.")
         bad |= short
     return Slotted(measured, present, bad, tuple(findings), seen)
+
+
+def _late(
+    column: Column, rows: Mapping[str, Coded], declared: Mapping[str, Column], static: Mapping[str, Own],
+    row_patient: NDArray[np.intp],
+) -> tuple[list[Finding], NDArray[np.bool_]]:  # fmt: skip
+    """Gives the dates of visits that are not within the declared days after the date they are counted from."""
+    after = str(column.after)
+    if after in rows:
+        return misplaced(rows[column.name].codes, rows[after].codes, column, certain=not declared[after].nullable)
+    first, codes = static[after]
+    # Rows of nobody look at the last place, where nothing is; they have a finding of their own.
+    mine = np.where(row_patient < 0, np.nan, rows[column.name].codes)
+    return misplaced(mine, np.append(codes, np.nan)[row_patient], column, certain=not first.nullable)
 
 
 def _slots(key: pd.Series, row_patient: NDArray[np.intp], visits: Visits) -> tuple[NDArray[np.intp], list[Finding]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,13 @@ def step_index(codes: NDArray[np.float64], column: Column) -> NDArray[np.float64
 
     Args:
         codes: Values or day numbers, any shape; NaN stays NaN.
-        column: A column with a step; without `low` the steps are counted from 0.
+        column: A column with a step, or a constant; without `low` the steps are counted from 0.
 
     Returns:
         Whole numbers as floats, not cut off at the bounds; an array of its own.
     """
     index = codes - column.low if column.low else np.array(codes, dtype=np.float64)
-    index /= cast("float", column.step)
+    index /= column.step or 1.0
     return np.rint(index, out=index)
 
 
@@ -35,7 +35,7 @@ def step_values(index: NDArray[np.float64], column: Column) -> NDArray[np.float6
 
     Args:
         index: Numbers of values as from `step_index`, any shape; it is overwritten.
-        column: A column with a step.
+        column: A column with a step, or a constant.
 
     Returns:
         `index`, now holding values.
@@ -45,7 +45,10 @@ def step_values(index: NDArray[np.float64], column: Column) -> NDArray[np.float6
         >>> step_values(np.array([3.0, 7.0, 10.0]), tenths).tolist()
         [0.3, 0.7, 1.0]
     """
-    low, step = column.low or 0.0, cast("float", column.step)
+    low, step = column.low or 0.0, column.step or 1.0
+    if column.steps == 1:
+        np.copyto(index, low, where=~np.isnan(index))
+        return index
     if step != 1:
         index *= step
     if low:

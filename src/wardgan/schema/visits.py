@@ -112,6 +112,8 @@ class Visits:
 def _check_column(visits: Visits, column: Column) -> None:
     if column.label:
         raise SchemaError(f"{column.name}: a label is a column of the table, not of the visits.")
+    if column.origin:
+        raise SchemaError(f"{column.name}: the origin is a date of the table, not of the visits.")
     if column.name == visits.key and (column.nullable or not column.numeric):
         raise SchemaError(f"{column.name}: the key of the visits is a number or a date, and not nullable.")
     if column.name == "visit" and not visits.ragged and not visits.complete:

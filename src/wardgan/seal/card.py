@@ -168,7 +168,8 @@ def _limits(claim: Claim) -> str:
 
 def _columns(schema: Schema) -> str:
     head = "| column | kind | values | unit | code | notes |\n|---|---|---|---|---|---|"
-    rows = [_row(column, "") for column in schema.table]
+    labels = {column.name for column in schema.labels}
+    rows = [_row(column, "label" if column.name in labels else "") for column in schema.table]
     if schema.visits is not None:
         rows += [_row(column, "at visits") for column in schema.visits.columns]
     lines = [head, *rows]
@@ -182,12 +183,16 @@ def _columns(schema: Schema) -> str:
 
 def _row(column: Column, note: str) -> str:
     found = column.to_dict()
-    if column.numeric:
+    if column.after is not None:
+        values = f"0 to {column.within} days after {column.after}"
+    elif column.origin:
+        values = "day 0 of each patient"
+    elif column.numeric:
         values = f"{found.get('low')} to {found.get('high')}"
     else:
         levels = [str(level) for level in column.levels]
         values = ", ".join(levels[:_MAX_LEVELS]) + (f", ... ({len(levels)})" if len(levels) > _MAX_LEVELS else "")
-    flags = [note, "label" if column.label else "", "may be missing" if column.nullable else ""]
+    flags = [note, "may be missing" if column.nullable else ""]
     notes = ", ".join(flag for flag in flags if flag)
     cells = (column.name, column.kind, values, column.unit or "", column.code or "", notes)
     return "| " + " | ".join(_plain(cell) for cell in cells) + " |"

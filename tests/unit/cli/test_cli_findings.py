@@ -43,11 +43,26 @@ def age(**more):
     return {"kind": "integer", "low": 0, "high": 120, "nullable": True} | more
 
 
+def test_rules_that_contradict_each_other_are_noted():
+    assert findings(frame(), rules=["age >= 0"]) == []
+    (found,) = findings(frame(), rules=["age > 50", "age < 40"], table={"arm": arm(), "age": age(nullable=False)})
+    assert (found.column, found.blocking) == ("rules", False)
+    assert "none of 100,000 rows of declared values meets them" in found.rule
+    assert "Mend the rules, 'age" in found.way_out
+
+
 def test_constant_and_empty_columns_are_noted():
     for value, word in ((50, "constant"), (None, "empty")):
         (found,) = findings(frame().assign(age=value))
         assert (found.column, found.blocking) == ("age", False)
         assert word in found.way_out
+
+
+def test_a_declared_constant_is_not_noted():
+    declared = {"kind": "integer", "low": 50, "high": 50}
+    assert findings(frame().assign(age=50), table={"arm": arm(), "age": declared}) == []
+    origin = findings(frame().assign(age="2010-01-01"), table={"arm": arm(), "age": {"kind": "date", "origin": True}})
+    assert origin == []
 
 
 @pytest.mark.parametrize(

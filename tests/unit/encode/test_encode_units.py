@@ -123,6 +123,39 @@ def test_gaps_add_up_without_rounding_errors():
     assert decode(encode(cohort, layout), np.zeros(1, dtype=np.int64), layout).measured["t"].tolist() == times.tolist()
 
 
+def test_constants_come_back_wherever_they_are():
+    five, tenth = {"kind": "integer", "low": 5, "high": 5}, {"kind": "number", "low": 0.1, "high": 0.1}
+    some = {**tenth, "nullable": True}
+    declared = kit.schema(
+        {"five": five, "some": some}, {"key": "t", "columns": {"tenth": tenth, "x": some}, "grid": ["A", "B"]}
+    )
+    layout = Layout.of(declared)
+    units = np.array([[0.99, 1, 0, 0.2, 0.7], [-1, 1, 1, -1, 0.0]])
+    found = decode(units, np.zeros(2, dtype=np.int64), layout)
+    assert_array_equal(found.static["five"], [5, 5])
+    assert_array_equal(found.static["some"], [0.1, NAN])
+    assert_array_equal(found.measured["tenth"], [[0.1, NAN], [0.1, 0.1]])
+    assert_array_equal(found.measured["x"], [[0.1, NAN], [NAN, 0.1]])
+    assert encode(found, layout)[:, 0].tolist() == [0.5, -1]
+
+
+def test_days_are_added_to_the_date_they_are_counted_from():
+    table = {
+        "died": {"kind": "date", "after": "left", "within": 3, "nullable": True},
+        "left": {"kind": "date", "after": "came", "within": 4},
+        "came": {"kind": "date", "low": "2010-01-01", "high": "2010-01-10"},
+    }
+    seen = {"kind": "date", "after": "came", "within": 9}
+    layout = Layout.of(kit.schema(table, {"key": "t", "columns": {"t": seen}, "max_visits": 3}))
+    units = np.array([[0.99, 0.5, 0.0, 1, 0.05, 0.45, 0.95], [-1, 0, 0.95, 0.6, 0.99, 0.99, 0.5]])
+    found = decode(units, np.zeros(2, dtype=np.int64), layout)
+    low = layout.schema.column("came").low
+    assert_array_equal(found.static["came"], [low, low + 9])
+    assert_array_equal(found.static["left"], [low + 2, low + 9])
+    assert_array_equal(found.static["died"], [low + 5, NAN])
+    assert_array_equal(found.measured["t"], [[low, low + 4, low + 9], [low + 18, low + 18, NAN]])
+
+
 def test_patients_are_numbered_from_where_one_says():
     declared = kit.schema({"x": {"kind": "flag"}})
     cohort = decode(np.zeros((3, 1)), np.zeros(3, dtype=np.int64), Layout.of(declared), first=101)

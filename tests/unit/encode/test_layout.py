@@ -50,12 +50,61 @@ def test_the_key_of_ragged_visits_becomes_gaps():
     assert found["visit@count"].column.steps == 4
 
 
+def test_dates_after_others_become_days():
+    table = {
+        "left": {"kind": "date", "after": "came", "within": 30, "nullable": True},
+        "came": {"kind": "date", "low": "2010-01-01", "high": "2010-12-31"},
+    }
+    seen = {"kind": "date", "after": "came", "within": 400}
+    columns = {"result": {"kind": "date", "after": "seen", "within": 9, "nullable": True}, "seen": seen}
+    layout = Layout.of(kit.schema(table, {"key": "when", "grid": ["A", "B"], "complete": True, "columns": columns}))
+    assert [(v.name, v.since, v.column.steps) for v in layout.variables] == [
+        ("left", "came", 31), ("came", "", 365), ("result@A", "seen", 10), ("result@B", "seen", 10),
+        ("seen@A", "came", 401), ("seen@B", "came", 401),
+    ]  # fmt: skip
+    assert [v.column.nullable for v in layout.variables] == [True, False, True, True, False, False]
+    ragged = Layout.of(kit.schema(table, {"key": "when", "max_visits": 3, "columns": {"when": seen}}))
+    assert [(v.name, v.since, v.gap, v.column.name, v.column.steps) for v in ragged.variables[3:]] == [
+        ("when@1", "came", False, "when@since", 401),
+        ("when@2", "", True, "when@gap", 401),
+        ("when@3", "", True, "when@gap", 401),
+    ]
+
+
+def test_gaps_share_no_name_with_a_column():
+    """Numbers of one name share a grid, so a gap must never be named like somebody's column."""
+    when = {"kind": "number", "low": 1, "high": 5, "step": 0.5}
+    visits = {"key": "when", "max_visits": 2, "columns": {"when": when, "when+": when}}
+    columns = {v.column.name for v in Layout.of(kit.schema({}, visits)).variables}
+    assert columns == {"visit@count", "when", "when@gap", "when+"}
+    with pytest.raises(SchemaError, match="contain '@'"):
+        kit.schema({}, {**visits, "columns": {"when": when, "when@gap": when}})
+
+
+def test_constants_are_no_variables():
+    five, day = {"kind": "integer", "low": 5, "high": 5}, {"kind": "date", "origin": True}
+    free = {"kind": "number", "low": 0.1, "high": 0.1}
+    some = {**five, "nullable": True}
+    table = {"five": five, "came": day, "free": free, "some": some, "one": {"kind": "category", "levels": ["x"]}}
+    visits = {"key": "when", "grid": ["A", "B"], "columns": {"five2": five, "u": FLAG}}
+    assert Layout.of(kit.schema(table)).names == ("some", "one")
+    assert Layout.of(kit.schema(table, visits)).names == ("some", "one", "visit@A", "visit@B", "u@A", "u@B")
+    with pytest.raises(SchemaError, match="besides the labels and constants there is no column"):
+        Layout.of(kit.schema({"five": five, "arm": TABLE["arm"]}))
+
+
+def test_the_event_of_a_pair_is_no_variable():
+    table = {"died": FLAG, "days": {"kind": "integer", "low": 0, "high": 9}}
+    assert Layout.of(kit.schema(table)).names == ("died", "days")
+    assert Layout.of(kit.schema(table, events={"time": "days", "event": "died"})).names == ("days",)
+
+
 def test_what_cannot_be_laid_out_is_refused():
     with pytest.raises(SchemaError, match="age: low and high are not declared"):
         Layout.of(kit.schema({"age": {"kind": "integer", "learn": True}}))
     with pytest.raises(SchemaError, match="arm: levels are not declared"):
         Layout.of(kit.schema({"arm": {"kind": "category", "learn": True}}))
-    with pytest.raises(SchemaError, match="besides the labels"):
+    with pytest.raises(SchemaError, match="besides the labels and constants"):
         Layout.of(kit.schema({"arm": TABLE["arm"]}))
 
 

@@ -189,6 +189,34 @@ def test_what_is_declared_stays(declared, low, high):
     assert (age.low, age.high) == (low, high)
 
 
+def test_no_rule_is_held_against_what_only_stands_in_for_learned_bounds():
+    schema = Schema.from_dict(
+        {**BASE, "rules": ["age >= 18", "missing(icd) or age > 30"]}
+        | {"table": {**BASE["table"], "icd": {"kind": "category", "learn": True, "nullable": True}}}
+    )
+    assert placeholder(schema).rules == ()
+    assert [rule.text for rule in schema.rules] == ["age >= 18", "missing(icd) or age > 30"]
+
+
+def test_a_date_after_a_learned_one_stays_after_it():
+    """The learned bounds move some patients' first date; what is counted from it goes along as far as it must."""
+    table = {
+        "age": {"kind": "date", "learn": True},
+        "icd": {"kind": "date", "after": "age", "within": 400},
+        "sex": {"kind": "flag"},
+    }
+    came = [*pd.date_range("1950-03-01", periods=300, freq="5D").astype(str), "1901-01-01", "2099-06-01"]
+    left = [*pd.date_range("1950-03-02", periods=300, freq="5D").astype(str), "1901-01-03", "2099-06-02"]
+    cohort = cohort_of(came, left, table)
+    assert not cohort.schema.column("icd").low
+    made = learned(cohort)
+    gaps = made.static["icd"] - made.static["age"]
+    assert (gaps[:300] == 1).all()
+    assert gaps[300:].tolist() == [0, 400]
+    assert made.schema.column("icd").high == made.schema.column("age").high + 400
+    assert placeholder(cohort.schema).column("icd").high == 401
+
+
 def test_dates_are_learned_to_the_year():
     table = {**BASE["table"], "age": {"kind": "date", "learn": True}}
     dates = pd.date_range("1950-03-01", periods=300, freq="5D").astype(str)

@@ -52,6 +52,17 @@ def test_kinds_follow_the_content(values, kind):
     assert column(values).kind == kind
 
 
+def test_dates_side_by_side_are_noticed_and_their_order_is_not_read_off():
+    came = pd.date_range("2010-01-01", periods=30).astype(str)
+    for left in (pd.date_range("2010-02-01", periods=30), pd.date_range("2009-02-01", periods=30)):
+        made = draft(pd.DataFrame({"id": range(30), "came": came, "left": left.astype(str), "x": 1}), name="demo")
+        (notice,) = [text for text in made.notices if "`after`" in text]
+        assert notice.startswith("came, left: if one can never be before another, declare `after` and `within`")
+        assert all(column.after is None for column in made.schema.columns)
+    alone = draft(pd.DataFrame({"id": range(30), "came": came}), name="demo")
+    assert not any("`after`" in text for text in alone.notices)
+
+
 def test_codes_are_categories_by_name_and_counts_are_integers():
     assert column([1, 2, 3], "site").levels == (1, 2, 3)
     assert column([1, 2, 3], "admission_type_id").kind == "category"

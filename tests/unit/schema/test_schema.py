@@ -64,7 +64,7 @@ def test_a_folder_that_is_not_there_is_an_error_for_people(tmp_path):
 
 
 def test_classes_count_through_all_labels():
-    schema = Schema.from_dict(FULL)
+    schema = Schema.from_dict(changed(events={}))
     assert schema.classes == 4
     assert [schema.class_name(at) for at in range(4)] == [
         "arm=standard, sex=false",
@@ -76,6 +76,18 @@ def test_classes_count_through_all_labels():
     assert Schema.from_dict({"name": "x", "table": {"a": {"kind": "flag"}}}).class_name(0) == "all patients"
 
 
+def test_the_event_of_a_pair_is_a_label_without_being_written_as_one():
+    schema = Schema.from_dict(FULL)
+    assert [column.name for column in schema.labels] == ["arm", "sex", "died"]
+    assert (schema.classes, schema.class_name(5)) == (8, "arm=intensive, sex=false, died=true")
+    assert schema.to_dict() == FULL
+    assert "label" not in schema.to_dict()["table"]["died"]
+    said = Schema.from_dict(table(died={"kind": "flag", "label": True}))
+    assert said.labels[2].label
+    assert said.to_dict()["table"]["died"] == {"kind": "flag", "label": True}
+    assert (said.classes, said.fingerprint() == schema.fingerprint()) == (8, False)
+
+
 def test_columns_are_found_and_replaced():
     schema = Schema.from_dict(FULL)
     assert [column.name for column in schema.columns] == ["arm", "sex", "age", "died", "years", "sbp", "dbp"]
@@ -83,6 +95,16 @@ def test_columns_are_found_and_replaced():
     assert (wider.column("age").high, wider.column("sbp").high, wider.column("dbp").high) == (300, 300, 160)
     with pytest.raises(SchemaError, match="'weight' is not in the schema"):
         schema.column("weight")
+
+
+def test_the_fingerprint_of_a_schema_never_changes():
+    """It stands in files that were released."""
+    golden = "sha256:1f6233ef0e5e4c736cf3ae1811df7626a41b320dce4ea5e6366c27073a4493f0"
+    assert Schema.from_dict(FULL).fingerprint() == golden
+    dates = {"came": {"kind": "date", "origin": True}, "left": {"kind": "date", "after": "came", "within": 9}}
+    five = {"kind": "integer", "low": 5, "high": 5}
+    newer = Schema.from_dict({"name": "demo", "table": {**dates, "five": five}, "rules": ["left - came < 9"]})
+    assert newer.fingerprint() == "sha256:73cfd4d820873818407e150826668e46f00e83eac425dcf29b1d3a226f0a8515"
 
 
 def test_the_fingerprint_follows_what_is_declared():
@@ -105,8 +127,9 @@ def test_the_fingerprint_follows_what_is_declared():
         (changed(**{"Ann Smith;HIV": 1, "name;age": 2}), "schema: 2 unknown keys; known are"),
         (changed(table=[]), "table: is a mapping"),
         (changed(rules="a < b"), "rules: is a list"),
-        (changed(rules=["arm < sbp"]), "which is no numeric column"),
-        (changed(rules=["weight < sbp"]), "which is no numeric column"),
+        (changed(rules=["arm < sbp"]), "a category cannot be compared with a number"),
+        (changed(rules=["weight < sbp"]), "which is no column of the schema"),
+        (changed(rules=["sbp < dbp - 110"]), "can never hold, because sbp is 50 to 250; dbp is 20 to 160"),
         (changed(population=0), "population=0"),
         (changed(population=True), "population=True"),
         (changed(population=6.5), "population=6.5"),
@@ -116,6 +139,26 @@ def test_the_fingerprint_follows_what_is_declared():
         (changed(patient="visit"), "names the patient, so it cannot tell visits apart"),
         (changed(events={"time": "years"}), "the two keys time and event"),
         (changed(events={"time": "years", "event": "dead"}), "'dead' is not in the schema"),
+        (
+            changed(events={"time": "years", "event": "died", "Ann Smith": "HIV"}),
+            "events: 1 unknown key; known are time, e",
+        ),
+        (table(years={"kind": "number", "low": 3, "high": 3}), "time='years' has one possible value"),
+        (changed(events={"time": ["years"], "event": "died"}), "events: time is not the name of a column"),
+        (changed(events={"time": "years", "event": True}), "events: event is not the name of a column"),
+        (changed(events={"time": "years", "event": None}), "events: event is not the name of a column"),
+        (changed(events={"time": "arm", "event": "died"}), "time='arm' has kind=category; name a number"),
+        (changed(events={"time": "years", "event": "age"}), "event='age' has kind=integer; name a flag"),
+        (changed(events={"time": "years", "event": "years"}), "event='years' has kind=number; name a flag"),
+        (changed(events={"time": "sbp", "event": "died"}), "time='sbp' is measured at visits; name a column of the t"),
+        (changed(events={"time": "years", "event": "dbp"}), "event='dbp' is measured at visits"),
+        (table(died={"kind": "flag", "nullable": True}), "declare a level for patients whose end is not known"),
+        (
+            table(died={"kind": "category", "levels": ["no"]}, age={"kind": "flag"}) | {"rules": []},
+            "event='died' needs two declared levels",
+        ),
+        (table(died={"kind": "category", "learn": True}) | {"rules": []}, "event='died' needs two declared levels"),
+        (table(arm={"kind": "category", "levels": ["a"], "label": True}), "a label with one level tells nobody apart"),
         (table(visit={"kind": "flag"}), "visit: the column is the key"),
         (table(sbp={"kind": "flag"}), "sbp: the column is declared twice"),
         (table(**{"a@b": {"kind": "flag"}}), "contain '@'"),
@@ -123,7 +166,7 @@ def test_the_fingerprint_follows_what_is_declared():
         (table(**{"": {"kind": "flag"}}), "must not be empty"),
         (changed(table={False: {"kind": "flag"}}), "the column name False is not text"),
         (changed(table={1: {"kind": "flag"}, "1": {"kind": "flag"}}), "1: the column is declared twice"),
-        (table(site={"kind": "category", "levels": list(range(20)), "label": True}), "80 classes; 64 are allowed"),
+        (table(site={"kind": "category", "levels": list(range(9)), "label": True}), "72 classes; 64 are allowed"),
         (visits(columns={"id": {"kind": "flag"}}), "id: the column is the key"),
         (visits(columns={"visit": {"kind": "integer", "low": 0, "high": 9}}, key="visit"), "visit"),
         (changed(terms={"until": __import__("datetime").date(2030, 1, 1)}), "put it into quotes"),
@@ -247,6 +290,7 @@ def test_text_of_any_language_survives(tmp_path):
         {"table": {"age": {"kind": "integer", "low": 0, "high": 9, "unit": "a\u202e"}}},
         {"name": "a\tb"},
         {"patient": "=f(2)"},
+        {"rules": ["sex ==\ttrue"]},
     ],
 )
 def test_what_could_not_be_released_is_refused_before_anything_is_spent(change):

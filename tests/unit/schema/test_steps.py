@@ -10,7 +10,7 @@ import data_kit as kit
 from wardgan.schema.columns import Column
 from wardgan.schema.steps import snapped, step_index, step_values
 
-stepped = st.one_of(kit.numbers("n"), kit.integers("n"), kit.dates("n")).filter(lambda column: column.steps)
+stepped = st.one_of(kit.numbers("n"), kit.integers("n"), kit.dates("n")).filter(lambda column: column.step)
 
 
 @settings(deadline=None)
