@@ -267,3 +267,13 @@ def test_distinct_cells_as_text():
     assert ([texts[i] for i in at], texts[-1]) == (["2", "", "2.5", "2"], "")
     assert distinct(pd.Series([], dtype=object)) == (pytest.approx([]), [""])
     assert_array_equal(place(["b", "c", "2.0"], ["a", "b", 2]), [1, NAN, 2])
+
+
+def test_a_constant_has_one_value_up_to_rounding():
+    five = Column("x", "number", low=5, high=5)
+    found = code(pd.Series([5.0, 5.3, 4.6, 5 + 1e-13, 5.0001]), five)
+    assert found.bad.tolist() == [False, True, True, False, True]
+    tenths = code(pd.Series([5.04, 5.06]), Column("x", "number", low=5, high=5, step=0.1))
+    assert tenths.bad.tolist() == [False, True]
+    assert tenths.codes[0] == 5
+    assert code(pd.Series([5, 6]), Column("x", "integer", low=5, high=5)).bad.tolist() == [False, True]

@@ -249,6 +249,9 @@ def test_visits_of_nobody_are_counted_from_nothing():
     found = examine(table, schema, visits=rows.drop(columns="came"))
     assert [f.rule for f in found.findings] == ["every visit belongs to a patient of the table"]
     assert found.bad.tolist() == [False, False]
+    some = kit.schema({"came": {**DAY, "nullable": True}}, visits({"seen": {**LONG["seen"], "nullable": True}}))
+    again = examine(table, some, visits=rows.drop(columns=["came", "result"]))
+    assert [f.rule for f in again.findings] == ["every visit belongs to a patient of the table"]
 
 
 @pytest.mark.parametrize("origin", [False, True])

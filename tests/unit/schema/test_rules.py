@@ -116,6 +116,7 @@ def test_a_word_inside_quotes_or_brackets_is_no_part_of_the_sentence():
     assert Rule.parse('if sex == "then" then age > 3').names == ("sex", "age")
     assert Rule.parse("if (sex == 'if then (') then age > 3").names == ("sex", "age")
     assert Rule.parse("then > 3 and iffy < 2").names == ("then", "iffy")
+    assert Rule.parse("if (then > 3) then age > 3").names == ("then", "age")
 
 
 @pytest.mark.parametrize(
@@ -215,6 +216,29 @@ def test_a_rule_that_no_declared_value_satisfies_is_refused(text, shown):
 )
 def test_a_rule_that_some_declared_value_satisfies_is_taken(text):
     assert declared(text).rules
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "missing(pain) and pain > 0",
+        "missing(pain) and 1 + pain < 9",
+        "missing(pain) and not pain in (1, 2)",
+        "present(pain) and not pain >= 0",
+    ],
+)
+def test_a_missing_cell_has_no_value_that_could_satisfy_a_rule(text):
+    pain = {"kind": "integer", "low": 0, "high": 3, "nullable": True}
+    with pytest.raises(SchemaError, match="can never hold, because pain is 0 to 3"):
+        declared(text, pain=pain)
+    assert declared(text.replace(" and ", " or "), pain=pain).rules
+
+
+def test_what_grows_beyond_all_numbers_may_be_anything():
+    """Infinity times 0 is no number: what comes of it is not known, so it is not refused."""
+    share = {"kind": "number", "low": 0, "high": 1}
+    assert declared("a * 1e99 * 1e99 * 1e99 * 1e99 * b > 1", a=share, b=share).rules
+    assert declared("a * 1e99 * 1e99 * 1e99 * 1e99 - b * 1e99 * 1e99 * 1e99 * 1e99 == 1e50", a=share, b=share).rules
 
 
 def test_learned_bounds_are_held_against_the_rules():
