@@ -67,6 +67,8 @@ class Anchor:
         scores: For each axis the score of each level of its variable.
         factors: Lower triangular L with L L^T the correlations, shape (classes, axes, axes).
         patients: Noisy number of patients.
+        counts: For ragged visits: the number of visits of each level of the count.
+        noise: Standard deviation of each sum of products of scores; 0 without privacy.
     """
 
     layout: Layout
@@ -79,6 +81,8 @@ class Anchor:
     scores: tuple[NDArray[np.float64], ...]
     factors: NDArray[np.float64]
     patients: float
+    counts: tuple[float, ...] = ()
+    noise: float = 0.0
 
     @property
     def holes(self) -> dict[int, int]:
@@ -195,15 +199,17 @@ def measure_anchor(records: Records, *, population: int) -> Anchor:
         sums = ScoreSums(scores, classes)
         answer = records.measure(MEANS, sums).reshape(classes, -1)
         made = replace(made, margins=tilted_margins(made, answer, _sd(records, MEANS, sums), noise))
-    factors = np.ones((classes, 1, 1))
+    factors, sd = np.ones((classes, 1, 1)), 0.0
     if len(made.axes) > 1:
         products = ScoreProducts(scores, classes)
         answer = products.matrices(records.measure(COVARIANCE, products))
-        factors = correlations(made, answer, _sd(records, COVARIANCE, products))
+        sd = _sd(records, COVARIANCE, products)
+        factors = correlations(made, answer, sd)
         factors = factors.astype(np.float16).astype(np.float64)  # as the file will hold them
     return Anchor(
-        layout, made.axes, levels, found, shares, made.margins, made.order, made.scores, factors, float(sizes.sum())
-    )
+        layout, made.axes, levels, found, shares, made.margins, made.order, made.scores, factors, float(sizes.sum()),
+        made.counts, sd,
+    )  # fmt: skip
 
 
 def _scored(

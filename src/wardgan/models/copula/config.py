@@ -31,14 +31,14 @@ class CopulaConfig:
         """Name of the family."""
         return "copula"
 
-    def shares(self, layout: Layout) -> list[Share]:
-        """Gives the wishes for the budget, from public facts."""
+    def shares(self, layout: Layout, budget: Budget) -> list[Share]:
+        """Gives the wishes for a budget, from public facts."""
         return anchor_shares(layout, self.weights)
 
-    def check(self, layout: Layout, epsilon: float, delta: float, population: int | None) -> None:
+    def check(self, layout: Layout, budget: Budget, population: int | None) -> None:
         """Refuses a budget that leaves nothing but noise."""
-        part = self.weights.labels / sum(share.weight for share in self.shares(layout))
-        check_feasible(layout, Budget(epsilon, delta), population, part=part)
+        part = self.weights.labels / sum(share.weight for share in self.shares(layout, budget))
+        check_feasible(layout, budget, population, part=part)
 
     def train(self, records: Records, run: Run) -> Network:
         """Gives the copula of a cohort: four noisy tables and no gradient."""

@@ -57,15 +57,15 @@ class TabganConfig:
         """Name of the family."""
         return "tabgan"
 
-    def shares(self, layout: Layout) -> list[Share]:
-        """Gives the wishes for the budget, from public facts."""
+    def shares(self, layout: Layout, budget: Budget) -> list[Share]:
+        """Gives the wishes for a budget, from public facts."""
         anchor = anchor_shares(layout, self.anchor)
         return [*anchor, Share(DISCRIMINATOR, self.discriminator, sampling_rate=self.sampling_rate, steps=self.steps)]
 
-    def check(self, layout: Layout, epsilon: float, delta: float, population: int | None) -> None:
+    def check(self, layout: Layout, budget: Budget, population: int | None) -> None:
         """Refuses a budget that leaves nothing but noise."""
-        part = self.anchor.labels / sum(share.weight for share in self.shares(layout))
-        check_feasible(layout, Budget(epsilon, delta), population, part=part)
+        part = self.anchor.labels / sum(share.weight for share in self.shares(layout, budget))
+        check_feasible(layout, budget, population, part=part)
 
     def train(self, records: Records, run: Run) -> Network:
         """Gives the refined network of a cohort."""
