@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -26,7 +26,8 @@ class MarginalConfig:
     """Settings of the marginal family.
 
     Attributes:
-        anchor: How the anchor's part of the budget is split over its noisy tables.
+        anchor: How the anchor's part of the budget is split over its noisy tables; `None`: as usual for tables, or
+            for visits.
         pairs: Weight of the tables of pairs; the anchor's weights sum to 1.
         selection: Weight of choosing which pairs are measured.
         rounds: How often pairs are chosen and measured, with a training in between.
@@ -39,7 +40,7 @@ class MarginalConfig:
         ema: Decay of the running mean of the generator's weights.
     """
 
-    anchor: Weights = field(default_factory=Weights)
+    anchor: Weights | None = None
     pairs: float = 0.33
     selection: float = 0.06
     rounds: int = 4
@@ -97,8 +98,7 @@ class MarginalConfig:
 
     def check(self, layout: Layout, budget: Budget, population: int | None) -> None:
         """Refuses a budget that leaves nothing but noise."""
-        part = self.anchor.labels / sum(share.weight for share in self.shares(layout, budget))
-        check_feasible(layout, budget, population, part=part)
+        check_feasible(layout, budget, population, shares=self.shares(layout, budget))
 
     def train(self, records: Records, run: Run) -> Network:
         """Gives the fitted network of a cohort."""
