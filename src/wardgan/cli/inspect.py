@@ -65,6 +65,16 @@ def shown(text: str) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
+def _values(column: Mapping[str, Any]) -> str:
+    if "after" in column:
+        return f"0 to {column['within']} days after {shown(column['after'])}"
+    if "low" in column:
+        return f"{column['low']} to {column['high']}"
+    if column.get("origin"):
+        return "day 0 of each patient"
+    return ", ".join(shown(str(level)) for level in column.get("levels", [])[:12])
+
+
 def _show_columns(console: Console, schema: Mapping[str, Any]) -> None:
     from rich.table import Table
 
@@ -74,11 +84,11 @@ def _show_columns(console: Console, schema: Mapping[str, Any]) -> None:
     visits = schema.get("visits", {})
     for place, columns in (("", schema.get("table", {})), ("at visits", visits.get("columns", {}))):
         for name, column in columns.items():
-            levels = ", ".join(shown(str(level)) for level in column.get("levels", [])[:12])
-            bounds = f"{column['low']} to {column['high']}" if "low" in column else ""
-            notes = [place, *(word for word in ("label", "nullable", "sensitive") if column.get(word))]
+            event = not place and name == schema.get("events", {}).get("event")
+            said = column | {"label": True} if event else column
+            notes = [place, *(word for word in ("label", "nullable", "sensitive") if said.get(word))]
             unit = shown(column.get("unit", ""))
-            table.add_row(shown(name), column["kind"], bounds or levels, unit, ", ".join(filter(None, notes)))
+            table.add_row(shown(name), column["kind"], _values(column), unit, ", ".join(filter(None, notes)))
     console.print(table)
     if visits:
         grid = visits.get("grid", f"up to {visits.get('max_visits')}")

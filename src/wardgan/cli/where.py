@@ -60,8 +60,8 @@ def _wanted(column: Column, text: str) -> Wanted:
         low, dots, high = text.partition("..")
         if not dots:
             return _number(column, text)
-        ends = (low or column.to_dict()["low"], high or column.to_dict()["high"])
-        return cast("Wanted", tuple(_number(column, str(end)) for end in ends))
+        ends = (low or column.ends[0], high or column.ends[1])
+        return cast("Wanted", tuple(_number(column, end) for end in ends))
     levels = [text] if text in {str(level) for level in column.levels} else [part.strip() for part in text.split("|")]
     if column.kind == "flag":
         levels = [_FLAGS.get(level.lower(), level.lower()) for level in levels]

@@ -168,7 +168,7 @@ def _range(column: Column, ends: tuple[object, ...]) -> Condition:
             f"where: {column.name} between {ends[0]} and {ends[1]} is an empty range; the lower end comes first."
         )
     if high < cast("float", column.low) or low > cast("float", column.high):
-        raise UsageError(f"where: {column.name} between {ends[0]} and {ends[1]} is outside {_bounds(column)}.")
+        raise UsageError(f"where: {column.name} between {ends[0]} and {ends[1]} is outside {' to '.join(column.ends)}.")
     if column.steps is None and low == high:
         raise UsageError(f"where: {column.name}={ends[0]} is one point of a continuous column; ask for a range.")
     return Condition(column.name, (low, high), range=True)
@@ -178,7 +178,7 @@ def _possible(column: Column, value: object) -> float:
     """Gives a number that patients can have; a wish that no patient can meet is refused, not searched for."""
     number = _number(column, value)
     if not cast("float", column.low) <= number <= cast("float", column.high):
-        raise UsageError(f"where: {column.name}={value} is outside {_bounds(column)}.")
+        raise UsageError(f"where: {column.name}={value} is outside {' to '.join(column.ends)}.")
     if column.steps is None:
         raise UsageError(
             f"where: {column.name}={value} is one point of a continuous column; ask for a (low, high) range."
@@ -187,11 +187,6 @@ def _possible(column: Column, value: object) -> float:
     if abs(nearest - number) > 1e-6 * (column.step or 1.0):
         raise UsageError(f"where: {column.name}={value} is none of its values, which have steps of {column.step:g}.")
     return nearest
-
-
-def _bounds(column: Column) -> str:
-    bounds = column.to_dict()
-    return f"{bounds['low']} to {bounds['high']}"
 
 
 def _level(column: Column, value: object) -> float:

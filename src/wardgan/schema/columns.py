@@ -138,6 +138,12 @@ class Column:
                 found[name] = getattr(self, name)
         return found | {name: True for name in _FLAGS if getattr(self, name)}
 
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The two bounds as people write them, `anything` for one that is not known."""
+        low, high = ("anything" if end is None else str(self._written(end)) for end in (self.low, self.high))
+        return low, high
+
     def _written(self, value: float) -> float | int | str:
         if self.kind == "date":
             return date.fromordinal(int(value)).isoformat()

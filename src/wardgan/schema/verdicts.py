@@ -174,11 +174,10 @@ def _span(tree: Value, spans: Mapping[str, Span]) -> Span:
 
 
 def _values(column: Column) -> str:
-    found = column.to_dict()
     if column.after is not None:
-        values = f"up to {found['within']} days after {found['after']}"
+        values = f"up to {column.within} days after {column.after}"
     elif column.numeric:
-        values = f"{found.get('low', 'anything')} to {found.get('high', 'anything')}"
+        values = " to ".join(column.ends)
     else:
         levels = [str(level) for level in column.levels]
         values = "one of " + ", ".join(levels[:_SHOWN]) + (", ..." if len(levels) > _SHOWN else "")

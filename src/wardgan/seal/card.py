@@ -182,13 +182,12 @@ def _columns(schema: Schema) -> str:
 
 
 def _row(column: Column, note: str) -> str:
-    found = column.to_dict()
     if column.after is not None:
         values = f"0 to {column.within} days after {column.after}"
     elif column.origin:
         values = "day 0 of each patient"
     elif column.numeric:
-        values = f"{found.get('low')} to {found.get('high')}"
+        values = " to ".join(column.ends)
     else:
         levels = [str(level) for level in column.levels]
         values = ", ".join(levels[:_MAX_LEVELS]) + (f", ... ({len(levels)})" if len(levels) > _MAX_LEVELS else "")

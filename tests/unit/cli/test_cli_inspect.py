@@ -31,6 +31,18 @@ def test_what_was_spent_is_the_files_own_word(tmp_path):
     assert "0.98 by the file's own word; wardgan verify bills it again" in open_ended
 
 
+def test_dates_after_others_and_events_are_shown(tmp_path):
+    found = facts(tmp_path)
+    table = found["schema"]["table"]
+    table["came"] = {"kind": "date", "origin": True}
+    table["left"] = {"kind": "date", "after": "ca\x1bme", "within": 30}
+    found["schema"]["events"] = {"time": "age", "event": "sex"}
+    rows = {row.split()[1]: row for row in printed(found).splitlines() if row.count("│") > 3}
+    assert r"0 to 30 days after ca\x1bme" in rows["left"]
+    assert "day 0 of each patient" in rows["came"]
+    assert [name for name, row in rows.items() if "label" in row] == ["sex", "arm"]
+
+
 def test_what_has_no_shape_is_spelled_out(tmp_path):
     """No file with such texts is read; if one ever were, its names would not move the cursor."""
     found = facts(tmp_path)

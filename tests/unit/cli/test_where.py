@@ -19,6 +19,7 @@ SCHEMA = Schema.from_dict(
             "age": {"kind": "integer", "low": 18, "high": 110},
             "change": {"kind": "number", "low": -5, "high": 5},
             "born": {"kind": "date", "low": "1920-01-01", "high": "2000-12-31"},
+            "named": {"kind": "date", "after": "born", "within": 31},
         },
         "visits": {"key": "visit", "grid": ["A"], "columns": {"sbp": {"kind": "integer", "low": 50, "high": 260}}},
     }
@@ -38,6 +39,8 @@ SCHEMA = Schema.from_dict(
         ("died=0", {"died": "false"}),
         ("died=TRUE|no", {"died": ["true", "false"]}),
         ("age=65", {"age": 65.0}),
+        ("named=..1990-01-01", {"named": (date(1920, 1, 1), date(1990, 1, 1))}),
+        ("named=1990-01-01..", {"named": (date(1990, 1, 1), date(2001, 1, 31))}),
         ("age=65..80", {"age": (65.0, 80.0)}),
         ("age=65..", {"age": (65.0, 110.0)}),
         ("age=..80", {"age": (18.0, 80.0)}),

@@ -196,3 +196,22 @@ def test_the_largest_and_smallest_draws_give_classes_of_some_chance(shares):
     picked = np.concatenate([turns[np.arange(40) % 2], turns[np.arange(40) // 2 % 2]])
     assert (classes >= 0).all()
     assert (picked[np.arange(80), classes] > 0).all()
+
+
+def test_the_event_of_a_pair_is_chosen_by_its_class_like_a_label():
+    table = {"died": {"kind": "flag"}, "days": {"kind": "integer", "low": 0, "high": 9}}
+    paired = kit.schema(table, events={"time": "days", "event": "died"})
+    chosen = conditions(paired, (0.7, 0.3), {"died": True}, None)
+    assert (chosen.turns.tolist(), chosen.others) == ([[0.0, 1.0]], ())
+    assert conditions(paired, (0.7, 0.3), None, "died").turns.tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+def test_a_constant_may_be_asked_for():
+    dose = kit.schema({"dose": {"kind": "number", "low": 5, "high": 5}, "x": {"kind": "flag"}})
+    assert conditions(dose, (1.0,), {"dose": 5}, None).others == (Condition("dose", (5.0,), range=False),)
+    assert conditions(dose, (1.0,), {"dose": (5, 5)}, None).others == (Condition("dose", (5.0, 5.0), range=True),)
+    with pytest.raises(UsageError, match="outside 5 to 5"):
+        conditions(dose, (1.0,), {"dose": 6}, None)
+    day = kit.schema({"came": {"kind": "date", "origin": True}, "left": {"kind": "date", "after": "came", "within": 9}})
+    with pytest.raises(UsageError, match="left=2001-01-01 is outside 2000-01-01 to 2000-01-10"):
+        conditions(day, (1.0,), {"left": "2001-01-01"}, None)

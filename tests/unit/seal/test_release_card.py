@@ -70,6 +70,19 @@ def test_every_column_is_listed_once():
     assert "2 (A, B)" in text
 
 
+def test_dates_after_others_and_events_are_listed():
+    found = copy.deepcopy(kit.SCHEMA)
+    found["table"]["came"] = {"kind": "date", "origin": True}
+    found["table"]["left"] = {"kind": "date", "after": "came", "within": 30, "nullable": True}
+    found["table"]["arm"] = {**found["table"]["arm"], "label": False}
+    found["events"] = {"time": "age", "event": "arm"}
+    rows = {row.split("|")[1].strip(): row for row in page(found).splitlines() if row.startswith("| ")}
+    assert "| 0 to 30 days after came |" in rows["left"]
+    assert "| day 0 of each patient |" in rows["came"]
+    assert [name for name, row in rows.items() if "| label |" in row] == ["arm"]
+    assert "classes are made of `arm`" in page(found)
+
+
 def test_certainty_is_the_bound_of_differential_privacy():
     """From an even bet: exp(epsilon) / (1 + exp(epsilon)), never rounded down."""
     for epsilon in (0.1, 0.5, 1.0, 3.0, 10.0):
