@@ -56,7 +56,7 @@ def test_the_command_to_resume_has_what_the_run_needs_again(tmp_path):
     assert text.endswith(f"\n  wardgan fit 'my data.csv' s.yaml --delimiter ';' --seed 3 --resume -o {tmp_path}")
 
 
-@pytest.mark.parametrize(("population", "much"), [(100_000, False), (700, True), (None, False)])
+@pytest.mark.parametrize(("population", "much"), [(100_000, False), (300, True), (None, False)])
 def test_the_noise_of_a_count_is_said_beside_the_size_of_a_class(population, much):
     found = {"name": "demo", "table": {f"lab{i}": {"kind": "integer", "low": 0, "high": 9} for i in range(40)}}
     found["table"]["arm"] = {"kind": "flag", "label": True}
