@@ -13,18 +13,18 @@ from typing import Final, cast
 
 import yaml
 
-from wardgan import check, files
-from wardgan.errors import SchemaError, UsageError
+from wardgan import files
+from wardgan.errors import SchemaError
 from wardgan.schema.columns import Column, Level
 from wardgan.schema.meaning import Meaning
 from wardgan.schema.references import resolved
 from wardgan.schema.rules import MAX_RULES, Rule
 from wardgan.schema.verdicts import check_possible
 from wardgan.schema.visits import Visits, columns_of, refuse_unknown
+from wardgan.schema.yaml_text import read_yaml
 
 MAX_CLASSES: Final = 64
 _DEPTH: Final = 8
-_TABLES: Final = (".csv", ".tsv", ".gz", ".parquet", ".pq", ".arrow", ".feather", ".xlsx", ".xls", ".sas7bdat", ".sav")
 _KEYS: Final = ("name", "patient", "population", "table", "visits", "events", "rules", "terms", "confirm")
 
 
@@ -167,14 +167,7 @@ class Schema:
             SchemaError: It is no path, the file is missing, a table or no YAML, names a key twice, or the schema
                 contradicts itself. What is no schema may hold patients: its text is not repeated.
         """
-        text = _text_of(path)
-        try:
-            return cls.from_dict(yaml.load(text, Loader=_StrictLoader))  # noqa: S506 - derives from SafeLoader
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            # A day such as 2020-02-30 is a ValueError, a thousand open brackets a RecursionError.
-            mark = error.problem_mark or error.context_mark if isinstance(error, yaml.MarkedYAMLError) else None
-            where = "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
-            raise SchemaError(f"schema={str(path)!r} is not YAML{where}; is it the schema file?") from None
+        return read_yaml(path, cls.from_dict)
 
     def save(self, path: str | Path) -> None:
         """Writes a schema file (YAML); one that exists is replaced.
@@ -208,25 +201,6 @@ class Schema:
     def class_name(self, index: int) -> str:
         """Gives a class in words, such as `arm=intensive`."""
         return ", ".join(f"{name}={level}" for name, level in self.class_levels(index).items()) or "all patients"
-
-
-def _text_of(path: str | Path) -> str:
-    try:
-        check.path(schema=path)
-    except UsageError as error:
-        raise SchemaError(str(error)) from None
-    kind = Path(path).suffix.lower()
-    if kind in _TABLES:
-        raise SchemaError(
-            f"schema={str(path)!r} is a table by its name ({kind}), not a schema (YAML); the table is named first, "
-            "then the schema."
-        )
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise SchemaError(f"schema={str(path)!r} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise SchemaError(f"schema={str(path)!r} cannot be read as UTF-8 text (byte {error.start + 1}).") from None
 
 
 def _check_names(schema: Schema) -> None:
@@ -362,24 +336,3 @@ def _plain(value: object, depth: int) -> object:
     if value is None or isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value)):
         return value
     raise SchemaError(f"terms: {value!r} cannot be written as JSON; put it into quotes.")
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML without duplicate keys, which PyYAML would silently take the last of."""
-
-
-def _unique(loader: _StrictLoader, node: yaml.MappingNode) -> dict[object, object]:
-    if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
-        raise SchemaError("schema: the key '<<' is not allowed; write each mapping out.")
-    found = cast("dict[object, object]", loader.construct_mapping(node, deep=True))
-    lines: dict[object, int] = {}
-    for key, _ in node.value:
-        name, line = cast("object", loader.construct_object(key, deep=True)), int(key.start_mark.line) + 1  # pyright: ignore[reportUnknownMemberType]
-        if name in lines:
-            # The key is not repeated: the text may be no schema at all.
-            raise SchemaError(f"schema: a key is there twice in one mapping, in lines {lines[name]} and {line}.")
-        lines[name] = line
-    return found
-
-
-_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique)

@@ -46,6 +46,10 @@ def step_values(index: NDArray[np.float64], column: Column) -> NDArray[np.float6
         [0.3, 0.7, 1.0]
     """
     low, step = column.low or 0.0, column.step or 1.0
+    if column.steps == 1:
+        # A constant of many digits would not survive the rounding below.
+        np.copyto(index, low, where=~np.isnan(index))
+        return index
     if step != 1:
         index *= step
     if low:

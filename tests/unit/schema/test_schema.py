@@ -205,6 +205,7 @@ def test_ragged_visits_may_model_their_key_and_only_they():
         ("", "is a mapping"),
         ("name: a\ntable: {no: {kind: flag}}", "the column name False is not text"),
         ("name: &a [*a]", "is not YAML"),
+        (f"name: 0x{'f' * 5000}\ntable: {{x: {{kind: flag}}}}", "is not YAML"),
     ],
 )
 def test_files_that_are_no_schema_are_refused(tmp_path, text, rule):

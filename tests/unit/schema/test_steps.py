@@ -55,3 +55,9 @@ def test_bounds_without_a_short_decimal_stay_bounds(low, high, step):
     values = step_values(np.arange(column.steps, dtype=float), column)
     assert (values[0], values[-1]) == (low, pytest.approx(high))
     assert ((values >= low) & (values <= high)).all()
+
+
+def test_a_constant_of_many_digits_stays_as_it_is():
+    many = Column("x", "number", low=90072.63614774053, high=90072.63614774053)
+    assert step_values(np.array([0.0, np.nan]), many)[0] == 90072.63614774053
+    assert np.isnan(step_values(np.array([np.nan]), many)[0])

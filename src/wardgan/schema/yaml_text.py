@@ -1,0 +1,76 @@
+"""Schema files as YAML, read strictly; what is no schema may hold patients, so its text is never repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar, cast
+
+import yaml
+
+from wardgan import check
+from wardgan.errors import SchemaError, UsageError
+
+Made = TypeVar("Made")
+_TABLES: Final = (".csv", ".tsv", ".gz", ".parquet", ".pq", ".arrow", ".feather", ".xlsx", ".xls", ".sas7bdat", ".sav")
+
+
+def read_yaml(path: str | Path, made: Callable[[object], Made]) -> Made:
+    """Gives what is made of a schema file.
+
+    Args:
+        path: The file.
+        made: From the structure in the file to what is wanted.
+
+    Raises:
+        SchemaError: It is no path, the file is missing, a table or no YAML, names a key twice, or holds numbers of
+            so many digits that nothing can be said about them.
+    """
+    text = _text_of(path)
+    try:
+        return made(yaml.load(text, Loader=_StrictLoader))  # noqa: S506 - derives from SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # A day such as 2020-02-30 is a ValueError, a thousand open brackets a RecursionError.
+        mark = error.problem_mark or error.context_mark if isinstance(error, yaml.MarkedYAMLError) else None
+        where = "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
+        raise SchemaError(f"schema={str(path)!r} is not YAML{where}; is it the schema file?") from None
+
+
+def _text_of(path: str | Path) -> str:
+    try:
+        check.path(schema=path)
+    except UsageError as error:
+        raise SchemaError(str(error)) from None
+    kind = Path(path).suffix.lower()
+    if kind in _TABLES:
+        raise SchemaError(
+            f"schema={str(path)!r} is a table by its name ({kind}), not a schema (YAML); the table is named first, "
+            "then the schema."
+        )
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise SchemaError(f"schema={str(path)!r} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise SchemaError(f"schema={str(path)!r} cannot be read as UTF-8 text (byte {error.start + 1}).") from None
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without duplicate keys, which PyYAML would silently take the last of."""
+
+
+def _unique(loader: _StrictLoader, node: yaml.MappingNode) -> dict[object, object]:
+    if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+        raise SchemaError("schema: the key '<<' is not allowed; write each mapping out.")
+    found = cast("dict[object, object]", loader.construct_mapping(node, deep=True))
+    lines: dict[object, int] = {}
+    for key, _ in node.value:
+        name, line = cast("object", loader.construct_object(key, deep=True)), int(key.start_mark.line) + 1  # pyright: ignore[reportUnknownMemberType]
+        if name in lines:
+            # The key is not repeated: the text may be no schema at all.
+            raise SchemaError(f"schema: a key is there twice in one mapping, in lines {lines[name]} and {line}.")
+        lines[name] = line
+    return found
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique)
