@@ -88,6 +88,21 @@ def numbers(draw, name):
 
 
 @st.composite
+def tails(draw, name):
+    """Numbers and integers on a logarithmic scale."""
+    shape = draw(st.sampled_from(["continuous", "steps", "integer"]))
+    if shape == "continuous":
+        low = draw(st.floats(1e-6, 1e6))
+        return Column(name, "number", low=low, high=low * draw(st.floats(1.001, 1e6)), scale="log")
+    if shape == "integer":
+        low = draw(st.integers(0, 1000))
+        return Column(name, "integer", low=low, high=low + draw(st.integers(1, 5000)), scale="log")
+    step, low = Decimal(draw(st.sampled_from(STEPS))), Decimal(draw(st.integers(0, 500))) / 10
+    high = low + step * draw(st.integers(1, 400))
+    return Column(name, "number", low=float(low), high=float(high), step=float(step), scale="log")
+
+
+@st.composite
 def integers(draw, name):
     low = draw(st.integers(-1000, 1000))
     return Column(name, "integer", low=low, high=low + draw(st.integers(1, 5000)))
@@ -102,7 +117,10 @@ def dates(draw, name):
 @st.composite
 def categories(draw, name):
     levels = draw(st.lists(st.sampled_from(LEVELS), min_size=1, max_size=5, unique_by=str))
-    return Column(name, "category", levels=tuple(levels))
+    cut = draw(st.integers(0, len(levels)))
+    parts = [(part, tuple(mine)) for part, mine in (("one", levels[:cut]), ("two", levels[cut:])) if mine]
+    grouped = name[0] != "y" and draw(st.booleans())
+    return Column(name, "category", groups=tuple(parts)) if grouped else Column(name, "category", levels=tuple(levels))
 
 
 def flags(name):
@@ -111,7 +129,7 @@ def flags(name):
 
 @st.composite
 def columns(draw, name):
-    column = draw(st.one_of(kind(name) for kind in (numbers, integers, dates, categories, flags)))
+    column = draw(st.one_of(kind(name) for kind in (numbers, tails, integers, dates, categories, flags)))
     return replace(column, nullable=draw(st.booleans()))
 
 
@@ -134,7 +152,7 @@ def schemas(draw):
     else:
         visits |= {"max_visits": draw(st.integers(1, 5))}
     if shape == "gaps":
-        when = draw(st.one_of(numbers("when"), integers("when"), dates("when")))
+        when = draw(st.one_of(numbers("when"), tails("when"), integers("when"), dates("when")))
         visits["columns"] = {**visits["columns"], "when": when.to_dict()}
     return schema(found, visits)
 

@@ -95,11 +95,11 @@ def test_the_command_line_of_the_readme(hospital):
     assert (hospital / "synthetic.parquet").exists()
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
 def test_the_schemas_of_the_schema_page(number):
     wg.Schema.from_dict(yaml.safe_load(page("docs/schema.md").blocks("yaml")[number]))
 
 
 def test_every_yaml_block_is_tried():
-    assert len(page("docs/schema.md").blocks("yaml")) == 2
+    assert len(page("docs/schema.md").blocks("yaml")) == 4
     assert [path.name for path in PAGES if "```yaml\n" in path.read_text(encoding="utf-8")] == ["schema.md"]

@@ -56,11 +56,14 @@ def event_name(column: Column) -> str:
 
 def placeholder(schema: Schema) -> Schema:
     """Gives the schema with stand-ins for what is to be learned: enough to plan with, from public facts."""
-    stand_in = {
-        column.name: column.with_bounds(0.0, column.step or 1.0) if column.numeric else column.with_levels((OTHER, "a"))
-        for column in to_learn(schema)
-    }
-    return schema.replace_columns(stand_in)
+    return schema.replace_columns({column.name: _stand_in(column) for column in to_learn(schema)})
+
+
+def _stand_in(column: Column) -> Column:
+    if not column.numeric:
+        return column.with_levels((OTHER, "a"))
+    low = 0.0 if column.scale is None else cast("float", column.low)
+    return column.with_bounds(low, low + (column.step or 1.0))
 
 
 def learn(cohort: Cohort, ledger: Ledger, *, noise: Seed, folder: Path | None = None) -> Cohort:
@@ -180,7 +183,8 @@ def _read_off(cohort: Cohort, column: Column, values: Codes) -> Column:
     known = values[~np.isnan(values)]
     if not len(known):
         raise SchemaError(f"{column.name}: all cells are missing; take the column out of the schema.")
-    low, high = float(known.min()), float(known.max())
+    low = float(known.min()) if column.scale is None else cast("float", column.low)
+    high = float(known.max())
     step = column.step or (1.0 if low == high else None)
     return replace(column, low=low, high=high if high > low else low + (step or 1.0))
 

@@ -60,7 +60,9 @@ def formula_problem(schema: Schema) -> str | None:
 
 def travel_problem(schema: Schema) -> str | None:
     """Gives why the texts of a schema could not be released, if so: to be asked before anything is spent."""
-    for text in [schema.name, *_names(schema), *(text for c in schema.columns for text in (c.unit, c.code) if text)]:
+    others = [text for column in schema.columns for text in (column.unit, column.code) if text]
+    groups = [name for column in schema.columns for name, _ in column.groups]
+    for text in [schema.name, *_names(schema), *others, *groups]:
         character = unsafe(text, name=True)
         if character is not None:
             return f"The text {text[:60]!a} holds the invisible or control character U+{ord(character):04X}; remove it."
