@@ -185,7 +185,7 @@ def test_an_empty_class_is_refused_without_privacy(family):
         wg.fit(wg.read(frame, wg.Schema.from_dict(families.SCHEMA)), family=FAMILIES[family], privacy="none")
 
 
-@pytest.mark.parametrize("kind", ["table", "named", "ragged"])
+@pytest.mark.parametrize("kind", SCHEMAS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_p10_every_answer_has_the_noise_that_is_billed(family, kind, monkeypatch):
     """The noise of each event by itself: the same question with nobody's part in its answer."""

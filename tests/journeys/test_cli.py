@@ -35,6 +35,7 @@ def test_the_whole_journey_on_the_command_line(clinic):
         "fit", clinic.data, home / "public.yaml", "--epsilon", 4, "--family", "copula", "-o", home / "run"
     )
     assert fitted["spent_epsilon"] == pytest.approx(plan["planned_epsilon"])
+    assert isinstance(fitted["notes"], list)
     key = clinic.ok("keys", "new", "Clinic", "-o", home / "clinic.key")
     assert clinic.ok("keys", "list")["keys"] == [{"name": "Clinic", "keyid": key["keyid"]}]
     model = home / "clinic.hgan"
@@ -156,6 +157,20 @@ def test_without_privacy_it_is_loud_everywhere(clinic):
     assert "NOT PRIVATE" in shown
     assert "Dr Ada Example" in shown
     assert "NOT PRIVATE" in clinic.run("sample", home / "x.hgan", "-n", 3, "-o", home / "a.csv").stdout
+
+
+def test_bounds_that_cut_off_are_told_without_an_exact_count(clinic):
+    """With --invalid clip nothing is refused, so the noisy counts have to say it."""
+    narrow = clinic.schema.read_text(encoding="utf-8").replace("low: 10, high: 70", "low: 10, high: 27")
+    clinic.schema.write_text(narrow, encoding="utf-8")
+    words = ("fit", clinic.data, clinic.schema, "--epsilon", 4, "--invalid", "clip")
+    told = clinic.ok(*words, "-o", clinic.folder / "run")["notes"]
+    (note,) = [note for note in told if note.startswith("bmi")]
+    assert "lie on its bound high=27" in note
+    shown = clinic.run(*words, "-o", clinic.folder / "other")
+    assert shown.exit_code == 0, shown.output
+    assert "Note: bmi: about" in shown.stdout
+    assert "widen the bounds" in shown.stdout
 
 
 def test_a_rehearsal_is_never_released(clinic):

@@ -40,7 +40,7 @@ def train(config: TabganConfig, records: Records, run: Run) -> Network:
         judge = discriminator(width(anchor), config.width)
     with one_thread():
         mean = _refined(config, records, run, anchor, refiner, judge)
-    return Network(tabgan_network(mean, anchor), refiner.latent, tuple(anchor.probabilities.tolist()))
+    return Network(tabgan_network(mean, anchor), refiner.latent, tuple(anchor.probabilities.tolist()), anchor.notes)
 
 
 def _refined(
