@@ -28,10 +28,11 @@ def schema(table=None, visits=None, **more):
     return Schema.from_dict(found)
 
 
-def generator(declared: Schema, probabilities=None, *, tilt: float = 0.0) -> Generator:
+def generator(declared: Schema, probabilities=None, *, tilt: float = 0.0, opaque: bool = False) -> Generator:
     """Independent uniform variables: numbers over their range, levels equally likely, a quarter of holes.
 
-    With `tilt`, the normals of class y are shifted by y x tilt, so classes differ.
+    With `tilt`, the normals of class y are shifted by y x tilt, so classes differ. With `opaque`, the same patients come
+    from a network about which nothing is proved, so rare conditions are met by drawing again only.
     """
     layout = Layout.of(declared)
     numeric = np.array([variable.column.numeric for variable in layout.variables])
@@ -47,6 +48,8 @@ def generator(declared: Schema, probabilities=None, *, tilt: float = 0.0) -> Gen
     level = graph.add("Floor", graph.add("Mul", rest, graph.floats(sizes[None, :])))
     unit = graph.add("Where", graph.constant(numeric[None, :]), rest, level)
     units = graph.add("Where", graph.add("Less", uniform, empty), graph.floats([[-1.0]]), unit)
+    if opaque:
+        units = graph.add("Add", units, graph.add("Log", graph.floats([[1.0]])))
     shares = probabilities or (1 / declared.classes,) * declared.classes
     return Generator(declared, "uniform", graph.finish(units, variables=len(layout)), len(layout), tuple(shares))
 

@@ -99,8 +99,8 @@ def _balanced(
     schema: Schema, balance: str, levels: Mapping[str, NDArray[np.intp]], allowed: NDArray[np.bool_]
 ) -> NDArray[np.intp]:
     """Gives the levels that take turns."""
-    column = place_of(schema, balance, argument="balance").column
-    if not column.label:
+    column = next((label for label in schema.labels if label.name == balance), None)
+    if column is None:
         labels = ", ".join(label.name for label in schema.labels) or "none"
         raise UsageError(f"balance={balance!r} is not a label of the generator; its labels are: {labels}.")
     left = np.unique(levels[balance][allowed])

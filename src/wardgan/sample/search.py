@@ -88,9 +88,14 @@ class Pilot:
     met: NDArray[np.int64]
 
     @property
+    def lawful(self) -> float:
+        """Share of the patients drawn from the network who obey the rules."""
+        return float(self.tried.sum()) / self.drawn.patients
+
+    @property
     def rare(self) -> bool:
-        """Whether in some turn less than one in a hundred meets the conditions."""
-        return bool((self.met < RARE * self.tried).any())
+        """Whether in some turn less than one in a hundred of the patients drawn is kept."""
+        return bool((self.met * self.lawful < RARE * self.tried).any())
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,7 @@ class Network:
 def searched(network: Network, wanted: Conditions, seed: Seed) -> Search:
     """Gives how patients who meet conditions are looked for.
 
-    Ordinary patients are drawn until the conditions hold, unless less than one in a hundred of them meets these, and
+    Ordinary patients are drawn until the conditions hold, unless less than one in a hundred of them is kept, and
     candidates can be drawn from a part of the latent space that is proved to hold everybody who does.
 
     Args:
@@ -159,8 +164,8 @@ def _work(proposal: Proposal, plain: Pilot, found: Pilot) -> float:
     Work is counted in runs of the network, and a draw of a proposal as one run more. Both ways meet the same patients,
     the proposal within its share of all draws.
     """
-    obeyed = plain.tried.sum() / plain.drawn.patients  # 1 without rules
-    return float(proposal.shares.mean() * (1 + found.drawn.patients / found.tried.sum()) / obeyed**proposal.coins)
+    runs = found.drawn.patients / float(found.tried.sum())
+    return float(proposal.shares.mean()) * (1 + runs) / plain.lawful**proposal.coins
 
 
 def pilot(network: Network, wanted: Conditions, seed: Seed, *, whole: bool) -> Pilot:
@@ -183,8 +188,9 @@ def pilot(network: Network, wanted: Conditions, seed: Seed, *, whole: bool) -> P
         drawn += replace(took, kept=int(held.sum()))
         tried += np.bincount(turn, minlength=turns)
         met += np.bincount(turn[held], minlength=turns)
-        if not whole and (met >= RARE * BLOCK / turns).all():
-            break
+        found = Pilot(drawn, tried, met)
+        if not whole and (met * found.lawful >= RARE * BLOCK / turns).all():
+            return found
     return Pilot(drawn, tried, met)
 
 

@@ -95,7 +95,7 @@ def place_of(schema: Schema, name: object, *, argument: str = "where") -> Place:
         ...     "visits": {"key": "visit", "grid": ["A", "B"], "columns": {"drugs": {"kind": "flag"}}},
         ... })
         >>> place_of(schema, "drugs@B").slot, place_of(schema, "visit@count").column.high
-        (1, 2)
+        (1, 2.0)
     """
     text = name if isinstance(name, str) else ""
     column, sign, slot = text.partition("@")
@@ -154,7 +154,7 @@ def condition(at: Place, wanted: object) -> Condition:
     if not values:
         raise UsageError(f"where: {at.name}={wanted!r} asks for nothing.")
     words = {str(level) for level in at.column.levels}
-    if wanted == PRESENT and PRESENT not in words:
+    if isinstance(wanted, str) and wanted == PRESENT and PRESENT not in words:
         return Condition(at, (-math.inf, math.inf), range=True)
     plain = [value for value in values if not (isinstance(value, str) and value == MISSING and value not in words)]
     holes = len(plain) < len(values)
