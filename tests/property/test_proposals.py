@@ -70,6 +70,25 @@ def test_nor_outside_that_of_a_fitted_copula(shape, data, seed):
         assert left_out(generator, where, seed)[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("shape", "where"),
+    [
+        ("ragged", {"year@3": (2.0, 3.5)}),  # the sum of a time and two gaps: only the visit itself is proved
+        ("ragged", {"year@1": (0.0, 0.4), "visit@count": [0, 3]}),
+        ("ragged", {"sbp@4": "missing"}),
+        ("named", {"sbp@B": "missing"}),
+        ("named", {"sbp@B": [120, "missing"], "visit@count": (1, 2)}),
+        ("named", {"visit@A": False}),
+        ("complete", {"sbp@C": [100, 101, 140]}),
+        ("table", {"weight": "present", "group": ["y", "missing"], "born": "present"}),
+    ],
+)
+def test_nobody_is_outside_the_region_of_a_wish_of_each_kind(shape, where):
+    outside, met = left_out(rare.fitted(shape), where, 3)
+    assert outside == 0
+    assert met > 20
+
+
 def test_the_region_of_a_range_is_hardly_larger_than_it_must_be():
     generator = rare.trial()
     for where in ({"sbp@3M": (165, 260)}, {"sbp@3M": (100, 103), "dbp@6M": (40, 60)}, {"drugs@RZ": [0, 5]}):

@@ -9,7 +9,7 @@ struck out. What is left holds every patient who meets it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -173,10 +173,7 @@ class _Bounds:
         operands = [self.interval(operand, at) for operand, at in zip(value.operands, mine, strict=True)]
         if value.operator == "Identity":
             return operands[0]
-        if value.operator == "Where":
-            return _either(*operands)
-        operands = [operand.hull() for operand in operands]
-        return _times(*operands) if value.operator == "Mul" else _monotone(value.operator, operands)
+        return _either(*operands) if value.operator == "Where" else _calculated(value, [one.hull() for one in operands])
 
     def _concat(self, value: Later, places: Places) -> Interval:
         parts = [(self.interval(operand, mine).hull(), to) for operand, mine, to in _parts(value, places)]
@@ -199,6 +196,14 @@ class _Bounds:
         return Interval(np.array([[low for low, _ in parts]]), np.array([[high for _, high in parts]]))
 
 
+def _calculated(value: Later, operands: list[Interval]) -> Interval:
+    if value.operator == "Mul":
+        return _times(*operands)
+    found = _monotone(value.operator, operands)
+    limits = _step_of(value)
+    return found if limits is None else _remainder(operands[0], found, *limits)
+
+
 def _monotone(operator: str, operands: list[Interval]) -> Interval:
     rule = MONOTONE[operator]
     with np.errstate(all="ignore"):
@@ -212,6 +217,25 @@ def _monotone(operator: str, operands: list[Interval]) -> Interval:
             for way in (1, -1)
         )
     return Interval.safe(low, high, slack=rule.slack, scale=0.0 if rule.exact else 2 * UNIT)
+
+
+def _step_of(value: Later) -> tuple[float, float] | None:
+    """Gives the two ends of a Clip, if a value is x - Clip(Floor(x)): how far x is within its step of a table."""
+    clip = value.operands[-1]
+    floor = clip.operands[0] if isinstance(clip, Later) and clip.operator == "Clip" else None
+    if value.operator != "Sub" or not (isinstance(floor, Later) and floor.operator == "Floor"):
+        return None
+    ends = [end.array for end in cast("Later", clip).operands[1:] if isinstance(end, Known) and end.array.size == 1]
+    same = (
+        floor.operands[0] is value.operands[0] and value.shape == clip.shape == floor.shape == floor.operands[0].shape
+    )
+    return (float(ends[0].item()), float(ends[1].item())) if same and len(ends) == 2 else None
+
+
+def _remainder(x: Interval, found: Interval, first: float, last: float) -> Interval:
+    """Narrows where x - Clip(Floor(x), first, last) can lie: from 0 to 1 but for an x beyond the ends."""
+    mine = Interval.safe(np.minimum(x.low - first, 0.0), np.maximum(x.high - last, 1.0), scale=2 * UNIT)
+    return Interval(np.maximum(mine.low, found.low), np.minimum(mine.high, found.high))
 
 
 def _times(one: Interval, other: Interval) -> Interval:

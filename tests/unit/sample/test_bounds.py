@@ -65,13 +65,12 @@ def _step(graph, rng, one, other):
         return graph.add(
             "Slice", graph.add("Concat", turned, other, axis=1), graph.whole([1]), graph.whole([4]), graph.whole([1])
         )
-    row = graph.add(
-        "Clip",
-        graph.add("Floor", graph.add("Mul", graph.add("Sigmoid", one), graph.floats(8.0))),
-        graph.floats(0.0),
-        graph.floats(7.0),
-    )
-    return graph.add("GatherElements", graph.floats(rng.normal(0, 1, (8, 3))), graph.add("Cast", row, to=7), axis=0)
+    first, last = (0.0, 7.0) if rng.random() < 0.7 else (2.0, 5.0)
+    scaled = graph.add("Mul", graph.add("Sigmoid", one), graph.floats(8.0))
+    step = graph.add("Clip", graph.add("Floor", scaled), graph.floats(first), graph.floats(last))
+    row = graph.add("Cast", step, to=7)
+    found = graph.add("GatherElements", graph.floats(rng.normal(0, 1, (8, 3))), row, axis=0)
+    return graph.add("Add", found, graph.add("Sub", scaled, step)) if rng.random() < 0.7 else found
 
 
 @settings(max_examples=150, deadline=None)
@@ -186,6 +185,20 @@ def test_after_a_bend_nothing_is_known_of_a_mixture():
     assert isinstance(found, Later)
     assert directions(found, 0) == []
     assert left(found, 0, np.array([[0.0, 1.0]]), np.eye(2)[0]).tolist() == [[-FAR, FAR]]
+
+
+@pytest.mark.parametrize(("first", "last", "low", "high"), [(0, 7, 0, 1), (2, 5, -2, 3)])
+def test_what_is_left_of_a_number_within_its_step_is_known(first, last, low, high):
+    def build(graph):
+        scaled = graph.add("Mul", graph.add("Sigmoid", "latent"), graph.floats(8.0))
+        return graph.add(
+            "Sub", scaled, graph.add("Clip", graph.add("Floor", scaled), graph.floats(first), graph.floats(last))
+        )
+
+    units = one_output(build)
+    whole = _Bounds(Ray(np.eye(2)[1], np.array([-1.0]), np.array([1.0]))).interval(units, np.array([0]))
+    assert whole.low.item() == pytest.approx(low, abs=1e-3)
+    assert whole.high.item() == pytest.approx(high, abs=1e-3)
 
 
 def test_a_table_that_is_left_may_be_anywhere():
