@@ -7,7 +7,8 @@ and from the part of the latent space that is proved to hold everybody who meets
     python benchmarks/conditions.py            # 100 patients in each way
     python benchmarks/conditions.py --quick    # 20 patients, down to 1 in 10,000
 
-Target: at most 10 patients drawn for one who is kept, down to 1 in 100,000.
+Target: at most 10 patients drawn for one who is kept, down to 1 in 100,000. How rare the same patients are in the trial
+itself is told beside it: what is met exactly is the generator's law, and its tails are not those of the trial.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from wardgan.errors import UsageError
 from wardgan.models.fit import fit
 from wardgan.rng import Seed
 from wardgan.sample import search
+from wardgan.sample.conditions import conditions
 from wardgan.sample.drawing import Drawn
 from wardgan.sample.generator import Generator
 from wardgan.sample.wish import Wanted
+from wardgan.schema.cohort import Cohort
 from wardgan.schema.read import read
 from wardgan.schema.schema import Schema
 from wardgan.simulate.sprint import SPRINT_SCHEMA, sprint_like
@@ -49,6 +52,13 @@ def generator(family: str) -> Generator:
     return fit(cohort, family=family, privacy="none", seed=SEED).generator
 
 
+def trial(patients: int) -> Cohort:
+    """Gives many patients of the simulated trial itself."""
+    visits = {**SPRINT_SCHEMA["visits"], "complete": True}  # type: ignore[dict-item]
+    schema = Schema.from_dict({**SPRINT_SCHEMA, "visits": visits, "population": patients})
+    return read(sprint_like(patients, seed=Seed(SEED + 1)), schema)
+
+
 def drawn(
     made: Generator, where: Mapping[str, Wanted], patients: int, *, balance: str | None
 ) -> tuple[Drawn, float] | None:
@@ -64,9 +74,11 @@ def drawn(
 
 
 def measured(
-    made: Generator, where: dict[str, tuple[float, float]], patients: int, *, balance: str | None
+    made: Generator, real: Cohort, where: dict[str, tuple[float, float]], patients: int, *, balance: str | None
 ) -> dict[str, object]:
     """Meets one condition in both ways."""
+    wanted = conditions(real.schema, made.probabilities, where, None)
+    met = int(wanted.hold(real).sum())
     known = made.efficiency(where=where, balance=balance, seed=SEED)
     usual, search.RARE = search.RARE, 0.0
     plain = drawn(made, where, patients, balance=balance) if known.share.value > PLAIN_UNTIL else None
@@ -77,6 +89,7 @@ def measured(
         "conditions": ", ".join(f"{name}={low:g}..{high:g}" for name, (low, high) in where.items()),
         "balance": balance or "",
         "1 patient in": f"{1 / known.share.value:,.0f}" if known.share.value else f"over {1 / known.share.high:,.0f}",
+        "in the trial": f"{len(real) / met:,.0f}" if met else f"over {len(real):,}",
         "ordinary: drawn for one": _each(plain),
         "ordinary: seconds": _seconds(plain),
         "proved: drawn for one": _each(proved),
@@ -102,12 +115,14 @@ def main() -> None:
     ask.add_argument("--out", type=Path, help="where the JSON goes (default: benchmarks/out/conditions.json)")
     given = ask.parse_args()
     patients = 20 if given.quick else 100
-    copula = generator("copula")
+    copula, real = generator("copula"), trial(20_000 if given.quick else 300_000)
     copula.draw(1, seed=SEED)
     chosen = CONDITIONS[:QUICK] if given.quick else CONDITIONS
-    rows = [measured(copula, where, patients, balance=balance) for where in chosen for balance in (None, "arm")]
+    rows = [measured(copula, real, where, patients, balance=balance) for where in chosen for balance in (None, "arm")]
     if not given.quick:
-        rows += [measured(generator(family), CONDITIONS[1], patients, balance=None) for family in ("tabgan", "acgan")]
+        rows += [
+            measured(generator(family), real, CONDITIONS[1], patients, balance=None) for family in ("tabgan", "acgan")
+        ]
     print(markdown(rows))
     print(save("conditions", rows, given.out, seed=SEED, patients=patients))
 

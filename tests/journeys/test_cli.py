@@ -104,6 +104,37 @@ def test_tables_come_in_three_formats_and_say_that_they_are_synthetic(clinic, mo
     assert wg.read(home / "a.csv", wg.Schema.load(clinic.schema))
 
 
+def test_a_sample_says_what_it_took(clinic, model):
+    home = clinic.folder
+    asked = ("sample", model, "-n", 200, "--seed", 3, "--where")
+    common = clinic.ok(*asked, "age=40..50", "--where", "smoker=missing", "-o", home / "a.parquet")
+    assert common["drawn"]["kept"] >= 200
+    assert common["drawn"]["patients"] > 10 * common["drawn"]["kept"]
+    known = common["efficiency"]
+    assert known["share"]["low"] < known["share"]["value"] < known["share"]["high"]
+    assert known["kept"] == known["share"]
+    assert not known["proposed"]
+    note = {key.decode(): text.decode() for key, text in pq.read_schema(home / "a.parquet").metadata.items()}
+    assert json.loads(note["where"]) == ["age=40..50", "smoker=missing"]
+    assert " of the patients drawn are kept; about 1 in " in note["efficiency"]
+
+    text = clinic.run(*asked, "age=30..31", "--where", "bmi=33..", "-o", home / "b.arrow").stdout
+    assert "%), found where alone the conditions can hold; about 1 in " in " ".join(text.split())
+    rare = clinic.ok(*asked, "age=30..31", "--where", "bmi=33..", "-o", home / "c.arrow")
+    assert rare["efficiency"]["proposed"]
+    assert rare["efficiency"]["share"]["high"] < 0.01 < 0.5 < rare["efficiency"]["kept"]["value"]
+    assert rare["drawn"]["patients"] < 2 * rare["drawn"]["kept"]
+    assert (home / "b.arrow").read_bytes() == (home / "c.arrow").read_bytes()
+
+    labels = clinic.ok(*asked, "arm=intensive", "-o", home / "d.parquet")
+    assert (labels["efficiency"], labels["drawn"]["patients"]) == (None, labels["drawn"]["kept"])
+    assert b"where" not in pq.read_schema(home / "d.parquet").metadata
+    nobody = clinic.run(*asked, "age=30..31", "--where", "visit@3M=yes", "-o", home / "e.csv")
+    assert nobody.exit_code == 2
+    assert "the generator's schema has no visits" in nobody.stderr
+    assert not (home / "e.csv").exists()
+
+
 def test_an_unsigned_file_is_for_its_owner_only(clinic, model):
     (clinic.folder / "trust.json").write_text('{"version": 1, "keys": []}', encoding="utf-8")
     assert clinic.run("verify", model).exit_code == 3

@@ -78,7 +78,7 @@ def test_nor_outside_that_of_a_fitted_copula(shape, data, seed):
         ("ragged", {"sbp@4": "missing"}),
         ("named", {"sbp@B": "missing"}),
         ("named", {"sbp@B": [120, "missing"], "visit@count": (1, 2)}),
-        ("named", {"visit@A": False}),
+        ("named", {"visit@C": False}),
         ("complete", {"sbp@C": [100, 101, 140]}),
         ("table", {"weight": "present", "group": ["y", "missing"], "born": "present"}),
     ],

@@ -118,9 +118,9 @@ def _took(drawn: Drawn, known: Efficiency | None) -> Iterator[str]:
         return
     of = f"of {counted(drawn.patients, 'patient')} drawn"
     if known is not None:
-        where = " where the conditions can hold" if known.proposed else ""
+        where = ", found where alone the conditions can hold" if known.proposed else ""
         share = percent(drawn.kept / drawn.patients)
-        yield f"Conditions: {drawn.kept:,} {of}{where} met them ({share}); {known.rarity}."
+        yield f"Conditions: {drawn.kept:,} {of} were kept ({share}){where}; {known.rarity}."
     for rule, count in drawn.broken.items():
         if count:
             yield f"Rules: {count:,} {of} broke {rule} ({percent(count / drawn.patients)}) and were drawn again."

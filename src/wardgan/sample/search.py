@@ -41,8 +41,8 @@ class Efficiency:
     proposed: bool
 
     def __str__(self) -> str:
-        where = " where the conditions can hold" if self.proposed else ""
-        return f"{percent(self.kept.value)} of the patients drawn{where} are kept; {self.rarity}"
+        where = ", found where alone the conditions can hold" if self.proposed else ""
+        return f"{percent(self.kept.value)} of the patients drawn are kept{where}; {self.rarity}"
 
     @property
     def rarity(self) -> str:
@@ -51,7 +51,8 @@ class Efficiency:
             return f"{percent(self.share.value)} of the generator's patients meet the conditions"
         if not self.share.value:
             return f"fewer than 1 in {1 / self.share.high:,.0f} of the generator's patients meets the conditions"
-        return f"about 1 in {1 / self.share.value:,.3g} of the generator's patients meets the conditions"
+        one_in = float(f"{1 / self.share.value:.3g}")
+        return f"about 1 in {one_in:,.0f} of the generator's patients meets the conditions"
 
     def to_dict(self) -> dict[str, object]:
         """Gives the fields as a dictionary for JSON."""
