@@ -21,6 +21,7 @@ _PIECES: Final = 8
 _ROUNDS: Final = 6
 _MOST_CELLS: Final = 1 << 14
 _MOST_INTERVALS: Final = 6
+_MOST_VALUES: Final = 1_000
 _PARALLEL: Final = 1 - 1e-9
 
 
@@ -45,6 +46,9 @@ def directions(units: Value, variable: int) -> list[Floats]:
     Args:
         units: A network's output, as from `trace.traced`.
         variable: Number of the variable.
+
+    Raises:
+        UnprovedError: It is made of too many numbers.
     """
     found: list[Floats] = []
     seen: set[tuple[int, bytes]] = set()
@@ -55,6 +59,8 @@ def directions(units: Value, variable: int) -> list[Floats]:
         if isinstance(value, Known) or key in seen:
             continue
         seen.add(key)
+        if len(seen) > _MOST_VALUES:
+            raise UnprovedError
         if isinstance(value, Affine):
             for weights in value.weights.reshape(-1, value.weights.shape[-1])[places]:
                 _add(found, weights)
@@ -145,8 +151,10 @@ class _Bounds:
         """Gives where the numbers at some places can lie, shape (intervals, places, cells or 1)."""
         if isinstance(value, Known):
             flat = value.array.ravel()[places].astype(np.float64)[None, :, None]
-            return Interval(flat, flat)
+            return Interval.safe(flat, flat)
         key = (id(value), places.tobytes())
+        if len(self.known) > _MOST_VALUES:
+            raise UnprovedError
         if key not in self.known:
             self.known[key] = self._affine(value, places) if isinstance(value, Affine) else self._later(value, places)
         return self.known[key]
@@ -159,7 +167,7 @@ class _Bounds:
         ends = along * self.ray.low, along * self.ray.high
         centre = form.centre[:, None]
         low, high = centre + np.minimum(*ends) - slack, centre + np.maximum(*ends) + slack
-        return Interval(low[None], high[None])
+        return Interval.safe(low[None], high[None])
 
     def _later(self, value: Later, places: Places) -> Interval:
         if value.operator == "Free":
@@ -193,7 +201,7 @@ class _Bounds:
             _extremes(table.array[:, at].astype(np.float64), rows.low[0, number], rows.high[0, number])
             for number, at in enumerate(column)
         ]
-        return Interval(np.array([[low for low, _ in parts]]), np.array([[high for _, high in parts]]))
+        return Interval.safe(np.array([[low for low, _ in parts]]), np.array([[high for _, high in parts]]))
 
 
 def _calculated(value: Later, operands: list[Interval]) -> Interval:

@@ -44,7 +44,7 @@ class Generator:
 
     A patient who breaks a rule of the schema is drawn again within the class, so the classes keep their shares. A
     patient who does not meet `where` is drawn again, class and all, so the sample follows the conditional
-    distribution.
+    distribution; rare ones come from where alone the conditions can hold, with the same distribution.
 
     Attributes:
         schema: What the patients obey.
@@ -81,8 +81,8 @@ class Generator:
 
         Args:
             n: How many, 0 or more.
-            where: What they must have, such as `{"arm": "intensive", "age": (65, 80)}`: a level or a number, a list
-                of them, or, as a tuple, a range with both ends included.
+            where: What they must have, such as `{"arm": "intensive", "age": (65, 80), "sbp@3M": "present"}`: a level or
+                a number, a list of them, a range with both ends as a tuple, or one of the words missing and present.
             balance: A label whose levels shall be equally frequent: they take turns, patient by patient.
             seed: Replays the sample; `None` draws a new one.
 

@@ -19,8 +19,8 @@ from wardgan.sample.forms import UNIT, Affine, Floats, Known, Later, Places, Val
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, NodeProto
 
-_NODES: Final = 200
-_NUMBERS: Final = 1 << 23
+_NODES: Final = 128
+_NUMBERS: Final = 1 << 25
 _FLOATS: Final = (1, 11)
 _WHOLES: Final = (6, 7)
 Settings = Mapping[str, object]
@@ -90,10 +90,11 @@ def traced(network: bytes, *, latent: int, label: int) -> Value:
     import onnx
 
     graph = onnx.load_from_string(network).graph
-    if len(graph.node) > _NODES or latent * latent > _NUMBERS:
+    if len(graph.node) > _NODES or latent * latent > _NUMBERS >> 2:
         raise UnprovedError
     try:
-        return _followed(graph, latent, label)
+        with np.errstate(all="ignore"):
+            return _followed(graph, latent, label)
     except (ArithmeticError, IndexError, KeyError, TypeError, ValueError) as error:
         raise UnprovedError from error
 
@@ -107,9 +108,11 @@ def _followed(graph: GraphProto, latent: int, label: int) -> Value:
         "label": Known(np.array([label], dtype=np.int64)),
     }
     values |= {tensor.name: Known(numpy_helper.to_array(tensor)) for tensor in graph.initializer}
+    numbers = 0
     for node in graph.node:
         found = _result(node, [values[name] for name in node.input if name], latent)
-        if isinstance(found, Affine) and found.weights.size > _NUMBERS:
+        numbers += found.weights.size if isinstance(found, Affine) else math.prod(found.shape)
+        if numbers > _NUMBERS:
             raise UnprovedError
         values[node.output[0]] = found
     return values["units"]

@@ -166,6 +166,32 @@ def test_large_networks_are_left_alone():
         traced(Graph(latent=4_000).finish("latent", variables=4_000), latent=4_000, label=0)
 
 
+def test_a_variable_that_is_made_of_too_many_numbers_is_left_alone():
+    """Each step adds two neighbours, so the number of numbers would double with each of them."""
+    graph, value = Graph(latent=2_048), "latent"
+    value = graph.add("Erf", value)
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        value = graph.add("Add", value, graph.add("Gather", value, graph.whole(rng.permutation(2_048)), axis=1))
+    units = traced(graph.finish(value, variables=2_048), latent=2_048, label=0)
+    with pytest.raises(UnprovedError):
+        directions(units, 0)
+    with pytest.raises(UnprovedError):
+        left(units, 0, np.array([[0.0, 1.0]]), np.eye(2_048)[0])
+
+
+@pytest.mark.parametrize("huge", [3e38, -3e38])
+def test_numbers_that_are_none_prove_nothing(huge):
+    """Infinity less infinity is no number, and what is no number may be anything."""
+
+    def build(graph):
+        endless = graph.add("Mul", graph.floats([[huge, huge]]), graph.floats([[10.0, 10.0]]))
+        return graph.add("Add", graph.add("Sub", graph.add("Add", "latent", endless), endless), graph.floats(0))
+
+    part = left(one_output(build), 0, np.array([[5.0, 6.0]]), np.eye(2)[0])
+    assert part.tolist() == [[-FAR, FAR]]
+
+
 def test_linear_networks_stay_linear():
     matrix, add = np.random.default_rng(0).normal(size=(2, 2)), np.array([1.0, -2.0])
     found = one_output(
