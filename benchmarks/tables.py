@@ -32,7 +32,7 @@ from wardgan.evaluate.fidelity import pair_total_variation, total_variation
 from wardgan.evaluate.utility import MODELS, score_classifiers
 from wardgan.rng import Seed
 
-FAMILIES = ("copula", "tabgan")
+FAMILIES = ("copula", "marginal", "tabgan")
 BASELINES = ("real", "independent")
 DONE = OUT / "tables.jsonl"
 _SHORT = {"logistic regression": "LR", "random forest": "RF", "gradient boosting": "GB"}

@@ -39,6 +39,8 @@ def meanings(kind: type) -> dict[str, str]:
 def _shown(value: object) -> str:
     if is_dataclass(value):
         return ", ".join(f"{part.name} {_shown(getattr(value, part.name))}" for part in fields(value))
+    if value is None:
+        return "as usual"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

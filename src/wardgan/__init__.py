@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wardgan.models.base import Trained
     from wardgan.models.copula.config import CopulaConfig
     from wardgan.models.fit import fit, plan
+    from wardgan.models.marginal.config import MarginalConfig
     from wardgan.models.tabgan.config import TabganConfig
     from wardgan.privacy.events import Budget
     from wardgan.privacy.ledger import Ledger
@@ -47,6 +48,7 @@ _HOME = {
     "Estimate": "wardgan.estimate",
     "Generator": "wardgan.sample.generator",
     "Ledger": "wardgan.privacy.ledger",
+    "MarginalConfig": "wardgan.models.marginal.config",
     "Plan": "wardgan.privacy.plan",
     "Schema": "wardgan.schema.schema",
     "TabganConfig": "wardgan.models.tabgan.config",
@@ -71,6 +73,7 @@ __all__ = [
     "Estimate",
     "Generator",
     "Ledger",
+    "MarginalConfig",
     "Plan",
     "Schema",
     "TabganConfig",

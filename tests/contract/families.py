@@ -10,6 +10,7 @@ import wardgan as wg
 BUDGET = wg.Budget(epsilon=4.0)
 FAMILIES = {
     "copula": wg.CopulaConfig(),
+    "marginal": wg.MarginalConfig(steps=10, width=16, noise_inputs=4),
     "tabgan": wg.TabganConfig(steps=20, width=16, noise_inputs=4),
     "acgan": wg.AcganConfig(steps=4, dense=8, channels=2, latent=8),
 }

@@ -205,11 +205,15 @@ def test_p10_measured_noise_has_the_planned_size():
     assert answers.std(axis=0).mean() == pytest.approx(planned, rel=0.05)
 
 
-def test_p11_nothing_is_chosen_on_patients():
-    names = {
-        event.name for family in FAMILIES for event in plan(cohort().schema, BUDGET, family=FAMILIES[family]).events
-    }
-    assert names <= {"grid", "label tables", "class means", "covariance", "discriminator", "class counts"}
+def test_p11_what_is_chosen_on_patients_is_billed_as_a_selection():
+    events = [event for family in FAMILIES for event in plan(cohort().schema, BUDGET, family=FAMILIES[family]).events]
+    asked = {"grid", "label tables", "class means", "covariance", "discriminator", "class counts"}
+    others = {event.name for event in events} - asked
+    assert others == {"selection", "pairs 1", "pairs 2"}
+    assert {event.name for event in events if event.mechanism == "pure"} == {"selection"}
+    made = wg.fit(cohort(), BUDGET, family=FAMILIES["marginal"])
+    chosen = next(event for event in made.ledger.events if event.name == "selection")
+    assert chosen.steps == made.ledger.plan.event("selection").steps > 0
 
 
 @pytest.mark.parametrize("family", ["tabgan", "acgan"])

@@ -25,7 +25,7 @@ Epsilon = Annotated[
     typer.Option("--epsilon", help="How much may be given away about one patient: 1 is strong, 3 usual, 10 weak."),
 ]
 Delta = Annotated[float, typer.Option("--delta", help="Probability that goes with epsilon.")]
-Family = Annotated[str, typer.Option("--family", help="Model family: auto, copula, tabgan or acgan.")]
+Family = Annotated[str, typer.Option("--family", help="Model family: auto, copula, marginal, tabgan or acgan.")]
 Trust = Annotated[
     Path | None,
     typer.Option("--trust", metavar="FILE", help="Trust file: keys whose owners you know.", show_default=False),

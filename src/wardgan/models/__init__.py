@@ -7,7 +7,7 @@ from typing import Final
 from wardgan.errors import PlanError
 from wardgan.models.base import Config
 
-FAMILIES: Final = ("copula", "acgan", "tabgan")
+FAMILIES: Final = ("copula", "marginal", "tabgan", "acgan")
 # In no benchmark so far did the discriminator of tabgan earn its part of the budget.
 AUTO: Final = "copula"
 
@@ -23,6 +23,10 @@ def family_config(family: str) -> Config:
             from wardgan.models.copula.config import CopulaConfig
 
             return CopulaConfig()
+        case "marginal":
+            from wardgan.models.marginal.config import MarginalConfig
+
+            return MarginalConfig()
         case "acgan":
             from wardgan.models.acgan.config import AcganConfig
 

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from wardgan import check, files
 from wardgan.encode.layout import Layout
 from wardgan.errors import FormatError, OutputError, UsageError
+from wardgan.privacy.events import Budget
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.plan import Share
 from wardgan.privacy.records import Records
@@ -82,11 +83,11 @@ class Config(Protocol):
         """Name of the family."""
         ...
 
-    def shares(self, layout: Layout) -> list[Share]:
-        """Gives the wishes for the budget, from public facts."""
+    def shares(self, layout: Layout, budget: Budget) -> list[Share]:
+        """Gives the wishes for a budget, from public facts."""
         ...
 
-    def check(self, layout: Layout, epsilon: float, delta: float, population: int | None) -> None:
+    def check(self, layout: Layout, budget: Budget, population: int | None) -> None:
         """Refuses what cannot work, from public facts."""
         ...
 

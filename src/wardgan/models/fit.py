@@ -57,11 +57,11 @@ def plan(schema: Schema, budget: Budget, *, family: str | Config = "auto") -> Pl
     _check_texts(schema)
     layout = Layout.of(placeholder(schema))
     config = _config(family)
-    config.check(layout, budget.epsilon, budget.delta, schema.population)
+    config.check(layout, budget, schema.population)
     shares = learn_shares(schema, budget.delta)
     if schema.population is None:
         shares.insert(0, Share(COUNT, 0.01))
-    return solve(budget, shares + config.shares(layout), population=schema.population, family=config.family)
+    return solve(budget, shares + config.shares(layout, budget), population=schema.population, family=config.family)
 
 
 def fit(
@@ -250,8 +250,7 @@ def _population(cohort: Cohort, records: Records, ledger: Ledger, config: Config
         if ledger.plan.population is None:
             noisy = float(records.measure(COUNT, PatientCount())[0])
             # What the plan could not know is known now; a fit that would be noise ends before it spends the rest.
-            budget = ledger.plan.budget
-            config.check(records.layout, budget.epsilon, budget.delta, max(1, round(noisy)))
+            config.check(records.layout, ledger.plan.budget, max(1, round(noisy)))
             # Eight standard deviations above: the bound then holds for certain, for all that delta can tell.
             sd = cast("float", ledger.plan.event(COUNT).noise_multiplier)
             revised = with_population(ledger.plan, max(1, round(noisy + 8 * sd)))

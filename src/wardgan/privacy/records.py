@@ -14,7 +14,7 @@ from wardgan import files
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import Units, classes_of, encode
 from wardgan.errors import BudgetError, DataError, PlanError
-from wardgan.privacy.choose import Scoring, noisy_max
+from wardgan.privacy.choose import Scoring, noisy_top
 from wardgan.privacy.events import Event
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.plan import largest
@@ -57,6 +57,7 @@ class Records:
         self.layout = Layout.of(cohort.schema)
         self.ledger = ledger
         self.private = ledger.mode == "private"
+        self._cohort = cohort
         self._noise = noise
         self._folder = folder
         self._chosen: dict[str, int] = {}
@@ -97,39 +98,40 @@ class Records:
             keep(kept, answer)
         return answer
 
-    def choose(self, name: str, scoring: Scoring) -> int:
-        """Chooses the best of public candidates by report-noisy-max; each call is one run of the event.
+    def choose(self, name: str, scoring: Scoring, count: int = 1) -> list[int]:
+        """Chooses the best of public candidates by report-noisy-max; each choice is one run of the event.
 
-        Neighbours: add or remove one patient. Event: the planned pure event `name`, one run of its epsilon. Not
-        protected: the list of candidates, which is public; nothing but the choice leaves.
+        Neighbours: add or remove one patient. Event: the planned pure event `name`, `count` runs of its epsilon. Not
+        protected: the list of candidates, which is public; nothing but the choices leaves.
 
         Args:
             name: The planned event.
             scoring: The candidates' scores, with a proved sensitivity.
+            count: How many different candidates to choose.
 
         Returns:
-            The place of the chosen candidate; the best one in a fit without privacy.
+            The places of the chosen candidates; the best ones in a fit without privacy.
 
         Raises:
             BudgetError: The event is not planned, spent, or no selection; or a choice that was paid for is lost.
         """
         if not self.private:
-            return int(np.argmax(scoring.scores(self._units, self._classes)))
+            return np.argsort(-scoring.scores(self._units, self._classes), kind="stable")[:count].tolist()
         run = self._chosen.get(name, 0)
-        self._chosen[name] = run + 1
+        self._chosen[name] = run + count
         kept = None if self._folder is None else self._folder / f"{name.replace(' ', '-')}-{run}.npy"
         if kept is not None and kept.exists() and run < self.ledger.steps(name):
-            return int(kept_answer(kept)[0])
+            return kept_answer(kept).astype(int).tolist()
         if run < self.ledger.steps(name) and self._folder is not None:
             raise BudgetError(f"event={name!r}: choice {run + 1} was paid for and is lost; start a new run.")
-        event = self.ledger.spend(name, mechanism="pure")
+        event = self.ledger.spend(name, count, mechanism="pure")
         scores = scoring.scores(self._units, self._classes)
         gumbels = self._noise.gumbels(len(scores), name, run)
         epsilon = cast("float", event.epsilon)
-        choice = noisy_max(scores, sensitivity=scoring.sensitivity, epsilon=epsilon, gumbels=gumbels)
+        chosen = noisy_top(scores, count, sensitivity=scoring.sensitivity, epsilon=epsilon, gumbels=gumbels)
         if kept is not None:
-            keep(kept, np.array([float(choice)]))
-        return choice
+            keep(kept, chosen.astype(np.float64))
+        return chosen.tolist()
 
     def admit(self, population: int) -> None:
         """Refuses a cohort larger than the public bound that batch caps were computed for.
@@ -173,6 +175,25 @@ class Records:
             rows, self.ledger, name, module, rate=rate, steps=steps, clip_norm=clip_norm, population=population,
             noise=self._noise,
         )  # fmt: skip
+
+    def held_out(self, share: float, stream: np.random.Generator) -> tuple[Records, Units, NDArray[np.int64]]:
+        """Gives most of the patients as records, and the others themselves: only in a fit without privacy.
+
+        Args:
+            share: Share of patients that the training shall not see, in (0, 1).
+            stream: Who they are.
+
+        Returns:
+            The records of those to learn from, and units (patients, variables) and classes (patients,) of the others.
+
+        Raises:
+            BudgetError: The fit is private: patients are never read without noise.
+        """
+        if self.private:
+            raise BudgetError("held_out: a private fit has no hold-out; judging on patients would have to be paid for.")
+        out = stream.permutation(len(self._units)) < round(share * len(self._units))
+        rest = Records(self._cohort.take(np.flatnonzero(~out)), self.ledger, noise=self._noise)
+        return rest, self._units[out], self._classes[out]
 
     def peek(self, reason: str) -> tuple[Units, NDArray[np.int64]]:
         """Gives the patients themselves: noted as an unbilled read, so a private release will be refused.

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from anchors import anchor, assert_nearly_all_close, cohort, correlated, draws, run, units_of
+from scipy.special import ndtr, ndtri
 
 from wardgan.encode.units import classes_of, encode
 from wardgan.models.acgan.features import Picture
@@ -15,8 +16,9 @@ from wardgan.models.acgan.nets import PictureGenerator
 from wardgan.models.anchor.grid import Grid
 from wardgan.models.anchor.network import copula_network
 from wardgan.models.anchor.quantiles import category_steps, category_table, number_steps, number_table
+from wardgan.models.anchor.refiner import Refiner, refined_network, warp_of
+from wardgan.models.anchor.warp import Warp
 from wardgan.models.tabgan.features import FakeFeatures, blocks, real_features, width
-from wardgan.models.tabgan.nets import Refiner, tabgan_network
 from wardgan.privacy.queries import Levels
 from wardgan.sample.network import Graph
 
@@ -160,8 +162,41 @@ def test_the_refined_network_is_its_twin(kind):
         refiner.last.weight.normal_(0, 0.3, generator=torch.Generator().manual_seed(1))
         refined = refiner(torch.from_numpy(latent), torch.from_numpy(classes)).numpy()
     assert np.abs(refined - first).mean() > 0.02
-    found = run(tabgan_network(refiner, made), latent, classes)
-    assert_nearly_all_close(found, units_of(refined.astype(np.float64), classes, made))
+    warp = warp_of(refiner)
+    steps = warp.below.shape[1] - 1
+    uniform = ndtr(refined.astype(np.float64))
+    plain = np.empty_like(uniform)
+    for y in (0, 1):
+        for axis in range(uniform.shape[1]):
+            mine = classes == y
+            plain[mine, axis] = np.interp(uniform[mine, axis] * steps, np.arange(steps + 1), warp.below[y, :, axis])
+    found = run(refined_network(refiner, made, warp), latent, classes)
+    assert_nearly_all_close(found, units_of(ndtri(np.clip(plain, 1e-9, 1 - 1e-9)), classes, made), share=0.005)
+
+
+@pytest.mark.parametrize("kind", ["none", "complete"])
+def test_a_refined_network_keeps_the_margins_of_the_anchor(kind):
+    made = anchor(kind)
+    refiner = Refiner(made, width=16, noise_inputs=3)
+    with torch.no_grad():
+        refiner.last.weight.normal_(0, 0.5, generator=torch.Generator().manual_seed(1))
+        refiner.last.bias.normal_(0, 0.5, generator=torch.Generator().manual_seed(2))
+    bent = warp_of(refiner)
+    steps = bent.below.shape[1] - 1
+    straight = Warp(np.broadcast_to((np.arange(steps + 1) / steps)[:, None], bent.below.shape))
+    latent = np.random.default_rng(2).standard_normal((40_000, refiner.latent)).astype(np.float32)
+    classes = np.zeros(len(latent), dtype=np.int64)
+
+    def gap(warp):
+        units = run(refined_network(refiner, made, warp), latent, classes)
+        gaps = []
+        for at, levels in enumerate(made.levels):
+            share = np.bincount(levels.index(units[:, at].astype(np.float64)), minlength=levels.size) / len(units)
+            gaps.append(np.abs(share - made.margins[at][0]).sum() / 2)
+        return np.array(gaps)
+
+    assert gap(bent).max() < 0.03
+    assert gap(straight).max() > 0.1
 
 
 # --- what the discriminator sees --------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from wardgan.errors import PlanError
 from wardgan.models.anchor import anchor as anchor_module
 from wardgan.models.anchor.anchor import (
     LABELS,
-    Weights,
     _margins,
     _simplex,
     anchor_shares,
@@ -227,7 +226,7 @@ def test_drawn_patients_have_the_margins_they_are_drawn_from():
 
 
 def noisy_plan(layout, noise):
-    events = tuple(Event(share.name, "gaussian", noise_multiplier=noise) for share in anchor_shares(layout, Weights()))
+    events = tuple(Event(share.name, "gaussian", noise_multiplier=noise) for share in anchor_shares(layout, None))
     return Plan(Budget(3.0), events, 900, "copula")
 
 
@@ -291,16 +290,14 @@ def test_the_least_epsilon_falls_with_patients_and_rises_with_variables():
 def test_what_is_not_feasible_is_refused_before_anything_is_read():
     layout = Layout.of(cohort().schema)
     with pytest.raises(PlanError, match=r"Possible from about epsilon="):
-        check_feasible(layout, Budget(0.01), 100, part=0.3)
-    check_feasible(layout, Budget(0.01), None, part=0.3)
-    check_feasible(layout, Budget(0.01), 10**7, part=0.3)
+        check_feasible(layout, Budget(0.01), 100, shares=anchor_shares(layout, None))
+    check_feasible(layout, Budget(0.01), None, shares=anchor_shares(layout, None))
+    check_feasible(layout, Budget(0.01), 10**7, shares=anchor_shares(layout, None))
 
 
 def test_shares_leave_out_what_has_nothing_to_measure():
     def names(table):
-        return [
-            share.name for share in anchor_shares(Layout.of(Schema.from_dict({"name": "d", "table": table})), Weights())
-        ]
+        return [share.name for share in anchor_shares(Layout.of(Schema.from_dict({"name": "d", "table": table})), None)]
 
     flag, number = {"kind": "flag"}, {"kind": "integer", "low": 0, "high": 9}
     assert names({"a": flag}) == [LABELS]

@@ -175,8 +175,8 @@ class Spy:
     def __init__(self):
         self.runs = []
 
-    def shares(self, layout):
-        return wg.CopulaConfig().shares(layout)
+    def shares(self, layout, budget):
+        return wg.CopulaConfig().shares(layout, budget)
 
     def check(self, *_given):
         pass

@@ -11,7 +11,7 @@ from scipy import stats
 
 from wardgan.errors import BudgetError, UsageError
 from wardgan.privacy import choose as choosing
-from wardgan.privacy.choose import noisy_max
+from wardgan.privacy.choose import noisy_top
 from wardgan.privacy.events import Budget, Event
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.plan import Plan
@@ -51,7 +51,9 @@ def shares(scores, sensitivity=1.0, epsilon=EPSILON):
 def played(scores, sensitivity=1.0, epsilon=EPSILON, plays=PLAYS):
     numbers = Seed.secret()
     gumbels = numbers.gumbels(plays * len(scores), "plays").reshape(plays, -1)
-    picks = [noisy_max(np.asarray(scores), sensitivity=sensitivity, epsilon=epsilon, gumbels=row) for row in gumbels]
+    picks = [
+        noisy_top(np.asarray(scores), 1, sensitivity=sensitivity, epsilon=epsilon, gumbels=row)[0] for row in gumbels
+    ]
     return np.bincount(picks, minlength=len(scores))
 
 
@@ -79,16 +81,16 @@ def test_p11_neighbours_stay_within_epsilon():
 def test_p11_records_choose_by_the_same_mechanism():
     counts = np.zeros(4)
     for _ in range(1500):
-        counts[records().choose("pick", Votes())] += 1
+        counts[records().choose("pick", Votes())[0]] += 1
     assert agrees(counts, shares([1, 2, 3, 0]))
 
 
 def test_p11_each_choice_is_billed_before_it_is_made(monkeypatch):
     mine = records()
     billed = []
-    honest = choosing.noisy_max
+    honest = choosing.noisy_top
     monkeypatch.setattr(
-        "wardgan.privacy.records.noisy_max",
+        "wardgan.privacy.records.noisy_top",
         lambda *args, **how: (billed.append(mine.ledger.steps("pick")), honest(*args, **how))[1],
     )
     for _ in range(3):
@@ -103,7 +105,7 @@ def test_p11_each_choice_is_billed_before_it_is_made(monkeypatch):
 def test_p11_a_wrong_sensitivity_is_seen_in_the_shares():
     counts = np.zeros(4)
     for _ in range(1500):
-        counts[records().choose("pick", Votes(sensitivity=0.25))] += 1
+        counts[records().choose("pick", Votes(sensitivity=0.25))[0]] += 1
     assert not agrees(counts, shares([1, 2, 3, 0]))
 
 
@@ -126,10 +128,49 @@ def test_p05_a_choice_that_was_paid_for_and_lost_ends_the_run(tmp_path):
 
 
 def test_without_privacy_the_best_is_chosen():
-    assert records(ledger=Ledger(None)).choose("pick", Votes()) == 2
+    assert records(ledger=Ledger(None)).choose("pick", Votes()) == [2]
+
+
+def test_p11_several_choices_at_once_are_choices_one_after_the_other():
+    scores = np.array([0.0, 1.0, 2.5, 2.0])
+    numbers = Seed.secret()
+    gumbels = numbers.gumbels(PLAYS * 4, "plays").reshape(PLAYS, -1)
+    pairs = np.zeros((4, 4))
+    for row in gumbels:
+        first, second = noisy_top(scores, 2, sensitivity=1.0, epsilon=EPSILON, gumbels=row)
+        pairs[first, second] += 1
+    expected = np.zeros((4, 4))
+    for first in range(4):
+        left = np.delete(np.arange(4), first)
+        expected[first, left] = shares(scores)[first] * shares(scores[left])
+    off = ~np.eye(4, dtype=bool)
+    assert agrees(pairs[off], expected[off])
+    assert not agrees(pairs[off], np.full(12, 1 / 12))
+
+
+def test_p11_each_of_several_choices_is_billed(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    mine = records(ledger=Ledger(PLAN, path=path), folder=tmp_path)
+    chosen = mine.choose("pick", Votes(), 2)
+    assert len(set(chosen)) == 2
+    assert mine.ledger.steps("pick") == 2
+    with pytest.raises(BudgetError, match="2 of 3"):
+        mine.choose("pick", Votes(), 2)
+    again = records(ledger=Ledger.resume(path), folder=tmp_path)
+    assert again.choose("pick", Votes(), 2) == chosen
+    assert again.ledger.steps("pick") == 2
+    assert records(ledger=Ledger(None)).choose("pick", Votes(), 3) == [2, 1, 0]
+
+
+def test_p11_a_candidate_of_score_minus_infinity_is_never_chosen():
+    for row in Seed(1).gumbels(400, "plays").reshape(-1, 4):
+        chosen = noisy_top(np.array([5.0, -np.inf, 0.0, 1.0]), 3, sensitivity=1.0, epsilon=9.0, gumbels=row)
+        assert 1 not in chosen
+    with pytest.raises(UsageError, match="selection of 4"):
+        noisy_top(np.array([5.0, -np.inf, 0.0, 1.0]), 4, sensitivity=1.0, epsilon=9.0, gumbels=np.zeros(4))
 
 
 @pytest.mark.parametrize("scores", [[], [1.0, np.nan], [np.inf, 0.0]])
 def test_scores_that_are_no_scores_are_refused(scores):
-    with pytest.raises(UsageError, match="at least one candidate"):
-        noisy_max(np.array(scores), sensitivity=1.0, epsilon=1.0, gumbels=np.zeros(len(scores)))
+    with pytest.raises(UsageError, match="at least as many candidates"):
+        noisy_top(np.array(scores), 1, sensitivity=1.0, epsilon=1.0, gumbels=np.zeros(len(scores)))

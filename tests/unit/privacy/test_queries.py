@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from wardgan.privacy.pairs import PairCounts, PairGaps
 from wardgan.privacy.queries import (
     CellCounts,
     ClassCounts,
@@ -36,6 +37,14 @@ TABLES = tuple(np.linspace(-2.5, 2.5, levels.size) if levels.size > 1 else np.ar
 HOLES = (np.array([-0.5, -0.5, -0.5, -0.5, 1.5]), np.array([-0.2, -0.2, 1.8]))
 SCORES = Scores(LEVELS, (0, 1, 2, 3, 4, 0, 3), TABLES + HOLES, radius=2.7)
 EDGES = (np.linspace(0, 1, 9), np.minimum(np.arange(5) * 2 / 7, 1.0))
+GROUPS = (
+    np.array([0, 1, 1, 2, 3]),
+    np.array([0, 1, 1]),
+    np.array([1, 0, 1, 0]),
+    np.array([0, 1, 2]),
+    np.array([0]),
+)
+PAIRS = PairCounts(LEVELS, GROUPS, ((0, 1), (0, 3), (2, 4)), CLASSES)
 QUERIES = {
     "patients": PatientCount(),
     "classes": ClassCounts(CLASSES),
@@ -46,6 +55,7 @@ QUERIES = {
     "one variable": ScoreProducts(Scores(LEVELS[:2], (0, 1), TABLES[:2], 1.0), CLASSES),
     "values": ValueCounts((0, 3, 4), np.array([-1e6, 0.0, 0.5, 2.0, 1e6])),
     "values of one visit": ValueCounts((1,), np.arange(4.0)),
+    "pairs": PAIRS,
     "no values": ValueCounts((1,), np.arange(1.0)),
 }
 ABSURD = [np.nan, np.inf, -np.inf, -1.0, -0.0, 1.0, 1.5, 7.0, 1e300, -1e300, 5e-324, np.nextafter(1, 2)]
@@ -129,6 +139,7 @@ class Unscaled(ScoreSums):
         (Whole(QUERIES["cells"].columns, EDGES), QUERIES["cells"].sensitivity),
         (Unscaled(SCORES, CLASSES), SCORES.radius),
         (LevelCounts(LEVELS, CLASSES), 1.0),
+        (PAIRS, np.sqrt(2)),
         (CellCounts(((0, 1, 4), (2,)), EDGES), np.sqrt(2)),
         (ScoreProducts(SCORES, CLASSES), SCORES.radius**2 / 2),
         (ScoreSums(SCORES, CLASSES), SCORES.radius / 2),
@@ -196,3 +207,55 @@ def test_scaling_down_never_scales_up():
     rows = np.array([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0], [1e100, 0.0]])
     np.testing.assert_allclose(scaled_down(rows, 1.0), [[0.6, 0.8], [0.3, 0.4], [0, 0], [1, 0]])
     assert scaled_down(rows, np.inf).tolist() == rows.tolist()
+
+
+# --- pairs ------------------------------------------------------------------------------------------------------------
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=40)
+def test_the_tables_of_pairs_are_those_of_a_loop_over_patients(data):
+    units, classes = data.draw(patients(data.draw(st.integers(0, 5))))
+    expected = [np.zeros(size) for size in PAIRS.sizes()]
+    for row, y in zip(units, classes, strict=True):
+        for table, (one, other) in zip(expected, PAIRS.pairs, strict=True):
+            levels = [int(LEVELS[at].index(row[[at]])[0]) for at in (one, other)]
+            if min(levels) >= 0:
+                table[y, GROUPS[one][levels[0]], GROUPS[other][levels[1]]] += 1
+    for found, table in zip(PAIRS.tables(PAIRS.total(units, classes)), expected, strict=True):
+        np.testing.assert_array_equal(found, table)
+
+
+def gaps(scale=1.0):
+    numbers = np.random.default_rng(4)
+    expected = tuple(scale * numbers.random(size) * 3 for size in PAIRS.sizes())
+    return PairGaps(PAIRS, expected, numbers.random(len(PAIRS.pairs)))
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=60)
+def test_p11_one_patient_moves_no_score_by_more_than_the_sensitivity(data):
+    units, classes = data.draw(patients(data.draw(st.integers(1, 6))))
+    scoring = gaps()
+    moved = np.abs(scoring.scores(units, classes) - scoring.scores(units[1:], classes[1:]))
+    assert moved.max() <= scoring.sensitivity + 1e-9
+
+
+def test_p11_a_score_that_moves_by_more_would_be_seen():
+    @dataclass(frozen=True)
+    class Squared(PairGaps):
+        """A mutant: squares instead of magnitudes."""
+
+        def _gaps(self, units, classes):
+            tables = self.counts.tables(self.counts.total(units, classes))
+            return (float(((t - e) ** 2).sum()) for t, e in zip(tables, self.expected, strict=True))
+
+    numbers = np.random.default_rng(5)
+    units, classes = numbers.random((50, VARIABLES)), numbers.integers(0, CLASSES, 50)
+
+    def moved(scoring):
+        return np.abs(scoring.scores(units, classes) - scoring.scores(units[1:], classes[1:])).max()
+
+    honest = gaps()
+    assert moved(honest) <= 1 + 1e-9
+    assert moved(Squared(honest.counts, honest.expected, honest.allowance)) > 1

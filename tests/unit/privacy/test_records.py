@@ -325,4 +325,6 @@ def test_p10_noise_is_drawn_by_few_and_never_from_the_seed_of_a_family():
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".stream")
     }
-    assert streams == {"'batch'", "'drawn scores'", "'weights'", "purpose"}
+    # `self._name` is "patients", or "patients of round 1" and so on.
+    named = {"'batch'", "'drawn pairs'", "'drawn scores'", "'hold-out'", "'warp'", "'weights'"}
+    assert streams == {*named, "purpose", "self._name"}

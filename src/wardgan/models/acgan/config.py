@@ -10,6 +10,7 @@ from wardgan.encode.layout import Layout
 from wardgan.errors import PlanError
 from wardgan.models.acgan.features import Picture
 from wardgan.models.base import Network, Run
+from wardgan.privacy.events import Budget
 from wardgan.privacy.plan import Share
 from wardgan.privacy.records import Records
 
@@ -68,12 +69,12 @@ class AcganConfig:
         """Name of the family."""
         return "acgan"
 
-    def shares(self, layout: Layout) -> list[Share]:
-        """Gives the wishes for the budget, from public facts."""
+    def shares(self, layout: Layout, budget: Budget) -> list[Share]:
+        """Gives the wishes for a budget, from public facts."""
         steps = Share(DISCRIMINATOR, self.discriminator, sampling_rate=self.sampling_rate, steps=self.steps)
         return [Share(CLASSES, self.classes), steps]
 
-    def check(self, layout: Layout, epsilon: float, delta: float, population: int | None) -> None:
+    def check(self, layout: Layout, budget: Budget, population: int | None) -> None:
         """Refuses a schema whose picture would be too wide."""
         features = Picture.of(layout).features
         if features > _MOST:

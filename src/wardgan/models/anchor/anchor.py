@@ -6,6 +6,7 @@ Neighbours: add or remove one patient. Four Gaussian events are written to the l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -46,10 +47,17 @@ class Weights:
         covariance: Weight of the products of scores.
     """
 
-    grid: float = 0.12
-    labels: float = 0.30
-    means: float = 0.18
-    covariance: float = 0.40
+    grid: float
+    labels: float
+    means: float
+    covariance: float
+
+    @classmethod
+    def of(cls, layout: Layout) -> Weights:
+        """Gives the usual split: with visits their correlations are worth more than tables of single variables."""
+        if layout.schema.visits is None:
+            return cls(grid=0.10, labels=0.55, means=0.20, covariance=0.15)
+        return cls(grid=0.12, labels=0.30, means=0.18, covariance=0.40)
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,8 @@ class Anchor:
         scores: For each axis the score of each level of its variable.
         factors: Lower triangular L with L L^T the correlations, shape (classes, axes, axes).
         patients: Noisy number of patients.
+        counts: For ragged visits: the number of visits of each level of the count.
+        noise: Standard deviation of each sum of products of scores; 0 without privacy.
     """
 
     layout: Layout
@@ -79,6 +89,8 @@ class Anchor:
     scores: tuple[NDArray[np.float64], ...]
     factors: NDArray[np.float64]
     patients: float
+    counts: tuple[float, ...] = ()
+    noise: float = 0.0
 
     @property
     def holes(self) -> dict[int, int]:
@@ -94,13 +106,14 @@ class Anchor:
         return missing_share(self.margins[at], self.levels[at])
 
 
-def anchor_shares(layout: Layout, weights: Weights) -> list[Share]:
+def anchor_shares(layout: Layout, weights: Weights | None) -> list[Share]:
     """Gives the anchor's wishes for the budget: weights of its noisy tables.
 
     Args:
         layout: The variables.
-        weights: Weights of the tables; one that has nothing to measure is left out.
+        weights: Weights of the tables, `None` for the usual ones; one that has nothing to measure is left out.
     """
+    weights = weights or Weights.of(layout)
     shares = [Share(LABELS, weights.labels)]
     if any(variable.column.numeric for variable in layout.variables):
         shares.insert(0, Share(GRID, weights.grid))
@@ -133,14 +146,21 @@ def least_epsilon(layout: Layout, *, population: int, delta: float, part: float)
     return high
 
 
-def check_feasible(layout: Layout, budget: Budget, population: int | None, *, part: float) -> None:
+def check_feasible(layout: Layout, budget: Budget, population: int | None, *, shares: Sequence[Share]) -> None:
     """Refuses a budget that leaves nothing but noise, from public numbers alone.
+
+    Args:
+        layout: The variables.
+        budget: The target.
+        population: Public number of patients, if it is known.
+        shares: The family's wishes, label tables among them.
 
     Raises:
         PlanError: Says from which epsilon on a fit would be possible.
     """
     if population is None:
         return
+    part = next(share.weight for share in shares if share.name == LABELS) / sum(share.weight for share in shares)
     least = least_epsilon(layout, population=population, delta=budget.delta, part=part)
     if budget.epsilon < least:
         raise PlanError(
@@ -195,15 +215,17 @@ def measure_anchor(records: Records, *, population: int) -> Anchor:
         sums = ScoreSums(scores, classes)
         answer = records.measure(MEANS, sums).reshape(classes, -1)
         made = replace(made, margins=tilted_margins(made, answer, _sd(records, MEANS, sums), noise))
-    factors = np.ones((classes, 1, 1))
+    factors, sd = np.ones((classes, 1, 1)), 0.0
     if len(made.axes) > 1:
         products = ScoreProducts(scores, classes)
         answer = products.matrices(records.measure(COVARIANCE, products))
-        factors = correlations(made, answer, _sd(records, COVARIANCE, products))
+        sd = _sd(records, COVARIANCE, products)
+        factors = correlations(made, answer, sd)
         factors = factors.astype(np.float16).astype(np.float64)  # as the file will hold them
     return Anchor(
-        layout, made.axes, levels, found, shares, made.margins, made.order, made.scores, factors, float(sizes.sum())
-    )
+        layout, made.axes, levels, found, shares, made.margins, made.order, made.scores, factors, float(sizes.sum()),
+        made.counts, sd,
+    )  # fmt: skip
 
 
 def _scored(

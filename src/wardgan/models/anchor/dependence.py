@@ -136,7 +136,7 @@ def drawn(
             if at in hole_axis:
                 hole = latent[:, hole_axis[at]] >= hole_border(made.missing(at)[y])
                 levels[hole, at] = cast("int", made.levels[at].missing)
-        absent = absent_cells(made, levels)
+        absent = absent_cells(made.layout, levels, made.counts)
         scores = np.empty_like(latent)
         there = np.empty(latent.shape, dtype=np.float32)
         for place, axis in enumerate(made.axes):
@@ -148,17 +148,23 @@ def drawn(
         yield scaled_down(scores, made.radius), there
 
 
-def absent_cells(made: Dependence, levels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Gives which cells of drawn patients belong to a visit that did not take place; shape (patients, variables)."""
+def absent_cells(layout: Layout, levels: NDArray[np.int64], counts: tuple[float, ...]) -> NDArray[np.bool_]:
+    """Gives which cells of drawn patients belong to a visit that did not take place; shape (patients, variables).
+
+    Args:
+        layout: The variables.
+        levels: Level of each variable of each patient, shape (patients, variables).
+        counts: For ragged visits: the number of visits of each level of the count.
+    """
     absent = np.zeros(levels.shape, dtype=bool)
-    cells = [at for at, variable in enumerate(made.layout.variables) if variable.role == "cell"]
-    slots = np.array([made.layout.variables[at].slot for at in cells])
-    for at, variable in enumerate(made.layout.variables):
+    cells = [at for at, variable in enumerate(layout.variables) if variable.role == "cell"]
+    slots = np.array([layout.variables[at].slot for at in cells])
+    for at, variable in enumerate(layout.variables):
         if variable.role == "presence":
             mine = [cell for cell, slot in zip(cells, slots, strict=True) if slot == variable.slot]
             absent[:, mine] = (levels[:, at] == 0)[:, None]
         elif variable.role == "count":
-            visits = np.asarray(made.counts)[levels[:, at]]
+            visits = np.asarray(counts)[levels[:, at]]
             absent[:, cells] = slots[None, :] >= visits[:, None]
     return absent
 

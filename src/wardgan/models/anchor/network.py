@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from wardgan.models.anchor.anchor import Anchor
 from wardgan.models.anchor.quantiles import category_table, number_steps, number_table
+from wardgan.models.anchor.warp import Warp
 from wardgan.sample.network import Graph
 
 
@@ -37,13 +38,14 @@ def _halves(graph: Graph, values: NDArray[np.float64]) -> str:
     return graph.add("Cast", graph.constant(values.astype(np.float16)), to=1)
 
 
-def add_margins(graph: Graph, correlated: str, anchor: Anchor) -> str:
+def add_margins(graph: Graph, correlated: str, anchor: Anchor, warp: Warp | None = None) -> str:
     """Adds the quantile tables: from correlated normals to units.
 
     Args:
         graph: The network.
         correlated: Value of shape (patients, axes), standard normal for each axis.
         anchor: The margins.
+        warp: What makes each axis standard normal, if it is not.
 
     Returns:
         Value of shape (patients, variables): units.
@@ -51,6 +53,8 @@ def add_margins(graph: Graph, correlated: str, anchor: Anchor) -> str:
     numeric = [at for at, variable in enumerate(anchor.layout.variables) if variable.column.numeric]
     others = [at for at, variable in enumerate(anchor.layout.variables) if not variable.column.numeric]
     error = graph.add("Erf", graph.add("Mul", correlated, graph.floats(np.sqrt(0.5))))
+    if warp is not None:
+        error = _warped(graph, error, warp)
     parts = [
         add(graph, _columns(graph, error, chosen, len(anchor.axes)), anchor, chosen)
         for chosen, add in ((numeric, _numbers), (others, _categories))
@@ -61,6 +65,18 @@ def add_margins(graph: Graph, correlated: str, anchor: Anchor) -> str:
     if (back != np.arange(len(back))).any():
         joined = graph.add("Gather", joined, graph.whole(back), axis=1)
     return _with_holes(graph, joined, error, anchor) if anchor.holes else joined
+
+
+def _warped(graph: Graph, error: str, warp: Warp) -> str:
+    """Adds the distribution function of each axis: an error function again, now of a standard normal."""
+    classes, rows, axes = warp.below.shape
+    scaled, step, row = _row(graph, error, classes, rows - 1)
+    # Twice the share, less 1: the error function of the normal with that share below it.
+    begin = graph.floats((2 * warp.below[:, :-1] - 1).reshape(-1, axes))
+    slope = graph.floats((2 * np.diff(warp.below, axis=1)).reshape(-1, axes))
+    low = graph.add("GatherElements", begin, row, axis=0)
+    rise = graph.add("GatherElements", slope, row, axis=0)
+    return graph.add("Add", low, graph.add("Mul", rise, graph.add("Sub", scaled, step)))
 
 
 def _with_holes(graph: Graph, units: str, error: str, anchor: Anchor) -> str:

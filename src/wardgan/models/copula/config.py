@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from wardgan.encode.layout import Layout
@@ -21,24 +21,23 @@ class CopulaConfig:
     """Settings of the copula family.
 
     Attributes:
-        weights: How the budget is split over the noisy tables.
+        weights: How the budget is split over the noisy tables; `None`: as usual for tables, or for visits.
     """
 
-    weights: Weights = field(default_factory=Weights)
+    weights: Weights | None = None
 
     @property
     def family(self) -> str:
         """Name of the family."""
         return "copula"
 
-    def shares(self, layout: Layout) -> list[Share]:
-        """Gives the wishes for the budget, from public facts."""
+    def shares(self, layout: Layout, budget: Budget) -> list[Share]:
+        """Gives the wishes for a budget, from public facts."""
         return anchor_shares(layout, self.weights)
 
-    def check(self, layout: Layout, epsilon: float, delta: float, population: int | None) -> None:
+    def check(self, layout: Layout, budget: Budget, population: int | None) -> None:
         """Refuses a budget that leaves nothing but noise."""
-        part = self.weights.labels / sum(share.weight for share in self.shares(layout))
-        check_feasible(layout, Budget(epsilon, delta), population, part=part)
+        check_feasible(layout, budget, population, shares=self.shares(layout, budget))
 
     def train(self, records: Records, run: Run) -> Network:
         """Gives the copula of a cohort: four noisy tables and no gradient."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from wardgan import check
 from wardgan.encode.layout import Layout
@@ -20,7 +20,8 @@ class TabganConfig:
     """Settings of the tabgan family.
 
     Attributes:
-        anchor: How the anchor's part of the budget is split over its noisy tables.
+        anchor: How the anchor's part of the budget is split over its noisy tables; `None`: as usual for tables, or
+            for visits.
         discriminator: Weight of the discriminator's steps; the anchor's weights sum to 1.
         sampling_rate: Probability that a patient is in a batch; large batches carry less noise (Bie et al. 2023).
         steps: Discriminator steps.
@@ -34,7 +35,7 @@ class TabganConfig:
         ema: Decay of the running mean of the generator's weights, for each generator step.
     """
 
-    anchor: Weights = field(default_factory=Weights)
+    anchor: Weights | None = None
     discriminator: float = 0.15
     sampling_rate: float = 1 / 6
     steps: int = 1000
@@ -57,15 +58,14 @@ class TabganConfig:
         """Name of the family."""
         return "tabgan"
 
-    def shares(self, layout: Layout) -> list[Share]:
-        """Gives the wishes for the budget, from public facts."""
+    def shares(self, layout: Layout, budget: Budget) -> list[Share]:
+        """Gives the wishes for a budget, from public facts."""
         anchor = anchor_shares(layout, self.anchor)
         return [*anchor, Share(DISCRIMINATOR, self.discriminator, sampling_rate=self.sampling_rate, steps=self.steps)]
 
-    def check(self, layout: Layout, epsilon: float, delta: float, population: int | None) -> None:
+    def check(self, layout: Layout, budget: Budget, population: int | None) -> None:
         """Refuses a budget that leaves nothing but noise."""
-        part = self.anchor.labels / sum(share.weight for share in self.shares(layout))
-        check_feasible(layout, Budget(epsilon, delta), population, part=part)
+        check_feasible(layout, budget, population, shares=self.shares(layout, budget))
 
     def train(self, records: Records, run: Run) -> Network:
         """Gives the refined network of a cohort."""

@@ -1,57 +1,8 @@
-"""The two networks of tabgan."""
+"""The discriminator of tabgan."""
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-
-from wardgan.models.anchor.anchor import Anchor
-from wardgan.models.anchor.network import add_factors, add_margins
-from wardgan.sample.network import Graph
-
-_SLOPE = 0.1
-
-
-class Refiner(nn.Module):
-    """g = L_y z1 + f(L_y z1, z2, y): the anchor's correlated normals and what the discriminator teaches; f = 0 first.
-
-    Args:
-        anchor: Correlations of each class.
-        width: Units in each hidden layer.
-        noise_inputs: Size of z2.
-    """
-
-    factors: Tensor
-
-    def __init__(self, anchor: Anchor, *, width: int, noise_inputs: int) -> None:
-        """Makes the network."""
-        super().__init__()
-        size, classes = len(anchor.axes), len(anchor.probabilities)
-        self.size, self.latent = size, size + noise_inputs
-        self.register_buffer("factors", torch.from_numpy(anchor.factors.astype(np.float32)))
-        self.first = nn.Linear(size + noise_inputs + classes, width)
-        self.second = nn.Linear(width, width)
-        self.last = nn.Linear(width, size)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
-
-    def forward(self, latent: Tensor, classes: Tensor) -> Tensor:
-        """Gives correlated normals.
-
-        Args:
-            latent: Shape (patients, latent).
-            classes: Shape (patients,).
-
-        Returns:
-            Shape (patients, axes).
-        """
-        anchored = torch.einsum("pij,pj->pi", self.factors[classes], latent[:, : self.size])
-        onehot = torch.eye(len(self.factors))[classes]
-        hidden = torch.cat([anchored, latent[:, self.size :], onehot], dim=1)
-        hidden = nn.functional.leaky_relu(self.first(hidden), _SLOPE)
-        hidden = nn.functional.leaky_relu(self.second(hidden), _SLOPE)
-        return anchored + self.last(hidden)
+from torch import nn
 
 
 def discriminator(features: int, width: int) -> nn.Sequential:
@@ -63,23 +14,3 @@ def discriminator(features: int, width: int) -> nn.Sequential:
         nn.LeakyReLU(0.2),
         nn.Linear(width, 1),
     )
-
-
-def tabgan_network(refiner: Refiner, anchor: Anchor) -> bytes:
-    """Gives the generator network: anchor, refinement and quantile tables."""
-    graph = Graph(latent=refiner.latent)
-    size, classes = refiner.size, len(anchor.probabilities)
-    normals = graph.add("Slice", "latent", graph.whole([0]), graph.whole([size]), graph.whole([1]))
-    others = graph.add("Slice", "latent", graph.whole([size]), graph.whole([refiner.latent]), graph.whole([1]))
-    anchored = add_factors(graph, normals, anchor.factors)
-    onehot = graph.add("Gather", graph.floats(np.eye(classes)), "label", axis=0)
-    hidden = graph.add("Concat", anchored, others, onehot, axis=1)
-    for layer in (refiner.first, refiner.second):
-        hidden = graph.add("LeakyRelu", _linear(graph, hidden, layer), alpha=_SLOPE)
-    refined = graph.add("Add", anchored, _linear(graph, hidden, refiner.last))
-    return graph.finish(add_margins(graph, refined, anchor), variables=len(anchor.layout))
-
-
-def _linear(graph: Graph, value: str, layer: nn.Linear) -> str:
-    weight, bias = (graph.floats(part.detach().numpy()) for part in (layer.weight, layer.bias))
-    return graph.add("Gemm", value, weight, bias, transB=1)

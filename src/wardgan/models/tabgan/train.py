@@ -11,10 +11,11 @@ from torch import Tensor, nn, optim
 
 from wardgan.models import checkpoint
 from wardgan.models.anchor.anchor import Anchor, measure_anchor
+from wardgan.models.anchor.refiner import Refiner, refined_network, warp_of
 from wardgan.models.base import Network, Progress, Run
 from wardgan.models.tabgan.config import DISCRIMINATOR, TabganConfig
 from wardgan.models.tabgan.features import FakeFeatures, real_features, width
-from wardgan.models.tabgan.nets import Refiner, discriminator, tabgan_network
+from wardgan.models.tabgan.nets import discriminator
 from wardgan.models.weights import average, fall, one_thread, weights_state
 from wardgan.privacy.records import Records
 from wardgan.rng import Seed
@@ -40,7 +41,7 @@ def train(config: TabganConfig, records: Records, run: Run) -> Network:
         judge = discriminator(width(anchor), config.width)
     with one_thread():
         mean = _refined(config, records, run, anchor, refiner, judge)
-    return Network(tabgan_network(mean, anchor), refiner.latent, tuple(anchor.probabilities.tolist()))
+    return Network(refined_network(mean, anchor, warp_of(mean)), refiner.latent, tuple(anchor.probabilities.tolist()))
 
 
 def _refined(

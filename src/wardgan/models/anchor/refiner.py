@@ -1,0 +1,103 @@
+"""A network that refines the anchor's correlated normals, shared by the families that train one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from wardgan.models.anchor.anchor import Anchor
+from wardgan.models.anchor.network import add_factors, add_margins
+from wardgan.models.anchor.warp import Warp
+from wardgan.rng import Seed
+from wardgan.sample.network import Graph
+
+_SLOPE: Final = 0.1
+_DRAWN: Final = 1 << 18
+_FEWEST: Final = 1 << 14
+_PART: Final = 1 << 13
+
+
+class Refiner(nn.Module):
+    """g = L_y z1 + f(L_y z1, z2, y): the anchor's correlated normals refined by f; f = 0 first.
+
+    Args:
+        anchor: Correlations of each class.
+        width: Units in each hidden layer.
+        noise_inputs: Size of z2.
+    """
+
+    factors: Tensor
+
+    def __init__(self, anchor: Anchor, *, width: int, noise_inputs: int) -> None:
+        """Makes the network."""
+        super().__init__()
+        size, classes = len(anchor.axes), len(anchor.probabilities)
+        self.size, self.latent = size, size + noise_inputs
+        self.register_buffer("factors", torch.from_numpy(anchor.factors.astype(np.float32)))
+        self.first = nn.Linear(size + noise_inputs + classes, width)
+        self.second = nn.Linear(width, width)
+        self.last = nn.Linear(width, size)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, latent: Tensor, classes: Tensor) -> Tensor:
+        """Gives correlated normals.
+
+        Args:
+            latent: Shape (patients, latent).
+            classes: Shape (patients,).
+
+        Returns:
+            Shape (patients, axes).
+        """
+        anchored = torch.empty(len(latent), self.size)
+        for y, factor in enumerate(self.factors):
+            mine = classes == y
+            anchored[mine] = latent[mine, : self.size] @ factor.T
+        onehot = torch.eye(len(self.factors))[classes]
+        hidden = torch.cat([anchored, latent[:, self.size :], onehot], dim=1)
+        hidden = nn.functional.leaky_relu(self.first(hidden), _SLOPE)
+        hidden = nn.functional.leaky_relu(self.second(hidden), _SLOPE)
+        return anchored + self.last(hidden)
+
+
+def warp_of(refiner: Refiner) -> Warp:
+    """Gives the distribution of each refined axis, by drawing many patients of each class."""
+    classes = len(refiner.factors)
+    parts = max(_FEWEST, _DRAWN // classes) // _PART
+
+    def drawn(y: int) -> Iterator[NDArray[np.float64]]:
+        # Replayable on purpose: the same numbers in each fit, and no patient is involved.
+        stream = Seed(0).stream("warp", y)
+        label = torch.full((_PART,), y)
+        for _ in range(parts):
+            latent = torch.from_numpy(stream.standard_normal((_PART, refiner.latent), dtype=np.float32))
+            with torch.no_grad():
+                yield cast("NDArray[np.float64]", torch.special.ndtr(refiner(latent, label)).double().numpy())
+
+    return Warp.of((drawn(y) for y in range(classes)), classes=classes, axes=refiner.size)
+
+
+def refined_network(refiner: Refiner, anchor: Anchor, warp: Warp) -> bytes:
+    """Gives the generator network: correlated normals, refinement, and quantile tables."""
+    graph = Graph(latent=refiner.latent)
+    size, classes = refiner.size, len(anchor.probabilities)
+    normals = graph.add("Slice", "latent", graph.whole([0]), graph.whole([size]), graph.whole([1]))
+    others = graph.add("Slice", "latent", graph.whole([size]), graph.whole([refiner.latent]), graph.whole([1]))
+    anchored = add_factors(graph, normals, anchor.factors)
+    onehot = graph.add("Gather", graph.floats(np.eye(classes)), "label", axis=0)
+    hidden = graph.add("Concat", anchored, others, onehot, axis=1)
+    for layer in (refiner.first, refiner.second):
+        hidden = graph.add("LeakyRelu", _linear(graph, hidden, layer), alpha=_SLOPE)
+    refined = graph.add("Add", anchored, _linear(graph, hidden, refiner.last))
+    return graph.finish(add_margins(graph, refined, anchor, warp), variables=len(anchor.layout))
+
+
+def _linear(graph: Graph, value: str, layer: nn.Linear) -> str:
+    weight, bias = (graph.floats(part.detach().numpy()) for part in (layer.weight, layer.bias))
+    return graph.add("Gemm", value, weight, bias, transB=1)

@@ -1,0 +1,1 @@
+"""A generator network that is fitted to private tables of pairs of variables."""
