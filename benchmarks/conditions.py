@@ -121,7 +121,8 @@ def main() -> None:
     rows = [measured(copula, real, where, patients, balance=balance) for where in chosen for balance in (None, "arm")]
     if not given.quick:
         rows += [
-            measured(generator(family), real, CONDITIONS[1], patients, balance=None) for family in ("tabgan", "acgan")
+            measured(generator(family), real, CONDITIONS[1], patients, balance=None)
+            for family in ("marginal", "tabgan", "acgan")
         ]
     print(markdown(rows))
     print(save("conditions", rows, given.out, seed=SEED, patients=patients))
