@@ -27,7 +27,7 @@ from wardgan.models.anchor.anchor import (
 )
 from wardgan.models.anchor.dependence import Dependence, _factor, drawn, pair_blocks
 from wardgan.models.anchor.margins import tilt
-from wardgan.models.anchor.scores import axes_of, hole_scores, level_scores, normal_quantile
+from wardgan.models.anchor.scores import axes_of, filled, hole_scores, level_scores, normal_quantile
 from wardgan.models.copula.config import CopulaConfig
 from wardgan.models.fit import fit
 from wardgan.privacy.events import Budget, Event
@@ -318,3 +318,28 @@ def test_without_privacy_a_fit_is_near_its_patients():
     assert synthetic["weight"].isna().mean() == pytest.approx(real["weight"].isna().mean(), abs=0.03)
     by_arm = synthetic.groupby("arm", observed=True)["age"].mean()
     assert by_arm["b"] - by_arm["a"] == pytest.approx(20, abs=3)
+
+
+@pytest.mark.parametrize("privacy", ["none", "private"])
+def test_a_class_whose_cells_are_all_missing(privacy):
+    """Nothing is known of its values, and nothing needs to be: its margins stay numbers."""
+    table = {
+        "died": {"kind": "flag", "label": True},
+        "lab": {"kind": "number", "low": 0, "high": 9, "nullable": True},
+        "age": {"kind": "integer", "low": 0, "high": 99},
+    }
+    numbers = np.random.default_rng(0)
+    died = np.arange(600) % 5 == 0
+    lab = np.where(died, np.nan, numbers.uniform(1, 5, 600))
+    frame = pd.DataFrame({"died": died, "lab": lab, "age": numbers.integers(20, 90, 600)})
+    found = read(frame, Schema.from_dict({"name": "demo", "population": 600, "table": table}))
+    budget = Budget(20) if privacy == "private" else None
+    drawn = fit(found, budget, privacy=privacy, seed=1).generator.sample(2000, seed=1)
+    assert drawn[drawn["died"]]["lab"].isna().mean() > 0.95
+    assert drawn[~drawn["died"]]["lab"].isna().mean() < 0.05
+
+
+def test_levels_of_a_class_without_values_are_equal():
+    margin = np.array([[0.0, 0.0, 1.0], [0.3, 0.2, 0.5]])
+    np.testing.assert_allclose(filled(margin, Levels(None, 3, 2)), [[0.5, 0.5, 0.0], [0.6, 0.4, 0.0]])
+    np.testing.assert_array_equal(filled(margin, Levels(None, 3, None)), margin)

@@ -87,11 +87,16 @@ def normal_quantile(share: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def filled(margin: NDArray[np.float64], levels: Levels) -> NDArray[np.float64]:
-    """Gives the share of each level among the cells that are not missing, shape (classes, levels)."""
+    """Gives the share of each level among the cells that are not missing, shape (classes, levels).
+
+    In a class whose cells are all missing, all levels have the same share: there is nothing to tell them apart.
+    """
     if levels.missing is None:
         return margin
-    plain = np.where(np.arange(margin.shape[1]) == levels.missing, 0.0, margin)
-    return plain / np.maximum(plain.sum(axis=1, keepdims=True), 1e-12)
+    known = np.arange(margin.shape[1]) != levels.missing
+    plain = np.where(known, margin, 0.0)
+    total = plain.sum(axis=1, keepdims=True)
+    return np.where(total > 1e-12, plain / np.maximum(total, 1e-12), known / known.sum())
 
 
 def missing_share(margin: NDArray[np.float64], levels: Levels) -> NDArray[np.float64]:
