@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from wardgan.privacy.events import Budget
     from wardgan.privacy.ledger import Ledger
     from wardgan.privacy.plan import Plan
+    from wardgan.rehearsal.result import Sketch
+    from wardgan.rehearsal.sketch import sketch
     from wardgan.sample.generator import Generator
     from wardgan.schema.cohort import Cohort
     from wardgan.schema.draft import draft
@@ -38,9 +40,11 @@ if TYPE_CHECKING:
     from wardgan.schema.schema import Schema
     from wardgan.seal.artifact import inspect, load, release, verify
     from wardgan.seal.keys import new_key
+    from wardgan.simulate.assume import Assumptions
 
 _HOME = {
     "AcganConfig": "wardgan.models.acgan.config",
+    "Assumptions": "wardgan.simulate.assume",
     "Budget": "wardgan.privacy.events",
     "Cohort": "wardgan.schema.cohort",
     "CopulaConfig": "wardgan.models.copula.config",
@@ -49,6 +53,7 @@ _HOME = {
     "Ledger": "wardgan.privacy.ledger",
     "Plan": "wardgan.privacy.plan",
     "Schema": "wardgan.schema.schema",
+    "Sketch": "wardgan.rehearsal.result",
     "TabganConfig": "wardgan.models.tabgan.config",
     "Trained": "wardgan.models.base",
     "WardganError": "wardgan.errors",
@@ -60,11 +65,13 @@ _HOME = {
     "plan": "wardgan.models.fit",
     "read": "wardgan.schema.read",
     "release": "wardgan.seal.artifact",
+    "sketch": "wardgan.rehearsal.sketch",
     "verify": "wardgan.seal.artifact",
 }
 
 __all__ = [
     "AcganConfig",
+    "Assumptions",
     "Budget",
     "Cohort",
     "CopulaConfig",
@@ -73,6 +80,7 @@ __all__ = [
     "Ledger",
     "Plan",
     "Schema",
+    "Sketch",
     "TabganConfig",
     "Trained",
     "WardganError",
@@ -85,6 +93,7 @@ __all__ = [
     "plan",
     "read",
     "release",
+    "sketch",
     "verify",
 ]
 
