@@ -45,7 +45,9 @@ def sketch(  # noqa: PLR0913, PLR0917 - one argument for each option
     ] = "medium",
     rarest: Annotated[
         float | None,
-        typer.Option("--rarest", help="Share of the rarest level of a label, if known.", show_default="Zipf's law"),
+        typer.Option(
+            "--rarest", help="Share of the rarest level of each label, if it is public.", show_default="Zipf's law"
+        ),
     ] = None,
     missing: Annotated[
         float, typer.Option("--missing", help="Share of missing cells in columns that may have some.")

@@ -25,6 +25,9 @@ _BLUE: Final = "#2b83c6"
 _ORANGE: Final = "#d1620a"
 _LINES: Final = (("logistic regression", _BLUE, "o"), ("gradient boosting", _ORANGE, "s"))
 _APART: Final = 0.06
+# Guessing has a share of about 60 %.
+_LOWEST: Final = 50.0
+_HIGHEST: Final = 106.0
 
 
 def check_figure(path: Path, *, force: bool = False) -> None:
@@ -80,16 +83,20 @@ def figure_of(sketch: Sketch) -> Figure:
     places = np.arange(len(sketch.rows), dtype=float)
     for at, (name, colour, mark) in enumerate(_LINES):
         _line(axes, sketch.rows, places + (at - 0.5) * _APART, name, colour=colour, mark=mark)
-    for goal in GOALS:
+    for goal, side in zip(GOALS, ("top", "bottom"), strict=True):
         axes.axhline(100 * goal, color=_GREY, linewidth=0.8, linestyle=(0, (1, 2)))
-        axes.annotate(
-            f"{100 * goal:g} %", (1.01, 100 * goal), xycoords=("axes fraction", "data"), color=_GREY, va="center"
-        )
+        place = (1.01, 100 * goal)
+        axes.annotate(f"{100 * goal:g} %", place, xycoords=("axes fraction", "data"), color=_GREY, va=side)
     for place, row in zip(places, sketch.rows, strict=True):
         if row.refused:
-            axes.annotate(
-                "refused", (place, 0.5), xycoords=("data", "axes fraction"), color=_GREY, ha="center", rotation=90
-            )
+            foot = (place, 0.05)
+            axes.annotate("refused", foot, xycoords=("data", "axes fraction"), color=_GREY, ha="center", rotation=90)
+    # An interval from two tables may be far longer than anything that is worth seeing.
+    low, high = axes.get_ylim()
+    known = [100 * share.value for row in sketch.rows for share in row.shares.values()]
+    axes.set_ylim(
+        max(low, min([_LOWEST, *(one - 2 for one in known)])), min(high, max([_HIGHEST, *(one + 2 for one in known)]))
+    )
     axes.set_xticks(places, ["no privacy" if row.epsilon is None else f"{row.epsilon:g}" for row in sketch.rows])
     axes.set_xlim(-0.4, len(places) - 0.6)
     axes.set_xlabel("epsilon", color=_GREY)

@@ -99,22 +99,32 @@ def _reached(sketch: Sketch) -> Iterator[str]:
     for goal in GOALS:
         epsilon = sketch.reaches(goal)
         if epsilon is not None:
-            yield f"From epsilon {epsilon:g} on, the share is on average at least {100 * goal:g} %."
-        elif plain.share is not None and plain.share.value < goal:
-            yield (
-                f"No epsilon that was asked for reaches {100 * goal:g} %, and no privacy at all reaches "
-                f"{_percent(plain.share)}: there the noise is not the limit, but the family."
+            reach = _reach(sketch, epsilon)
+            yield f"From epsilon {epsilon:g} on, the share is on average at least {100 * goal:g} %{reach}."
+            continue
+        limit = ""
+        if plain.share is not None and plain.share.value < goal:
+            limit = (
+                f", and no privacy at all reaches {_percent(plain.share)}: the limit is not the noise, but the family"
             )
-        else:
-            yield f"No epsilon that was asked for reaches {100 * goal:g} %."
+        yield f"No epsilon that was asked for reaches {100 * goal:g} %{limit}."
+        return
+
+
+def _reach(sketch: Sketch, epsilon: float) -> str:
+    """Gives where the share of one more table would lie at an epsilon, in words."""
+    share = next(row.share for row in sketch.rows if row.epsilon == epsilon)
+    if share is None or not math.isfinite(share.low):
+        return ""
+    return f" (there, in one more table, {100 * share.low:.0f} to {100 * share.high:.0f} %)"
 
 
 def _limits(sketch: Sketch) -> Iterator[str]:
     if sketch.labelled and sketch.assume.rarest is None:
         rarest = sketch.best.classes[sketch.smallest].value
         yield (
-            f"That {100 * rarest:.0f} % are in the smallest class is a guess, and it matters: if you know the share of "
-            "the rarest level of the label, say it (--rarest)."
+            f"That {100 * rarest:.0f} % are in the smallest class is a guess, and it matters: if the share of the rarest "
+            "level of the label is public, say it (--rarest)."
         )
     if sketch.simulated < sketch.patients:
         yield (

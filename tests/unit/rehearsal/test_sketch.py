@@ -156,6 +156,7 @@ def test_one_table_has_no_interval():
     found = sketch(SMALL, epsilons=[8], seeds=1)
     assert found.rows[0].share.low == -math.inf
     assert "±" not in str(found)
+    assert "one more table" not in found.verdict()
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["rows"][0]["share"]["low"] is None
 
 
@@ -389,8 +390,8 @@ def example(shares, *, plain=0.99, area=0.85, refused=()):
 
 def test_the_verdict_names_the_epsilons():
     text = verdict(example({0.5: 0.9, 1: 0.96, 3: 0.975, 8: 0.985}))
-    assert "From epsilon 1 on, the share is on average at least 95 %." in text
-    assert "From epsilon 8 on, the share is on average at least 98 %." in text
+    assert "From epsilon 1 on, the share is on average at least 95 % (there, in one more table, 95 to 97 %)." in text
+    assert "From epsilon 8 on, the share is on average at least 98 % (there, in one more table, 98 to 100 %)." in text
     assert "This is a simulation" in text
     assert "no promise about yours" in text
 
@@ -418,7 +419,12 @@ def test_what_no_epsilon_reaches():
     text = verdict(example({1: 0.9, 3: 0.96}, plain=0.99))
     assert "No epsilon that was asked for reaches 98 %." in text
     text = verdict(example({1: 0.9, 3: 0.96}, plain=0.97))
-    assert "and no privacy at all reaches 97.0 ± 1.0 %: there the noise is not the limit, but the family." in text
+    assert (
+        "reaches 98 %, and no privacy at all reaches 97.0 ± 1.0 %: the limit is not the noise, but the family." in text
+    )
+    text = verdict(example({1: 0.9, 3: 0.92}, plain=0.99))
+    assert "reaches 95 %." in text
+    assert "98 %" not in text
 
 
 def test_a_guessed_share_of_the_rarest_level_is_owned_up_to():

@@ -1,6 +1,7 @@
 """The figure of a sketch shows its shares, and can be read on white and on black."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -43,6 +44,20 @@ def test_intervals_are_drawn():
     ends = [list(line.get_ydata()) for line in axes.lines if line.get_linewidth() == 1.4]
     assert ends[0] == pytest.approx([87, 93])
     assert len(ends) == 6
+
+
+def test_a_long_interval_does_not_hide_the_rest():
+    (axes,) = figure_of(sketched(half=3.0)).axes
+    low, high = axes.get_ylim()
+    assert 45 <= low < 90
+    assert 99 < high <= 110
+
+
+def test_no_share_is_outside():
+    found = sketched(half=3.0)
+    poor = {name: share(0.3, 3.0) for name in CLASSIFIERS}
+    (axes,) = figure_of(replace(found, rows=(replace(found.rows[1], shares=poor), *found.rows[2:]))).axes
+    assert axes.get_ylim()[0] < 30
 
 
 def test_one_table_has_no_intervals():
