@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check clean
+.PHONY: demo test fuzz check clean
 
 demo: $(STAMP)
 	$(VENV)/bin/wardgan demo -o demo --force
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist loadfile
+
+fuzz: $(STAMP)
+	WARDGAN_EXAMPLES=fuzz OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist loadfile tests/property tests/unit
 
 check: $(STAMP)
 	scripts/check

@@ -74,7 +74,8 @@ def _section(name: str, verb: Any) -> str:
     arguments = [part for part in verb.params if part.param_type_name == "argument"]
     options = [part for part in verb.params if part.param_type_name == "option" and "--help" not in part.opts]
     needed = [f"{option.opts[-1]} {_value(option)}" for option in options if option.required]
-    usage = " ".join([name, *(_value(part) for part in arguments), *needed, "[OPTIONS]"])
+    given = [_value(part) if part.required else f"[{_value(part)}]" for part in arguments]
+    usage = " ".join([name, *given, *needed, "[OPTIONS]"])
     rows = [f"| `{_value(part)}` | {_cell(part.help)} | |" for part in arguments]
     rows += [f"| {_names(option)} | {_cell(option.help)} | {_default(option)} |" for option in options]
     head = "| argument or option | what it is | default |\n|---|---|---|"

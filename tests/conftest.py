@@ -1,6 +1,14 @@
-"""Fixtures of all tests. That this file is here also puts `tests/` on the import path, for `release_kit`."""
+"""Fixtures and settings of all tests. That this file is here also puts `tests/` on the import path."""
+
+import os
 
 import pytest
+from hypothesis import settings
+
+# The same examples each time, so that a change is judged by what it changed; `make fuzz` looks for new ones.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("fuzz", print_blob=True)
+settings.load_profile(os.environ.get("WARDGAN_EXAMPLES", "same"))
 
 
 @pytest.fixture(autouse=True)

@@ -29,10 +29,11 @@ def schema(table=None, visits=None, **more):
     return Schema.from_dict(found)
 
 
-def generator(declared: Schema, probabilities=None, *, tilt: float = 0.0) -> Generator:
+def generator(declared: Schema, probabilities=None, *, tilt: float = 0.0, opaque: bool = False) -> Generator:
     """Independent uniform variables: numbers over their range, levels equally likely, a quarter of holes.
 
-    With `tilt`, the normals of class y are shifted by y x tilt, so classes differ.
+    With `tilt`, the normals of class y are shifted by y x tilt, so classes differ. With `opaque`, the same patients come
+    from a network about which nothing is proved, so rare conditions are met by drawing again only.
     """
     layout = Layout.of(declared)
     numeric = np.array([variable.column.numeric for variable in layout.variables])
@@ -48,6 +49,8 @@ def generator(declared: Schema, probabilities=None, *, tilt: float = 0.0) -> Gen
     level = graph.add("Floor", graph.add("Mul", rest, graph.floats(sizes[None, :])))
     unit = graph.add("Where", graph.constant(numeric[None, :]), rest, level)
     units = graph.add("Where", graph.add("Less", uniform, empty), graph.floats([[-1.0]]), unit)
+    if opaque:
+        units = graph.add("Add", units, graph.add("Log", graph.floats([[1.0]])))
     shares = probabilities or (1 / declared.classes,) * declared.classes
     return Generator(declared, "uniform", graph.finish(units, variables=len(layout)), len(layout), tuple(shares))
 
@@ -97,6 +100,21 @@ def numbers(draw, name):
 
 
 @st.composite
+def tails(draw, name):
+    """Numbers and integers on a logarithmic scale."""
+    shape = draw(st.sampled_from(["continuous", "steps", "integer"]))
+    if shape == "continuous":
+        low = draw(st.floats(1e-6, 1e6))
+        return Column(name, "number", low=low, high=low * draw(st.floats(1.001, 1e6)), scale="log")
+    if shape == "integer":
+        low = draw(st.integers(0, 1000))
+        return Column(name, "integer", low=low, high=low + draw(st.integers(1, 5000)), scale="log")
+    step, low = Decimal(draw(st.sampled_from(STEPS))), Decimal(draw(st.integers(0, 500))) / 10
+    high = low + step * draw(st.integers(1, 400))
+    return Column(name, "number", low=float(low), high=float(high), step=float(step), scale="log")
+
+
+@st.composite
 def integers(draw, name):
     low = draw(st.integers(-1000, 1000))
     return Column(name, "integer", low=low, high=low + draw(st.integers(0, 5000)))
@@ -111,7 +129,10 @@ def dates(draw, name):
 @st.composite
 def categories(draw, name, least=1):
     levels = draw(st.lists(st.sampled_from(LEVELS), min_size=least, max_size=5, unique_by=str))
-    return Column(name, "category", levels=tuple(levels))
+    cut = draw(st.integers(0, len(levels)))
+    parts = [(part, tuple(mine)) for part, mine in (("one", levels[:cut]), ("two", levels[cut:])) if mine]
+    grouped = name[0] != "y" and draw(st.booleans())
+    return Column(name, "category", groups=tuple(parts)) if grouped else Column(name, "category", levels=tuple(levels))
 
 
 def flags(name):
@@ -120,7 +141,7 @@ def flags(name):
 
 @st.composite
 def columns(draw, name):
-    column = draw(st.one_of(kind(name) for kind in (numbers, integers, dates, categories, flags)))
+    column = draw(st.one_of(kind(name) for kind in (numbers, tails, integers, dates, categories, flags)))
     return replace(column, nullable=draw(st.booleans()))
 
 
@@ -173,7 +194,7 @@ def grids(draw, shape):
 @st.composite
 def times(draw, first):
     """The key of ragged visits, and a date of each visit that is counted from it."""
-    when = draw(st.one_of(numbers("when"), integers("when"), dates("when"))).to_dict()
+    when = draw(st.one_of(numbers("when"), tails("when"), integers("when"), dates("when"))).to_dict()
     if first is not None and not first[1].get("nullable") and draw(st.booleans()):
         when = {"kind": "date", "after": first[0], "within": draw(st.integers(1, 400))}
     then = {"x": {"kind": "date", "after": "when", "within": 30}} if when["kind"] == "date" else {}

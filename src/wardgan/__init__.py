@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from wardgan.privacy.events import Budget
     from wardgan.privacy.ledger import Ledger
     from wardgan.privacy.plan import Plan
+    from wardgan.rehearsal.result import Sketch
+    from wardgan.rehearsal.sketch import sketch
     from wardgan.sample.generator import Generator
     from wardgan.schema.cohort import Cohort
     from wardgan.schema.draft import draft
@@ -39,9 +41,11 @@ if TYPE_CHECKING:
     from wardgan.schema.schema import Schema
     from wardgan.seal.artifact import inspect, load, release, verify
     from wardgan.seal.keys import new_key
+    from wardgan.simulate.assume import Assumptions
 
 _HOME = {
     "AcganConfig": "wardgan.models.acgan.config",
+    "Assumptions": "wardgan.simulate.assume",
     "Budget": "wardgan.privacy.events",
     "Cohort": "wardgan.schema.cohort",
     "CopulaConfig": "wardgan.models.copula.config",
@@ -51,6 +55,7 @@ _HOME = {
     "MarginalConfig": "wardgan.models.marginal.config",
     "Plan": "wardgan.privacy.plan",
     "Schema": "wardgan.schema.schema",
+    "Sketch": "wardgan.rehearsal.result",
     "TabganConfig": "wardgan.models.tabgan.config",
     "Trained": "wardgan.models.base",
     "WardganError": "wardgan.errors",
@@ -62,11 +67,13 @@ _HOME = {
     "plan": "wardgan.models.fit",
     "read": "wardgan.schema.read",
     "release": "wardgan.seal.artifact",
+    "sketch": "wardgan.rehearsal.sketch",
     "verify": "wardgan.seal.artifact",
 }
 
 __all__ = [
     "AcganConfig",
+    "Assumptions",
     "Budget",
     "Cohort",
     "CopulaConfig",
@@ -76,6 +83,7 @@ __all__ = [
     "MarginalConfig",
     "Plan",
     "Schema",
+    "Sketch",
     "TabganConfig",
     "Trained",
     "WardganError",
@@ -88,6 +96,7 @@ __all__ = [
     "plan",
     "read",
     "release",
+    "sketch",
     "verify",
 ]
 

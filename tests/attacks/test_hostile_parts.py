@@ -110,6 +110,20 @@ def AFTER(other, days=9):
     return {"kind": "date", "after": other, "within": days}
 
 
+def grouped(groups):
+    """A schema whose column `arm`'s place is taken by groups; the card still has the fingerprint of `first`."""
+    first = {"one": ["a", "b"], "two": ["c"]}
+
+    def change(schema, found):
+        schema["table"]["sex"] = {"kind": "category", "groups": found}
+        return schema
+
+    mark = Schema.from_dict(change(json.loads(kit.parts().schema), first)).fingerprint()
+    return lambda: kit.forge(
+        schema=lambda _: change(json.loads(kit.parts().schema), groups), card=kit.changed(schema_fingerprint=mark)
+    )
+
+
 FORMAT = {
     # JSON
     "deep": (raw_card("[" * 100 + "]" * 100), "deeper than 32"),
@@ -207,6 +221,25 @@ FORMAT = {
     "formula as a visit": (in_visits(grid=["@SUM(A1:A9)", "B"]), "as a formula"),
     "formula as a key": (in_visits(key="-2+3+cmd|' /C calc'!A0"), "as a formula"),
     "formula as the patient": (with_schema(lambda found: {**found, "patient": "=1+f(2)"}), "as a formula"),
+    "groups in another order": (grouped({"two": ["c"], "one": ["a", "b"]}), "schema_fingerprint does not agree"),
+    "a level of two groups": (grouped({"one": ["a", "b"], "two": ["b"]}), "level 'b' is declared twice"),
+    "a group of nothing": (grouped({"one": []}), "schema.json: sex: a group is a list"),
+    "groups that are no mapping": (grouped([["a", "b"], ["c"]]), "schema.json: sex: groups is a mapping"),
+    "levels beside groups": (
+        set_schema(table={"sex": {"kind": "category", "levels": ["a"], "groups": {"one": ["a"]}}}),
+        "both say what the levels are",
+    ),
+    "a group nobody sees": (grouped({"on\u200be": ["a", "b"], "two": ["c"]}), "schema.json: .*shown safely|U\\+200B"),
+    "a formula in a group": (grouped({"one": ["=cmd|' /C calc'!A0", "b"]}), "as a formula|does not agree"),
+    "millions of levels in groups": (
+        grouped({f"g{at}": [f"{at} {k}" for k in range(500)] for at in range(40)}), "20000 levels are more than 10000"
+    ),
+    "a logarithm of nothing": (
+        set_schema(table={"age": {"kind": "number", "low": 0, "high": 9, "scale": "log"}}), "scale=log needs low above 0"
+    ),
+    "an unknown scale": (
+        set_schema(table={"age": {"kind": "number", "low": 1, "high": 9, "scale": "exec"}}), "scale='exec' is not one of"
+    ),
     "a list for a schema": (lambda: kit.forge(schema=lambda _: []), "schema.json: .*mapping"),
     "millions of variables": (lambda: kit.forge(schema=many_levels), "2000000 variables are more"),
     # page

@@ -75,7 +75,23 @@ DATED = {
     "events": {"time": "ended", "event": "died"},
     "rules": ["if present(sick) then sick - came <= 400", 'arm in ("a", "b")'],
 }
-SCHEMAS = {"table": SCHEMA, "named": NAMED, "ragged": RAGGED, "dated": DATED}
+CODES = [f"I{at:02d}" for at in range(25)], [f"J{at:02d}" for at in range(15)]
+DRUGS = [f"drug {at}" for at in range(30)]
+LARGE = {
+    **SCHEMA,
+    "name": "large-categories",
+    "table": {
+        **SCHEMA["table"],
+        "code": {"kind": "category", "groups": {"heart": CODES[0], "lung": CODES[1]}, "nullable": True},
+        "cost": {"kind": "integer", "low": 0, "high": 1_000_000, "scale": "log"},
+    },
+    "visits": {
+        "key": "visit",
+        "grid": ["A", "B", "C"],
+        "columns": {"drug": {"kind": "category", "levels": DRUGS}, "dose": {"kind": "number", "low": 0.1, "high": 500, "scale": "log"}},
+    },
+}  # fmt: skip
+SCHEMAS = {"table": SCHEMA, "named": NAMED, "ragged": RAGGED, "dated": DATED, "codes": LARGE}
 CANARY_ID, CANARY_WEIGHT = "Ichabod-Quixote-77", 187.3
 
 
@@ -104,7 +120,9 @@ def rows(kind: str, patients: int = 600, *, seed: int = 0) -> pd.DataFrame:
     numbers = np.random.default_rng(seed + 1)
     if kind == "dated":
         return dated(static[["id", "arm", "weight"]], numbers)
-    most = 3 if kind == "named" else 4
+    if kind == "codes":
+        static = _with_codes(static, numbers)
+    most = 4 if kind == "ragged" else 3
     visits = numbers.integers(1, most + 1, patients)
     long = static.loc[np.repeat(np.arange(patients), visits)].reset_index(drop=True)
     order = np.concatenate([np.arange(count) for count in visits])
@@ -112,6 +130,10 @@ def rows(kind: str, patients: int = 600, *, seed: int = 0) -> pd.DataFrame:
         long["visit"] = np.array(["A", "B", "C"])[order]
         long["dbp"] = numbers.integers(50, 100, len(long))
         long["sbp"] = np.where(numbers.random(len(long)) < 0.9, numbers.integers(100, 180, len(long)), np.nan)
+    elif kind == "codes":
+        long["visit"] = np.array(["A", "B", "C"])[order]
+        long["drug"] = np.array(DRUGS)[np.minimum(numbers.geometric(0.3, len(long)), 30) - 1]
+        long["dose"] = np.clip(np.exp(numbers.normal(2, 1, len(long))), 0.1, 500)
     else:
         long["year"] = np.round(order * 1.5 + numbers.random(len(long)), 2)
         long["sbp"] = numbers.integers(100, 180, len(long))
@@ -132,6 +154,13 @@ def dated(static: pd.DataFrame, numbers: np.random.Generator) -> pd.DataFrame:
     rows["result"] = late.where(numbers.random(len(rows)) < 0.7)
     dates = rows.columns[rows.dtypes == late.dtype]
     return rows.astype(dict.fromkeys(dates, "datetime64[s]"))
+
+
+def _with_codes(static: pd.DataFrame, numbers: np.random.Generator) -> pd.DataFrame:
+    levels = np.array([*CODES[0], *CODES[1]], dtype=object)
+    codes = levels[np.minimum(numbers.geometric(0.2, len(static)), len(levels)) - 1]
+    cost = np.round(np.clip(np.exp(numbers.normal(5, 2, len(static))), 0, 1_000_000)).astype(int)
+    return static.assign(code=np.where(numbers.random(len(static)) < 0.9, codes, None), cost=cost)
 
 
 def cohort(kind: str = "table", patients: int = 600, *, seed: int = 0) -> wg.Cohort:

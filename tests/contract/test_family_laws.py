@@ -241,14 +241,16 @@ def test_more_columns_than_patients_are_refused_or_modelled(family):
     table = {f"c{at}": {"kind": "integer", "low": 0, "high": 9} for at in range(100)}
     schema = wg.Schema.from_dict({"name": "wide", "population": 60, "table": table})
     frame = pd.DataFrame(np.random.default_rng(1).integers(0, 10, (60, 100)), columns=list(table))
-    with pytest.raises(wg.WardganError, match=r"too small for population=60 with 100 variables.* with fewer columns"):
+    with pytest.raises(
+        wg.WardganError, match=r"too small for population=60 with 100 variables.* with at most \d+ variables"
+    ):
         wg.plan(schema, wg.Budget(epsilon=3), family=family)
     made = wg.fit(wg.read(frame, schema), family=FAMILIES[family], privacy="none", seed=1)
     assert made.generator.sample(70, seed=1).shape == (70, 100)
     assert wg.plan(schema, wg.Budget(epsilon=30), family=family).events
 
 
-@pytest.mark.parametrize("kind", ["table", "named", "ragged"])
+@pytest.mark.parametrize("kind", SCHEMAS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_p10_every_answer_has_the_noise_that_is_billed(family, kind, monkeypatch):
     """The noise of each event by itself: the same question with nobody's part in its answer."""

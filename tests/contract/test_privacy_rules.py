@@ -23,7 +23,7 @@ from wardgan.privacy.clip import PatientGradients, PrivateStep
 from wardgan.privacy.events import Budget, Event
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.plan import Share, batch_cap, largest, solve
-from wardgan.privacy.queries import CellCounts, LevelCounts, Levels, ScoreProducts, Scores, ScoreSums
+from wardgan.privacy.queries import CellCounts, LevelCounts, Levels, LevelTotals, ScoreProducts, Scores, ScoreSums
 from wardgan.privacy.records import Records
 from wardgan.rng import Seed
 
@@ -31,6 +31,7 @@ SOURCE = Path(wg.__file__).parent
 QUERIES = [
     CellCounts(((0, 1), (2,)), (np.linspace(0, 1, 9), np.linspace(0, 1, 17))),
     LevelCounts((Levels((0.3, 0.6), 3, None), Levels(None, 3, 2), Levels((), 1, None)), 2),
+    LevelTotals(((1,), (0, 2)), (2, 2)),
 ]
 SCORES = Scores(
     (Levels((0.3, 0.6), 3, None), Levels(None, 3, 2), Levels((0.5,), 2, None)), (0, 1, 2, 1),
@@ -206,8 +207,9 @@ def test_p10_measured_noise_has_the_planned_size():
 
 
 def test_p11_what_is_chosen_on_patients_is_billed_as_a_selection():
-    events = [event for family in FAMILIES for event in plan(cohort().schema, BUDGET, family=FAMILIES[family]).events]
-    asked = {"grid", "label tables", "class means", "covariance", "discriminator", "class counts"}
+    kinds = [(family, kind) for family in FAMILIES.values() for kind in ("table", "codes")]
+    events = [event for family, kind in kinds for event in plan(cohort(kind).schema, BUDGET, family=family).events]
+    asked = {"grid", "level totals", "label tables", "class means", "covariance", "discriminator", "class counts"}
     others = {event.name for event in events} - asked
     assert others == {"selection", "pairs 1", "pairs 2"}
     assert {event.name for event in events if event.mechanism == "pure"} == {"selection"}

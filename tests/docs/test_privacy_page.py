@@ -56,6 +56,7 @@ def test_every_sum_is_on_the_page():
     rows = page("docs/privacy.md").section("What is read, and with how much noise")
     names = [
         anchor.GRID,
+        anchor.TOTALS,
         anchor.LABELS,
         anchor.MEANS,
         anchor.COVARIANCE,
@@ -69,7 +70,7 @@ def test_every_sum_is_on_the_page():
     }
     # A new question needs a row, and this list its name.
     assert known == {
-        "CellCounts", "ClassCounts", "LevelCounts", "PatientCount", "ScoreProducts", "ScoreSums", "ValueCounts"
+        "CellCounts", "ClassCounts", "LevelCounts", "LevelTotals", "PatientCount", "ScoreProducts", "ScoreSums", "ValueCounts"
     }  # fmt: skip
 
 

@@ -35,6 +35,7 @@ def test_the_whole_journey_on_the_command_line(clinic):
         "fit", clinic.data, home / "public.yaml", "--epsilon", 4, "--family", "copula", "-o", home / "run"
     )
     assert fitted["spent_epsilon"] == pytest.approx(plan["planned_epsilon"])
+    assert isinstance(fitted["notes"], list)
     key = clinic.ok("keys", "new", "Clinic", "-o", home / "clinic.key")
     assert clinic.ok("keys", "list")["keys"] == [{"name": "Clinic", "keyid": key["keyid"]}]
     model = home / "clinic.hgan"
@@ -104,6 +105,37 @@ def test_tables_come_in_three_formats_and_say_that_they_are_synthetic(clinic, mo
     assert wg.read(home / "a.csv", wg.Schema.load(clinic.schema))
 
 
+def test_a_sample_says_what_it_took(clinic, model):
+    home = clinic.folder
+    asked = ("sample", model, "-n", 200, "--seed", 3, "--where")
+    common = clinic.ok(*asked, "age=40..50", "--where", "smoker=missing", "-o", home / "a.parquet")
+    assert common["drawn"]["kept"] >= 200
+    assert common["drawn"]["patients"] > 10 * common["drawn"]["kept"]
+    known = common["efficiency"]
+    assert known["share"]["low"] < known["share"]["value"] < known["share"]["high"]
+    assert known["kept"] == known["share"]
+    assert not known["proposed"]
+    note = {key.decode(): text.decode() for key, text in pq.read_schema(home / "a.parquet").metadata.items()}
+    assert json.loads(note["where"]) == ["age=40..50", "smoker=missing"]
+    assert " of the patients drawn are kept; about 1 in " in note["efficiency"]
+
+    text = clinic.run(*asked, "age=30..31", "--where", "bmi=33..", "-o", home / "b.arrow").stdout
+    assert "%), found where alone the conditions can hold; about 1 in " in " ".join(text.split())
+    rare = clinic.ok(*asked, "age=30..31", "--where", "bmi=33..", "-o", home / "c.arrow")
+    assert rare["efficiency"]["proposed"]
+    assert rare["efficiency"]["share"]["high"] < 0.01 < 0.5 < rare["efficiency"]["kept"]["value"]
+    assert rare["drawn"]["patients"] < 2 * rare["drawn"]["kept"]
+    assert (home / "b.arrow").read_bytes() == (home / "c.arrow").read_bytes()
+
+    labels = clinic.ok(*asked, "arm=intensive", "-o", home / "d.parquet")
+    assert (labels["efficiency"], labels["drawn"]["patients"]) == (None, labels["drawn"]["kept"])
+    assert b"where" not in pq.read_schema(home / "d.parquet").metadata
+    nobody = clinic.run(*asked, "age=30..31", "--where", "visit@3M=yes", "-o", home / "e.csv")
+    assert nobody.exit_code == 2
+    assert "the generator's schema has no visits" in nobody.stderr
+    assert not (home / "e.csv").exists()
+
+
 def test_an_unsigned_file_is_for_its_owner_only(clinic, model):
     (clinic.folder / "trust.json").write_text('{"version": 1, "keys": []}', encoding="utf-8")
     assert clinic.run("verify", model).exit_code == 3
@@ -156,6 +188,20 @@ def test_without_privacy_it_is_loud_everywhere(clinic):
     assert "NOT PRIVATE" in shown
     assert "Dr Ada Example" in shown
     assert "NOT PRIVATE" in clinic.run("sample", home / "x.hgan", "-n", 3, "-o", home / "a.csv").stdout
+
+
+def test_bounds_that_cut_off_are_told_without_an_exact_count(clinic):
+    """With --invalid clip nothing is refused, so the noisy counts have to say it."""
+    narrow = clinic.schema.read_text(encoding="utf-8").replace("low: 10, high: 70", "low: 10, high: 27")
+    clinic.schema.write_text(narrow, encoding="utf-8")
+    words = ("fit", clinic.data, clinic.schema, "--epsilon", 4, "--invalid", "clip")
+    told = clinic.ok(*words, "-o", clinic.folder / "run")["notes"]
+    (note,) = [note for note in told if note.startswith("bmi")]
+    assert "lie on its bound high=27" in note
+    shown = clinic.run(*words, "-o", clinic.folder / "other")
+    assert shown.exit_code == 0, shown.output
+    assert "Note: bmi: about" in shown.stdout
+    assert "widen the bounds" in shown.stdout
 
 
 def test_a_rehearsal_is_never_released(clinic):

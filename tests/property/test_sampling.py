@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 import data_kit as kit
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import classes_of, decode, encode
-from wardgan.sample.generator import BLOCK
+from wardgan.sample.drawing import BLOCK
 from wardgan.schema.cohort import joined
 from wardgan.schema.read import broken, examine
 

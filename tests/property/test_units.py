@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,8 +13,10 @@ from numpy.testing import assert_array_equal
 
 import data_kit as kit
 from wardgan.encode.layout import Layout
+from wardgan.encode.scales import border_units
 from wardgan.encode.units import classes_of, decode, encode, to_codes, to_units
 from wardgan.errors import NetworkError
+from wardgan.schema.columns import Column
 from wardgan.schema.read import broken, examine, read
 from wardgan.schema.schema import Schema
 from wardgan.schema.steps import snapped
@@ -188,3 +192,62 @@ def test_encoding_and_tables_leave_the_cohort_alone(cohort):
 def test_a_schema_survives_its_file(declared):
     assert Schema.from_dict(declared.to_dict()) == declared
     assert Schema.from_dict(declared.to_dict()).fingerprint() == declared.fingerprint()
+
+
+# --- a logarithmic scale ----------------------------------------------------------------------------------------------
+
+stepped = kit.tails("n").filter(lambda column: column.steps)
+
+
+@many
+@given(stepped, st.data())
+def test_values_on_a_logarithmic_scale_come_back_exactly(column, data):
+    values = np.array(data.draw(st.lists(st.sampled_from(kit.values_of(column)), min_size=1, max_size=20)))
+    units = to_units(values, column)
+    assert ((units > 0) & (units < 1)).all()
+    assert_array_equal(to_codes(units, column), values)
+    assert_array_equal(to_codes(units.astype(np.float32), column), values)
+
+
+@many
+@given(stepped)
+def test_the_intervals_of_all_values_fill_the_axis(column):
+    """The slow way: each border by itself, with the logarithm of Python."""
+    first = column.low + column.step / 2
+    end = math.log((first + column.steps * column.step) / first)
+    borders = [math.log((first + k * column.step) / first) / end for k in range(column.steps + 1)]
+    np.testing.assert_allclose(border_units(np.arange(column.steps + 1.0), column), borders, atol=1e-12)
+    assert (borders[0], borders[-1]) == (0, 1)
+    values = np.array(kit.values_of(column))
+    middle = (np.array(borders[1:]) + np.array(borders[:-1])) / 2
+    np.testing.assert_allclose(to_units(values, column), middle, atol=1e-12)
+    inside = np.array(borders[:-1]) + 0.999 * np.diff(borders)
+    assert_array_equal(to_codes(inside, column), values)
+    assert_array_equal(to_codes(np.array([0.0, 1.0, 7.0]), column), values[[0, -1, -1]])
+
+
+@many
+@given(kit.tails("n").filter(lambda column: not column.steps), st.lists(st.floats(0, 1), min_size=1))
+def test_a_continuous_logarithmic_scale_is_the_logarithm(column, units):
+    found = to_codes(np.array(units), column)
+    exact = [math.exp(math.log(column.low) + u * (math.log(column.high) - math.log(column.low))) for u in units]
+    np.testing.assert_allclose(found, exact, rtol=1e-9)
+    assert ((found >= column.low) & (found <= column.high)).all()
+    np.testing.assert_allclose(to_units(found, column), units, atol=1e-9)
+    assert_array_equal(to_codes(np.array([0.0, 1.0]), column), [column.low, column.high])
+
+
+@pytest.mark.parametrize("steps", [2**20, 2**33, 2**40 - 1])
+def test_even_the_finest_logarithmic_scale_is_exact(steps):
+    column = Column("n", "integer", low=0, high=steps - 1, scale="log")
+    values = np.array([0.0, 1, 2, steps // 3, steps - 3, steps - 2, steps - 1])
+    assert_array_equal(to_codes(to_units(values, column), column), values)
+
+
+def test_the_middle_of_a_logarithmic_scale_is_where_the_patients_are():
+    column = Column("n", "integer", low=0, high=100_000, scale="log")
+    assert to_units(np.array([20.0]), column)[0] == pytest.approx(0.3, abs=0.05)
+    assert to_units(np.array([20.0]), Column("n", "integer", low=0, high=100_000))[0] < 1e-3
+    missing = to_units(np.array([np.nan, 5.0]), column)
+    assert missing[0] == -1
+    assert np.isnan(to_codes(missing, column)[0])

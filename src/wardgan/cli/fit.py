@@ -103,7 +103,7 @@ def _report(trained: Trained, run: Path, plan: Plan | None, source: int, *, as_j
     facts: dict[str, object] = {
         "run": str(run), "family": generator.family, "mode": ledger.mode, "replayable": ledger.replayable,
         "spent_epsilon": None, "spent_epsilon_rdp": None, "network_bytes": len(generator.network), "plan": None,
-        "source_bytes": source,
+        "source_bytes": source, "notes": list(trained.notes),
     }  # fmt: skip
     say(
         console,
@@ -117,9 +117,18 @@ def _report(trained: Trained, run: Path, plan: Plan | None, source: int, *, as_j
         say(console, f"Spent: epsilon {spent:.4g} of {budget.epsilon:g} at delta {budget.delta:g} (Renyi {bound:.4g}).")
         facts |= {"spent_epsilon": spent, "spent_epsilon_rdp": bound, "plan": plan_facts(plan)}
     _show_size(console, trained, source)
+    _show_notes(console, trained)
     say(console, f"Next: wardgan release {run} -o {generator.schema.name}.hgan --key YOUR.key")
     if as_json:
         answer(facts)
+
+
+def _show_notes(console: Console, trained: Trained) -> None:
+    """Says what the noisy answers showed that a steward can act on."""
+    for note in trained.notes:
+        say(console, f"Note: {note}", style="yellow")
+    if trained.notes and trained.ledger.plan is not None:
+        say(console, "Notes come from noisy answers that are paid for; another fit, with other columns, costs again.")
 
 
 def _show_size(console: Console, trained: Trained, source: int) -> None:

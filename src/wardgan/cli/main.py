@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from wardgan._version import __version__
-from wardgan.cli import check, demo, fit, init, inspect, keys, plan, release, sample, verify
+from wardgan.cli import check, demo, fit, init, inspect, keys, plan, release, sample, sketch, verify
 from wardgan.cli.terminal import Stopped, refuse, refuse_error
 
 # Typer does not export the base class of its usage errors.
@@ -71,6 +71,7 @@ def _start(
 
 
 _HOSPITAL, _ANYWHERE = "In the hospital", "Anywhere"
+app.command("sketch", rich_help_panel=_HOSPITAL)(sketch.sketch)
 app.command("init", rich_help_panel=_HOSPITAL)(init.init)
 app.command("check", rich_help_panel=_HOSPITAL)(check.check)
 app.command("plan", rich_help_panel=_HOSPITAL)(plan.plan)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +19,10 @@ from wardgan.errors import UsageError, counted
 if TYPE_CHECKING:
     import pandas as pd
 
+    from wardgan.sample.drawing import Drawn
+    from wardgan.sample.generator import Generator
+    from wardgan.sample.search import Efficiency
+    from wardgan.sample.wish import Wanted
     from wardgan.schema.cohort import Cohort
 
 _KINDS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".arrow": "arrow", ".feather": "arrow"}
@@ -29,7 +35,10 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
     where: Annotated[
         list[str] | None,
         typer.Option(
-            "--where", metavar="COND", help="arm=intensive, sex=m|f, age=65..80; repeat for more.", show_default=False
+            "--where",
+            metavar="COND",
+            help="arm=intensive, sex=m|f, age=65..80, sbp@3M=140.., age=missing, visit@count=3..5; repeat for more.",
+            show_default=False,
         ),
     ] = None,
     balance: Annotated[
@@ -49,6 +58,7 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
     """Draw synthetic patients, as many as you need."""
     from wardgan.cli.where import parse_where
     from wardgan.files import check_new
+    from wardgan.sample.drawing import Drawn
     from wardgan.sample.write import write
     from wardgan.seal.reading import read_file, signature_of
 
@@ -65,19 +75,55 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
     seed = secrets.randbits(48) if seed is None else seed
     claim = found.card.privacy.model_dump_json()
     note = {"synthetic": "true", "wardgan": __version__, "model": found.digest, "privacy": claim, "seed": str(seed)}
+    known = _efficiency(generator, wanted, balance, seed)
+    if known is not None:
+        note |= {"where": dumps(where, ensure_ascii=False), "efficiency": str(known)}
+    parts: list[Drawn] = []
     with bar("sampling", n) as advance:
-        cohorts = generator.draws(n, where=wanted, balance=balance, seed=seed)
+        cohorts = generator.draws(n, where=wanted, balance=balance, seed=seed, drew=parts.append)
         rows = write(_frames(cohorts, advance, n, wide=wide), output, kind=kind, note=note, force=force)
+    drawn = sum(parts, Drawn())
     say(
         console,
         f"{output}: {counted(n, 'synthetic patient')} in {counted(rows, 'row')}; --seed {seed} draws the same again.",
         style="bold green",
     )
+    for line in _took(drawn, known):
+        say(console, line)
     if json:
         facts = {"model": found.digest, "signature": vars(found.signature), "where": where or [], "balance": balance}
+        took = {"drawn": asdict(drawn), "efficiency": None if known is None else known.to_dict()}
         answer(
-            {"output": str(output), "format": kind, "patients": n, "rows": rows, "seed": seed, "wide": wide, **facts}
+            {"output": str(output), "format": kind, "patients": n, "rows": rows, "seed": seed, "wide": wide}
+            | facts
+            | took
         )
+
+
+def _efficiency(
+    generator: Generator, wanted: Mapping[str, Wanted], balance: str | None, seed: int
+) -> Efficiency | None:
+    """Gives what a pilot shows, where conditions make it necessary to draw more patients than are kept."""
+    labels = {column.name for column in generator.schema.labels}
+    if set(wanted) <= labels:
+        return None
+    return generator.efficiency(where=wanted, balance=balance, seed=seed)
+
+
+def _took(drawn: Drawn, known: Efficiency | None) -> Iterator[str]:
+    """Yields what the sample took, in words."""
+    from wardgan.sample.search import percent
+
+    if not drawn.patients:
+        return
+    of = f"of {counted(drawn.patients, 'patient')} drawn"
+    if known is not None:
+        where = ", found where alone the conditions can hold" if known.proposed else ""
+        share = percent(drawn.kept / drawn.patients)
+        yield f"Conditions: {drawn.kept:,} {of} were kept ({share}){where}; {known.rarity}."
+    for rule, count in drawn.broken.items():
+        if count:
+            yield f"Rules: {count:,} {of} broke {rule} ({percent(count / drawn.patients)}) and were drawn again."
 
 
 def _kind(output: Path, form: str | None) -> Any:  # noqa: ANN401 - `write` says which kinds there are

@@ -1,4 +1,4 @@
-"""What a researcher asks for on the command line, such as `arm=intensive` or `age=65..80`."""
+"""What a researcher asks for on the command line, such as `arm=intensive`, `age=65..80` or `sbp@3M=140..`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date
 from typing import cast
 
 from wardgan.errors import UsageError
-from wardgan.sample.conditions import Wanted
+from wardgan.sample.wish import MISSING, PRESENT, Wanted, place_of
 from wardgan.schema.columns import Column, Level
 from wardgan.schema.schema import Schema
 
@@ -18,8 +18,10 @@ def parse_where(texts: Sequence[str], schema: Schema) -> dict[str, Wanted]:
     """Gives conditions as `Generator.sample` takes them.
 
     Args:
-        texts: One condition each: `column=level`, `column=level|level`, `column=number`, or `column=low..high` with
-            both ends included; an end that is left out is the declared bound.
+        texts: One condition each: `column=level`, `column=level|level`, `column=number`, `column=low..high` with both
+            ends included (an end that is left out is the declared bound), `column=missing` or `column=present`. A
+            column of the visits is written with its visit, as in `sbp@3M`; `visit@3M=yes` asks for the visit itself,
+            and `visit@count=3..5` for a number of visits.
         schema: The generator's schema.
 
     Raises:
@@ -28,9 +30,11 @@ def parse_where(texts: Sequence[str], schema: Schema) -> dict[str, Wanted]:
     Example:
         >>> schema = Schema.from_dict({"name": "demo", "table": {
         ...     "arm": {"kind": "category", "levels": ["standard", "intensive"]},
-        ...     "age": {"kind": "integer", "low": 18, "high": 110}}})
+        ...     "age": {"kind": "integer", "low": 18, "high": 110, "nullable": True}}})
         >>> parse_where(["arm=intensive|standard", "age=65..80"], schema)
         {'arm': ['intensive', 'standard'], 'age': (65.0, 80.0)}
+        >>> parse_where(["age=missing"], schema)
+        {'age': 'missing'}
     """
     found: dict[str, Wanted] = {}
     for text in texts:
@@ -40,23 +44,14 @@ def parse_where(texts: Sequence[str], schema: Schema) -> dict[str, Wanted]:
             raise UsageError(f"where={text!r} is not a condition; write column=level, column=a|b or column=low..high.")
         if name in found:
             raise UsageError(f"where: {name!r} is asked for twice; write {name}=a|b or {name}=low..high.")
-        found[name] = _wanted(_column(schema, name), wanted)
+        found[name] = _wanted(place_of(schema, name).column, wanted)
     return found
-
-
-def _column(schema: Schema, name: str) -> Column:
-    for column in schema.table:
-        if column.name == name:
-            return column
-    names = ", ".join(column.name for column in schema.table)
-    measured = [] if schema.visits is None else [column.name for column in schema.visits.columns]
-    if name in measured:
-        raise UsageError(f"where: {name!r} is measured at visits; conditions are about the table, which has {names}.")
-    raise UsageError(f"where: the column {name!r} is not in the generator's table; it has {names}.")
 
 
 def _wanted(column: Column, text: str) -> Wanted:
     if column.numeric:
+        if text in (MISSING, PRESENT):
+            return text
         low, dots, high = text.partition("..")
         if not dots:
             return _number(column, text)

@@ -8,6 +8,7 @@ from typing import Final, Literal, cast
 
 from wardgan.errors import SchemaError
 from wardgan.schema.columns import Column
+from wardgan.schema.references import since_column
 from wardgan.schema.schema import Schema
 from wardgan.schema.visits import Visits
 
@@ -148,8 +149,3 @@ def gap_column(column: Column) -> Column:
     low, high = cast("float", column.low), cast("float", column.high)
     most = high - low if column.within is None else float(column.within)
     return Column(f"{column.name}@gap", "number", low=0.0, high=most, step=column.step)
-
-
-def since_column(column: Column) -> Column:
-    """Gives the declaration of the days since the date that a date is counted from."""
-    return Column(f"{column.name}@since", "integer", low=0.0, high=column.within, nullable=column.nullable)

@@ -1,7 +1,8 @@
 """Cohort <-> units: every number as a position between its bounds, every category as a level index.
 
 A stepped number with N possible values has the k-th value at position (k + 1/2) / N, and a position u stands for
-value floor(u N): rounding, never truncation, and exactly invertible.
+value floor(u N): rounding, never truncation, and exactly invertible. With `scale: log` the axis is a logarithm, and the
+intervals of the values have other widths (see `wardgan.encode.scales`).
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from wardgan.encode.layout import Layout, Variable, gap_column, since_column
+from wardgan.encode.layout import Layout, Variable, gap_column
+from wardgan.encode.scales import log_codes, log_units
 from wardgan.errors import NetworkError
 from wardgan.schema.cohort import Codes, Cohort
 from wardgan.schema.columns import Column
-from wardgan.schema.references import in_order
+from wardgan.schema.references import in_order, since_column
 from wardgan.schema.schema import Schema
 from wardgan.schema.steps import snapped, step_index, step_values
 
@@ -89,7 +91,9 @@ def to_units(codes: Codes, column: Column) -> Units:
     """Gives the units of a column's codes, any shape; -1 where a cell is missing."""
     if not column.numeric:
         return np.where(np.isnan(codes), MISSING, codes)
-    if column.steps is not None:
+    if column.scale is not None:
+        units = log_units(codes, column)
+    elif column.steps is not None:
         units = (np.clip(step_index(codes, column), 0, column.steps - 1) + 0.5) / column.steps
     else:
         low, high = cast("float", column.low), cast("float", column.high)
@@ -116,6 +120,8 @@ def to_codes(units: Units | NDArray[np.float32], column: Column) -> Codes:
     if not column.numeric:
         np.rint(codes, out=codes)
         np.minimum(codes, column.size - 1, out=codes)
+    elif column.scale is not None:
+        codes = log_codes(codes, column)
     elif column.steps is not None:
         codes *= column.steps
         np.floor(codes, out=codes)

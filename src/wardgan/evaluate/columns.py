@@ -134,7 +134,8 @@ def visit_columns(frame: Table, variable: str) -> dict[str, str]:
 
 def _array(series: pd.Series) -> NDArray[Any]:
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
-        series = (series - pd.Timestamp(0, tz=series.dt.tz)) / pd.Timedelta(days=1)
+        # In the unit of the column: counted in nanoseconds, dates before 1678 and after 2262 do not exist.
+        series = (series - pd.Timestamp(0, tz=series.dt.tz).as_unit(series.dt.unit)) / pd.Timedelta(days=1)
     if pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_complex_dtype(series.dtype):
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
         return np.where(np.isfinite(values), values, np.nan)

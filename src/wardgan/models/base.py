@@ -27,11 +27,13 @@ class Network:
         onnx: Its bytes.
         latent: How many standard normals it wants for each patient.
         probabilities: Share of each class.
+        notes: What the noisy answers say that a steward should know.
     """
 
     onnx: bytes
     latent: int
     probabilities: tuple[float, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,14 @@ class Trained:
         generator: What may be released.
         ledger: What was spent.
         config: The family's settings.
+        notes: What the noisy answers, which were paid for, say that a steward should know. They stay on site: nobody
+            else can act on them.
     """
 
     generator: Generator
     ledger: Ledger
     config: Mapping[str, object] = field(default_factory=dict[str, object])
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Trained({self.generator!r}, {self.ledger!r})"
@@ -132,6 +137,7 @@ class Trained:
             "probabilities": list(self.generator.probabilities),
             "privacy": dict(self.generator.privacy),
             "config": dict(self.config),
+            "notes": list(self.notes),
             "schema": self.generator.schema.to_dict(),
         }
         files.write_bytes(place / TRAINED, json.dumps(about, indent=1).encode(), force=True)
@@ -165,7 +171,7 @@ class Trained:
                 f"run={str(place)!r} is damaged ({type(error).__name__} in {TRAINED} or {NETWORK}); fit again, into "
                 "another folder."
             ) from error
-        return cls(generator, Ledger.resume(place / LEDGER), about["config"])
+        return cls(generator, Ledger.resume(place / LEDGER), about["config"], tuple(map(str, about.get("notes", ()))))
 
 
 def _check_finished(place: Path) -> None:

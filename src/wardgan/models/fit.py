@@ -121,7 +121,7 @@ def _fitted(
     privacy_facts = _facts(ledger)
     schema = replace(whole.schema, confirm=())
     generator = Generator(schema, config.family, network.onnx, network.latent, network.probabilities, privacy_facts)
-    trained = Trained(generator, ledger, _settings(config))
+    trained = Trained(generator, ledger, _settings(config), network.notes)
     if folder is not None:
         trained.save(folder)
         # The discriminator does not outlive the fit (Rule P12), but until the generator is safe it may be needed.

@@ -57,12 +57,15 @@ def event_name(column: Column) -> str:
 
 def placeholder(schema: Schema) -> Schema:
     """Gives the schema with stand-ins for what is to be learned: enough to plan with, from public facts."""
-    stand_in = {
-        column.name: column.with_bounds(0.0, column.step or 1.0) if column.numeric else column.with_levels((OTHER, "a"))
-        for column in to_learn(schema)
-    }
     # Rules know nothing of stand-ins, and no plan depends on rules.
-    return replace(schema, rules=()).replace_columns(stand_in)
+    return replace(schema, rules=()).replace_columns({column.name: _stand_in(column) for column in to_learn(schema)})
+
+
+def _stand_in(column: Column) -> Column:
+    if not column.numeric:
+        return column.with_levels((OTHER, "a"))
+    low = 0.0 if column.scale is None else cast("float", column.low)
+    return column.with_bounds(low, low + (column.step or 1.0))
 
 
 def learn(cohort: Cohort, ledger: Ledger, *, noise: Seed, folder: Path | None = None) -> Cohort:
@@ -182,8 +185,10 @@ def _read_off(cohort: Cohort, column: Column, values: Codes) -> Column:
     known = values[~np.isnan(values)]
     if not len(known):
         raise SchemaError(f"{column.name}: all cells are missing; take the column out of the schema.")
-    low, high = float(known.min()), float(known.max())
-    return column.with_bounds(low, high)
+    if column.scale is None:
+        return column.with_bounds(float(known.min()), float(known.max()))
+    low = cast("float", column.low)
+    return column.with_bounds(low, max(float(known.max()), low + (column.step or 1.0)))
 
 
 def _under(cohort: Cohort, changed: dict[str, Column]) -> Cohort:

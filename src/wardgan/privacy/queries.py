@@ -76,11 +76,14 @@ class Levels:
         edges: Interior edges of the bins of a number, ascending units; `None` for a category.
         size: Number of levels, the one for missing cells included.
         missing: Index of the level for missing cells, or `None` if cells are never missing.
+        groups: For each declared level of a large category the group that stands for it here; `None`: each level
+            stands for itself.
     """
 
     edges: tuple[float, ...] | None
     size: int
     missing: int | None
+    groups: tuple[int, ...] | None = None
 
     def index(self, units: NDArray[np.float64]) -> NDArray[np.int64]:
         """Gives the level of each unit, shape (patients,); -1 where the visit did not take place."""
@@ -88,7 +91,10 @@ class Levels:
         hole = units < 0
         plain = np.where(absent | hole, 0.0, units)
         last = self.size - 1 - (self.missing is not None)
-        if self.edges is None:
+        if self.groups is not None:
+            declared = np.clip(np.floor(plain), 0, len(self.groups) - 1).astype(np.int64)
+            level = np.asarray(self.groups, dtype=np.int64)[declared]
+        elif self.edges is None:
             level = np.clip(np.floor(plain), 0, last).astype(np.int64)
         else:
             level = np.searchsorted(np.asarray(self.edges), plain, side="right").astype(np.int64)
@@ -135,6 +141,43 @@ class CellCounts:
                 tree.append(tree[-1].reshape(-1, 2).sum(axis=1))
             parts += reversed(tree)
         return np.concatenate(parts) if parts else np.empty(0)
+
+
+@dataclass(frozen=True)
+class LevelTotals:
+    """Counts of every level of some categories, all classes and visits together; missing cells are not counted.
+
+    Attributes:
+        columns: For each category the positions of its variables (one, or one for each visit).
+        sizes: For each category its number of levels.
+
+    A patient with several visits counts with weight 1 / visits in each. In one category these weights are not
+    negative and sum to at most 1, so their norm is at most 1; hence the sensitivity is the root of the number of
+    categories.
+    """
+
+    columns: tuple[tuple[int, ...], ...]
+    sizes: tuple[int, ...]
+
+    @property
+    def sensitivity(self) -> float:
+        """Root of the number of categories."""
+        return float(np.sqrt(len(self.columns)))
+
+    def total(self, units: Units, classes: Classes) -> Total:
+        """Gives for each category the weight of each of its levels, one after the other."""
+        parts: list[Total] = []
+        for columns, size in zip(self.columns, self.sizes, strict=True):
+            mine = units[:, list(columns)]  # (patients, visits)
+            there = mine >= 0
+            weight = there / np.maximum(there.sum(axis=1, keepdims=True), 1)
+            level = np.clip(np.floor(np.where(there, mine, 0.0)), 0, size - 1).astype(np.int64)
+            parts.append(np.bincount(level.ravel(), weights=weight.ravel(), minlength=size).astype(np.float64))
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def parts(self, flat: Total) -> list[NDArray[np.float64]]:
+        """Cuts a total into one array of shape (levels,) for each category."""
+        return np.split(flat, np.cumsum(self.sizes)[:-1])
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, cast
 
@@ -21,18 +21,15 @@ from wardgan.encode.units import decode
 from wardgan.errors import NetworkError, UsageError
 from wardgan.rng import Seed
 from wardgan.sample.conditions import Conditions, Where, conditions
+from wardgan.sample.drawing import BLOCK, Drawn, Effort, Placed, Search, filled_block
+from wardgan.sample.search import Efficiency, Network, efficiency, searched
 from wardgan.schema.cohort import Cohort, joined
-from wardgan.schema.read import broken
 from wardgan.schema.schema import Schema
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-BLOCK: Final = 16_384
 _PART: Final = 2_048
-_FEWEST: Final = 1_024
-_MOST: Final = 1 << 25
-_PATIENCE: Final = 1 << 21
 _CELLS: Final = 1 << 32
 _MEMORY: Final = 1 << 32
 _CELL: Final = 48
@@ -47,7 +44,7 @@ class Generator:
 
     A patient who breaks a rule of the schema is drawn again within the class, so the classes keep their shares. A
     patient who does not meet `where` is drawn again, class and all, so the sample follows the conditional
-    distribution.
+    distribution; rare ones come from where alone the conditions can hold, with the same distribution.
 
     Attributes:
         schema: What the patients obey.
@@ -84,8 +81,8 @@ class Generator:
 
         Args:
             n: How many, 0 or more.
-            where: What they must have, such as `{"arm": "intensive", "age": (65, 80)}`: a level or a number, a list
-                of them, or, as a tuple, a range with both ends included.
+            where: What they must have, such as `{"arm": "intensive", "age": (65, 80), "sbp@3M": "present"}`: a level or
+                a number, a list of them, a range with both ends as a tuple, or one of the words missing and present.
             balance: A label whose levels shall be equally frequent: they take turns, patient by patient.
             seed: Replays the sample; `None` draws a new one.
 
@@ -129,17 +126,46 @@ class Generator:
 
     def draws(
         self, n: int, *, chunk: int = 8 * BLOCK, where: Where | None = None, balance: str | None = None,
-        seed: int | None = None,
+        seed: int | None = None, drew: Callable[[Drawn], None] | None = None,
     ) -> Iterator[Cohort]:  # fmt: skip
-        """Gives `n` synthetic patients as cohorts of `chunk` patients; arguments as in `stream`."""
+        """Gives `n` synthetic patients as cohorts of `chunk` patients; arguments as in `stream`.
+
+        Args:
+            n: How many, 0 or more.
+            chunk: Patients in a cohort, at least 1.
+            where: As in `sample`.
+            balance: As in `sample`.
+            seed: As in `sample`.
+            drew: Called with what each block took; the sum depends on the conditions, `seed` and `n` only.
+        """
         check.whole(0, n=n)
         check.whole(1, chunk=chunk)
-        if seed is not None:
-            check.whole(0, seed=seed)
         wanted = conditions(self.schema, self.probabilities, where, balance)
-        # A fresh, replayable number: all blocks of one call must share it.
-        replay = Seed(int.from_bytes(os.urandom(8), "big") if seed is None else seed)
-        return _chunks(self._blocks(n, wanted, replay), chunk)
+        return _chunks(_told(self._blocks(n, wanted, _replayable(seed)), drew), chunk)
+
+    def efficiency(
+        self, *, where: Where | None = None, balance: str | None = None, seed: int | None = None
+    ) -> Efficiency:
+        """Gives how many patients must be drawn for those who are kept, and how rare these are, from a pilot.
+
+        Args:
+            where: As in `sample`.
+            balance: As in `sample`.
+            seed: Replays the pilot; `sample` with the same seed looks for patients in the way that is told here.
+
+        Raises:
+            UsageError: As for `sample`.
+        """
+        wanted, replay = conditions(self.schema, self.probabilities, where, balance), _replayable(seed)
+        _ = self._session, self.layout
+        return efficiency(self._parts, self._search(wanted, replay), replay)
+
+    @property
+    def _parts(self) -> Network:
+        return Network(self._run, self.network, self.latent, self.layout)
+
+    def _search(self, wanted: Conditions, seed: Seed) -> Search:
+        return searched(self._parts, wanted, seed)
 
     @cached_property
     def layout(self) -> Layout:
@@ -157,18 +183,20 @@ class Generator:
         with _refused():
             return onnxruntime.InferenceSession(self.network, options, providers=["CPUExecutionProvider"])
 
-    def _blocks(self, n: int, wanted: Conditions, seed: Seed) -> Iterator[Cohort]:
+    def _blocks(self, n: int, wanted: Conditions, seed: Seed) -> Iterator[tuple[Cohort, Drawn]]:
         """Yields the patients block by block, a few blocks ahead of the reader; at least one block."""
         _ = self._session, self.layout  # made once, before the workers share them
+        search = self._search(wanted, seed) if n else Search(wanted, None, Effort(wanted))
         if n <= BLOCK:
-            yield self._block(0, n, wanted, seed)
+            yield filled_block(self._run, search, 0, n, seed)
             return
         workers = self._workers()
-        ahead: deque[Future[Cohort]] = deque()
+        ahead: deque[Future[tuple[Cohort, Drawn]]] = deque()
         pool = ThreadPoolExecutor(workers)
         try:
             for block in range(-(-n // BLOCK)):
-                ahead.append(pool.submit(self._block, block, min(n - block * BLOCK, BLOCK), wanted, seed))
+                stop = min(n - block * BLOCK, BLOCK)
+                ahead.append(pool.submit(filled_block, self._run, search, block, stop, seed))
                 if len(ahead) > 2 * workers:
                     yield ahead.popleft().result()
             while ahead:
@@ -181,52 +209,13 @@ class Generator:
         block = _PART * self.row_bytes + BLOCK * _CELL * len(self.layout)
         return max(1, min(os.cpu_count() or 1, _MEMORY // block))
 
-    def _block(self, block: int, stop: int, wanted: Conditions, seed: Seed) -> Cohort:
-        """Gives the first `stop` patients of a block. Who they are never depends on `stop`."""
-        stream = seed.stream("patients", block)
-        number = np.arange(BLOCK if stop else 0) + block * BLOCK
-        turns = number % len(wanted.turns)
-        patients = replace(self._lawful(wanted.classes(turns, stream), stream), patients=number + 1)
-        waiting = np.flatnonzero(~wanted.hold(patients))
-        search = _Search(wanted, drawn=len(number), kept=len(number) - len(waiting))
-        while len(waiting) and waiting[0] < stop:
-            search.check(needed=int(np.searchsorted(waiting, stop)))
-            their = np.resize(turns[waiting], search.size(len(waiting)))
-            more = self._lawful(wanted.classes(their, stream), stream)
-            good = np.flatnonzero(wanted.hold(more))
-            search = search.after(len(their), len(good))
-            rows, source = _matched(waiting, turns[waiting], good, their[good])
-            _put(patients, rows, more, source)
-            waiting = np.setdiff1d(waiting, rows, assume_unique=True)
-        return patients.take(slice(stop))
-
-    def _lawful(self, classes: NDArray[np.int64], stream: np.random.Generator) -> Cohort:
-        """Gives one patient of each class who obeys the rules."""
-        patients = self._run(classes, stream)
-        waiting = np.flatnonzero(broken(patients)[1])
-        drawn = len(classes)
-        while len(waiting):
-            if drawn > 2 * _PATIENCE:
-                rules = ", ".join(rule.text for rule in self.schema.rules)
-                raise UsageError(
-                    f"rules: in some class hardly any patient of the network obeys {rules}; change the rules."
-                )
-            rows = np.resize(waiting, max(len(waiting), _FEWEST))
-            more = self._run(classes[rows], stream)
-            good = np.flatnonzero(~broken(more)[1])
-            found, first = np.unique(rows[good], return_index=True)
-            _put(patients, found, more, good[first])
-            waiting = np.setdiff1d(waiting, found, assume_unique=True)
-            drawn += len(rows)
-        return patients
-
-    def _run(self, classes: NDArray[np.int64], stream: np.random.Generator) -> Cohort:
+    def _run(self, classes: NDArray[np.int64], stream: np.random.Generator, placed: Placed | None = None) -> Cohort:
         units = np.empty((len(classes), len(self.layout)), dtype=np.float32)
         # Parts that stay in a processor's cache are faster than one large run. The normals are those of one large draw.
         for start in range(0, len(classes), _PART):
             label = classes[start : start + _PART]
             latent = stream.standard_normal((len(label), self.latent), dtype=np.float32)
-            given = {"latent": latent, "label": label}
+            given = {"latent": latent if placed is None else placed(latent, start), "label": label}
             with _refused():
                 units[start : start + len(label)] = cast("NDArray[np.float32]", self._session.run(["units"], given)[0])
         return decode(units, classes, self.layout)
@@ -245,56 +234,19 @@ def _refused() -> Iterator[None]:
         raise NetworkError(f"network: it cannot be run ({type(error).__name__}); ask its publisher.") from error
 
 
-@dataclass(frozen=True)
-class _Search:
-    """How the search for patients who meet the conditions goes in one block."""
-
-    wanted: Conditions
-    drawn: int
-    kept: int
-    idle: int = 0
-
-    def after(self, drawn: int, kept: int) -> _Search:
-        """Gives the state after some more draws."""
-        return replace(self, drawn=self.drawn + drawn, kept=self.kept + kept, idle=0 if kept else self.idle + drawn)
-
-    def size(self, waiting: int) -> int:
-        """Gives how many to draw next: about as many as are needed."""
-        return int(np.clip(1.1 * waiting * self.drawn / max(self.kept, 1), _FEWEST, BLOCK))
-
-    def check(self, *, needed: int) -> None:
-        """Refuses to go on if the conditions are so rare that the sample would never be filled."""
-        slow = self.drawn > _PATIENCE and needed * self.drawn > _MOST * self.kept
-        if slow or self.idle > _PATIENCE or self.drawn > _MOST:
-            names = ", ".join(condition.name for condition in self.wanted.others)
-            raise UsageError(
-                f"where: {self.kept:,} of {self.drawn:,} drawn patients meet the conditions on {names}; that is too "
-                "rare to fill the sample. Ask for fewer patients or a wider range, or declare the column as a label "
-                "and fit again."
-            )
+def _replayable(seed: int | None) -> Seed:
+    """Gives a seed that all blocks of one call share: a fresh one if none is given."""
+    if seed is None:
+        return Seed(int.from_bytes(os.urandom(8), "big"))
+    check.whole(0, seed=seed)
+    return Seed(seed)
 
 
-def _matched(
-    waiting: NDArray[np.intp], turns: NDArray[np.intp], good: NDArray[np.intp], their: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pairs waiting places with accepted patients of the same turn, both in order."""
-    rows, source = [waiting[:0]], [good[:0]]
-    for turn in np.unique(their):
-        places, found = waiting[turns == turn], good[their == turn]
-        size = min(len(places), len(found))
-        rows.append(places[:size])
-        source.append(found[:size])
-    return np.concatenate(rows), np.concatenate(source)
-
-
-def _put(patients: Cohort, rows: NDArray[np.intp], other: Cohort, source: NDArray[np.intp]) -> None:
-    """Writes some patients of another cohort over rows of one that nobody else has seen yet."""
-    for name, codes in patients.static.items():
-        codes[rows] = other.static[name][source]
-    for name, codes in patients.measured.items():
-        codes[rows] = other.measured[name][source]
-    if patients.present is not None and other.present is not None:
-        patients.present[rows] = other.present[source]
+def _told(blocks: Iterable[tuple[Cohort, Drawn]], drew: Callable[[Drawn], None] | None) -> Iterator[Cohort]:
+    for cohort, drawn in blocks:
+        if drew is not None:
+            drew(drawn)
+        yield cohort
 
 
 def _chunks(blocks: Iterable[Cohort], size: int) -> Iterator[Cohort]:

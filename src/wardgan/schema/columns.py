@@ -16,6 +16,8 @@ Kind = Literal["number", "integer", "category", "flag", "date"]
 Level = str | int
 
 KINDS: Final = get_args(Kind)
+SCALES: Final = ("log",)
+MAX_LOG_STEPS: Final = 2**40
 MAX_LEVELS: Final = 10_000
 MAX_STEPS: Final = 2**50
 LAST_DAY: Final = float(date.max.toordinal())
@@ -37,7 +39,11 @@ class Column:
         low: Smallest possible value (number, integer), or day number since 0001-01-01 (date).
         high: Largest possible value, as `low`; the same as `low` for a constant.
         step: Distance between two possible values: 1 for integers and dates; `None` for a continuous number.
+        scale: `log` for a number or integer with a long tail, whose position between the bounds is that of its
+            logarithm; `None` for an equal scale.
         levels: Possible levels of a category, in order; false and true for a flag.
+        groups: Named groups of a category's levels, such as chapters of a code; each level is in one. Without
+            `levels`, these are the levels of all groups in order.
         unit: Unit of measurement (UCUM), for people.
         code: Code in a terminology, for people ("LOINC 8480-6").
         nullable: Whether cells may be missing.
@@ -55,7 +61,9 @@ class Column:
     low: float | None = None
     high: float | None = None
     step: float | None = None
+    scale: str | None = None
     levels: tuple[Level, ...] = ()
+    groups: tuple[tuple[str, tuple[Level, ...]], ...] = ()
     unit: str | None = None
     code: str | None = None
     nullable: bool = False
@@ -78,8 +86,12 @@ class Column:
         if self.origin:
             object.__setattr__(self, "low", DAY_ZERO)
             object.__setattr__(self, "high", DAY_ZERO)
+        if self.groups and not self.levels:
+            object.__setattr__(self, "levels", tuple(level for _, levels in self.groups for level in levels))
+        _check_groups(self)
         _check_kind(self)
         _check_bounds(self)
+        _check_scale(self)
         _check_levels(self)
         if self.label:
             _check_label(self)
@@ -131,11 +143,11 @@ class Column:
             found |= {"after": self.after, "within": self.within}
         if self.kind == "number" and self.step is not None:
             found["step"] = self.step
-        if self.kind == "category" and self.levels:
+        if self.groups:
+            found["groups"] = {name: list(levels) for name, levels in self.groups}
+        elif self.kind == "category" and self.levels:
             found["levels"] = list(self.levels)
-        for name in ("unit", "code"):
-            if getattr(self, name) is not None:
-                found[name] = getattr(self, name)
+        found |= {name: getattr(self, name) for name in ("scale", "unit", "code") if getattr(self, name) is not None}
         return found | {name: True for name in _FLAGS if getattr(self, name)}
 
     @property
@@ -184,7 +196,9 @@ class Column:
             low=_bound(name, kind, "low", given.get("low")),
             high=_bound(name, kind, "high", given.get("high")),
             step=_step(name, kind, given),
+            scale=_text(name, "scale", given.get("scale")),
             levels=_levels(name, kind, given.get("levels")),
+            groups=_groups(name, kind, given),
             unit=_text(name, "unit", given.get("unit")),
             code=_text(name, "code", given.get("code")),
             after=_text(name, "after", given.get("after")),
@@ -227,6 +241,23 @@ def _check_bounds(column: Column) -> None:
         raise SchemaError(f"{name}: high - low = {high - low:.15g} is not a multiple of step={step:.15g}.")
 
 
+def _check_scale(column: Column) -> None:
+    if column.scale is None:
+        return
+    name, low = column.name, column.low
+    if column.scale not in SCALES:
+        raise SchemaError(f"{name}: scale={column.scale!r} is not one of {', '.join(SCALES)}.")
+    if column.kind not in ("number", "integer"):
+        raise SchemaError(f"{name}: scale belongs to a number or an integer, not to kind={column.kind}.")
+    if low is None:
+        raise SchemaError(f"{name}: scale=log needs low, which says where its axis begins; declare it.")
+    if low < 0 or (low == 0 and column.step is None):
+        least = "at least 0" if column.step is not None else "above 0, or a step (or decimals)"
+        raise SchemaError(f"{name}: low={low:.15g}, but scale=log needs low {least}.")
+    if column.steps is not None and column.steps > MAX_LOG_STEPS:
+        raise SchemaError(f"{name}: step={column.step:.15g} is too small for scale=log and high={column.high:.15g}.")
+
+
 def _check_levels(column: Column) -> None:
     texts = [str(level) for level in column.levels]
     if len(texts) > MAX_LEVELS:
@@ -258,6 +289,16 @@ def _check_label(column: Column) -> None:
         raise SchemaError(f"{name}: the levels of a label cannot be learned; declare them, or drop label=true.")
     if column.size == 1:
         raise SchemaError(f"{name}: a label with one level tells nobody apart; declare the others, or drop label=true.")
+
+
+def _check_groups(column: Column) -> None:
+    if not column.groups:
+        return
+    if column.kind != "category" or column.label:
+        what = "a label" if column.label else f"kind={column.kind}"
+        raise SchemaError(f"{column.name}: groups belong to a category that is no label, not to {what}.")
+    if column.levels != tuple(level for _, levels in column.groups for level in levels):
+        raise SchemaError(f"{column.name}: the levels are those of the groups, in their order; leave levels out.")
 
 
 def _bound(name: str, kind: Kind, key: str, value: object) -> float | None:
@@ -308,13 +349,13 @@ def _days(name: str, value: object) -> int | None:
     return value
 
 
-def _levels(name: str, kind: Kind, value: object) -> tuple[Level, ...]:
+def _levels(name: str, kind: Kind, value: object, *, where: str = "levels") -> tuple[Level, ...]:
     if kind == "flag" and value is not None:
         raise SchemaError(f"{name}: a flag has the levels false and true; use kind: category for others.")
-    if value is None:
+    if value is None and where == "levels":
         return ()
     if not isinstance(value, (list, tuple)) or not value:
-        raise SchemaError(f"{name}: levels is a list with at least one level.")
+        raise SchemaError(f"{name}: {where} is a list with at least one level.")
     for level in cast("list[object]", value):
         if (
             isinstance(level, bool)
@@ -328,6 +369,21 @@ def _levels(name: str, kind: Kind, value: object) -> tuple[Level, ...]:
         if not str(level) or str(level) != str(level).strip():
             raise SchemaError(f"{name}: level {level!r} is empty or has spaces around it; cells are read without them.")
     return tuple(cast("list[Level]", value))
+
+
+def _groups(name: str, kind: Kind, given: Mapping[str, object]) -> tuple[tuple[str, tuple[Level, ...]], ...]:
+    value = given.get("groups")
+    if value is None:
+        return ()
+    if given.get("levels") is not None:
+        raise SchemaError(f"{name}: levels and groups both say what the levels are; keep groups.")
+    if not isinstance(value, Mapping) or not value:
+        raise SchemaError(f"{name}: groups is a mapping such as {{circulatory: [I10, I21], respiratory: [J18]}}.")
+    found = cast("Mapping[object, object]", value)
+    for group in found:
+        if not isinstance(group, str) or not group or group != group.strip():
+            raise SchemaError(f"{name}: the group {_short(group)} is not a short text; put it into quotes.")
+    return tuple((str(group), _levels(name, kind, levels, where="a group")) for group, levels in found.items())
 
 
 def _short(value: object) -> str:

@@ -22,7 +22,7 @@ from wardgan.schema.schema import Schema
 from wardgan.schema.slots import Slotted, slot_rows
 from wardgan.schema.source import Source, cells_of, frame_of, hint_of
 
-__all__ = ["Checked", "Invalid", "Source", "broken", "examine", "frame_of", "read"]
+__all__ = ["Checked", "Invalid", "Source", "broken", "broken_rules", "examine", "frame_of", "read"]
 
 Invalid = Literal["refuse", "clip", "drop"]
 _INVALID: Final = get_args(Invalid)
@@ -141,6 +141,17 @@ def broken(cohort: Cohort) -> tuple[list[Finding], NDArray[np.bool_]]:
     """
     bad = np.zeros(len(cohort), dtype=bool)
     findings: list[Finding] = []
+    for rule, patients in zip(cohort.schema.rules, broken_rules(cohort), strict=True):
+        findings += found(
+            ", ".join(rule.names), f"{rule.text} holds for every patient", patients, "Mend the rows or the rule."
+        )
+        bad |= patients
+    return findings, bad
+
+
+def broken_rules(cohort: Cohort) -> list[Truth]:
+    """Gives for each rule of the schema, in order, the patients who break it: masks of shape (patients,)."""
+    masks: list[Truth] = []
     for rule in cohort.schema.rules:
         columns = {
             name: cohort.measured[name] if name in cohort.measured else cohort.static[name] for name in rule.names
@@ -151,12 +162,8 @@ def broken(cohort: Cohort) -> tuple[list[Finding], NDArray[np.bool_]]:
         if truth.ndim == 2 and cohort.present is not None:
             # A visit that did not take place has no cells to judge, though the patient's own columns are there.
             truth = truth & cohort.present
-        patients = cast("Truth", truth.any(axis=1)) if truth.ndim == 2 else truth
-        findings += found(
-            ", ".join(rule.names), f"{rule.text} holds for every patient", patients, "Mend the rows or the rule."
-        )
-        bad |= patients
-    return findings, bad
+        masks.append(cast("Truth", truth.any(axis=1)) if truth.ndim == 2 else truth)
+    return masks
 
 
 def _require(table: pd.DataFrame, names: list[str], argument: str) -> None:

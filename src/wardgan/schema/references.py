@@ -73,6 +73,11 @@ def origins(columns: Iterable[Column]) -> dict[str, str]:
     return found
 
 
+def since_column(column: Column) -> Column:
+    """Gives the declaration of the days since the date that a date is counted from."""
+    return Column(f"{column.name}@since", "integer", low=0.0, high=column.within, nullable=column.nullable)
+
+
 def _check_reference(column: Column, declared: Mapping[str, Column]) -> None:
     name, after = column.name, str(column.after)
     first = declared.get(after)

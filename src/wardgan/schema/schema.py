@@ -183,7 +183,13 @@ class Schema:
 
     def fingerprint(self) -> str:
         """Gives a digest of the declarations, whatever the order in which columns are declared."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        found: dict[str, object] = self.to_dict()
+        # The order of groups is the order of levels, which a generator counts on.
+        order = {column.name: [name for name, _ in column.groups] for column in self.columns if column.groups}
+        text = json.dumps(
+            found | ({"order of groups": order} if order else {}), sort_keys=True, separators=(",", ":"),
+            ensure_ascii=False,
+        )  # fmt: skip
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
     def class_levels(self, index: int) -> dict[str, Level]:

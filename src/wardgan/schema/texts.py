@@ -61,6 +61,7 @@ def formula_problem(schema: Schema) -> str | None:
 def travel_problem(schema: Schema) -> str | None:
     """Gives why the texts of a schema could not be released, if so: to be asked before anything is spent."""
     texts = [text for column in schema.columns for text in (column.unit, column.code) if text]
+    texts += [name for column in schema.columns for name, _ in column.groups]
     for text in [schema.name, *_names(schema), *texts, *(rule.text for rule in schema.rules)]:
         character = unsafe(text, name=True)
         if character is not None:

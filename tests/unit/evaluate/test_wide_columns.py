@@ -18,6 +18,7 @@ from wardgan.evaluate.columns import binned, columns, is_number, level_name, mis
         (pd.Series([1.5, np.inf]), [1.5, np.nan]),
         (pd.Series(pd.to_datetime(["1970-01-03", None])), [2.0, np.nan]),
         (pd.Series(pd.to_datetime(["1970-01-03", None]).tz_localize("UTC")), [2.0, np.nan]),
+        (pd.Series(np.array(["0001-01-01", "9999-12-31"], dtype="datetime64[s]")), [-719162.0, 2932896.0]),
     ],
 )
 def test_numbers_flags_and_dates_become_floats(series, expected):

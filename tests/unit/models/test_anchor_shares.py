@@ -17,16 +17,15 @@ from wardgan.errors import PlanError
 from wardgan.models.anchor import anchor as anchor_module
 from wardgan.models.anchor.anchor import (
     LABELS,
-    _margins,
-    _simplex,
     anchor_shares,
     check_feasible,
-    least_epsilon,
     measure_anchor,
 )
 from wardgan.models.anchor.dependence import Dependence, _factor, drawn, pair_blocks
+from wardgan.models.anchor.feasible import least_epsilon
 from wardgan.models.anchor.margins import tilt
-from wardgan.models.anchor.scores import axes_of, hole_scores, level_scores, normal_quantile
+from wardgan.models.anchor.scores import axes_of, filled, hole_scores, level_scores, normal_quantile
+from wardgan.models.anchor.tables import margins, simplex
 from wardgan.models.copula.config import CopulaConfig
 from wardgan.models.fit import fit
 from wardgan.privacy.events import Budget, Event
@@ -51,7 +50,7 @@ def test_the_nearest_shares_by_trying_every_support(vector):
                 best is None or np.linalg.norm(shares - vector) < np.linalg.norm(best - vector)
             ):
                 best = shares
-    np.testing.assert_allclose(_simplex(vector), best, atol=1e-9)
+    np.testing.assert_allclose(simplex(vector), best, atol=1e-9)
 
 
 @given(
@@ -86,11 +85,11 @@ def test_a_tilt_to_the_own_mean_is_no_tilt():
 def test_margins_are_shares_whatever_the_noise(sd):
     numbers = np.random.default_rng(1)
     table = np.array([[50.0, 30, 20], [400, 100, 0]]) + numbers.normal(0, sd, (2, 3))
-    margins = _margins(table, np.array([100.0, 500]), sd)
-    assert (margins >= 0).all()
-    np.testing.assert_allclose(margins.sum(axis=1), 1)
+    found = margins(table, sd)
+    assert (found >= 0).all()
+    np.testing.assert_allclose(found.sum(axis=1), 1)
     if sd == 0:
-        np.testing.assert_allclose(margins, [[0.5, 0.3, 0.2], [0.8, 0.2, 0]])
+        np.testing.assert_allclose(found, [[0.5, 0.3, 0.2], [0.8, 0.2, 0]])
 
 
 def test_scores_of_levels_are_standardised_and_holes_score_nothing():
@@ -257,8 +256,8 @@ def test_a_class_that_cannot_be_told_from_none_is_refused_by_the_noisy_count():
 
 def test_p03_the_refusals_see_noisy_tables_only(monkeypatch):
     seen = []
-    honest = anchor_module._class_sizes
-    monkeypatch.setattr(anchor_module, "_class_sizes", lambda *given: seen.append(given) or honest(*given))
+    honest = anchor_module.class_sizes
+    monkeypatch.setattr(anchor_module, "class_sizes", lambda *given: seen.append(given) or honest(*given))
     measured(cohort(), 2.0)
     ((_, tables, noise),) = seen
     assert noise == pytest.approx(2.0 * np.sqrt(len(tables)))
@@ -273,7 +272,7 @@ def test_the_class_sizes_are_as_good_as_their_claim():
     numbers = np.random.default_rng(0)
     for _ in range(300):
         tables = [table + numbers.normal(0, noise, table.shape) for table in exact]
-        sizes.append(anchor_module._class_sizes(layout, tables, 0.0))
+        sizes.append(anchor_module.class_sizes(layout, tables, 0.0))
     sd = noise / np.sqrt(sum(1 / levels.size for levels in anchor().levels))
     np.testing.assert_allclose(np.std(sizes, axis=0), sd, rtol=0.2)
     np.testing.assert_allclose(np.mean(sizes, axis=0), truth, atol=5 * sd / np.sqrt(300))
@@ -315,3 +314,30 @@ def test_without_privacy_a_fit_is_near_its_patients():
     assert synthetic["weight"].isna().mean() == pytest.approx(real["weight"].isna().mean(), abs=0.03)
     by_arm = synthetic.groupby("arm", observed=True)["age"].mean()
     assert by_arm["b"] - by_arm["a"] == pytest.approx(20, abs=3)
+
+
+@pytest.mark.parametrize("privacy", ["none", "private"])
+def test_a_class_whose_cells_are_all_missing(privacy):
+    """Nothing is known of its values, and nothing needs to be: its margins stay numbers."""
+    table = {
+        "died": {"kind": "flag", "label": True},
+        "lab": {"kind": "number", "low": 0, "high": 9, "nullable": True},
+        "age": {"kind": "integer", "low": 0, "high": 99},
+    }
+    numbers = np.random.default_rng(0)
+    died = np.arange(600) % 5 == 0
+    lab = np.where(died, np.nan, numbers.uniform(1, 5, 600))
+    frame = pd.DataFrame({"died": died, "lab": lab, "age": numbers.integers(20, 90, 600)})
+    found = read(frame, Schema.from_dict({"name": "demo", "population": 600, "table": table}))
+    budget = Budget(20) if privacy == "private" else None
+    drawn = fit(found, budget, privacy=privacy, seed=1).generator.sample(2000, seed=1)
+    assert drawn[drawn["died"]]["lab"].isna().mean() > 0.95
+    assert drawn[~drawn["died"]]["lab"].isna().mean() < 0.05
+
+
+def test_a_class_without_values_has_those_of_the_others():
+    margin = np.array([[0.0, 0.0, 1.0], [0.3, 0.2, 0.5]])
+    np.testing.assert_allclose(filled(margin, Levels(None, 3, 2)), [[0.6, 0.4, 0.0], [0.6, 0.4, 0.0]])
+    nobody = np.array([[0.0, 0.0, 1.0]])
+    np.testing.assert_allclose(filled(nobody, Levels(None, 3, 2)), [[0.5, 0.5, 0.0]])
+    np.testing.assert_array_equal(filled(margin, Levels(None, 3, None)), margin)

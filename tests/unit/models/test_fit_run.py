@@ -271,7 +271,7 @@ def test_p12_nothing_in_the_run_folder_but_what_is_noisy_or_public(tmp_path):
     answers = {"grid.npy", "label-tables.npy", "class-means.npy", "covariance.npy"}
     assert left == {"cohort.sha256", LEDGER, "generator.onnx", "trained.json"} | answers
     about = json.loads((run / "trained.json").read_text())
-    assert set(about) == {"family", "latent", "probabilities", "privacy", "config", "schema"}
+    assert set(about) == {"family", "latent", "probabilities", "privacy", "config", "notes", "schema"}
     tables = np.load(run / "label-tables.npy")
     assert (np.abs(tables - np.round(tables)) > 1e-6).any()
 

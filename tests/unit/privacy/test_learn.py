@@ -217,6 +217,21 @@ def test_a_date_after_a_learned_one_stays_after_it():
     assert placeholder(cohort.schema).column("icd").high == 401
 
 
+@pytest.mark.parametrize(
+    "declared", [{"low": 0}, {"low": 3}, {"kind": "number", "low": 0.5}, {"kind": "number", "low": 0, "step": 0.1}]
+)
+def test_the_upper_bound_of_a_logarithmic_scale_is_learned(declared):
+    table = {**BASE["table"], "age": {"kind": "integer", "learn": True, "scale": "log", **declared}}
+    cohort = cohort_of(np.arange(300) % 60 + 20, ["E11"] * 300, table)
+    stand_in = placeholder(cohort.schema).column("age")
+    assert (stand_in.low, stand_in.complete) == (declared["low"], True)
+    age = learned(cohort).schema.column("age")
+    assert (age.low, age.scale) == (declared["low"], "log")
+    assert 79 <= age.high < 200
+    exact = learn(cohort, Ledger(None), noise=Seed(5)).schema.column("age")
+    assert (exact.low, exact.high) == (declared["low"], 79)
+
+
 def test_dates_are_learned_to_the_year():
     table = {**BASE["table"], "age": {"kind": "date", "learn": True}}
     dates = pd.date_range("1950-03-01", periods=300, freq="5D").astype(str)

@@ -16,6 +16,7 @@ from wardgan.privacy.queries import (
     ClassCounts,
     LevelCounts,
     Levels,
+    LevelTotals,
     PatientCount,
     ScoreProducts,
     Scores,
@@ -36,6 +37,8 @@ LEVELS = (
 TABLES = tuple(np.linspace(-2.5, 2.5, levels.size) if levels.size > 1 else np.array([2.5]) for levels in LEVELS)
 HOLES = (np.array([-0.5, -0.5, -0.5, -0.5, 1.5]), np.array([-0.2, -0.2, 1.8]))
 SCORES = Scores(LEVELS, (0, 1, 2, 3, 4, 0, 3), TABLES + HOLES, radius=2.7)
+# A large category of six levels in three groups, with holes.
+GROUPED = (Levels(None, 4, 3, groups=(0, 2, 1, 1, 0, 2)), Levels(None, 2, None, groups=(1, 1, 0)))
 EDGES = (np.linspace(0, 1, 9), np.minimum(np.arange(5) * 2 / 7, 1.0))
 GROUPS = (
     np.array([0, 1, 1, 2, 3]),
@@ -50,6 +53,9 @@ QUERIES = {
     "classes": ClassCounts(CLASSES),
     "cells": CellCounts(((0, 1, 4), (2,)), EDGES),
     "levels": LevelCounts(LEVELS, CLASSES),
+    "groups of levels": LevelCounts((*GROUPED, *LEVELS[2:]), CLASSES),
+    "level totals": LevelTotals(((2,), (0, 1, 4)), (4, 3)),
+    "level totals of one visit": LevelTotals(((3,),), (2,)),
     "score sums": ScoreSums(SCORES, CLASSES),
     "score products": ScoreProducts(SCORES, CLASSES),
     "one variable": ScoreProducts(Scores(LEVELS[:2], (0, 1), TABLES[:2], 1.0), CLASSES),
@@ -126,6 +132,18 @@ class Whole(CellCounts):
 
 
 @dataclass(frozen=True)
+class WholeVisits(LevelTotals):
+    """A mutant: each visit counts fully."""
+
+    def total(self, units, classes):
+        return sum(
+            LevelTotals((columns,), (size,)).total(units[:, [at] * 5], classes).sum() * np.ones(1)
+            for columns, size in zip(self.columns, self.sizes, strict=True)
+            for at in columns
+        )
+
+
+@dataclass(frozen=True)
 class Unscaled(ScoreSums):
     """A mutant: the scores keep their length."""
 
@@ -140,6 +158,8 @@ class Unscaled(ScoreSums):
         (Unscaled(SCORES, CLASSES), SCORES.radius),
         (LevelCounts(LEVELS, CLASSES), 1.0),
         (PAIRS, np.sqrt(2)),
+        (QUERIES["level totals"], 1.0),
+        (WholeVisits(((2,), (0, 1, 4)), (4, 3)), QUERIES["level totals"].sensitivity),
         (CellCounts(((0, 1, 4), (2,)), EDGES), np.sqrt(2)),
         (ScoreProducts(SCORES, CLASSES), SCORES.radius**2 / 2),
         (ScoreSums(SCORES, CLASSES), SCORES.radius / 2),
@@ -180,6 +200,35 @@ def test_the_tree_of_cells_by_hand():
     assert query.depths() == [2]
     assert query.total(units, np.zeros(4, dtype=np.int64)).tolist() == halves + quarters
     assert query.sensitivity == pytest.approx(np.sqrt(2))
+
+
+def test_groups_of_levels():
+    units = np.array([np.nan, -1, 0, 1, 2, 3.9, 5, 99])
+    assert GROUPED[0].index(units).tolist() == [-1, 3, 0, 2, 1, 1, 2, 2]
+    assert GROUPED[1].index(units[1:6]).tolist() == [-1, 1, 1, 0, 0]
+
+
+def test_the_totals_of_levels_by_hand():
+    query = LevelTotals(((0, 1), (2,)), (3, 2))
+    units = np.array([[0, 2, 1], [1, np.nan, -1], [-1, -1, np.nan], [2, 2, 0], [1, -1, 7]])
+    assert query.total(units, np.zeros(5, dtype=np.int64)).tolist() == [0.5, 2.0, 1.5, 1.0, 2.0]
+    assert [part.tolist() for part in query.parts(np.arange(5.0))] == [[0, 1, 2], [3, 4]]
+    assert query.sensitivity == pytest.approx(np.sqrt(2))
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=60)
+def test_the_totals_of_levels_one_patient_after_the_other(data):
+    units, classes = data.draw(patients(data.draw(st.integers(0, 6))))
+    query = QUERIES["level totals"]
+    slow = [[0.0] * size for size in query.sizes]
+    for row in units:
+        for counts, columns in zip(slow, query.columns, strict=True):
+            seen = [row[at] for at in columns if row[at] >= 0]
+            for value in seen:
+                counts[int(min(np.floor(value), len(counts) - 1))] += 1 / len(seen)
+    found = query.total(units, classes)
+    np.testing.assert_allclose(found, np.concatenate(slow), atol=1e-9)
 
 
 def test_tables_and_matrices_are_cut_as_they_were_laid():

@@ -9,7 +9,8 @@ from numpy.testing import assert_array_equal
 
 import data_kit as kit
 from wardgan.errors import UsageError
-from wardgan.sample.conditions import Condition, Conditions, conditions
+from wardgan.sample.conditions import Conditions, conditions
+from wardgan.sample.wish import Condition, Place, place_of
 from wardgan.schema.cohort import Cohort
 
 SCHEMA = kit.schema(
@@ -101,7 +102,9 @@ def test_wishes_become_codes(where, codes, is_range):
     ("where", "rule"),
     [
         ({"weight": 3}, "'weight' is not in the generator's table"),
-        ({"sbp": 120}, "'sbp' is not in the generator's table"),
+        ({"sbp": 120}, "'sbp' is not in the generator's table but measured at visits; say at which, such as sbp@A"),
+        ({"age": (65.2, 65.8)}, "holds none of its values, which have steps of 1"),
+        ({"ph": (7.001, 7.009)}, "holds none of its values, which have steps of 0.01"),
         ({3: 120}, "3 is not in the generator's table"),
         ([("age", 3)], "is not a mapping"),
         ("age=3", "is not a mapping"),
@@ -150,7 +153,10 @@ def test_one_level_cannot_be_balanced(arm):
 
 @pytest.mark.parametrize(
     ("balance", "rule"),
-    [("age", "its labels are: arm, sex"), ("weight", "balance: the column"), ("sbp", "balance: the column")],
+    [
+        (name, f"balance={name!r} is not a label of the generator; its labels are: arm, sex")
+        for name in ("age", "weight", "sbp")
+    ],
 )
 def test_only_labels_are_balanced(balance, rule):
     with pytest.raises(UsageError) as error:
@@ -162,10 +168,13 @@ def test_conditions_hold_or_not():
     codes = {"age": np.array([18.0, 65, 80, 80.5, np.nan])}
     declared = kit.schema({"age": {"kind": "number", "low": 0, "high": 110, "nullable": True}})
     cohort = Cohort(declared, codes, {}, None, np.arange(5))
-    assert_array_equal(Condition("age", (65.0, 80.0), range=True).holds(cohort), [False, True, True, False, False])
-    assert_array_equal(Condition("age", (18.0, 80.0), range=False).holds(cohort), [True, False, True, False, False])
+    age = Place("age", "column", declared.column("age"), holes=True)
+    assert_array_equal(Condition(age, (65.0, 80.0), range=True).holds(cohort), [False, True, True, False, False])
+    assert_array_equal(Condition(age, (18.0, 80.0), range=False).holds(cohort), [True, False, True, False, False])
+    assert_array_equal(Condition(age, (18.0,), missing=True).holds(cohort), [True, False, False, False, True])
+    assert_array_equal(Condition(age, (-np.inf, np.inf), range=True).holds(cohort), [True, True, True, True, False])
     both = Conditions(
-        np.ones((1, 1)), (Condition("age", (0.0, 70.0), range=True), Condition("age", (20.0, 99.0), range=True))
+        np.ones((1, 1)), (Condition(age, (0.0, 70.0), range=True), Condition(age, (20.0, 99.0), range=True))
     )
     assert_array_equal(both.hold(cohort), [False, True, False, False, False])
     assert Conditions(np.ones((1, 1)), ()).hold(cohort).all()
@@ -208,8 +217,9 @@ def test_the_event_of_a_pair_is_chosen_by_its_class_like_a_label():
 
 def test_a_constant_may_be_asked_for():
     dose = kit.schema({"dose": {"kind": "number", "low": 5, "high": 5}, "x": {"kind": "flag"}})
-    assert conditions(dose, (1.0,), {"dose": 5}, None).others == (Condition("dose", (5.0,), range=False),)
-    assert conditions(dose, (1.0,), {"dose": (5, 5)}, None).others == (Condition("dose", (5.0, 5.0), range=True),)
+    at = place_of(dose, "dose")
+    assert conditions(dose, (1.0,), {"dose": 5}, None).others == (Condition(at, (5.0,), range=False),)
+    assert conditions(dose, (1.0,), {"dose": (5, 5)}, None).others == (Condition(at, (5.0, 5.0), range=True),)
     with pytest.raises(UsageError, match="outside 5 to 5"):
         conditions(dose, (1.0,), {"dose": 6}, None)
     day = kit.schema({"came": {"kind": "date", "origin": True}, "left": {"kind": "date", "after": "came", "within": 9}})

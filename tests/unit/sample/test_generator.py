@@ -11,8 +11,10 @@ from numpy.testing import assert_array_equal
 import data_kit as kit
 from wardgan.encode.units import classes_of
 from wardgan.errors import NetworkError, UsageError
+from wardgan.sample import drawing
 from wardgan.sample import generator as module
-from wardgan.sample.generator import BLOCK, Generator
+from wardgan.sample.drawing import BLOCK
+from wardgan.sample.generator import Generator
 from wardgan.sample.network import Graph
 from wardgan.schema.read import broken, examine
 
@@ -237,32 +239,47 @@ def test_all_wishes_at_once():
 
 def test_rare_conditions_are_met_or_refused(monkeypatch):
     rare = {"bmi": (0.0, 0.0005)}
-    assert (FLAT.draw(3, where=rare, seed=16).static["bmi"] <= 0.0005).all()
-    monkeypatch.setattr(module, "_PATIENCE", 1 << 16)
-    monkeypatch.setattr(module, "_MOST", 1 << 18)
+    opaque = kit.generator(FLAT.schema, FLAT.probabilities, tilt=0.5, opaque=True)
+    assert (opaque.draw(3, where=rare, seed=16).static["bmi"] <= 0.0005).all()
+    monkeypatch.setattr(drawing, "PATIENCE", 1 << 16)
+    monkeypatch.setattr(drawing, "MOST", 1 << 18)
     with pytest.raises(
         UsageError, match=r"^where: [\d,]+ of [\d,]+ drawn patients meet the conditions on bmi; .* too rare"
     ):
-        FLAT.draw(BLOCK, where=rare, seed=16)
+        opaque.draw(BLOCK, where=rare, seed=16)
+    # Where the network can be seen through, they are found at once.
+    assert (FLAT.draw(BLOCK, where=rare, seed=16).static["bmi"] <= 0.0005).all()
 
 
 def test_conditions_that_one_level_never_meets_are_refused(monkeypatch):
     """The other level fills up at once, so the search must not count its patients as success for ever."""
-    monkeypatch.setattr(module, "_PATIENCE", 1 << 16)
-    monkeypatch.setattr(module, "_MOST", 1 << 19)
-    far = kit.generator(kit.schema({"arm": ARM, "age": AGE}), tilt=50.0)
+    monkeypatch.setattr(drawing, "PATIENCE", 1 << 16)
+    monkeypatch.setattr(drawing, "MOST", 1 << 19)
+    far, opaque = (
+        kit.generator(kit.schema({"arm": ARM, "age": AGE}), tilt=50.0, opaque=flag) for flag in (False, True)
+    )
     assert (far.draw(100, where={"arm": "b"}, seed=1).static["age"] == 99).all()
     with pytest.raises(UsageError, match="too rare") as error:
-        far.draw(100, where={"age": (0, 50)}, balance="arm", seed=1)
+        opaque.draw(100, where={"age": (0, 50)}, balance="arm", seed=1)
     drawn = int(str(error.value).split(" of ")[1].split(" ")[0].replace(",", ""))
     assert drawn < 6 * (1 << 16)
+    with pytest.raises(UsageError, match=r"^where: no patient of arm=b can meet the conditions on age\."):
+        far.draw(100, where={"age": (0, 50)}, balance="arm", seed=1)
 
 
 def test_rules_that_nobody_obeys_are_refused(monkeypatch):
-    monkeypatch.setattr(module, "_PATIENCE", 1 << 15)
+    monkeypatch.setattr(drawing, "PATIENCE", 1 << 15)
     never = kit.generator(kit.schema({"age": AGE, "sbp": AGE}, rules=["age > sbp + 50", "sbp > age + 40"]))
-    with pytest.raises(UsageError, match=r"^rules: .* age > sbp \+ 50"):
-        never.draw(1, seed=1)
+    for where in (None, {"age": 3}):
+        with pytest.raises(UsageError, match=r"^rules: .* age > sbp \+ 50"):
+            never.draw(1, where=where, seed=1)
+
+
+def test_rules_that_nobody_obeys_who_meets_a_rare_condition_are_refused(monkeypatch):
+    monkeypatch.setattr(drawing, "PATIENCE", 1 << 15)
+    never = kit.generator(kit.schema({"bmi": BMI, "sbp": AGE}, rules=["sbp > 150 * bmi - 60"]))
+    with pytest.raises(UsageError, match=r"^where: 0 of [\d,]+ drawn patients where the conditions can hold meet"):
+        never.draw(1, where={"bmi": (0.995, 1), "sbp": (0, 80)}, seed=1)
 
 
 def test_a_missing_cell_meets_no_condition():
@@ -318,7 +335,7 @@ def test_patients_do_not_depend_on_the_parts_in_which_they_are_run(part, monkeyp
     units = graph.add("Sigmoid", total)
     narrow = Generator(kit.schema({"age": AGE}), "x", graph.finish(units, variables=1), latent, (1.0,))
     whole = narrow.draw(300, seed=3).static["age"]
-    monkeypatch.setattr(module, "BLOCK", 300)
+    monkeypatch.setattr(drawing, "BLOCK", 300)
     once = narrow.draw(300, seed=3).static["age"]
     monkeypatch.setattr(module, "_PART", part)
     assert_array_equal(narrow.draw(300, seed=3).static["age"], once)

@@ -21,6 +21,11 @@ def read(**found):
         {"kind": "integer", "learn": True},
         {"kind": "date", "low": "1900-02-28", "high": "2024-02-29"},
         {"kind": "category", "levels": ["a", 2, "None"], "label": True},
+        {"kind": "category", "groups": {"heart": ["I10", "I21"], "b": [7, "z"]}, "nullable": True},
+        {"kind": "integer", "low": 0, "high": 100_000, "scale": "log"},
+        {"kind": "number", "low": 0, "high": 10, "step": 0.1, "scale": "log", "unit": "mg/L"},
+        {"kind": "number", "low": 0.01, "high": 500, "scale": "log"},
+        {"kind": "integer", "low": 5, "scale": "log", "learn": True},
         {"kind": "flag"},
     ],
 )
@@ -85,6 +90,38 @@ def test_complete_means_that_bounds_or_levels_are_there():
         ({"kind": "category", "levels": [" a"]}, "is empty or has spaces"),
         ({"kind": "category", "levels": [str(at) for at in range(MAX_LEVELS + 1)]}, "group them"),
         ({"kind": "flag", "levels": ["no", "yes"]}, "levels false and true"),
+        ({"kind": "category", "groups": {}}, "groups is a mapping"),
+        ({"kind": "category", "groups": ["a", "b"]}, "groups is a mapping"),
+        ({"kind": "category", "groups": {"a": []}}, "a group is a list with at least one level"),
+        ({"kind": "category", "groups": {"a": None}}, "a group is a list with at least one level"),
+        ({"kind": "category", "groups": {"a": "bc"}}, "a group is a list with at least one level"),
+        ({"kind": "category", "groups": {"a": ["b", True]}}, "put words such as no"),
+        ({"kind": "category", "groups": {"a": ["b"], "c": ["d", "b"]}}, "level 'b' is declared twice"),
+        ({"kind": "category", "groups": {"a": [1], "c": ["1"]}}, "level '1' is declared twice"),
+        ({"kind": "category", "groups": {7: ["b"]}}, "the group 7 is not a short text"),
+        ({"kind": "category", "groups": {"": ["b"]}}, "the group '' is not a short text"),
+        ({"kind": "category", "groups": {" a": ["b"]}}, "the group ' a' is not a short text"),
+        ({"kind": "category", "groups": {"a": ["b"]}, "levels": ["b"]}, "both say what the levels are"),
+        ({"kind": "category", "groups": {"a": ["b", "c"]}, "label": True}, "not to a label"),
+        ({"kind": "integer", "low": 0, "high": 9, "groups": {"a": [1]}}, "not to kind=integer"),
+        ({"kind": "flag", "groups": {"a": ["x"]}}, "a flag has the levels"),
+        (
+            {
+                "kind": "category",
+                "groups": {"a": [f"a{at}" for at in range(6000)], "b": [f"b{at}" for at in range(6000)]},
+            },
+            "12000 levels are more than 10000",
+        ),
+        ({"kind": "number", "low": 1, "high": 9, "scale": "sqrt"}, "scale='sqrt' is not one of log"),
+        ({"kind": "number", "low": 1, "high": 9, "scale": True}, "scale=True is not text"),
+        ({"kind": "date", "low": "2000-01-01", "high": "2001-01-01", "scale": "log"}, "not to kind=date"),
+        ({"kind": "category", "levels": ["a"], "scale": "log"}, "not to kind=category"),
+        ({"kind": "number", "low": 0, "high": 9, "scale": "log"}, "low=0, but scale=log needs low above 0"),
+        ({"kind": "number", "low": -0.0, "high": 9, "scale": "log"}, "needs low above 0"),
+        ({"kind": "number", "low": -1, "high": 9, "scale": "log"}, "low=-1, but scale=log"),
+        ({"kind": "integer", "low": -1, "high": 9, "scale": "log"}, "needs low at least 0"),
+        ({"kind": "number", "scale": "log", "learn": True}, "scale=log needs low"),
+        ({"kind": "number", "low": 0, "high": 2**41, "step": 1, "scale": "log"}, "too small for scale=log"),
         ({"kind": "number", "low": 0, "high": 1, "label": True}, "label=true needs"),
         ({"kind": "flag", "label": True, "nullable": True}, "a label cannot be nullable"),
         ({"kind": "category", "label": True, "learn": True}, "levels of a label cannot be learned"),
@@ -96,6 +133,14 @@ def test_contradictions_are_refused(found, rule):
     with pytest.raises(SchemaError, match=r"^x: ") as error:
         read(**found)
     assert rule in str(error.value)
+
+
+def test_the_levels_are_those_of_the_groups():
+    column = read(kind="category", groups={"heart": ["I10", "I21"], "lung": ["J18"]})
+    assert column.levels == ("I10", "I21", "J18")
+    assert (column.size, column.complete) == (3, True)
+    with pytest.raises(SchemaError, match="leave levels out"):
+        Column("x", "category", levels=("b", "a"), groups=(("g", ("a", "b")),))
 
 
 def test_a_column_that_is_no_mapping_is_refused():

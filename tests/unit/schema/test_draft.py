@@ -309,3 +309,11 @@ def test_every_row_obeys_the_draft_of_its_own_file(rows):
         return
     assert [finding for finding in examine(frame, made.schema).findings if finding.blocking] == []
     assert Schema.from_dict(yaml.safe_load(made.to_yaml())) == made.schema
+
+
+def test_p02_a_draft_never_chooses_a_scale():
+    """A long tail would have to be seen in the cells; a scale is declared by a person, or not at all."""
+    tail = np.round(11 * np.random.default_rng(0).random(500) ** (-1 / 1.2))
+    made = draft(pd.DataFrame({"id": np.arange(500), "cost": tail, "dose": tail / 7}), name="demo")
+    assert [made.schema.column(name).scale for name in ("cost", "dose")] == [None, None]
+    assert "scale" not in made.to_yaml()

@@ -113,6 +113,22 @@ def test_the_fingerprint_follows_what_is_declared():
     assert same.fingerprint().startswith("sha256:")
 
 
+def test_the_fingerprint_of_a_schema_without_groups_is_what_it_was():
+    """Files that exist must keep theirs: it is in their cards."""
+    table = {"age": {"kind": "integer", "low": 0, "high": 9}, "x": {"kind": "category", "levels": ["a", "b"]}}
+    known = "sha256:d94a5539dea70b08e9191718b4c84bb0652c77d7c2579a3071e0eb6ac1085ecb"
+    assert Schema.from_dict({"name": "demo", "table": table}).fingerprint() == known
+
+
+def test_the_order_of_groups_is_the_order_of_levels_and_counts():
+    def mark(groups):
+        return Schema.from_dict({"name": "d", "table": {"x": {"kind": "category", "groups": groups}}}).fingerprint()
+
+    one, two = {"a": ["p", "q"], "b": ["r"]}, {"b": ["r"], "a": ["p", "q"]}
+    assert mark(one) == mark(dict(one)) != mark(two)
+    assert mark(one) != mark({"a": ["p"], "b": ["q", "r"]})
+
+
 @pytest.mark.parametrize(
     ("found", "rule"),
     [
@@ -287,6 +303,8 @@ def test_text_of_any_language_survives(tmp_path):
         {"table": {"=f(1)": {"kind": "flag"}}},
         {"table": {"sex": {"kind": "category", "levels": ["a", "@SUM(1)"]}}},
         {"table": {"a\u200bge": {"kind": "flag"}}},
+        {"table": {"sex": {"kind": "category", "groups": {"on\u200be": ["a"]}}}},
+        {"table": {"sex": {"kind": "category", "groups": {"one": ["a", "=f(1)"]}}}},
         {"table": {"sex": {"kind": "category", "levels": ["a", "b\nc"]}}},
         {"table": {"age": {"kind": "integer", "low": 0, "high": 9, "unit": "a\u202e"}}},
         {"name": "a\tb"},

@@ -1,1 +1,1 @@
-"""The private anchor: margins and correlations for each class, from four noisy tables."""
+"""The private anchor: margins and correlations for each class, from a few noisy tables."""

@@ -1,13 +1,14 @@
 """The anchor of a cohort: noisy tables in, margins and correlations of each class out.
 
-Neighbours: add or remove one patient. Four Gaussian events are written to the ledger: `grid`, `label tables`,
-`class means` and `covariance`. Everything after them is post-processing. Not protected: the schema, which is public.
+Neighbours: add or remove one patient. Up to five Gaussian events are written to the ledger: `grid`, `level totals`,
+`label tables`, `class means` and `covariance`. Everything after them is post-processing. Not protected: the schema,
+which is public.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -15,12 +16,15 @@ from numpy.typing import NDArray
 
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import to_codes
-from wardgan.errors import PlanError
+from wardgan.errors import PlanError, counted
 from wardgan.models.anchor.dependence import Dependence, correlations
+from wardgan.models.anchor.feasible import dearest, least_epsilon, least_population, most_variables
 from wardgan.models.anchor.grid import Grid, cell_query, grids, number_levels
+from wardgan.models.anchor.groups import Grouping, group_margins, groupings, is_large, level_query
 from wardgan.models.anchor.margins import tilted_margins
+from wardgan.models.anchor.notes import bound_notes, class_notes, group_notes, hole_notes
 from wardgan.models.anchor.scores import Axis, axes_of, filled, hole_scores, level_scores, missing_share
-from wardgan.privacy.accountant import gaussian_mu
+from wardgan.models.anchor.tables import class_sizes, margins, presence
 from wardgan.privacy.events import Budget
 from wardgan.privacy.learn import placeholder
 from wardgan.privacy.plan import Plan, Share
@@ -29,11 +33,11 @@ from wardgan.privacy.records import Records, noise_sd
 from wardgan.schema.schema import Schema
 
 GRID: Final = "grid"
+TOTALS: Final = "level totals"
 LABELS: Final = "label tables"
 MEANS: Final = "class means"
 COVARIANCE: Final = "covariance"
 RADIUS: Final = 1.2
-_FEWEST: Final = 20
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,14 @@ class Weights:
 
     Attributes:
         grid: Weight of the bins of numbers.
+        totals: Weight of the totals of large categories' levels.
         labels: Weight of the tables of levels crossed with the class.
         means: Weight of the mean scores of each class.
         covariance: Weight of the products of scores.
     """
 
     grid: float
+    totals: float
     labels: float
     means: float
     covariance: float
@@ -56,8 +62,8 @@ class Weights:
     def of(cls, layout: Layout) -> Weights:
         """Gives the usual split: with visits their correlations are worth more than tables of single variables."""
         if layout.schema.visits is None:
-            return cls(grid=0.10, labels=0.55, means=0.20, covariance=0.15)
-        return cls(grid=0.12, labels=0.30, means=0.18, covariance=0.40)
+            return cls(grid=0.10, totals=0.15, labels=0.55, means=0.20, covariance=0.15)
+        return cls(grid=0.12, totals=0.15, labels=0.30, means=0.18, covariance=0.40)
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class Anchor:
     Attributes:
         layout: The variables.
         axes: The dimensions of the copula: the values of all variables, then the holes of those that have any.
-        levels: The levels of each variable.
+        levels: The levels of each variable; the groups of levels of a large category.
         grids: For each number its distribution over the declared range.
         probabilities: Share of each class, shape (classes,).
         margins: For each variable the share of each level in each class, shape (classes, levels).
@@ -77,6 +83,8 @@ class Anchor:
         patients: Noisy number of patients.
         counts: For ragged visits: the number of visits of each level of the count.
         noise: Standard deviation of each sum of products of scores; 0 without privacy.
+        groupings: For each large category how its levels were joined, and the share of each within its group.
+        notes: What the noisy tables say that a steward should know.
     """
 
     layout: Layout
@@ -91,6 +99,8 @@ class Anchor:
     patients: float
     counts: tuple[float, ...] = ()
     noise: float = 0.0
+    groupings: dict[str, Grouping] = field(default_factory=dict[str, Grouping])
+    notes: tuple[str, ...] = ()
 
     @property
     def holes(self) -> dict[int, int]:
@@ -115,6 +125,8 @@ def anchor_shares(layout: Layout, weights: Weights | None) -> list[Share]:
     """
     weights = weights or Weights.of(layout)
     shares = [Share(LABELS, weights.labels)]
+    if any(is_large(variable.column) for variable in layout.variables):
+        shares.insert(0, Share(TOTALS, weights.totals))
     if any(variable.column.numeric for variable in layout.variables):
         shares.insert(0, Share(GRID, weights.grid))
     if _has_means(layout):
@@ -129,23 +141,6 @@ def _has_means(layout: Layout) -> bool:
     return layout.schema.classes > 1 or layout.schema.visits is not None
 
 
-def least_epsilon(layout: Layout, *, population: int, delta: float, part: float) -> float:
-    """Gives the smallest epsilon at which the classes of a population can be told from noise.
-
-    Args:
-        layout: The variables.
-        population: Public number of patients.
-        delta: In (0, 1).
-        part: Part of the budget (of mu^2) that the label tables get.
-    """
-    mu = 4 * layout.schema.classes * np.sqrt(len(layout)) / population / np.sqrt(part)
-    low, high = 1e-6, 1e4
-    for _ in range(100):
-        middle = (low * high) ** 0.5
-        low, high = (middle, high) if gaussian_mu(middle, delta) < mu else (low, middle)
-    return high
-
-
 def check_feasible(layout: Layout, budget: Budget, population: int | None, *, shares: Sequence[Share]) -> None:
     """Refuses a budget that leaves nothing but noise, from public numbers alone.
 
@@ -156,18 +151,23 @@ def check_feasible(layout: Layout, budget: Budget, population: int | None, *, sh
         shares: The family's wishes, label tables among them.
 
     Raises:
-        PlanError: Says from which epsilon on a fit would be possible.
+        PlanError: Says from which epsilon or population on a fit would be possible, and what to leave out.
     """
     if population is None:
         return
     part = next(share.weight for share in shares if share.name == LABELS) / sum(share.weight for share in shares)
-    least = least_epsilon(layout, population=population, delta=budget.delta, part=part)
-    if budget.epsilon < least:
-        raise PlanError(
-            f"epsilon={budget.epsilon:g} is too small for population={population} with {len(layout)} variables and "
-            f"{layout.schema.classes} classes: the noise would drown the patients. Possible from about "
-            f"epsilon={least:.2g} on, with fewer columns or visits, or with more patients."
-        )
+    epsilon, delta = budget.epsilon, budget.delta
+    least = least_epsilon(layout, population=population, delta=delta, part=part)
+    if epsilon >= least:
+        return
+    enough = least_population(layout, epsilon=epsilon, delta=delta, part=part)
+    few = most_variables(layout, population=population, epsilon=epsilon, delta=delta, part=part)
+    fewer = f", or with at most {counted(few, 'variable')}" if few else "; fewer columns alone would not do"
+    raise PlanError(
+        f"epsilon={epsilon:g} is too small for population={population} with {counted(len(layout), 'variable')} and "
+        f"{layout.schema.classes} classes: the noise would drown the patients. Possible from about epsilon={least:.2g} "
+        f"on, or population={enough} on{fewer}. What costs most: {dearest(layout)}."
+    )
 
 
 def count_noise(plan: Plan, schema: Schema) -> float | None:
@@ -184,7 +184,7 @@ def count_noise(plan: Plan, schema: Schema) -> float | None:
 
 
 def measure_anchor(records: Records, *, population: int) -> Anchor:
-    """Gives the anchor of a cohort from at most four noisy tables.
+    """Gives the anchor of a cohort from at most five noisy tables.
 
     Args:
         records: The patients.
@@ -195,21 +195,22 @@ def measure_anchor(records: Records, *, population: int) -> Anchor:
     """
     layout = records.layout
     query, names = cell_query(layout)
-    found = grids(query, names, records.measure(GRID, query), _sd(records, GRID, query)) if names else {}
+    grid_sd = _sd(records, GRID, query) if names else 0.0
+    found = grids(query, names, records.measure(GRID, query), grid_sd) if names else {}
     noise = _label_noise(records, layout)
     classes = layout.schema.classes
+    joined = _groupings(records, population, noise)
     most = (
         int(np.clip(population / (8 * classes * noise), 4, 24))
         if noise
         else int(np.clip(population / (40 * classes), 4, 64))
     )
-    levels = tuple(_levels(layout, at, found, most) for at in range(len(layout)))
+    levels = tuple(_levels(layout, at, found, joined, most) for at in range(len(layout)))
     counts = LevelCounts(levels, classes)
     tables = counts.tables(records.measure(LABELS, counts))
-    sizes = _class_sizes(layout, tables, noise)
-    margins = tuple(_margins(table, sizes, noise) for table in tables)
-    shares = sizes / sizes.sum()
-    made = _scored(layout, levels, margins, sizes, _presence(tables, sizes), private=records.private)
+    sizes = class_sizes(layout, tables, noise)
+    joined, shown = _margins(layout, tables, joined, noise, float(sizes.sum()))
+    made = _scored(layout, levels, shown, sizes, presence(tables, sizes), private=records.private)
     scores = Scores(levels, tuple(axis.at for axis in made.axes), made.scores, made.radius)
     if _has_means(layout):
         sums = ScoreSums(scores, classes)
@@ -222,10 +223,40 @@ def measure_anchor(records: Records, *, population: int) -> Anchor:
         sd = _sd(records, COVARIANCE, products)
         factors = correlations(made, answer, sd)
         factors = factors.astype(np.float16).astype(np.float64)  # as the file will hold them
-    return Anchor(
-        layout, made.axes, levels, found, shares, made.margins, made.order, made.scores, factors, float(sizes.sum()),
-        made.counts, sd,
+    notes = (
+        *bound_notes(layout, found, grid_sd), *hole_notes(layout, levels, tables, noise),
+        *class_notes(layout, sizes, noise), *group_notes(joined),
     )  # fmt: skip
+    return Anchor(
+        layout, made.axes, levels, found, sizes / sizes.sum(), made.margins, made.order, made.scores, factors,
+        float(sizes.sum()), made.counts, sd, joined, notes,
+    )  # fmt: skip
+
+
+def _groupings(records: Records, population: int, noise: float) -> dict[str, Grouping]:
+    """Gives the groups of the large categories, from the totals of their levels."""
+    query, columns = level_query(records.layout)
+    if not columns:
+        return {}
+    totals = query.parts(records.measure(TOTALS, query))
+    most = int(np.clip(population / (16 * records.layout.schema.classes * noise), 8, 64)) if noise else 64
+    return groupings(columns, totals, _sd(records, TOTALS, query), most)
+
+
+def _margins(
+    layout: Layout, tables: list[NDArray[np.float64]], joined: dict[str, Grouping], noise: float, patients: float
+) -> tuple[dict[str, Grouping], tuple[NDArray[np.float64], ...]]:
+    """Gives the margins of all variables, and the groupings made better by the tables."""
+    found = [margins(table, noise) for table in tables]
+    better: dict[str, Grouping] = {}
+    for name, one in joined.items():
+        mine = [at for at, variable in enumerate(layout.variables) if variable.column.name == name]
+        better[name], shares = group_margins(
+            one, [tables[at] for at in mine], [found[at] for at in mine], noise, patients
+        )
+        for at, margin in zip(mine, shares, strict=True):
+            found[at] = margin
+    return better, tuple(found)
 
 
 def _scored(
@@ -270,63 +301,12 @@ def _label_noise(records: Records, layout: Layout) -> float:
     return float(np.sqrt(len(layout))) * (plan.event(LABELS).noise_multiplier or 0.0)
 
 
-def _levels(layout: Layout, at: int, found: dict[str, Grid], most: int) -> Levels:
+def _levels(layout: Layout, at: int, found: dict[str, Grid], joined: dict[str, Grouping], most: int) -> Levels:
     variable = layout.variables[at]
     column = variable.column
     nullable = column.nullable
     if column.numeric:
         return number_levels(found[column.name], most, nullable=nullable)
+    if column.name in joined:
+        return joined[column.name].levels(nullable=nullable)
     return Levels(None, column.size + nullable, column.size if nullable else None)
-
-
-def _complete(layout: Layout) -> list[int]:
-    """Gives the variables that every patient has."""
-    whole = layout.schema.visits is not None and layout.schema.visits.complete
-    return [at for at, variable in enumerate(layout.variables) if variable.role != "cell" or whole]
-
-
-def _class_sizes(layout: Layout, tables: list[NDArray[np.float64]], noise: float) -> NDArray[np.float64]:
-    """Gives the noisy number of patients of each class: the mean over variables of its tables' sums."""
-    complete = _complete(layout)
-    if not complete:
-        # Only visits that may be absent: the presence variables are among them, so this cannot happen.
-        raise PlanError("schema: no variable is known for every patient.")
-    precision = np.array([1 / tables[at].shape[1] for at in complete])
-    sums = np.array([tables[at].sum(axis=1) for at in complete])  # (variables, classes)
-    sizes = (precision[:, None] * sums).sum(axis=0) / precision.sum()
-    sd = noise / np.sqrt(precision.sum())
-    if sizes.sum() < max(_FEWEST, 3 * sd * np.sqrt(len(sizes))):
-        raise PlanError(
-            f"cohort: by the noisy count there are fewer than {max(_FEWEST, round(3 * sd))} patients; a generator of "
-            "so few would be noise, or would be them. Join more patients, or raise epsilon."
-        )
-    for y, size in enumerate(sizes):
-        if size < max(1.0, 2 * sd):
-            raise PlanError(
-                f"label: by the noisy count the class {layout.schema.class_name(y)} has too few patients to be told "
-                "from none. Merge its level with another, take the label away, or raise epsilon."
-            )
-    return sizes
-
-
-def _presence(tables: list[NDArray[np.float64]], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gives the share of patients of each class who have each variable, shape (classes, variables)."""
-    return np.clip(np.array([table.sum(axis=1) for table in tables]).T / sizes[:, None], 0.02, 1.0)
-
-
-def _margins(table: NDArray[np.float64], sizes: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
-    """Gives the share of each level in each class, drawn towards all classes where a class is small."""
-    total = np.maximum(table.sum(axis=1), 1.0)
-    own = np.array([_simplex(row / size) for row, size in zip(table, total, strict=True)])
-    pooled = _simplex(table.sum(axis=0) / total.sum())
-    trust = total**2 / (total**2 + (5 * noise) ** 2)
-    margins = trust[:, None] * own + (1 - trust[:, None]) * pooled
-    return margins / margins.sum(axis=1, keepdims=True)
-
-
-def _simplex(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gives the nearest vector of shares (Euclidean projection onto the simplex; Duchi et al. 2008, figure 1)."""
-    falling = np.sort(vector)[::-1]
-    excess = (np.cumsum(falling) - 1) / np.arange(1, len(vector) + 1)
-    last = int(np.flatnonzero(falling > excess)[-1])
-    return np.maximum(vector - excess[last], 0.0)

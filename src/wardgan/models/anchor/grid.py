@@ -7,16 +7,22 @@ histograms through consistency"), section 4: bottom-up averages by inverse varia
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wardgan.encode.layout import Layout
+from wardgan.encode.scales import border_units, index_at
 from wardgan.privacy.queries import CellCounts, Levels
 from wardgan.schema.columns import Column
 
+ATOM: Final = 1e-9
 _DEPTH: Final = 11
+_EMPTY: Final = 0.3
+_NORMALS: Final = np.linspace(-8.0, 8.0, 1601)
+_BELOW: Final = np.array([NormalDist().cdf(normal) for normal in _NORMALS.tolist()])
 
 
 @dataclass(frozen=True)
@@ -26,10 +32,14 @@ class Grid:
     Attributes:
         edges: Edges of the cells, ascending units, shape (cells + 1,).
         cumulative: Share of values below each edge, shape (cells + 1,); from 0 to 1.
+        ends: Noisy counts of the first and the last cell.
+        total: Noisy count of all cells.
     """
 
     edges: NDArray[np.float64]
     cumulative: NDArray[np.float64]
+    ends: tuple[float, float] = (0.0, 0.0)
+    total: float = 0.0
 
     def bins(self, most: int) -> tuple[float, ...]:
         """Gives the interior edges of at most `most` bins of equal share, on cell edges."""
@@ -68,7 +78,9 @@ def grids(query: CellCounts, names: list[str], noisy: NDArray[np.float64], sd: f
     for name, edges, depth in zip(names, query.edges, query.depths(), strict=True):
         size = 2 ** (depth + 1) - 2
         levels = consistent([noisy[at + 2**k - 2 : at + 2 ** (k + 1) - 2] for k in range(1, depth + 1)])
-        found[name] = Grid(edges, _cumulative(smooth_leaves(levels, edges, sd)))
+        first, last = np.flatnonzero(np.diff(edges) > 0)[[0, -1]].tolist()
+        ends = (float(levels[-1][first]), float(levels[-1][last]))
+        found[name] = Grid(edges, _cumulative(smooth_leaves(levels, edges, sd)), ends, float(levels[0].sum()))
         at += size
     return found
 
@@ -81,12 +93,32 @@ def number_levels(grid: Grid, most: int, *, nullable: bool) -> Levels:
 
 
 def _edges(column: Column) -> NDArray[np.float64]:
+    """Gives the edges of the cells: on borders of values, and of about equal width on the column's scale.
+
+    The first and the last possible value have a cell of their own, as spikes lie there; for a continuous number it has
+    hardly any width. Cells beyond the last value have no width, nor have all but one of those that a wide value on a
+    logarithmic scale spans; their counts are noise and are dropped.
+    """
     if column.steps is None:
-        return np.linspace(0.0, 1.0, 2**_DEPTH + 1)
-    depth = min(_DEPTH, max(1, int(np.ceil(np.log2(column.steps)))))
-    per_cell = -(-column.steps // 2**depth)
-    # Cells beyond the last value have no width; their counts are noise and are dropped below.
-    return np.minimum(np.arange(2**depth + 1) * per_cell / column.steps, 1.0)
+        edges = np.linspace(0.0, 1.0, 2**_DEPTH + 1)
+        edges[[1, -2]] = ATOM, 1.0 - ATOM
+        return edges
+    steps = column.steps
+    if column.scale is not None:
+        second, last = border_units(np.array([1.0, steps - 1.0]), column).tolist()
+        depth = int(np.clip(np.ceil(-np.log2(1.0 - last)), 1, _DEPTH))
+        even = np.linspace(0.0, 1.0, 2**depth + 1)
+        index = index_at(even, column)
+        below, above = border_units(index, column), border_units(index + 1, column)
+        edges = np.where(even - below <= above - even, below, above)
+        # A first value that spans many cells has got its border from one of the next.
+        edges[[0, 1, -2, -1]] = 0.0, second if edges[1] > 0 else 0.0, last, 1.0
+        return edges
+    depth = min(_DEPTH, max(1, int(np.ceil(np.log2(steps)))))
+    # Cells begin at multiples of their width, as round numbers do.
+    first = np.minimum(np.arange(2**depth + 1) * -(-steps // 2**depth), steps)
+    first[1], first[np.searchsorted(first, steps) - 1] = 1, steps - 1
+    return first / steps
 
 
 def consistent(levels: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
@@ -110,7 +142,8 @@ def smooth_leaves(levels: list[NDArray[np.float64]], edges: NDArray[np.float64],
 
     From the top down, each node's count is split over its two children: as a straight line through the neighbouring
     nodes would have it, and away from that as far as the noisy children insist (James & Stein 1961, in one dimension).
-    A spike insists and stays; the far tail, where counts are all noise, follows its neighbours down to 0.
+    A spike insists and stays. At the ends of what has been found so far a child may also hold nobody, with a prior
+    probability of .3; otherwise each bound that was declared far away would draw a share of the patients out to it.
 
     Args:
         levels: The consistent tree: 2, 4, ... nodes.
@@ -125,14 +158,49 @@ def smooth_leaves(levels: list[NDArray[np.float64]], edges: NDArray[np.float64],
         width.append(width[-1].reshape(-1, 2).sum(axis=1))
     mass = np.maximum(levels[0].sum(keepdims=True), 1e-9)
     for level, wide in zip(levels, reversed(width), strict=True):
-        around = np.concatenate([[0.0], mass, [0.0]])
-        line = np.clip((around[:-2] - around[2:]) / 16, -mass / 2, mass / 2)
-        asked = (level[::2] - level[1::2]) / 2 - line
+        full = wide[::2] + wide[1::2]
+        around = np.concatenate([[0.0], mass / np.maximum(full, 1e-300) * (full > 0), [0.0]])
+        even = mass * np.divide(wide[::2], full, out=np.full(len(mass), 0.5), where=full > 0)
+        line = np.clip(even + (around[:-2] - around[2:]) * full / 16, 0.0, mass)
+        asked = (mass + level[::2] - level[1::2]) / 2 - line
         trust = np.maximum(0.0, 1 - sd**2 / (2 * np.maximum(asked**2, 1e-12)))
-        left = np.clip(mass / 2 + line + trust * asked, 0.0, mass)
-        left = np.where(wide[1::2] <= 0, mass, left)
+        left = np.clip(line + trust * asked, 0.0, mass)
+        if sd:
+            left = _or_empty(left, line, asked + line, mass, sd / np.sqrt(2))
+        left = np.where(wide[1::2] <= 0, mass, np.where(wide[::2] <= 0, 0.0, left))
         mass = np.stack([left, mass - left], axis=1).ravel()
     return mass
+
+
+def _or_empty(
+    left: NDArray[np.float64], line: NDArray[np.float64], seen: NDArray[np.float64], mass: NDArray[np.float64],
+    sd: float,
+) -> NDArray[np.float64]:  # fmt: skip
+    """Gives the mean count of left children if one of the two may be empty.
+
+    That is the left one at the lower end of all nodes with patients, the right one at the upper end; holes in between
+    stay as they are.
+
+    Args:
+        left: Counts of left children if both hold patients, shape (nodes,).
+        line: What neighbours would have; the child that they say less of is rather the empty one.
+        seen: Noisy counts of the left children.
+        mass: Counts of the nodes.
+        sd: Noise of `seen`.
+    """
+    full = np.maximum(mass, 1e-12)
+    before = np.cumsum(mass) - mass
+    after = mass.sum() - before - mass
+    # Logarithms of densities of what was seen: nobody on the left, nobody on the right, any share on both.
+    first, second = -((seen / sd) ** 2) / 2, -(((seen - full) / sd) ** 2) / 2
+    inside = np.interp(seen / sd, _NORMALS, _BELOW) - np.interp((seen - full) / sd, _NORMALS, _BELOW)
+    both = np.log(np.maximum(inside, 1e-300) * np.sqrt(2 * np.pi) * sd / full)
+    top = np.maximum(np.maximum(first, second), both)
+    share = np.clip(line / full, 0.0, 1.0)
+    no_left = _EMPTY * (1 - share) * (before <= sd / 2) * np.exp(first - top)
+    no_right = _EMPTY * share * (after <= sd / 2) * np.exp(second - top)
+    some = (1 - _EMPTY) * np.exp(both - top)
+    return np.clip((no_right * mass + some * left) / np.maximum(no_left + no_right + some, 1e-300), 0.0, mass)
 
 
 def _cumulative(leaves: NDArray[np.float64]) -> NDArray[np.float64]:

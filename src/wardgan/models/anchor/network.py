@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardgan.models.anchor.anchor import Anchor
+from wardgan.models.anchor.expand import add_levels, runs
 from wardgan.models.anchor.quantiles import category_table, number_steps, number_table
 from wardgan.models.anchor.warp import Warp
 from wardgan.sample.network import Graph
@@ -51,17 +52,18 @@ def add_margins(graph: Graph, correlated: str, anchor: Anchor, warp: Warp | None
         Value of shape (patients, variables): units.
     """
     numeric = [at for at, variable in enumerate(anchor.layout.variables) if variable.column.numeric]
-    others = [at for at, variable in enumerate(anchor.layout.variables) if not variable.column.numeric]
+    large = [at for at, variable in enumerate(anchor.layout.variables) if variable.column.name in anchor.groupings]
+    others = [at for at in range(len(anchor.layout)) if at not in {*numeric, *large}]
     error = graph.add("Erf", graph.add("Mul", correlated, graph.floats(np.sqrt(0.5))))
     if warp is not None:
         error = _warped(graph, error, warp)
     parts = [
         add(graph, _columns(graph, error, chosen, len(anchor.axes)), anchor, chosen)
-        for chosen, add in ((numeric, _numbers), (others, _categories))
+        for chosen, add in ((numeric, _numbers), (others, _categories), (large, _large_categories))
         if chosen
     ]
     joined = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
-    back = np.argsort(np.array(numeric + others))
+    back = np.argsort(np.array(numeric + others + large))
     if (back != np.arange(len(back))).any():
         joined = graph.add("Gather", joined, graph.whole(back), axis=1)
     return _with_holes(graph, joined, error, anchor) if anchor.holes else joined
@@ -117,11 +119,26 @@ def _numbers(graph: Graph, error: str, anchor: Anchor, chosen: list[int]) -> str
 def _categories(graph: Graph, error: str, anchor: Anchor, chosen: list[int]) -> str:
     table = np.stack([category_table(anchor, at) for at in chosen], axis=2)  # (classes, steps, variables)
     _, _, row = _row(graph, error, len(table), table.shape[1])
-    # Half precision keeps the file small and holds whole numbers up to 2048 exactly.
-    kind = np.float16 if table.max() <= 2048 else np.float32
-    rows = graph.constant(table.reshape(-1, len(chosen)).astype(kind))
-    level = graph.add("GatherElements", rows, row, axis=0)
-    return level if kind is np.float32 else graph.add("Cast", level, to=1)
+    # Half precision keeps the file small and holds whole numbers up to 2048 exactly; larger categories have groups.
+    rows = graph.constant(table.reshape(-1, len(chosen)).astype(np.float16))
+    return graph.add("Cast", graph.add("GatherElements", rows, row, axis=0), to=1)
+
+
+def _large_categories(graph: Graph, error: str, anchor: Anchor, chosen: list[int]) -> str:
+    """Adds large categories: the group as any category, then the level, by where in the group's steps the number is."""
+    table = np.stack([category_table(anchor, at) for at in chosen], axis=2)  # (classes, steps, variables)
+    classes, steps, _ = table.shape
+    scaled, _, row = _row(graph, error, classes, steps)
+    rows = graph.constant(table.reshape(-1, len(chosen)).astype(np.float16))
+    group = graph.add("Cast", graph.add("GatherElements", rows, row, axis=0), to=6)
+    first, number = runs(table)
+    mine = group
+    if classes > 1:
+        block = graph.add("Cast", graph.add("Mul", "label", graph.whole(first.shape[1])), to=6)
+        mine = graph.add("Add", group, graph.add("Unsqueeze", block, graph.whole([1])))
+    start = graph.add("GatherElements", graph.floats(first.reshape(-1, len(chosen))), mine, axis=0)
+    part = graph.add("GatherElements", graph.floats(1 / number.reshape(-1, len(chosen))), mine, axis=0)
+    return add_levels(graph, group, graph.add("Mul", graph.add("Sub", scaled, start), part), anchor, chosen)
 
 
 def _row(graph: Graph, error: str, classes: int, steps: int) -> tuple[str, str, str]:

@@ -8,7 +8,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from wardgan.encode.units import to_codes
 from wardgan.models.anchor.anchor import Anchor
+from wardgan.models.anchor.grid import ATOM
+from wardgan.schema.columns import Column
 
 _BYTES: Final = 400_000
 _FEWEST_STEPS: Final = 256
@@ -58,7 +61,7 @@ def number_table(anchor: Anchor, at: int, steps: int) -> NumberTable:
         # A hair inside the step: exactly on its border stands whatever is empty there.
         left = _unit(u[:-1] + _HAIR, shares, edges, grid.edges, grid.cumulative)
         right = _unit(u[1:] - _HAIR, shares, edges, grid.edges, grid.cumulative)
-        start[y], rise[y] = _without_jumps(left, right, column.steps)
+        start[y], rise[y] = _without_jumps(*_on_bounds(left, right, column), column)
     return NumberTable(start, rise)
 
 
@@ -105,13 +108,24 @@ def _unit(
     return np.clip(np.where(flat, even, unit), edges[which], edges[which + 1])
 
 
+def _on_bounds(
+    left: NDArray[np.float64], right: NDArray[np.float64], column: Column
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Moves what lies in the cell of a continuous number's bound onto the bound, as spikes lie there exactly."""
+    if column.steps is not None:
+        return left, right
+    left, right = (np.where(end <= ATOM, 0.0, np.where(end >= 1 - ATOM, 1.0, end)) for end in (left, right))
+    return left, right
+
+
 def _without_jumps(
-    left: NDArray[np.float64], right: NDArray[np.float64], steps: int | None
+    left: NDArray[np.float64], right: NDArray[np.float64], column: Column
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     rise = np.maximum(right - left, 0.0)
     # A rise far above its neighbours', over several possible values, is the gap between two spikes.
     usual = np.median(rise[rise > 0]) if (rise > 0).any() else 0.0
-    gap = (rise > 20 * max(usual, 1e-9)) & (rise > (2.0 / steps if steps else 0.01))
+    wide = rise > 0.01 if column.step is None else to_codes(right, column) - to_codes(left, column) > 1.5 * column.step
+    gap = (rise > 20 * max(usual, 1e-9)) & wide
     inner = gap & (np.roll(rise, 1) < rise / 5) & (np.roll(rise, -1) < rise / 5)
     inner[[0, -1]] = False
     return left, np.where(inner, 0.0, rise)

@@ -96,8 +96,9 @@ def filled(margin: NDArray[np.float64], levels: Levels) -> NDArray[np.float64]:
     known = np.arange(margin.shape[1]) != levels.missing
     plain = np.where(known, margin, 0.0)
     total = plain.sum(axis=1, keepdims=True)
-    pooled = plain.sum(axis=0) if total.any() else known
-    return np.where(total > 0, plain, pooled) / np.where(total > 0, total, pooled.sum())
+    some = total > 1e-12
+    pooled = plain.sum(axis=0) if some.any() else known
+    return np.where(some, plain, pooled) / np.where(some, total, pooled.sum())
 
 
 def missing_share(margin: NDArray[np.float64], levels: Levels) -> NDArray[np.float64]:

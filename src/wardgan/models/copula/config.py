@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from wardgan.encode.layout import Layout
 from wardgan.models.anchor.anchor import Weights, anchor_shares, check_feasible, measure_anchor
@@ -12,8 +11,6 @@ from wardgan.models.base import Network, Progress, Run
 from wardgan.privacy.events import Budget
 from wardgan.privacy.plan import Share
 from wardgan.privacy.records import Records
-
-_TABLES: Final = 4
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,9 @@ class CopulaConfig:
         check_feasible(layout, budget, population, shares=self.shares(layout, budget))
 
     def train(self, records: Records, run: Run) -> Network:
-        """Gives the copula of a cohort: four noisy tables and no gradient."""
-        run.watch(Progress("measuring", 0, _TABLES))
+        """Gives the copula of a cohort: at most five noisy tables and no gradient."""
+        tables = len(anchor_shares(records.layout, self.weights))
+        run.watch(Progress("measuring", 0, tables))
         anchor = measure_anchor(records, population=run.population)
-        run.watch(Progress("measuring", _TABLES, _TABLES))
-        return Network(copula_network(anchor), len(anchor.axes), tuple(anchor.probabilities.tolist()))
+        run.watch(Progress("measuring", tables, tables))
+        return Network(copula_network(anchor), len(anchor.axes), tuple(anchor.probabilities.tolist()), anchor.notes)

@@ -69,8 +69,9 @@ def train(config: MarginalConfig, records: Records, run: Run) -> Network:
     records, held = _split(records, run.seed)
     anchor = measure_anchor(records, population=run.population)
     rounds, each = _schedule(config, records)
+    shares = tuple(anchor.probabilities.tolist())
     if not rounds:
-        return Network(copula_network(anchor), len(anchor.axes), tuple(anchor.probabilities.tolist()))
+        return Network(copula_network(anchor), len(anchor.axes), shares, anchor.notes)
     fit = Fit(config, run, anchor, groups_of(anchor, config.groups), rounds)
     with torch.random.fork_rng(devices=[]), one_thread():
         torch.random.set_rng_state(weights_state(run.seed))
@@ -83,7 +84,7 @@ def train(config: MarginalConfig, records: Records, run: Run) -> Network:
             else:
                 _train_openly(fit, known, refiner, held)
         network = refined_network(refiner, anchor, warp_of(refiner))
-    return Network(network, refiner.latent, tuple(anchor.probabilities.tolist()))
+    return Network(network, refiner.latent, shares, anchor.notes)
 
 
 def _split(records: Records, seed: Seed) -> tuple[Records, tuple[Units, Classes] | None]:

@@ -41,7 +41,8 @@ def train(config: TabganConfig, records: Records, run: Run) -> Network:
         judge = discriminator(width(anchor), config.width)
     with one_thread():
         mean = _refined(config, records, run, anchor, refiner, judge)
-    return Network(refined_network(mean, anchor, warp_of(mean)), refiner.latent, tuple(anchor.probabilities.tolist()))
+    network = refined_network(mean, anchor, warp_of(mean))
+    return Network(network, refiner.latent, tuple(anchor.probabilities.tolist()), anchor.notes)
 
 
 def _refined(

@@ -1,0 +1,105 @@
+"""What a steward should know about a fit: remarks made from noisy answers that were paid for, and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wardgan.encode.layout import Layout
+from wardgan.models.anchor.grid import Grid
+from wardgan.models.anchor.groups import Grouping
+from wardgan.models.anchor.tables import trust
+from wardgan.privacy.queries import Levels
+from wardgan.schema.columns import Column
+
+_PILE: Final = 0.05
+_SURE: Final = 4.0
+_FEW_VALUES: Final = 20
+_EMPTY: Final = 0.9
+_OWN: Final = 0.5
+
+
+def bound_notes(layout: Layout, grids: Mapping[str, Grid], sd: float) -> Iterator[str]:
+    """Yields the numbers of which many values lie on a bound, so that the bounds may cut off.
+
+    Args:
+        layout: The variables.
+        grids: For each number its grid, with the noisy counts of its first and last cell.
+        sd: Noise of each count.
+    """
+    for name, column in _measured(layout).items():
+        grid = grids.get(name)
+        # On a scale of a few values each of them is the value of many patients.
+        if grid is None or (column.steps is not None and column.steps <= _FEW_VALUES):
+            continue
+        for count, word in zip(grid.ends, ("low", "high"), strict=True):
+            if count > max(_PILE * grid.total, _SURE * sd):
+                yield (
+                    f"{name}: about {100 * count / grid.total:.0f} % of the values lie on its bound "
+                    f"{word}={column.to_dict()[word]}; if that is not a natural spike (such as 0), widen the bounds "
+                    "and fit again."
+                )
+
+
+def hole_notes(
+    layout: Layout, levels: tuple[Levels, ...], tables: list[NDArray[np.float64]], noise: float
+) -> Iterator[str]:
+    """Yields the columns that are missing in nearly all patients.
+
+    Args:
+        layout: The variables.
+        levels: The levels of each variable.
+        tables: For each variable its noisy table, shape (classes, levels).
+        noise: Noise of each count.
+    """
+    for name in _measured(layout):
+        mine = [at for at, variable in enumerate(layout.variables) if variable.column.name == name]
+        missing = levels[mine[0]].missing
+        if missing is None:
+            continue
+        cells = np.array([tables[at].sum(axis=0)[missing] for at in mine]).sum()
+        total = max(sum(float(tables[at].sum()) for at in mine), 1.0)
+        sd = noise * np.sqrt(sum(tables[at].size for at in mine)) / total
+        if cells / total - 2 * sd > _EMPTY:
+            yield (
+                f"{name}: about {100 * min(cells / total, 1.0):.0f} % of the cells are missing; its values are mostly "
+                "noise. Without the column the others would have more of the budget."
+            )
+
+
+def class_notes(layout: Layout, sizes: NDArray[np.float64], noise: float) -> Iterator[str]:
+    """Yields the classes so small that their columns are mostly drawn as in all classes.
+
+    Args:
+        layout: The variables.
+        sizes: Noisy number of patients of each class, shape (classes,).
+        noise: Noise of each count of the tables.
+    """
+    if len(sizes) < 2:
+        return
+    for y in np.flatnonzero(trust(sizes, noise) < _OWN):
+        yield (
+            f"label: the class {layout.schema.class_name(int(y))} has so few patients that the shares of its levels "
+            "are mostly those of all classes. Merge it with another, or raise epsilon, if it matters."
+        )
+
+
+def group_notes(joined: Mapping[str, Grouping]) -> Iterator[str]:
+    """Yields the large categories whose levels were joined, with how many groups there are."""
+    for name, found in joined.items():
+        if found.size == len(found.groups):
+            continue
+        alone = int((np.bincount(found.groups) == 1).sum())
+        yield (
+            f"{name}: its {len(found.groups):,} levels were joined into {found.size} groups, {alone} of them of one "
+            "level. The levels of a group have their own shares, but lean alike to the label and to other columns."
+        )
+
+
+def _measured(layout: Layout) -> dict[str, Column]:
+    """Gives the columns of the data among the variables: not the times between visits, nor how many there are."""
+    plain = [variable for variable in layout.variables if variable.role in ("static", "cell") and not variable.gap]
+    return {variable.column.name: variable.column for variable in plain}

@@ -1,0 +1,220 @@
+"""Notes say what noisy answers showed, about planted faults, and say nothing where there is none."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import wardgan as wg
+from wardgan.encode.layout import Layout
+from wardgan.errors import PlanError
+from wardgan.models.anchor import anchor as anchor_module
+from wardgan.models.anchor.notes import class_notes
+from wardgan.models.base import TRAINED, Trained
+from wardgan.privacy.records import Records
+
+PATIENTS = 6000
+TABLE = {
+    "arm": {"kind": "category", "levels": ["a", "b"], "label": True},
+    "sbp": {"kind": "integer", "low": 90, "high": 200},
+    "lab": {"kind": "number", "low": 0, "high": 50, "nullable": True},
+    "stage": {"kind": "integer", "low": 1, "high": 4},
+    "code": {"kind": "category", "levels": [f"c{at:02d}" for at in range(80)]},
+}
+
+
+def frame(*, arm=0.5, clipped=False, missing=0.1, seed=0):
+    numbers = np.random.default_rng(seed)
+    sbp = np.round(numbers.normal(140, 12, PATIENTS))
+    lab = np.clip(np.exp(numbers.normal(1, 0.7, PATIENTS)), 0.1, 49)
+    return pd.DataFrame({
+        "arm": np.where(numbers.random(PATIENTS) < arm, "a", "b"),
+        "sbp": np.clip(sbp + (45 if clipped else 0), 90, 200),
+        "lab": np.where(numbers.random(PATIENTS) < missing, np.nan, lab),
+        "stage": numbers.integers(1, 5, PATIENTS),
+        "code": np.char.mod("c%02d", np.minimum(numbers.geometric(0.05, PATIENTS), 80) - 1),
+    })  # fmt: skip
+
+
+def fitted(made, *, epsilon=3.0, table=TABLE, family=None, seed=3, **more):
+    schema = wg.Schema.from_dict({"name": "d", "population": PATIENTS, "table": table})
+    budget = None if epsilon is None else wg.Budget(epsilon=epsilon)
+    mode = "none" if epsilon is None else "private"
+    return wg.fit(wg.read(made, schema), budget, family=family or wg.CopulaConfig(), privacy=mode, seed=seed, **more)
+
+
+def about(notes, word):
+    return [note for note in notes if note.startswith(word)]
+
+
+@pytest.mark.parametrize("epsilon", [3.0, None])
+def test_bounds_that_cut_off_are_noted_and_others_are_not(epsilon):
+    assert about(fitted(frame(), epsilon=epsilon).notes, ("sbp", "lab", "stage")) == []
+    (note,) = about(fitted(frame(clipped=True), epsilon=epsilon).notes, "sbp")
+    assert "lie on its bound high=200" in note
+    assert "if that is not a natural spike (such as 0), widen the bounds" in note
+
+
+def test_the_share_on_a_bound_is_about_right():
+    made = frame(clipped=True)
+    (note,) = about(fitted(made).notes, "sbp")
+    said = float(re.search(r"about (\d+) %", note)[1])
+    assert said == pytest.approx(100 * (made["sbp"] == 200).mean(), abs=4)
+
+
+def test_the_lower_bound_is_looked_at_as_well():
+    made = frame().assign(lab=lambda rows: np.where(np.arange(PATIENTS) % 4 == 0, 0.0, rows["lab"]))
+    (note,) = about(fitted(made).notes, "lab")
+    assert "low=0" in note
+
+
+def test_a_scale_of_a_few_values_has_no_bounds_to_note():
+    assert about(fitted(frame().assign(stage=4)).notes, "stage") == []
+
+
+def test_a_column_that_is_nearly_empty_is_noted():
+    assert about(fitted(frame(missing=0.5)).notes, "lab") == []
+    (note,) = about(fitted(frame(missing=0.97)).notes, "lab")
+    assert float(re.search(r"about (\d+) % of the cells are missing", note)[1]) == pytest.approx(97, abs=2)
+
+
+def test_what_the_noise_hides_is_not_said():
+    """At a tiny epsilon nothing about bounds and holes can be told, so nothing is."""
+    made = frame(clipped=True, missing=0.93)
+    found = fitted(made, epsilon=0.15).notes
+    assert about(found, ("lab",)) == []
+
+
+def test_small_classes_are_named():
+    assert about(fitted(frame()).notes, "label") == []
+    (note,) = about(fitted(frame(arm=0.004), epsilon=1.0).notes, "label")
+    assert "class arm=a" in note
+    layout = Layout.of(wg.Schema.from_dict({"name": "d", "table": TABLE}))
+    assert len(list(class_notes(layout, np.array([49.0, 51.0]), 10.0))) == 1  # below five times the noise
+    assert list(class_notes(layout, np.array([51.0, 51.0]), 10.0)) == []
+
+
+def test_joined_levels_are_counted():
+    (note,) = about(fitted(frame()).notes, "code")
+    assert "its 80 levels were joined into" in note
+    made = fitted(frame(), epsilon=None)
+    assert 8 <= int(re.search(r"into (\d+) groups", about(made.notes, "code")[0])[1]) <= 64
+
+
+@pytest.mark.parametrize("family", [wg.CopulaConfig(), wg.TabganConfig(steps=4, width=8, noise_inputs=2)])
+def test_every_family_with_an_anchor_passes_them_on(family):
+    assert about(fitted(frame(clipped=True), family=family).notes, "sbp")
+
+
+def test_notes_stay_in_the_run_folder(tmp_path):
+    made = fitted(frame(clipped=True), seed=None, run=tmp_path / "run")
+    assert made.notes
+    assert json.loads((tmp_path / "run" / TRAINED).read_text())["notes"] == list(made.notes)
+    again = Trained.load(tmp_path / "run")
+    assert again.notes == made.notes
+    data = wg.release(again, tmp_path / "x.hgan").read_bytes()
+    for note in made.notes:
+        assert note.encode() not in data
+    assert b"widen the bounds" not in data
+
+
+def test_a_run_folder_from_before_has_no_notes(tmp_path):
+    fitted(frame(), run=tmp_path / "run")
+    about_it = json.loads((tmp_path / "run" / TRAINED).read_text())
+    about_it.pop("notes")
+    (tmp_path / "run" / TRAINED).write_text(json.dumps(about_it))
+    assert Trained.load(tmp_path / "run").notes == ()
+
+
+def test_p13_notes_are_made_from_noisy_answers_alone(monkeypatch):
+    """The same noisy answers give the same notes, whoever the patients are."""
+    honest, kept = Records.measure, {}
+
+    def remember(self, name, query):
+        kept[name] = honest(self, name, query)
+        return kept[name]
+
+    monkeypatch.setattr(Records, "measure", remember)
+    first = fitted(frame(clipped=True), seed=5).notes
+    monkeypatch.setattr(Records, "measure", lambda self, name, query: self.ledger.spend(name) and kept[name])
+    assert fitted(frame(missing=0.97, seed=8), seed=5).notes == first
+
+
+def test_p13_no_note_repeats_an_exact_count(monkeypatch):
+    seen = []
+    honest = anchor_module.hole_notes
+    monkeypatch.setattr(anchor_module, "hole_notes", lambda *given: seen.append(given) or honest(*given))
+    fitted(frame(missing=0.97))
+    ((_, _, tables, noise),) = seen
+    assert noise > 0
+    assert all((np.abs(table - np.round(table)) > 1e-9).any() for table in tables)
+
+
+# --- refused plans ----------------------------------------------------------------------------------------------------
+
+
+def planned(epsilon, population, *, columns=12, slots=12, family="copula"):
+    visits = {
+        "key": "v", "grid": [f"{at}M" for at in range(slots)],
+        "columns": {
+            "sbp": {"kind": "integer", "low": 50, "high": 260, "nullable": True},
+            "dbp": {"kind": "integer", "low": 20, "high": 160},
+        },
+    }  # fmt: skip
+    table = {f"x{at}": {"kind": "flag"} for at in range(columns)} | {"arm": TABLE["arm"]}
+    found = {"name": "d", "patient": "id", "population": population, "table": table, "visits": visits}
+    return wg.plan(wg.Schema.from_dict(found), wg.Budget(epsilon=epsilon), family=family)
+
+
+def test_a_refused_plan_names_what_costs_most():
+    with pytest.raises(PlanError) as error:
+        planned(0.3, 500)
+    text = str(error.value)
+    assert "too small for population=500 with 48 variables and 2 classes" in text
+    assert (
+        "What costs most: sbp (12 variables, and 12 for missing cells), visit (12 variables), dbp (12 variables)"
+        in text
+    )
+    assert "and 11 other columns" in text or "x0 (1 variable) and 11 other columns" in text
+
+
+@pytest.mark.parametrize("family", ["copula", "tabgan"])
+def test_what_a_refusal_promises_is_kept(family):
+    """From that epsilon on, and from that population on, the plan is taken; a little below it is not."""
+    with pytest.raises(PlanError) as error:
+        planned(0.3, 500, family=family)
+    found = re.search(r"about epsilon=([\d.]+) on, or population=(\d+) on", str(error.value))
+    epsilon, population = float(found[1]), int(found[2])
+    planned(1.05 * epsilon, 500, family=family)
+    planned(0.3, population, family=family)
+    with pytest.raises(PlanError):
+        planned(0.9 * epsilon, 500, family=family)
+    with pytest.raises(PlanError):
+        planned(0.3, int(0.9 * population), family=family)
+
+
+def test_as_few_variables_as_a_refusal_names_would_do():
+    def plan_of(count):
+        table = {f"x{at}": {"kind": "flag"} for at in range(count)} | {"arm": TABLE["arm"]}
+        schema = wg.Schema.from_dict({"name": "d", "population": 800, "table": table})
+        return wg.plan(schema, wg.Budget(epsilon=0.2), family="copula")
+
+    with pytest.raises(PlanError) as error:
+        plan_of(48)
+    few = int(re.search(r"with at most (\d+) variables", str(error.value))[1])
+    assert 2 <= few < 48
+    plan_of(few)
+    with pytest.raises(PlanError):
+        plan_of(few + 1)
+
+
+def test_more_columns_than_patients():
+    with pytest.raises(PlanError) as error:
+        planned(0.5, 40, columns=100)
+    text = str(error.value)
+    assert "fewer columns alone would not do" in text
+    assert "population=40 with 136 variables" in text
