@@ -15,12 +15,12 @@ import wardgan as wg
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import classes_of, encode
 from wardgan.errors import BudgetError
-from wardgan.models.marginal import tables as soft_tables
-from wardgan.models.marginal.candidates import MOST, candidate_pairs, groups_of
-from wardgan.models.marginal.config import SELECTION
-from wardgan.models.marginal.goal import Goal, Measured
-from wardgan.models.marginal.holdout import HoldOut
-from wardgan.models.marginal.tables import SoftGroups, drawn_groups, expected_tables, pair_tables
+from wardgan.models.pairs import tables as soft_tables
+from wardgan.models.pairs.candidates import MOST, candidate_pairs, groups_of
+from wardgan.models.pairs.goal import Goal, Measured
+from wardgan.models.pairs.holdout import HoldOut
+from wardgan.models.pairs.settings import SELECTION
+from wardgan.models.pairs.tables import SoftGroups, drawn_groups, expected_tables, pair_tables
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.pairs import PairCounts
 from wardgan.privacy.records import Records

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
-
-import numpy as np
 
 from wardgan import check
 from wardgan.encode.layout import Layout
 from wardgan.models.anchor.anchor import Weights, anchor_shares, check_feasible
 from wardgan.models.base import Network, Run
-from wardgan.models.marginal.candidates import candidate_pairs
-from wardgan.privacy.accountant import gaussian_mu
+from wardgan.models.pairs.settings import PairSettings
 from wardgan.privacy.events import Budget
 from wardgan.privacy.plan import Share
 from wardgan.privacy.records import Records
-
-SELECTION: Final = "selection"
-_UNKNOWN: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -52,10 +45,15 @@ class MarginalConfig:
     ema: float = 0.98
 
     def __post_init__(self) -> None:
-        check.whole(1, rounds=self.rounds, width=self.width, steps=self.steps, noise_inputs=self.noise_inputs)
-        check.whole(2, groups=self.groups)
-        check.positive(pairs=self.pairs, selection=self.selection, lr=self.lr)
-        check.in_open_interval(0, 1, ema=self.ema)
+        check.whole(1, width=self.width, noise_inputs=self.noise_inputs)
+        _ = self.asked  # its settings are checked when it is made
+
+    @property
+    def asked(self) -> PairSettings:
+        """What is asked about pairs, and how the network is trained on it."""
+        return PairSettings(
+            self.pairs, self.selection, self.rounds, self.groups, self.steps, self.lr, self.ema
+        )  # fmt: skip
 
     @property
     def family(self) -> str:
@@ -65,36 +63,7 @@ class MarginalConfig:
     def shares(self, layout: Layout, budget: Budget) -> list[Share]:
         """Gives the wishes for a budget, from public facts; where no pair can be told from noise, those of a copula."""
         anchor = anchor_shares(layout, self.anchor)
-        rounds, each = self.schedule(layout, budget)
-        if not rounds:
-            return anchor
-        asked = [Share(round_name(number), self.pairs / rounds) for number in range(rounds)]
-        return [*anchor, Share(SELECTION, self.selection, steps=rounds * each, pure=True), *asked]
-
-    def schedule(self, layout: Layout, budget: Budget) -> tuple[int, int]:
-        """Gives how many rounds there are, and how many pairs each of them measures, from public facts.
-
-        As many pairs as can be measured with a noise of half the mean count of a cell, at most three for each
-        variable; none at all if that is less than one for four variables.
-        """
-        candidates = candidate_pairs(layout)
-        if not candidates:
-            return 0, 0
-        total = sum(share.weight for share in anchor_shares(layout, self.anchor)) + self.pairs + self.selection
-        mu = gaussian_mu(budget.epsilon, budget.delta) * np.sqrt(self.pairs / total)
-        sizes = np.array([self._groups(layout, at) for at in range(len(layout))])
-        cells = layout.schema.classes * np.mean([sizes[one] * sizes[other] for one, other in candidates])
-        patients = layout.schema.population or _UNKNOWN
-        worth = int(min((mu * patients / (2 * cells)) ** 2, 3 * len(layout), len(candidates)))
-        if worth < len(layout) / 4:
-            # Too few to be worth their part of the budget: the anchor takes it.
-            return 0, 0
-        rounds = min(self.rounds, worth)
-        return rounds, worth // rounds
-
-    def _groups(self, layout: Layout, at: int) -> int:
-        column = layout.variables[at].column
-        return (self.groups if column.numeric else min(self.groups, column.size)) + column.nullable
+        return [*anchor, *self.asked.shares(layout, budget, sum(share.weight for share in anchor))]
 
     def check(self, layout: Layout, budget: Budget, population: int | None) -> None:
         """Refuses a budget that leaves nothing but noise."""
@@ -105,8 +74,3 @@ class MarginalConfig:
         from wardgan.models.marginal.train import train
 
         return train(self, records, run)
-
-
-def round_name(number: int) -> str:
-    """Gives the ledger's name for the measurement of one round."""
-    return f"pairs {number + 1}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -13,12 +15,16 @@ from wardgan.models import checkpoint
 from wardgan.models.anchor.anchor import Anchor, measure_anchor
 from wardgan.models.anchor.refiner import Refiner, refined_network, warp_of
 from wardgan.models.base import Network, Progress, Run
+from wardgan.models.pairs.fitting import PairFit, split
+from wardgan.models.pairs.goal import Goal
 from wardgan.models.tabgan.config import DISCRIMINATOR, TabganConfig
 from wardgan.models.tabgan.features import FakeFeatures, real_features, width
 from wardgan.models.tabgan.nets import discriminator
 from wardgan.models.weights import average, fall, one_thread, weights_state
 from wardgan.privacy.records import Records
 from wardgan.rng import Seed
+
+_EACH: Final = 512
 
 
 def train(config: TabganConfig, records: Records, run: Run) -> Network:
@@ -34,20 +40,42 @@ def train(config: TabganConfig, records: Records, run: Run) -> Network:
         run: Seeds, folder and watcher.
     """
     run.watch(Progress("measuring the anchor", 0, config.steps))
+    held = None
+    if config.asked is not None:
+        records, held = split(records, run.seed)
     anchor = measure_anchor(records, population=run.population)
     with torch.random.fork_rng(devices=[]):
         torch.random.set_rng_state(weights_state(run.seed))
         refiner = Refiner(anchor, width=config.width, noise_inputs=config.noise_inputs)
         judge = discriminator(width(anchor), config.width)
     with one_thread():
-        mean = _refined(config, records, run, anchor, refiner, judge)
+        goal = None
+        if config.asked is not None:
+            fit = PairFit.of(config.asked, records, run, anchor)
+            known = fit.trained(records, refiner, held)
+            goal = fit.goal(known) if known.pairs else None
+        mean = _refined(config, records, run, _Start(anchor, refiner, goal), judge)
     network = refined_network(mean, anchor, warp_of(mean))
     return Network(network, refiner.latent, tuple(anchor.probabilities.tolist()), anchor.notes)
 
 
-def _refined(
-    config: TabganConfig, records: Records, run: Run, anchor: Anchor, refiner: Refiner, judge: nn.Sequential
-) -> Refiner:
+@dataclass(frozen=True)
+class _Start:
+    """What the discriminator begins with.
+
+    Attributes:
+        anchor: Paid answers.
+        refiner: The generator; it is changed.
+        goal: How far it is from tables of pairs, if any were measured.
+    """
+
+    anchor: Anchor
+    refiner: Refiner
+    goal: Goal | None
+
+
+def _refined(config: TabganConfig, records: Records, run: Run, start: _Start, judge: nn.Sequential) -> Refiner:
+    anchor, refiner = start.anchor, start.refiner
     training = records.training(
         DISCRIMINATOR, judge, features=lambda units, classes: real_features(units, classes, anchor),
         rate=config.sampling_rate, steps=config.steps, clip_norm=config.clip_norm, population=run.population,
@@ -56,7 +84,7 @@ def _refined(
     judge_adam = optim.Adam(judge.parameters(), config.lr_discriminator, betas=(0.5, 0.999))
     adam = optim.Adam(refiner.parameters(), config.lr_generator, betas=(0.5, 0.999))
     training.go_on(checkpoint.load(run.folder, (refiner, judge, mean), (adam, judge_adam)))
-    fakes = _Fakes(anchor, refiner, run.seed, size=max(64, round(config.sampling_rate * run.population)))
+    fakes = _Fakes(start, run.seed, size=max(64, round(config.sampling_rate * run.population)))
     step = training.taken
     while block := training.reserve():
         for step in range(step, step + block):  # noqa: B020 - goes on where the block before it ended
@@ -68,7 +96,7 @@ def _refined(
             if (step + 1) % config.steps_per_generator_step == 0:
                 fall(adam, config.lr_generator, step / training.steps)
                 adam.zero_grad()
-                fakes.loss(judge, step, config.moments).backward()
+                fakes.loss(judge, step, config).backward()
                 adam.step()
                 average(mean, refiner, config.ema)
         step += 1
@@ -80,19 +108,28 @@ def _refined(
 class _Fakes:
     """Features of generated patients, drawn anew for each step."""
 
-    def __init__(self, anchor: Anchor, refiner: Refiner, seed: Seed, *, size: int) -> None:
-        self._features, self._refiner, self._seed, self._size = FakeFeatures(anchor), refiner, seed, size
-        self._shares = anchor.probabilities
+    def __init__(self, start: _Start, seed: Seed, *, size: int) -> None:
+        self._features, self._refiner, self._goal = FakeFeatures(start.anchor), start.refiner, start.goal
+        self._seed, self._size = seed, size
+        self._shares = start.anchor.probabilities
 
     def __call__(self, step: int) -> Tensor:
         normals, classes = self._draw(step, "discriminator")
         return self._features(normals, classes)
 
-    def loss(self, judge: nn.Module, step: int, moments: float) -> Tensor:
-        """Gives the generator's loss: what the discriminator says, and how far the anchor's moments are left."""
+    def loss(self, judge: nn.Module, step: int, config: TabganConfig) -> Tensor:
+        """Gives the generator's loss: what the discriminator says, and how far it leaves what the noisy tables say."""
         normals, classes = self._draw(step, "generator")
         verdict = nn.functional.softplus(-judge(self._features(normals, classes))).mean()
-        return verdict + moments * moment_gap(normals, classes, self._refiner.factors)
+        loss = verdict + config.moments * moment_gap(normals, classes, self._refiner.factors)
+        return loss if self._goal is None else loss + config.tables * self._goal(self._each_class(step))
+
+    def _each_class(self, step: int) -> Tensor:
+        """Gives as many normals of each class, shape (classes, patients, axes)."""
+        stream, classes = self._seed.stream("each class", step), len(self._shares)
+        latent = stream.standard_normal((classes * _EACH, self._refiner.latent), dtype=np.float32)
+        normals = self._refiner(torch.from_numpy(latent), torch.arange(classes).repeat_interleave(_EACH))
+        return normals.reshape(classes, _EACH, self._refiner.size)
 
     def _draw(self, step: int, purpose: str) -> tuple[Tensor, Tensor]:
         stream = self._seed.stream(purpose, step)

@@ -12,7 +12,7 @@ from torch import Tensor
 from wardgan.models.anchor.anchor import Anchor
 from wardgan.models.anchor.dependence import absent_cells
 from wardgan.models.anchor.scores import hole_border, normal_quantile
-from wardgan.models.marginal.candidates import Pairs
+from wardgan.models.pairs.candidates import Pairs
 from wardgan.privacy.pairs import PairCounts, Table
 
 Groups = tuple[NDArray[np.int64], ...]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from wardgan.models.anchor.anchor import Anchor
-from wardgan.models.marginal.tables import SoftGroups, pair_tables
+from wardgan.models.pairs.tables import SoftGroups, pair_tables
 from wardgan.privacy.pairs import Table
 
 _RARE: Final = 0.004
