@@ -12,13 +12,22 @@ from wardgan.evaluate.fidelity import (
     total_variation,
 )
 from wardgan.evaluate.figures import correlation_pair, median_trajectories
-from wardgan.evaluate.utility import Score, Utility, score_classifiers, train_synthetic_test_real
+from wardgan.evaluate.utility import (
+    Answers,
+    Score,
+    Utility,
+    ask_classifiers,
+    score_classifiers,
+    train_synthetic_test_real,
+)
 
 __all__ = [
+    "Answers",
     "CorrelationAgreement",
     "Gap",
     "Score",
     "Utility",
+    "ask_classifiers",
     "correlation_agreement",
     "correlation_pair",
     "correlations",

@@ -43,6 +43,47 @@ class Score:
         return self.correct / self.n
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Answers:
+    """What one classifier said about patients whom it had not seen, so that parts of them can be scored.
+
+    Attributes:
+        levels: The classes that it was taught, shape (classes,).
+        chances: The probability that it gave to each of them, shape (patients with a class, classes).
+        wanted: Their true classes, shape (patients with a class,).
+        known: Which of the tested patients have a class, shape (patients,).
+    """
+
+    levels: NDArray[Any]
+    chances: NDArray[np.float64]
+    wanted: NDArray[Any]
+    known: NDArray[np.bool_]
+
+    def score(self, rows: NDArray[np.bool_] | None = None) -> Score:
+        """Gives how well some of the tested patients were recognised.
+
+        Args:
+            rows: Which of the tested patients, shape (patients,), such as those of one hospital; `None` for all. Those
+                without a class are left out.
+
+        Raises:
+            DataError: `rows` is no such mask, or holds nobody who has a class.
+        """
+        if rows is None:
+            rows = self.known
+        if rows.dtype != bool or rows.shape != self.known.shape:
+            raise DataError(f"rows: a mask of shape ({self.known.size},) is needed, one truth value for each patient.")
+        part = rows[self.known]
+        if not part.any():
+            raise DataError("rows: it holds no patient whose class is known; leave such a group out.")
+        chances, wanted = self.chances[part], self.wanted[part]
+        correct = int((self.levels[chances.argmax(axis=1)] == wanted).sum())
+        of_level = dict(zip(self.levels, chances.T, strict=True))
+        never = np.zeros(wanted.size)
+        areas = [auroc(of_level.get(level, never), wanted == level) for level in np.unique(wanted)]
+        return Score(correct, wanted.size, float(np.mean(areas)))
+
+
 @dataclass(frozen=True)
 class Utility:
     """How well classifiers do on real patients when they have learned from synthetic ones.
@@ -103,13 +144,52 @@ def score_classifiers(
         >>> score_classifiers(frame, frame, target="arm", seed=Seed(1))["logistic regression"]
         Score(correct=4, n=4, auroc=1.0)
     """
+    answered = ask_classifiers(train, test, target=target, seed=seed, models=models)
+    return {name: answers.score() for name, answers in answered.items()}
+
+
+def ask_classifiers(
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    *,
+    target: str,
+    seed: Seed,
+    models: Sequence[str] = MODELS[:2],
+) -> dict[str, Answers]:
+    """Gives what classifiers that learn from `train` say about each patient of `test`, to score groups of them.
+
+    Args:
+        train: See `score_classifiers`.
+        test: See `score_classifiers`.
+        target: Column with the classes.
+        seed: Source of randomness of the forest and of the boosting.
+        models: Which of `MODELS`.
+
+    Returns:
+        For each model its `Answers`; their `score()` is what `score_classifiers` gives.
+
+    Raises:
+        DataError: A table is empty, lacks a column or the target, or has nothing but the target.
+        UsageError: A model is not one of the three, or scikit-learn is not installed.
+
+    Example:
+        >>> frame = pd.DataFrame({"sbp": [110, 115, 150, 155], "arm": ["low", "low", "high", "high"]})
+        >>> answers = ask_classifiers(frame, frame, target="arm", seed=Seed(1))["logistic regression"]
+        >>> answers.score((frame["sbp"] > 112).to_numpy())
+        Score(correct=3, n=3, auroc=1.0)
+    """
     asked, known = paired(test, train, names=("test", "train"))
+    has_class = ~missing(asked[target]) if target in asked else np.zeros(len(test), dtype=bool)
     asked, wanted = _split(asked, target, "test")
     known, taught = _split(known, target, "train")
     if not known:
         raise DataError(f"test has no column but {target}. Pass the columns to predict it from, too.")
     features, questions = _design(known, asked)
-    return {name: _score(_classifier(name, seed), features, taught, questions, wanted) for name in models}
+    found: dict[str, Answers] = {}
+    for name in models:
+        levels, chances = _taught(_classifier(name, seed), features, taught, questions)
+        found[name] = Answers(levels, chances, wanted, has_class)
+    return found
 
 
 def train_synthetic_test_real(
@@ -206,24 +286,18 @@ def _text_features(known: NDArray[Any], asked: NDArray[Any]) -> list[NDArray[np.
     ]
 
 
-def _score(
+def _taught(
     classifier: Any,  # noqa: ANN401
     features: NDArray[np.float64],
     taught: NDArray[Any],
     questions: NDArray[np.float64],
-    wanted: NDArray[Any],
-) -> Score:
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Gives the classes that were taught, and the chances of each, shape (patients, classes)."""
     levels, labels = np.unique(taught, return_inverse=True)
     if levels.size == 1:
-        chances = np.ones((wanted.size, 1))  # (patients, classes)
-    else:
-        classifier.fit(features, labels)
-        chances = classifier.predict_proba(questions)
-    correct = int((levels[chances.argmax(axis=1)] == wanted).sum())
-    of_level = dict(zip(levels, chances.T, strict=True))
-    never = np.zeros(wanted.size)
-    areas = [auroc(of_level.get(level, never), wanted == level) for level in np.unique(wanted)]
-    return Score(correct, wanted.size, float(np.mean(areas)))
+        return levels, np.ones((len(questions), 1))
+    classifier.fit(features, labels)
+    return levels, classifier.predict_proba(questions)
 
 
 def _classifier(name: str, seed: Seed) -> Any:  # noqa: ANN401

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from wardgan.errors import DataError, UsageError
-from wardgan.evaluate.utility import MODELS, Score, score_classifiers, train_synthetic_test_real
+from wardgan.evaluate.utility import MODELS, Score, ask_classifiers, score_classifiers, train_synthetic_test_real
 from wardgan.rng import Seed
 
 SEED = Seed(1)
@@ -149,6 +149,46 @@ def test_same_seed_same_scores(real, test):
     one, two = (score_classifiers(real, test, target="arm", seed=Seed(5)) for _ in range(2))
     assert one == two
     assert list(one) == list(MODELS[:2])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_answers_score_groups_as_scikit_learn_does(real, test, model):
+    from sklearn.metrics import roc_auc_score
+
+    holes = test.assign(arm=test["arm"].where(np.arange(len(test)) % 5 > 0, None))
+    answers = ask_classifiers(real, holes, target="arm", seed=SEED, models=(model,))[model]
+    assert answers.score() == score_classifiers(real, holes, target="arm", seed=SEED, models=(model,))[model]
+    assert answers.levels.tolist() == ["intensive", "standard"]
+    for group in ("a", "b"):
+        mine = (holes["drug"] == group) & holes["arm"].notna()
+        chance = pd.Series(np.nan, holes.index)
+        chance[holes["arm"].notna()] = answers.chances[:, 0]
+        score = answers.score((holes["drug"] == group).to_numpy())
+        wanted = holes.loc[mine, "arm"] == "intensive"
+        assert score.n == mine.sum()
+        assert score.correct == ((chance[mine] > 0.5) == wanted).sum()
+        assert score.auroc == pytest.approx(roc_auc_score(wanted, chance[mine]))
+
+
+def test_a_part_of_one_class_has_no_auroc(real, test):
+    answers = ask_classifiers(real, test, target="arm", seed=SEED)["logistic regression"]
+    score = answers.score((test["arm"] == "standard").to_numpy())
+    assert np.isnan(score.auroc)
+    assert score.correct == logistic(real, test[test["arm"] == "standard"]).correct
+    assert score.n == (test["arm"] == "standard").sum()
+
+
+def test_parts_that_are_none_are_refused(real, test):
+    answers = ask_classifiers(
+        real, test.assign(arm=test["arm"].where(test["drug"] == "a", None)), target="arm", seed=SEED
+    )
+    answers = answers["logistic regression"]
+    with pytest.raises(DataError, match="no patient whose class is known"):
+        answers.score((test["drug"] == "b").to_numpy())
+    with pytest.raises(DataError, match=r"rows: a mask of shape \(400,\)"):
+        answers.score(np.arange(400))
+    with pytest.raises(DataError, match=r"rows: a mask of shape \(400,\)"):
+        answers.score(np.ones(399, dtype=bool))
 
 
 def test_columns_may_stand_in_any_order(real, test):
