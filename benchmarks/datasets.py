@@ -116,7 +116,7 @@ def _physionet_summary() -> Dataset:
     inside = (events["Value"] >= bounds.str[0]) & (events["Value"] <= bounds.str[1])
     means = events[inside].pivot_table(index="RecordID", columns="Parameter", values="Value", aggfunc="mean")
     means = means.round({name: decimals for name, (_, _, decimals) in known.items()})
-    lowest = events[inside & (events["Parameter"] == "GCS")].groupby("RecordID")["Value"].min().rename("GCS lowest")
+    lowest = events[inside & (events["Parameter"] == "GCS")].groupby("RecordID")["Value"].min().rename("GCS_lowest")
     table = _stays().merge(means, on="RecordID", how="left").merge(lowest, on="RecordID", how="left")
     return Dataset("physionet2012_summary", table, None, Schema.from_dict(PHYSIONET_SUMMARY))
 
@@ -316,7 +316,7 @@ PHYSIONET_SUMMARY: dict[str, object] = {
         "Age": _integer(15, 90, unit="a"),
         "Gender": _YESNO,
         "ICUType": {"kind": "category", "levels": [1, 2, 3, 4]},
-        "GCS lowest": _integer(3, 15, nullable=True),
+        "GCS_lowest": _integer(3, 15, nullable=True),
         **{
             name: _number(low, high, decimals, nullable=True) if decimals else _integer(low, high, nullable=True)
             for name, low, high, decimals in SUMMARY

@@ -6,7 +6,9 @@
 Each table is split 80 : 20, stratified by the label, anew for each seed; every method gets the same training part and
 makes as many synthetic patients as it was trained on. Each fit runs in a process of its own, which measures its
 processor seconds and its peak memory. What is done is kept in `benchmarks/out/tables.jsonl`, and not done again: the
-script can be stopped and goes on. Peers are installed into environments of their own by `peers.py`.
+script can be stopped and goes on. `groups.py` declares rules, which every generator of ours obeys by drawing again, and
+groups of patients: what is done to each of them is in a table of its own. What follows a ± is a standard error over
+seeds, whose training parts overlap. Peers are installed into environments of their own by `peers.py`.
 """
 
 from __future__ import annotations
@@ -28,15 +30,13 @@ import datasets
 import peers
 import wardgan as wg
 from common import OUT, markdown, save
-from wardgan.evaluate.fidelity import pair_total_variation, total_variation
-from wardgan.evaluate.utility import MODELS, score_classifiers
-from wardgan.rng import Seed
+from groups import with_rules
+from judge import Judged, metrics
+from wardgan.sample.drawing import Drawn
 
 FAMILIES = ("copula", "marginal", "tabgan")
 BASELINES = ("real", "independent")
 DONE = OUT / "tables.jsonl"
-_SHORT = {"logistic regression": "LR", "random forest": "RF", "gradient boosting": "GB"}
-_JUDGED = 4_000
 _FLAGS = {
     True: "yes",
     False: "no",
@@ -72,8 +72,11 @@ def main() -> None:
             _forget(asked.methods)
         _run(asked)
     rows = [row for table in asked.tables for row in _rows(table)]
-    print(markdown(rows))
-    print(save("tables", rows, asked.out, seeds=asked.seeds, runs=_known()))
+    groups = [row for table in asked.tables for row in _group_rows(table)]
+    print(markdown(rows), markdown(groups), sep="\n\n")
+    beside = asked.out and asked.out.with_name(f"{asked.out.stem}_groups{asked.out.suffix}")
+    print(save("tables", rows, asked.out, seeds=asked.seeds, runs=[_without(run, "groups") for run in _known()]))
+    print(save("tables_groups", groups, beside, seeds=asked.seeds))
 
 
 def _run(asked: argparse.Namespace) -> None:
@@ -115,8 +118,14 @@ def _note(run: dict[str, object]) -> None:
     DONE.parent.mkdir(parents=True, exist_ok=True)
     with DONE.open("a", encoding="utf-8") as file:
         file.write(json.dumps(run) + "\n")
-    shown = {key: f"{value:.3f}" if isinstance(value, float) else value for key, value in run.items()}
+    shown = {
+        key: f"{value:.3f}" if isinstance(value, float) else value for key, value in _without(run, "groups").items()
+    }
     print(" ".join(f"{key}={value}" for key, value in shown.items()), flush=True)
+
+
+def _without(run: dict[str, object], name: str) -> dict[str, object]:
+    return {key: value for key, value in run.items() if key != name}
 
 
 def split(table: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, wg.Schema]:
@@ -133,7 +142,7 @@ def split(table: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, wg.Schema]
     for level in whole[label].unique():
         rows = np.flatnonzero(whole[label] == level)
         test[numbers.permutation(rows)[: round(0.2 * len(rows))]] = True
-    declared = found.schema.to_dict() | {"population": _round(0.8 * (found.schema.population or len(whole)))}
+    declared = found.schema.to_dict() | {"population": rounded(0.8 * (found.schema.population or len(whole)))}
     declared.pop("patient", None)
     return whole[~test].reset_index(drop=True), whole[test].reset_index(drop=True), wg.Schema.from_dict(declared)
 
@@ -157,7 +166,8 @@ def _word(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _round(number: float) -> int:
+def rounded(number: float) -> int:
+    """Gives a number as it would be declared, with two digits."""
     unit = 10 ** (len(str(int(number))) - 2)
     return round(number / unit) * unit
 
@@ -183,9 +193,10 @@ def _measured(table: str, method: str, epsilon: str, seed: int, limit: float) ->
             except (subprocess.TimeoutExpired, peers.PeerError) as error:
                 return run | {"failed": f"{type(error).__name__}: {error}"[:300]}
             synthetic = pd.read_parquet(place)
-        train, test = plain(train, schema), plain(test, schema)
-        synthetic = train if method == "real" else plain(synthetic, schema)
-        return run | metrics(train, test, synthetic, datasets.TABLES[table], seed)
+        schema = with_rules(table, schema)
+        real = Judged(table, schema, datasets.TABLES[table], plain(train, schema), plain(test, schema))
+        synthetic = real.train if method == "real" else plain(synthetic, schema)
+        return run | metrics(real, synthetic, seed)
 
 
 def _own_process(table: str, method: str, epsilon: str, seed: int, place: Path, limit: float) -> dict[str, object]:
@@ -198,20 +209,23 @@ def _own_process(table: str, method: str, epsilon: str, seed: int, place: Path, 
 
 def _fitted(table: str, method: str, epsilon: str, seed: int, place: Path) -> dict[str, object]:
     train, _, schema = split(table, seed)
-    cohort = wg.read(train, schema)
+    cohort = wg.read(train, with_rules(table, schema))
     begin, wall = time.process_time(), time.perf_counter()
     if epsilon == "none":
         trained = wg.fit(cohort, family=method, privacy="none")
     else:
         trained = wg.fit(cohort, wg.Budget(epsilon=float(epsilon)), family=method)
     seconds, wall = time.process_time() - begin, time.perf_counter() - wall
-    draws = trained.generator.draw(len(train), seed=seed)
+    parts: list[Drawn] = []
+    draws = next(trained.generator.draws(len(train), chunk=len(train), seed=seed, drew=parts.append))
+    took = sum(parts, Drawn())
     draws.wide().drop(columns="patient_id", errors="ignore").to_parquet(place)
     begin = time.perf_counter()
     rows = sum(len(chunk) for chunk in trained.generator.draws(200_000, seed=seed))
     return {
         "CPU s": seconds, "seconds": wall, "peak MB": _peak_mb(),
         "model kB": len(trained.generator.network) / 1000, "rows/s": rows / (time.perf_counter() - begin),
+        "rejected": 1 - took.kept / took.patients,
     }  # fmt: skip
 
 
@@ -224,102 +238,10 @@ def _peak_mb() -> float:
     return int(line.split()[1]) / 1024
 
 
-def metrics(
-    train: pd.DataFrame, test: pd.DataFrame, synthetic: pd.DataFrame, label: str, seed: int
-) -> dict[str, float]:
-    """Gives what a synthetic table is good for, and how like the training part it is.
-
-    Args:
-        train: Real patients that the generator has learned from.
-        test: Other real patients.
-        synthetic: Synthetic patients.
-        label: Column to predict.
-        seed: Of the classifiers.
-    """
-    found: dict[str, float] = {}
-    copied = synthetic is train
-    synthetic = synthetic[list(train.columns)]
-    scores = score_classifiers(synthetic, test, target=label, seed=Seed(seed), models=MODELS)
-    for name, score in scores.items():
-        found[_SHORT[name]] = score.auroc
-    positive = float((test[label] == test[label].max()).sum())
-    found["SE"] = _auroc_se(found["GB"], positive, len(test) - positive)
-    if copied:
-        # The best that a generator can reach is another real sample, not a copy.
-        synthetic = test
-    found["tv1"] = total_variation(train, synthetic, bins=20).mean
-    found["tv2"] = pair_total_variation(train, synthetic, bins=8).mean
-    found["assoc"] = association_gap(train, synthetic)
-    found["detector"] = detector(train, synthetic, seed)
-    found["missing"] = float((train.isna().mean() - synthetic.isna().mean()).abs().mean())
-    rare = train[label].value_counts(normalize=True).idxmin()
-    found["rare share"] = float((synthetic[label] == rare).mean() / (train[label] == rare).mean())
-    return found
-
-
-def association_gap(real: pd.DataFrame, synthetic: pd.DataFrame) -> float:
-    """Gives the mean absolute difference of the correlations of ranks, indicators of levels and of missing cells."""
-    both = pd.concat([real, synthetic], ignore_index=True)
-    parts: list[np.ndarray] = []
-    owner: list[int] = []
-    for at, name in enumerate(real.columns):
-        column = both[name]
-        hole = column.isna()
-        if column.dtype == bool or not pd.api.types.is_numeric_dtype(column):
-            levels = real[name].dropna().value_counts().index[:20]
-            mine = [(column == level).to_numpy(dtype=float, na_value=0.0) for level in levels]
-        else:
-            numbers = column.astype(float)
-            mine = [numbers.rank(pct=True).fillna(0.5).to_numpy()]
-        if hole.any():
-            mine.append(hole.to_numpy(dtype=float))
-        parts += mine
-        owner += [at] * len(mine)
-    features = np.column_stack(parts)
-    ours, theirs = (_correlation(part) for part in (features[: len(real)], features[len(real) :]))
-    different = np.array(owner)[:, None] != np.array(owner)[None, :]
-    return float(np.abs(ours - theirs)[different].mean())
-
-
-def _correlation(features: np.ndarray) -> np.ndarray:
-    centred = features - features.mean(axis=0)
-    spread = np.sqrt((centred**2).sum(axis=0))
-    scaled = centred / np.where(spread > 1e-9, spread, np.inf)
-    return scaled.T @ scaled
-
-
-def detector(real: pd.DataFrame, synthetic: pd.DataFrame, seed: int) -> float:
-    """Gives how well gradient boosting tells real from synthetic patients: .5 is not at all, 1 always."""
-    numbers = np.random.default_rng(seed)
-    size = min(len(real), len(synthetic), _JUDGED)
-    chosen = [frame.iloc[numbers.permutation(len(frame))[:size]] for frame in (real, synthetic)]
-    both = pd.concat([part.assign(origin=at) for at, part in enumerate(chosen)], ignore_index=True)
-    both = both.assign(origin=both["origin"].map({0: "real", 1: "synthetic"}))
-    order = numbers.permutation(len(both))
-    half = len(both) // 2
-    areas = [
-        score_classifiers(
-            both.iloc[one], both.iloc[other], target="origin", seed=Seed(seed), models=["gradient boosting"]
-        )["gradient boosting"].auroc
-        for one, other in ((order[:half], order[half:]), (order[half:], order[:half]))
-    ]
-    return float(np.mean(areas))
-
-
-def _auroc_se(area: float, positive: float, negative: float) -> float:
-    """Gives the standard error of an AUROC (Hanley and McNeil 1982)."""
-    one, two = area / (2 - area), 2 * area**2 / (1 + area)
-    variance = area * (1 - area) + (positive - 1) * (one - area**2) + (negative - 1) * (two - area**2)
-    return math.sqrt(max(variance, 0.0) / (positive * negative))
-
-
 def _rows(table: str) -> Iterator[dict[str, object]]:
     runs = [run for run in _known() if run["table"] == table]
     real = {run["seed"]: run for run in runs if run["method"] == "real"}
-    groups: dict[tuple[str, str], list[dict[str, object]]] = {}
-    for run in runs:
-        groups.setdefault((str(run["epsilon"]), str(run["method"])), []).append(run)
-    for (epsilon, method), mine in sorted(groups.items(), key=lambda item: _order(*item[0])):
+    for (epsilon, method), mine in _sorted(runs):
         row: dict[str, object] = {"table": table, "epsilon": epsilon, "method": method, "seeds": len(mine)}
         good = [run for run in mine if "failed" not in run]
         if not good:
@@ -327,13 +249,54 @@ def _rows(table: str) -> Iterator[dict[str, object]]:
             continue
         for name in ("GB", "LR", "RF"):
             share = [run[name] / real[run["seed"]][name] for run in good if run["seed"] in real]
-            row[name] = f"{_mean(good, name):.3f}" + (f" ({np.mean(share):.3f})" if share else "")
-        row["SE"] = f"{_mean(good, 'SE'):.3f}"
+            row[name] = spread([run[name] for run in good]) + (f" ({np.mean(share):.3f})" if share else "")
+        row["SE of the test part"] = f"{_mean(good, 'SE'):.3f}"
         for name in ("tv1", "tv2", "assoc", "detector", "missing", "rare share"):
             row[name] = f"{_mean(good, name):.3f}"
+        for name in ("broken", "rejected"):
+            row[name] = _percent([run.get(name) for run in good])
         for name in ("CPU s", "peak MB", "model kB", "rows/s"):
             row[name] = f"{_mean(good, name):.3g}" if name in good[0] else ""
         yield row
+
+
+def _group_rows(table: str) -> Iterator[dict[str, object]]:
+    """Yields one row for each group; runs of before groups were looked at have none."""
+    runs = [run for run in _known() if run["table"] == table and run.get("groups")]
+    real = {(run["seed"], *_key(group)): group for run in runs if run["method"] == "real" for group in run["groups"]}
+    for (epsilon, method), mine in _sorted(runs):
+        found: dict[tuple[str, str], list[tuple[dict, dict]]] = {}
+        for run in mine:
+            for group in run["groups"]:
+                pair = group, {} if method == "real" else real.get((run["seed"], *_key(group)), {})
+                found.setdefault(_key(group), []).append(pair)
+        for (column, name), pairs in found.items():
+            yield {
+                "table": table, "epsilon": epsilon, "method": method, "column": column, "group": name,
+                "n": f"{np.mean([ours['n'] for ours, _ in pairs]):,.0f}",
+                "share": spread([ours["share"] for ours, _ in pairs], 2),
+                **{model: _beside(pairs, model) for model in ("LR", "GB")},
+            }  # fmt: skip
+
+
+def _key(group: dict) -> tuple[str, str]:
+    return group["column"], group["group"]
+
+
+def _beside(pairs: list[tuple[dict, dict]], model: str) -> str:
+    """Gives the area of a group, and beside it that of the real-trained classifier; n/a for too few patients."""
+    ours = [ours[model] for ours, _ in pairs if ours[model] is not None]
+    theirs = [real[model] for ours, real in pairs if ours[model] is not None and real.get(model) is not None]
+    if not ours:
+        return "n/a"
+    return spread(ours) + (f" (real {np.mean(theirs):.3f})" if theirs else "")
+
+
+def _sorted(runs: list[dict]) -> list[tuple[tuple[str, str], list[dict]]]:
+    groups: dict[tuple[str, str], list[dict]] = {}
+    for run in runs:
+        groups.setdefault((str(run["epsilon"]), str(run["method"])), []).append(run)
+    return sorted(groups.items(), key=lambda item: _order(*item[0]))
 
 
 def _order(epsilon: str, method: str) -> tuple[float, int]:
@@ -341,8 +304,24 @@ def _order(epsilon: str, method: str) -> tuple[float, int]:
     return (math.inf if epsilon == "none" else float(epsilon), names.index(method) if method in names else len(names))
 
 
-def _mean(runs: list[dict[str, object]], name: str) -> float:
+def _mean(runs: list[dict], name: str) -> float:
     return float(np.mean([run[name] for run in runs]))
+
+
+def spread(values: list[float], digits: int = 3) -> str:
+    """Gives the mean over seeds, and its standard error if there are at least two.
+
+    Args:
+        values: One for each seed.
+        digits: Of both.
+    """
+    mean = f"{np.mean(values):.{digits}f}"
+    return mean if len(values) < 2 else f"{mean} ± {np.std(values, ddof=1) / math.sqrt(len(values)):.{digits}f}"
+
+
+def _percent(shares: list[float | None]) -> str:
+    known = [share for share in shares if share is not None]
+    return f"{100 * np.mean(known):.3g} %" if known else ""
 
 
 if __name__ == "__main__":
