@@ -190,8 +190,10 @@ def _measured(table: str, method: str, epsilon: str, seed: int, limit: float) ->
                     run |= peers.fit(method, train, schema, epsilon, seed, place, limit)
                 else:
                     run |= _own_process(table, method, epsilon, seed, place, limit)
-            except (subprocess.TimeoutExpired, peers.PeerError) as error:
-                return run | {"failed": f"{type(error).__name__}: {error}"[:300]}
+            except subprocess.TimeoutExpired:
+                return run | {"failed": f"stopped after {limit:g} seconds"}
+            except peers.PeerError as error:
+                return run | {"failed": str(error)[:300]}
             synthetic = pd.read_parquet(place)
         schema = with_rules(table, schema)
         real = Judged(table, schema, datasets.TABLES[table], plain(train, schema), plain(test, schema))
