@@ -17,7 +17,10 @@ import pandas as pd
 
 from wardgan.schema.schema import Schema
 
-NAMES = ("uci_heart", "support2", "pbc2", "physionet2012", "diabetes130", "pbc2_first", "physionet2012_summary")
+NAMES = (
+    "uci_heart", "support2", "pbc2", "physionet2012", "diabetes130", "pbc2_first", "physionet2012_summary",
+    "diabetes130_visits", "diabetes130_visit_codes",
+)  # fmt: skip
 TABLES = {
     "uci_heart": "disease",
     "support2": "hospdead",
@@ -75,6 +78,11 @@ def load(name: str) -> Dataset:
             return _physionet_summary()
         case "diabetes130":
             return Dataset(name, _diabetes(), None, Schema.from_dict(DIABETES))
+        case "diabetes130_visits" | "diabetes130_visit_codes":
+            from diabetes_visits import declared, encounters
+
+            codes = name.endswith("codes")
+            return Dataset(name, encounters(codes=codes), None, Schema.from_dict(declared(codes=codes)))
         case _:
             raise ValueError(f"name={name!r} is not one of {', '.join(NAMES)}")
 
@@ -122,10 +130,16 @@ def _physionet_summary() -> Dataset:
 
 
 def _diabetes() -> pd.DataFrame:
-    """The first encounter of each patient; diagnoses by chapter of ICD-9, rare levels of three columns together."""
+    """The first encounter of each patient, with whether another one followed within 30 days."""
     table = pd.read_parquet(folder() / _FILES["diabetes130"][0])
-    table = table.sort_values("encounter_id").drop_duplicates("patient_nbr").reset_index(drop=True)
+    table = recoded(table.sort_values("encounter_id").drop_duplicates("patient_nbr").reset_index(drop=True))
     table["readmitted"] = table["readmitted"] == "<30"
+    return table
+
+
+def recoded(table: pd.DataFrame) -> pd.DataFrame:
+    """Gives rows of the diabetes table with chapters for diagnoses and rare levels of three columns together."""
+    table = table.copy()
     table["gender"] = table["gender"].where(table["gender"].isin(["Female", "Male"]))
     for column in ("diag_1", "diag_2", "diag_3"):
         table[column] = table[column].map(chapter, na_action="ignore")
@@ -153,7 +167,7 @@ _FILES = {
     "support2": ("support2.csv.gz",),
     "pbc2": ("pbc2_visits.csv.gz",),
     "physionet2012": ("physionet2012_a_stays.csv.gz", "physionet2012_a_events.parquet"),
-    "diabetes130": ("diabetes130.parquet",),
+    **dict.fromkeys(("diabetes130", "diabetes130_visits", "diabetes130_visit_codes"), ("diabetes130.parquet",)),
     "pbc2_first": ("pbc2_visits.csv.gz",),
     "physionet2012_summary": ("physionet2012_a_stays.csv.gz", "physionet2012_a_events.parquet"),
 }

@@ -25,6 +25,7 @@ import pandas as pd
 import datasets
 import wardgan as wg
 from common import markdown, save
+from diabetes_visits import chapters, code, code_book
 
 LEVELS = 700
 METHODS = ("real", "one table", "groups", "declared groups")
@@ -144,33 +145,17 @@ def patients(case: str, seed: int, *, grouped: bool) -> tuple[pd.DataFrame, pd.D
     raw = pd.read_parquet(datasets.folder() / "diabetes130.parquet")
     raw = raw.sort_values("encounter_id").drop_duplicates("patient_nbr").reset_index(drop=True)
     for name in ("diag_1", "diag_2", "diag_3"):
-        found[name] = raw[name].map(_code, na_action="ignore")
+        found[name] = raw[name].map(code, na_action="ignore")
     test = np.random.default_rng(seed).random(len(found)) < 0.2
     declared = diabetes_codes(grouped=grouped)
     names = list(declared["table"])  # type: ignore[call-overload]
     return found[names][~test].reset_index(drop=True), found[names][test].reset_index(drop=True), declared, "readmitted"
 
 
-def _code(code: str) -> str:
-    return code if code.startswith("250") else code.partition(".")[0]
-
-
-def code_book() -> list[str]:
-    """Gives all codes of ICD-9 that a file of three digits may hold; diabetes (250) has two digits more."""
-    diabetes = [f"{250 + (10 * kind + control) / 100:g}" for kind in range(10) for control in range(4)]
-    plain = [str(number) for number in range(1, 1000)]
-    first = [code for code in plain if int(code) < 250]
-    rest = [code for code in plain if int(code) > 250]
-    return [*first, *diabetes, *rest, *(f"V{at:02d}" for at in range(1, 92)), *(f"E{at}" for at in range(800, 1000))]
-
-
 def diabetes_codes(*, grouped: bool) -> dict[str, object]:
     """Gives the declarations of the diabetes table with all codes, with or without the chapters as groups."""
-    chapters: dict[str, list[str]] = {}
-    for code in code_book():
-        chapters.setdefault(datasets.chapter(code), []).append(code)
     declared: dict[str, object] = {"kind": "category", "nullable": True}
-    declared |= {"groups": chapters} if grouped else {"levels": code_book()}
+    declared |= {"groups": chapters()} if grouped else {"levels": code_book()}
     table: dict[str, object] = dict(datasets.DIABETES["table"])  # type: ignore[call-overload]
     table |= dict.fromkeys(("diag_1", "diag_2", "diag_3"), declared)
     return {**datasets.DIABETES, "name": "diabetes130-codes", "population": 57_000, "table": table}
