@@ -283,17 +283,37 @@ def _towards_classes(
 def _towards_blocks(
     values: NDArray[np.float64], variances: NDArray[np.float64], blocks: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Draws each pair towards the mean of its block, as far as the pairs of blocks differ by no more than their noise.
+
+    The mean is weighed by precision: few patients have late visits, and the noise of their pairs is many times that of
+    the first ones. How much pairs of a block truly differ is one number for all blocks of a class, by moments
+    (DerSimonian and Laird 1986, "Meta-analysis in clinical trials", equation 8).
+
+    Args:
+        values: Correlations of each class, shape (classes, pairs).
+        variances: Of their noise, the same shape.
+        blocks: Number of each pair's block, shape (pairs,).
+
+    Returns:
+        Values and the variances of their noise, of the same shape.
+    """
     _, block, count = np.unique(blocks, return_inverse=True, return_counts=True)
     if count.max() == 1:
         return values, variances
-    mean = np.array([np.bincount(block, weights=row) / count for row in values])[:, block]
-    shared = np.broadcast_to((count > 1)[block], values.shape)
-    size = count[block]
-    rest = np.where(shared, (values - mean) ** 2 * size / np.maximum(size - 1, 1), 0.0)
-    spread = rest.sum(axis=1) / shared.sum(axis=1) - (variances * shared).sum(axis=1) / shared.sum(axis=1)
-    own = np.maximum(spread, 1e-6)[:, None] / (np.maximum(spread, 1e-6)[:, None] + variances)
-    own = np.where(shared, own, 1.0)
-    return own * values + (1 - own) * mean, own**2 * variances + (1 - own) ** 2 * variances / size
+    shared = count[block] > 1
+    found, noise = values.copy(), variances.copy()
+    for y, (value, variance) in enumerate(zip(values, variances, strict=True)):
+        weight = 1 / variance
+        total = np.bincount(block, weights=weight)
+        mean = (np.bincount(block, weights=weight * value) / total)[block]
+        freedom = total - np.bincount(block, weights=weight**2) / total
+        beyond = (weight * (value - mean) ** 2)[shared].sum() - (count - 1).sum()
+        spread = max(float(beyond / freedom.sum()), 1e-6)
+        own = spread / (spread + variance)
+        drawn = own * value + (1 - own) * mean
+        found[y] = np.where(shared, drawn, value)
+        noise[y] = np.where(shared, own**2 * variance + (1 - own**2) / total[block], variance)
+    return found, noise
 
 
 def _factor(matrix: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,13 +18,15 @@ from wardgan.models.base import Network, Progress, Run
 from wardgan.models.pairs.fitting import PairFit, split
 from wardgan.models.pairs.goal import Goal
 from wardgan.models.tabgan.config import DISCRIMINATOR, TabganConfig
-from wardgan.models.tabgan.features import FakeFeatures, real_features, width
+from wardgan.models.tabgan.fakes import FakeFeatures
+from wardgan.models.tabgan.features import real_features, width
 from wardgan.models.tabgan.nets import discriminator
 from wardgan.models.weights import average, fall, one_thread, weights_state
 from wardgan.privacy.records import Records
 from wardgan.rng import Seed
 
 _EACH: Final = 512
+_MOST_FAKES: Final = 4_096
 
 
 def train(config: TabganConfig, records: Records, run: Run) -> Network:
@@ -84,7 +86,7 @@ def _refined(config: TabganConfig, records: Records, run: Run, start: _Start, ju
     judge_adam = optim.Adam(judge.parameters(), config.lr_discriminator, betas=(0.5, 0.999))
     adam = optim.Adam(refiner.parameters(), config.lr_generator, betas=(0.5, 0.999))
     training.go_on(checkpoint.load(run.folder, (refiner, judge, mean), (adam, judge_adam)))
-    fakes = _Fakes(start, run.seed, size=max(64, round(config.sampling_rate * run.population)))
+    fakes = _Fakes(start, run.seed, size=_fakes(config, run.population))
     step = training.taken
     while block := training.reserve():
         for step in range(step, step + block):  # noqa: B020 - goes on where the block before it ended
@@ -103,6 +105,13 @@ def _refined(config: TabganConfig, records: Records, run: Run, start: _Start, ju
         checkpoint.save(run.folder, step, (refiner, judge, mean), (adam, judge_adam))
         run.watch(Progress("training the discriminator", step, training.steps))
     return mean
+
+
+def _fakes(config: TabganConfig, population: int) -> int:
+    """Gives the number of fakes of a step: as many as patients are expected, within bounds."""
+    # The mean gradient of n fakes, each cut to the clip norm, is off by at most 1 / sqrt(n) clip norms: with 4,096 of
+    # them far less than the noise on the patients' part, and more of them only take time.
+    return min(max(64, round(config.sampling_rate * population)), _MOST_FAKES)
 
 
 class _Fakes:
