@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
 from anchors import anchor
+
 from wardgan.models.anchor.quantiles import number_steps, number_table
 from wardgan.models.anchor.scores import hole_border, normal_quantile
 from wardgan.models.tabgan.fakes import FakeFeatures
