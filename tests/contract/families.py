@@ -12,6 +12,7 @@ FAMILIES = {
     "copula": wg.CopulaConfig(),
     "marginal": wg.MarginalConfig(steps=10, width=16, noise_inputs=4),
     "tabgan": wg.TabganConfig(steps=20, width=16, noise_inputs=4),
+    "tabgan on pairs": wg.TabganConfig(pairs=0.3, steps=20, width=16, noise_inputs=4),
     "acgan": wg.AcganConfig(steps=4, dense=8, channels=2, latent=8),
 }
 SCHEMA = {
