@@ -168,7 +168,7 @@ def _rows(case: Case) -> Iterator[dict[str, object]]:
             row |= {f"all: {name}": spread([run[name] for run in good]) for name in SHOWN}
             for place, group in zip(("one", "two"), case.shown, strict=True):
                 cells = _cells([run["groups"][group] for run in good])
-                row[place] = f"{group} ({cells.pop('n')})"
+                row[place] = f"{group} ({cells.pop('n')}, {cells.pop('real risk')} %)"
                 row |= {f"{place}: {name}": cell for name, cell in cells.items()}
         yield row
 
@@ -185,6 +185,7 @@ def _cells(found: list[dict]) -> dict[str, str]:
     risks = [100 * (each["rate"] - each["real rate"]) for each in found if each["rate"] is not None]
     cells = {
         "n": f"{np.mean([each['n'] for each in found]):.0f}",
+        "real risk": f"{100 * np.mean([each['real rate'] for each in found]):.1f}",
         "share": f"{np.mean(shares):.2f} ({min(shares):.2f} to {max(shares):.2f})",
         "risk": spread(risks, 1) if risks else "",
     }
