@@ -4,8 +4,11 @@ import errno
 import gc
 import json
 import os
+import re
 import stat
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -118,6 +121,8 @@ def test_the_file_is_empty_or_no_table(clinic):
     refused(clinic, "check", clinic.data, clinic.schema, phrase="is empty; the first line must name the columns")
     clinic.data.write_text("patient_id,arm,age,smoker,bmi\n", encoding="utf-8")
     refused(clinic, *fit(clinic, "--privacy", "none"), phrase="no patient")
+    told = json.loads(clinic.run("check", clinic.data, clinic.schema, "--json").stdout)["findings"]
+    assert [found["rule"] for found in told] == ["the file has a patient"]
     refused(clinic, "init", clinic.data, "-o", clinic.folder / "x.yaml", phrase="no row")
     (clinic.folder / "p.parquet").write_bytes(b"no Parquet")
     refused(clinic, "check", clinic.folder / "p.parquet", clinic.schema, phrase="cannot be read as Parquet")
@@ -287,6 +292,106 @@ def test_a_constant_column_is_noted_and_modelled(clinic):
     assert done.exit_code == 0
     assert "It is constant" in done.stdout.replace("\n", " ")
     assert clinic.run(*fit(clinic, "--privacy", "none")).exit_code == 0
+
+
+FAMILIES = ("copula", "marginal", "tabgan")
+
+
+@pytest.mark.parametrize("family", ["copula", "marginal"])
+def test_a_column_is_empty(clinic, family):
+    frame = clinic.frame()
+    frame["crp"] = ""
+    rewrite(clinic, frame)
+    declare(clinic, crp={"kind": "number", "low": 0, "high": 500})
+    refused(clinic, *fit(clinic, "--epsilon", 4, "--family", family), phrase="crp: no cell is missing; broken 400 times")
+    declare(clinic, crp={"nullable": True})
+    checked = json.loads(clinic.run("check", clinic.data, clinic.schema, "--json").stdout)
+    (told,) = [found for found in checked["findings"] if found["column"] == "crp"]
+    assert (told["way_out"], told["blocking"]) == ("It is empty; leave it out of the schema.", False)
+    done = clinic.run(*fit(clinic, "--epsilon", 4, "--family", family))
+    assert done.exit_code == 0, done.output
+    assert re.search(r"crp: about (9\d|100) % of the cells are missing; its values are mostly noise", flat(done))
+    drafted = clinic.run("init", clinic.data, "-o", clinic.folder / "draft.yaml")
+    assert "left out: crp (it has no value)" in flat(drafted)
+
+
+def flat(done):
+    return (done.stdout + done.stderr).replace("\n", " ")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_there_are_more_columns_than_patients(clinic, family):
+    frame = clinic.frame().head(120)
+    names = [f"x{at}" for at in range(150)]
+    more = pd.DataFrame(np.random.default_rng(2).integers(0, 9, (120, 150)).astype(str), columns=names)
+    rewrite(clinic, pd.concat([frame, more], axis=1))
+    columns = {name: {"kind": "integer", "low": 0, "high": 9} for name in names}
+    declare(clinic, population=120, **columns)
+    checked = clinic.run("check", clinic.data, clinic.schema)
+    assert checked.exit_code == 0
+    said = json.loads(clinic.run("check", clinic.data, clinic.schema, "--json").stdout)["findings"]
+    assert [found["rule"] for found in said] == ["there are more patients than variables (columns x visits)"]
+    done = refused(
+        clinic, *fit(clinic, "--epsilon", 3, "--family", family), phrase="is too small for population=120 with 153 variables"
+    )
+    assert re.search(r"with at most \d+ variables. All columns cost alike: keep those that matter most", flat(done))
+
+
+def test_a_budget_too_small_for_its_columns_names_those_to_drop(clinic):
+    found = yaml.safe_load(clinic.schema.read_text(encoding="utf-8"))
+    found["visits"] = {
+        "key": "visit", "grid": [f"{at}M" for at in range(12)],
+        "columns": {"sbp": {"kind": "integer", "low": 50, "high": 260, "nullable": True}, "dbp": {"kind": "flag"}},
+    }  # fmt: skip
+    clinic.schema.write_text(yaml.safe_dump(found), encoding="utf-8")
+    done = refused(clinic, "plan", clinic.schema, "--epsilon", 0.6, phrase="It would be possible without sbp")
+    assert "What costs most: sbp (12 variables, and 12 for missing cells)" in flat(done)
+
+
+@pytest.mark.parametrize("family", ["copula", "marginal"])
+def test_bounds_cut_off(clinic, family):
+    frame = clinic.frame()
+    frame["age"] = frame["age"].astype(int).clip(upper=60).astype(str)
+    rewrite(clinic, frame)
+    declare(clinic, age={"high": 60})
+    done = clinic.run(*fit(clinic, "--epsilon", 4, "--family", family))
+    assert done.exit_code == 0, done.output
+    assert re.search(r"age: about \d+ % of the values lie on its bound high=60; if that is not", flat(done))
+    declare(clinic, age={"high": 110})
+    rewrite(clinic, clinic.frame().assign(age=[str(30 + at % 60) for at in range(400)]))
+    other = clinic.run("fit", clinic.data, clinic.schema, "-o", clinic.folder / "wide", "--epsilon", 4)
+    assert "lie on its bound" not in flat(other)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_label_is_constant_though_two_levels_are_declared(clinic, family):
+    rewrite(clinic, clinic.frame().assign(arm="standard"))
+    refused(clinic, "check", clinic.data, clinic.schema, "--json", phrase="the class arm=intensive has patients")
+    done = clinic.run(*fit(clinic, "--epsilon", 4, "--family", family))
+    assert done.exit_code == 2
+    assert "the class arm=intensive has too few patients to be told from none. Merge its level" in flat(done)
+
+
+def test_nothing_but_a_constant_is_declared(clinic):
+    rewrite(clinic, clinic.frame().assign(dose="5"))
+    found = yaml.safe_load(clinic.schema.read_text(encoding="utf-8"))
+    found["table"] = {"dose": {"kind": "integer", "low": 5, "high": 5}}
+    clinic.schema.write_text(yaml.safe_dump(found), encoding="utf-8")
+    refused(clinic, "check", clinic.data, clinic.schema, "--json", phrase="there is a column to model")
+    refused(clinic, *fit(clinic), phrase="besides the labels and constants there is no column to model")
+
+
+def test_a_code_of_700_levels_has_300_patients(clinic):
+    frame = clinic.frame().head(300)
+    frame["code"] = [f"c{at * 7 % 700:03d}" for at in range(300)]
+    rewrite(clinic, frame)
+    declare(clinic, population=300, code={"kind": "category", "levels": [f"c{at:03d}" for at in range(700)]})
+    assert "more than 50 different texts" in flat(clinic.run("init", clinic.data, "-o", clinic.folder / "draft.yaml"))
+    done = clinic.run(*fit(clinic, "--epsilon", 4))
+    assert done.exit_code == 0, done.output
+    assert "code: its 700 levels were joined into" in flat(done)
+    declare(clinic, code={"label": True})
+    refused(clinic, "plan", clinic.schema, "--epsilon", 4, phrase="the label columns make 1400 classes; 64 are allowed")
 
 
 def test_there_is_one_patient(clinic):

@@ -23,7 +23,9 @@ def worth_knowing(checked: Checked) -> list[Finding]:
     """
     cohort = checked.cohort
     schema = cohort.schema
-    about = [*_undeclared(schema), *rules_together(schema)]
+    about = [*_undeclared(schema), *_nothing_to_model(schema), *rules_together(schema)]
+    if not len(cohort) and not checked.findings:
+        return [*about, _note("patients", "the file has a patient", "It has no row below its first line.", blocking=True)]
     return [*about, *_constant(cohort, _unread(checked)), *_classes(cohort), *_size(cohort)]
 
 
@@ -62,6 +64,13 @@ def _undeclared(schema: Schema) -> list[Finding]:
             _note("confirm", rule, "Replace each by what is public and take it off the list; a private fit needs it.")
         )
     return found
+
+
+def _nothing_to_model(schema: Schema) -> list[Finding]:
+    labels = {column.name for column in schema.labels}
+    if schema.visits is not None or any(not column.constant and column.name not in labels for column in schema.table):
+        return []
+    return [_note("table", "there is a column to model", "All are labels or constants; add one.", blocking=True)]
 
 
 def _constant(cohort: Cohort, unread: set[str]) -> list[Finding]:
@@ -103,6 +112,9 @@ def _size(cohort: Cohort) -> list[Finding]:
                 "patients", f"there are at least {_FEW} patients", "Fewer give noise at any useful epsilon; join more."
             )
         )
+    if len(cohort) < _variables(cohort.schema):
+        rule = "there are more patients than variables (columns x visits)"
+        found.append(_note("patients", rule, "Leave columns or visits out: what so many have in common is lost in noise."))
     if declared is not None and len(cohort) > largest(declared):
         rule = f"there are at most {HEADROOM:g} times as many patients as declared"
         found.append(_note("population", rule, "Declare a population that is not too small.", blocking=True))
@@ -110,3 +122,8 @@ def _size(cohort: Cohort) -> list[Finding]:
         rule = "there are at least half as many patients as declared"
         found.append(_note("population", rule, "Declare a population that is not too large: noise is chosen for it."))
     return found
+
+
+def _variables(schema: Schema) -> int:
+    visits = schema.visits
+    return len(schema.table) + (0 if visits is None else len(visits.columns) * len(visits.slots))

@@ -59,10 +59,33 @@ def test_constant_and_empty_columns_are_noted():
 
 
 def test_a_declared_constant_is_not_noted():
+    smoker = {"smoker": {"kind": "flag"}}
+    rows = frame().assign(smoker=[True, False] * 100)
     declared = {"kind": "integer", "low": 50, "high": 50}
-    assert findings(frame().assign(age=50), table={"arm": arm(), "age": declared}) == []
-    origin = findings(frame().assign(age="2010-01-01"), table={"arm": arm(), "age": {"kind": "date", "origin": True}})
-    assert origin == []
+    assert findings(rows.assign(age=50), table={"arm": arm(), "age": declared} | smoker) == []
+    origin = {"arm": arm(), "age": {"kind": "date", "origin": True}} | smoker
+    assert findings(rows.assign(age="2010-01-01"), table=origin) == []
+
+
+def test_labels_and_constants_alone_stop():
+    declared = {"kind": "integer", "low": 50, "high": 50}
+    (found,) = findings(frame().assign(age=50), table={"arm": arm(), "age": declared})
+    assert (found.column, found.rule, found.blocking) == ("table", "there is a column to model", True)
+
+
+def test_no_patient_is_said_once():
+    (found,) = findings(frame(0))
+    assert (found.rule, found.blocking) == ("the file has a patient", True)
+
+
+def test_more_variables_than_patients_are_noted_without_their_number():
+    columns = {"sbp": {"kind": "integer", "low": 0, "high": 300}, "dbp": {"kind": "integer", "low": 0, "high": 300}}
+    rows = frame(140).assign(id=range(140), sbp=range(100, 240), dbp=[70, 80] * 70, visit=1)
+    for slots, told in ((69, []), (70, [False])):
+        visits = {"key": "visit", "max_visits": slots, "columns": columns}
+        found = findings(rows, patient="id", visits=visits)
+        assert [one.blocking for one in found] == told
+        assert "140" not in str(found)
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,34 @@ def test_a_refused_plan_names_what_costs_most():
     assert "and 11 other columns" in text or "x0 (1 variable) and 11 other columns" in text
 
 
+@pytest.mark.parametrize(
+    ("epsilon", "population", "dropped"), [(0.4, 800, ["sbp"]), (0.5, 600, ["sbp", "dbp"]), (0.3, 500, None)]
+)
+def test_a_refused_plan_names_columns_without_which_it_would_do(epsilon, population, dropped):
+    with pytest.raises(PlanError) as error:
+        planned(epsilon, population)
+    if dropped is None:
+        assert "possible without" not in str(error.value)
+        return
+    assert str(error.value).endswith(f" It would be possible without {' and '.join(dropped)}.")
+    visits = {
+        "key": "v", "grid": [f"{at}M" for at in range(12)], "columns": {"dbp": {"kind": "integer", "low": 20, "high": 160}},
+    }  # fmt: skip
+    table = {f"x{at}": {"kind": "flag"} for at in range(12)} | {"arm": TABLE["arm"]}
+    found = {"name": "d", "patient": "id", "population": population, "table": table}
+    schema = wg.Schema.from_dict(found if "dbp" in dropped else found | {"visits": visits})
+    wg.plan(schema, wg.Budget(epsilon=epsilon), family="copula")
+
+
+def test_a_refused_plan_of_columns_that_cost_alike_names_none():
+    table = {f"x{at}": {"kind": "flag"} for at in range(60)} | {"arm": TABLE["arm"]}
+    schema = wg.Schema.from_dict({"name": "d", "population": 100, "table": table})
+    with pytest.raises(PlanError, match=r"variables\. All columns cost alike: keep those that matter most\.$"):
+        wg.plan(schema, wg.Budget(epsilon=2), family="copula")
+    with pytest.raises(PlanError, match=r"alone would not do\. Labels multiply what is needed: arm \(2 levels\)\.$"):
+        wg.plan(schema, wg.Budget(epsilon=0.05), family="copula")
+
+
 @pytest.mark.parametrize("family", ["copula", "tabgan"])
 def test_what_a_refusal_promises_is_kept(family):
     """From that epsilon on, and from that population on, the plan is taken; a little below it is not."""

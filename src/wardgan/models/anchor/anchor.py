@@ -18,7 +18,7 @@ from wardgan.encode.layout import Layout
 from wardgan.encode.units import to_codes
 from wardgan.errors import PlanError, counted
 from wardgan.models.anchor.dependence import Dependence, correlations
-from wardgan.models.anchor.feasible import dearest, least_epsilon, least_population, most_variables
+from wardgan.models.anchor.feasible import least_epsilon, least_population, most_variables, what_to_drop
 from wardgan.models.anchor.grid import Grid, cell_query, grids, number_levels
 from wardgan.models.anchor.groups import Grouping, group_margins, groupings, is_large, level_query
 from wardgan.models.anchor.margins import tilted_margins
@@ -166,7 +166,7 @@ def check_feasible(layout: Layout, budget: Budget, population: int | None, *, sh
     raise PlanError(
         f"epsilon={epsilon:g} is too small for population={population} with {counted(len(layout), 'variable')} and "
         f"{layout.schema.classes} classes: the noise would drown the patients. Possible from about epsilon={least:.2g} "
-        f"on, or population={enough} on{fewer}. What costs most: {dearest(layout)}."
+        f"on, or population={enough} on{fewer}. {what_to_drop(layout, few)}"
     )
 
 

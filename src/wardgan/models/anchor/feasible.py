@@ -60,15 +60,43 @@ def most_variables(layout: Layout, *, population: int, epsilon: float, delta: fl
     return int(part * (population * gaussian_mu(epsilon, delta) / (_NOISE * layout.schema.classes)) ** 2)
 
 
-def dearest(layout: Layout) -> str:
-    """Gives in words which columns cost most: how many variables each has, and how many axes for missing cells."""
+def what_to_drop(layout: Layout, few: int) -> str:
+    """Gives in words which columns cost most, and without which a fit would be possible.
+
+    Args:
+        layout: The variables.
+        few: How many of them the budget can carry; 0 if fewer columns alone would not do.
+    """
+    if not few:
+        labels = ", ".join(f"{column.name} ({counted(column.size, 'level')})" for column in layout.schema.labels)
+        return f"Labels multiply what is needed: {labels}." if labels else "Join more patients."
     owners = [variable.source or variable.column.name.partition("@")[0] for variable in layout.variables]
     variables = Counter(owners)
     holes = Counter(owners[axis.at] for axis in axes_of(layout) if axis.hole)
     ranked = sorted(variables, key=lambda name: -variables[name] - holes[name])
+    if len(set(variables.values())) == 1:
+        return "All columns cost alike: keep those that matter most."
     words: list[str] = []
     for name in ranked[:_SHOWN]:
         more = f", and {holes[name]} for missing cells" if name in holes else ""
         words.append(f"{name} ({counted(variables[name], 'variable')}{more})")
     rest = len(ranked) - _SHOWN
-    return ", ".join(words) + (f" and {counted(rest, 'other column')}" if rest > 0 else "")
+    costs = ", ".join(words) + (f" and {counted(rest, 'other column')}" if rest > 0 else "")
+    return f"What costs most: {costs}.{_enough_without(layout, ranked, variables, few)}"
+
+
+def _enough_without(layout: Layout, ranked: list[str], variables: Counter[str], few: int) -> str:
+    """Gives the dearest columns without which the others can be carried, if there are such."""
+    visits = layout.schema.visits
+    measured = {column.name for column in visits.columns} if visits else set[str]()
+    which = sum(variable.role in ("presence", "count") for variable in layout.variables)
+    least, left, dropped = variables[ranked[-1]], len(layout), list[str]()
+    for name in ranked:
+        if left > few and variables[name] > least and name in {column.name for column in layout.schema.columns}:
+            dropped.append(name)
+            # Without any column there are no visits, so nothing says which of them took place.
+            left -= variables[name] + which * (measured == set(dropped) & measured)
+            which *= measured != set(dropped) & measured
+    if left > few or len(dropped) > _SHOWN:
+        return ""
+    return f" It would be possible without {' and '.join(dropped)}."

@@ -28,6 +28,7 @@ def train(config: MarginalConfig, records: Records, run: Run) -> Network:
     fit = PairFit.of(config.asked, records, run, anchor)
     shares = tuple(anchor.probabilities.tolist())
     if not fit.rounds:
+        run.watch(Progress("measuring the anchor", 1, 1))
         return Network(copula_network(anchor), len(anchor.axes), shares, anchor.notes)
     with torch.random.fork_rng(devices=[]), one_thread():
         torch.random.set_rng_state(weights_state(run.seed))
