@@ -72,10 +72,8 @@ def load(name: str) -> Dataset:
             return Dataset(name, pd.read_csv(folder() / _FILES[name][0]), None, plain)
         case "pbc2_first":
             return Dataset(name, _pbc2_first(), None, Schema.from_dict(PBC2_FIRST))
-        case "physionet2012":
-            return _physionet()
-        case "physionet2012_summary":
-            return _physionet_summary()
+        case "physionet2012" | "physionet2012_summary":
+            return _physionet() if name == "physionet2012" else _physionet_summary()
         case "diabetes130":
             return Dataset(name, _diabetes(), None, Schema.from_dict(DIABETES))
         case "diabetes130_visits" | "diabetes130_visit_codes":

@@ -55,7 +55,8 @@ def declared(*, codes: bool) -> dict[str, object]:
     table["weight"] = {"kind": "category", "levels": _WEIGHTS, "nullable": True}
     table |= dict.fromkeys(_RARE, table["insulin"])
     if codes:
-        table |= dict.fromkeys(DIAGNOSES, {"kind": "category", "nullable": True, "groups": chapters()})
+        groups = chapters()
+        table |= {name: {"kind": "category", "nullable": True, "groups": groups} for name in DIAGNOSES}
     return {
         "name": "diabetes130-codes" if codes else "diabetes130-visits",
         "patient": PATIENT,

@@ -5,8 +5,9 @@
 
 Patients are split 80 : 20, anew for each seed. `visits` has diagnoses as chapters of ICD-9, `visit_codes` as all 1,329
 codes of its book, with the chapters declared as groups. Each fit runs in a process of its own, which measures seconds,
-processor seconds and peak memory, reading included in the last. What is done is kept in `benchmarks/out/encounters.jsonl`
-and not done again. `real` compares other patients with the training part: the best that can be reached.
+processor seconds and peak memory, reading included in the last. What is done is kept in
+`benchmarks/out/encounters.jsonl` and not done again. `real` compares other patients with the training part: the best
+that can be reached.
 """
 
 from __future__ import annotations

@@ -303,7 +303,9 @@ def test_a_column_is_empty(clinic, family):
     frame["crp"] = ""
     rewrite(clinic, frame)
     declare(clinic, crp={"kind": "number", "low": 0, "high": 500})
-    refused(clinic, *fit(clinic, "--epsilon", 4, "--family", family), phrase="crp: no cell is missing; broken 400 times")
+    refused(
+        clinic, *fit(clinic, "--epsilon", 4, "--family", family), phrase="crp: no cell is missing; broken 400 times"
+    )
     declare(clinic, crp={"nullable": True})
     checked = json.loads(clinic.run("check", clinic.data, clinic.schema, "--json").stdout)
     (told,) = [found for found in checked["findings"] if found["column"] == "crp"]
@@ -332,7 +334,9 @@ def test_there_are_more_columns_than_patients(clinic, family):
     said = json.loads(clinic.run("check", clinic.data, clinic.schema, "--json").stdout)["findings"]
     assert [found["rule"] for found in said] == ["there are more patients than variables (columns x visits)"]
     done = refused(
-        clinic, *fit(clinic, "--epsilon", 3, "--family", family), phrase="is too small for population=120 with 153 variables"
+        clinic,
+        *fit(clinic, "--epsilon", 3, "--family", family),
+        phrase="is too small for population=120 with 153 variables",
     )
     assert re.search(r"with at most \d+ variables. All columns cost alike: keep those that matter most", flat(done))
 

@@ -25,7 +25,8 @@ def worth_knowing(checked: Checked) -> list[Finding]:
     schema = cohort.schema
     about = [*_undeclared(schema), *_nothing_to_model(schema), *rules_together(schema)]
     if not len(cohort) and not checked.findings:
-        return [*about, _note("patients", "the file has a patient", "It has no row below its first line.", blocking=True)]
+        way_out = "There is no row below its first line; export the patients again."
+        return [*about, _note("patients", "the file has a patient", way_out, blocking=True)]
     return [*about, *_constant(cohort, _unread(checked)), *_classes(cohort), *_size(cohort)]
 
 
@@ -114,7 +115,7 @@ def _size(cohort: Cohort) -> list[Finding]:
         )
     if len(cohort) < _variables(cohort.schema):
         rule = "there are more patients than variables (columns x visits)"
-        found.append(_note("patients", rule, "Leave columns or visits out: what so many have in common is lost in noise."))
+        found.append(_note("patients", rule, "Leave columns or visits out; links between so many drown in noise."))
     if declared is not None and len(cohort) > largest(declared):
         rule = f"there are at most {HEADROOM:g} times as many patients as declared"
         found.append(_note("population", rule, "Declare a population that is not too small.", blocking=True))

@@ -23,7 +23,9 @@ from wardgan.models.copula.config import CopulaConfig
 from wardgan.models.fit import fit
 from wardgan.models.tabgan.fakes import FakeFeatures
 from wardgan.models.tabgan.features import blocks, real_features, width
+from wardgan.models.weights import weights_state
 from wardgan.privacy.queries import Levels
+from wardgan.rng import Seed
 from wardgan.sample.network import Graph
 from wardgan.schema.read import read
 from wardgan.schema.schema import Schema
@@ -241,7 +243,7 @@ def test_the_refined_network_is_its_twin(kind):
 def test_a_refined_network_keeps_the_margins_of_the_anchor(kind):
     made = anchor(kind)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.random.set_rng_state(weights_state(Seed(0)))
         refiner = Refiner(made, width=16, noise_inputs=3)
     with torch.no_grad():
         refiner.last.weight.normal_(0, 0.5, generator=torch.Generator().manual_seed(1))
