@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from wardgan.encode.layout import Layout
 from wardgan.models.anchor.anchor import Weights, anchor_shares, check_feasible, measure_anchor
+from wardgan.models.anchor.lawful import lawful_network
 from wardgan.models.anchor.network import copula_network
 from wardgan.models.base import Network, Progress, Run
 from wardgan.privacy.events import Budget
@@ -42,4 +43,5 @@ class CopulaConfig:
         run.watch(Progress("measuring", 0, tables))
         anchor = measure_anchor(records, population=run.population)
         run.watch(Progress("measuring", tables, tables))
-        return Network(copula_network(anchor), len(anchor.axes), tuple(anchor.probabilities.tolist()), anchor.notes)
+        network = lawful_network(anchor, copula_network, latent=len(anchor.axes))
+        return Network(network, len(anchor.axes), tuple(anchor.probabilities.tolist()), anchor.notes)

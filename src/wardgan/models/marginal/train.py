@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from wardgan.models.anchor.anchor import measure_anchor
+from wardgan.models.anchor.lawful import lawful_network
 from wardgan.models.anchor.network import copula_network
 from wardgan.models.anchor.refiner import Refiner, refined_network, warp_of
 from wardgan.models.base import Network, Progress, Run
@@ -29,10 +30,12 @@ def train(config: MarginalConfig, records: Records, run: Run) -> Network:
     shares = tuple(anchor.probabilities.tolist())
     if not fit.rounds:
         run.watch(Progress("measuring the anchor", 1, 1))
-        return Network(copula_network(anchor), len(anchor.axes), shares, anchor.notes)
+        network = lawful_network(anchor, copula_network, latent=len(anchor.axes))
+        return Network(network, len(anchor.axes), shares, anchor.notes)
     with torch.random.fork_rng(devices=[]), one_thread():
         torch.random.set_rng_state(weights_state(run.seed))
         refiner = Refiner(anchor, width=config.width, noise_inputs=config.noise_inputs)
         fit.trained(records, refiner, held)
-        network = refined_network(refiner, anchor, warp_of(refiner))
+        warp = warp_of(refiner)
+        network = lawful_network(anchor, lambda made: refined_network(refiner, made, warp), latent=refiner.latent)
     return Network(network, refiner.latent, shares, anchor.notes)

@@ -13,6 +13,7 @@ from torch import Tensor, nn, optim
 
 from wardgan.models import checkpoint
 from wardgan.models.anchor.anchor import Anchor, measure_anchor
+from wardgan.models.anchor.lawful import lawful_network
 from wardgan.models.anchor.refiner import Refiner, refined_network, warp_of
 from wardgan.models.base import Network, Progress, Run
 from wardgan.models.pairs.fitting import PairFit, split
@@ -57,7 +58,8 @@ def train(config: TabganConfig, records: Records, run: Run) -> Network:
             known = fit.trained(records, refiner, held)
             goal = fit.goal(known) if known.pairs else None
         mean = _refined(config, records, run, _Start(anchor, refiner, goal), judge)
-    network = refined_network(mean, anchor, warp_of(mean))
+    warp = warp_of(mean)
+    network = lawful_network(anchor, lambda made: refined_network(mean, made, warp), latent=refiner.latent)
     return Network(network, refiner.latent, tuple(anchor.probabilities.tolist()), anchor.notes)
 
 

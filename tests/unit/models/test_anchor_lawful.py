@@ -1,0 +1,107 @@
+"""Margins of patients who obey the rules: those of the anchor, although a copula breaks the rules."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import wardgan as wg
+from wardgan.errors import UsageError
+from wardgan.models.anchor import lawful
+from wardgan.models.anchor.lawful import lawful_network
+
+LEVELS = ["none", "mild", "severe"]
+TABLE = {
+    "died": {"kind": "flag", "label": True},
+    "illness": {"kind": "category", "levels": LEVELS},
+    "drug": {"kind": "flag"},
+    "low": {"kind": "integer", "low": 0, "high": 20},
+    "high": {"kind": "integer", "low": 0, "high": 20, "nullable": True},
+}
+RULES = ['if illness == "none" then drug == false', "low <= high"]
+
+
+def frame(patients=4000):
+    numbers = np.random.default_rng(3)
+    illness = numbers.choice(LEVELS, patients, p=[0.5, 0.3, 0.2])
+    low = numbers.integers(0, 20, patients)
+    high = np.minimum(low + numbers.integers(0, 4, patients), 20).astype(float)
+    return pd.DataFrame({
+        "died": numbers.random(patients) < np.where(illness == "severe", 0.6, 0.1),
+        "illness": illness,
+        "drug": (illness != "none") & (numbers.random(patients) < 0.7),
+        "low": low,
+        "high": np.where(numbers.random(patients) < 0.2, np.nan, high),
+    })  # fmt: skip
+
+
+def fitted(rules=RULES, **given):
+    schema = wg.Schema.from_dict({"name": "ruled", "population": 4000, "table": TABLE, "rules": rules})
+    return wg.fit(wg.read(frame(), schema), seed=1, **given).generator
+
+
+def distance(synthetic):
+    """Total variation of each column within each class, the largest of them."""
+    real = frame()
+    found = []
+    for died in (False, True):
+        one, other = (part[part["died"] == died] for part in (real, synthetic))
+        for name in ("illness", "drug", "low", "high"):
+            shares = [part[name].value_counts(normalize=True, dropna=False) for part in (one, other)]
+            found.append(shares[0].sub(shares[1], fill_value=0).abs().sum() / 2)
+    return max(found)
+
+
+@pytest.mark.parametrize("family", ["copula", wg.MarginalConfig(steps=10, width=16, noise_inputs=4)])
+def test_who_obeys_the_rules_has_the_margins_of_the_patients(family, monkeypatch):
+    made = fitted(family=family, privacy="none").sample(40_000, seed=2)
+    assert (made["low"] <= made["high"].fillna(99)).all()
+    assert not made.loc[made["illness"] == "none", "drug"].any()
+    monkeypatch.setattr(lawful, "_ROUNDS", 0)
+    bent = fitted(family=family, privacy="none").sample(40_000, seed=2)
+    assert distance(bent) > 0.08
+    assert distance(made) < 0.6 * distance(bent)
+
+
+def test_shares_of_classes_stay():
+    made = fitted(family="copula", privacy="none")
+    assert made.probabilities[1] == pytest.approx(frame()["died"].mean(), abs=1e-9)
+
+
+def test_without_rules_the_network_is_made_once():
+    calls = []
+    plain = fitted([], family="copula", privacy="none")
+    assert lawful_network(anchor_of(plain), lambda made: calls.append(made) or b"network", latent=1) == b"network"
+    assert len(calls) == 1
+
+
+def anchor_of(generator):
+    from wardgan.encode.layout import Layout
+
+    class Kept:
+        layout = Layout.of(generator.schema)
+
+    return Kept()
+
+
+def test_rules_that_nobody_breaks_change_nothing():
+    plain, ruled = (fitted(rules, family="copula", privacy="none") for rules in ([], ["low >= 0"]))
+    assert plain.network == ruled.network
+
+
+def test_margins_that_contradict_the_rules_stay_within_limits():
+    """Private noise may give shares that no lawful patient can have; the fit ends, and samples obey."""
+    made = fitted(family="copula", budget=wg.Budget(epsilon=1.0)).sample(2000, seed=1)
+    assert (made["low"] <= made["high"].fillna(99)).all()
+
+
+def test_where_hardly_anybody_obeys_the_network_is_left_alone(monkeypatch):
+    def refuse(*_, **__):
+        raise UsageError("rules: hardly any patient")
+
+    monkeypatch.setattr("wardgan.sample.generator.Generator.draws", refuse)
+    network = fitted(family="copula", privacy="none").network
+    monkeypatch.undo()
+    monkeypatch.setattr(lawful, "_ROUNDS", 0)
+    assert fitted(family="copula", privacy="none").network == network
