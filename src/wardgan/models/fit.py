@@ -16,7 +16,7 @@ from wardgan.encode.layout import Layout
 from wardgan.encode.units import classes_of
 from wardgan.errors import DataError, OutputError, PlanError, SchemaError, UsageError, counted
 from wardgan.files import locked
-from wardgan.models import AUTO, family_config
+from wardgan.models import auto_family, family_config
 from wardgan.models.base import CHECKPOINT, LEDGER, TRAINED, Config, Progress, Run, Trained, Watcher
 from wardgan.privacy.events import NEIGHBOURS, UNIT, Budget
 from wardgan.privacy.learn import learn, learn_shares, placeholder
@@ -41,7 +41,7 @@ def plan(schema: Schema, budget: Budget, *, family: str | Config = "auto") -> Pl
     Args:
         schema: The declarations.
         budget: The target.
-        family: Name of a family, its configuration, or `auto`, which is `copula`.
+        family: Name of a family, its configuration, or `auto`, which with a budget is `copula`.
 
     Raises:
         SchemaError: Bounds, levels or confirmations are missing.
@@ -56,7 +56,7 @@ def plan(schema: Schema, budget: Budget, *, family: str | Config = "auto") -> Pl
     _confirmed(schema)
     _check_texts(schema)
     layout = Layout.of(placeholder(schema))
-    config = _config(family)
+    config = _config(family, schema)
     config.check(layout, budget, schema.population)
     shares = learn_shares(schema, budget.delta)
     if schema.population is None:
@@ -73,7 +73,8 @@ def fit(
     Args:
         cohort: The patients.
         budget: How much may be given away about one patient; needed unless `privacy="none"`.
-        family: `copula`, `tabgan`, `acgan`, a configuration of one of them, or `auto`.
+        family: `copula`, `marginal`, `tabgan`, `acgan`, a configuration of one of them, or `auto`: with a budget
+            `copula`; without privacy `marginal` for tables of at least 500 patients.
         privacy: `private`, or the explicit word `none` for a generator without any protection.
         seed: Replays the fit, noise included: a rehearsal that cannot be released as private. `None`: real noise.
         run: A folder that stays on site, for the ledger, answers and checkpoints.
@@ -144,7 +145,7 @@ def _begun(
     """Gives the configuration and an empty ledger."""
     if budget is None:
         _check_texts(cohort.schema)
-        config = _config(family)
+        config = _config(family, cohort.schema, patients=len(cohort))
         ledger = Ledger(None, replayable=replayable)
     else:
         planned = plan(cohort.schema, budget, family=family)
@@ -177,7 +178,7 @@ def _resumed(
         raise PlanError("budget: the run was begun with another budget; resume it with the same one.")
     if ledger.plan is not None and family == "auto":
         family = ledger.plan.family
-    config = _config(family)
+    config = _config(family, cohort.schema, patients=len(cohort))
     known = folder / DIGEST
     if not known.exists() or known.read_text(encoding="utf-8") != _digest(cohort, config):
         raise DataError(
@@ -206,10 +207,13 @@ def _digest(cohort: Cohort, config: Config) -> str:
     return digest.hexdigest()
 
 
-def _config(family: str | Config) -> Config:
+def _config(family: str | Config, schema: Schema, *, patients: int | None = None) -> Config:
+    """Gives the configuration; `patients` of a fit without privacy, `None` of a plan."""
     if not isinstance(family, str):
         return family
-    return family_config(AUTO if family == "auto" else family)
+    if family == "auto":
+        family = auto_family(schema, private=patients is None, patients=patients or 0)
+    return family_config(family)
 
 
 def _confirmed(schema: Schema) -> None:

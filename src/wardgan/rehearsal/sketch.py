@@ -14,7 +14,7 @@ from wardgan import check
 from wardgan.encode.layout import Layout
 from wardgan.errors import PlanError, UsageError
 from wardgan.estimate import Estimate, mean
-from wardgan.models import AUTO, family_config
+from wardgan.models import auto_family, family_config
 from wardgan.models.anchor.anchor import count_noise
 from wardgan.models.base import Config
 from wardgan.models.fit import fit, plan
@@ -67,8 +67,10 @@ def sketch(
     """
     budgets = _budgets(epsilons, delta)
     check.whole(1, seeds=seeds)
-    config = family_config(AUTO if family == "auto" else family) if isinstance(family, str) else family
     taken, whole = assume or Assumptions(), _patients(schema, patients)
+    if family == "auto":
+        family = auto_family(schema, private=True, patients=whole)
+    config = family_config(family) if isinstance(family, str) else family
     layout = Layout.of(stand_in(schema))
     simulated = min(whole, LARGEST, max(1, _CELLS // len(layout)))
     asked = schema if schema.population is None else replace(schema, population=simulated)

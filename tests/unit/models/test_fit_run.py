@@ -12,7 +12,7 @@ import pytest
 import wardgan as wg
 from wardgan.errors import BudgetError, DataError, FormatError, OutputError, PlanError, SchemaError, UsageError
 from wardgan.files import locked
-from wardgan.models import family_config
+from wardgan.models import auto_family, family_config
 from wardgan.models.base import CHECKPOINT, Run, Trained
 from wardgan.models.fit import COUNT, LEDGER, fit, plan
 from wardgan.privacy import records as records_module
@@ -137,6 +137,24 @@ def test_p05_auto_goes_on_with_the_family_it_began_with(tmp_path):
     with pytest.raises(Killed):
         fit(cohort(), BUDGET, run=tmp_path / "run", watch=killed_at("measuring"))
     assert fit(cohort(), BUDGET, run=tmp_path / "run", resume=True).generator.family == "copula"
+
+
+def test_auto_follows_public_facts():
+    plain = cohort().schema
+    measured = {"key": "visit", "grid": ["A", "B"], "columns": {"sbp": {"kind": "integer", "low": 50, "high": 250}}}
+    visits = Schema.from_dict({**SCHEMA, "patient": "id", "visits": measured})
+    assert auto_family(plain, private=True, patients=10**6) == "copula"
+    assert auto_family(plain, private=False, patients=500) == "marginal"
+    assert auto_family(plain, private=False, patients=499) == "copula"
+    assert auto_family(visits, private=False, patients=10**6) == "copula"
+    assert plan(plain, BUDGET).family == "copula"
+
+
+def test_without_privacy_auto_takes_the_family_that_is_named(monkeypatch):
+    taken = []
+    monkeypatch.setattr("wardgan.models.fit.family_config", lambda name: taken.append(name) or wg.CopulaConfig())
+    fit(cohort(), privacy="none")
+    assert taken == [auto_family(cohort().schema, private=False, patients=len(cohort()))]
 
 
 def test_p05_a_bill_without_an_answer_ends_the_run(tmp_path):

@@ -13,11 +13,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from wardgan.encode.units import classes_of, encode
 from wardgan.errors import UsageError
 from wardgan.models.anchor.anchor import Anchor
 from wardgan.sample.generator import Generator
-from wardgan.schema.cohort import Cohort
+from wardgan.sample.redrawn import Redrawn, redrawn
 
 _ROUNDS: Final = 3
 _EACH: Final = 16_384
@@ -46,32 +45,25 @@ def lawful_network(anchor: Anchor, made: Callable[[Anchor], bytes], *, latent: i
     size = min(classes * _EACH, _MOST)
     for number in range(_ROUNDS):
         generator = Generator(schema, "anchor", network, latent, (1 / classes,) * classes)
-        drawn = 0
-
-        def drew(more: int) -> None:
-            nonlocal drawn
-            drawn += more
-
         try:
-            # Replayable on purpose: the same numbers in each fit, and no patient is involved.
-            (patients,) = generator.draws(size, chunk=size, seed=number, drew=lambda block: drew(block.patients))
+            # Replayable on purpose: the same numbers in each fit, and no patient of the hospital is involved.
+            found = redrawn(generator, size, seed=number)
         except UsageError:
             return network  # hardly anybody obeys them; the sample will say so
-        if drawn == size:
+        if not found.again:
             return network
-        current = replace(current, margins=_corrected(anchor, current, patients))
+        current = replace(current, margins=_corrected(anchor, current, found))
         network = made(current)
     return network
 
 
-def _corrected(anchor: Anchor, current: Anchor, patients: Cohort) -> tuple[NDArray[np.float64], ...]:
+def _corrected(anchor: Anchor, current: Anchor, drawn: Redrawn) -> tuple[NDArray[np.float64], ...]:
     """Gives the margins with which more of those would be drawn of whom too few are left."""
-    units, classes = encode(patients, anchor.layout), classes_of(patients)
     found: list[NDArray[np.float64]] = []
     for at, (levels, wanted, mine) in enumerate(zip(anchor.levels, anchor.margins, current.margins, strict=True)):
-        level = levels.index(units[:, at])
+        level = levels.index(drawn.units[:, at])
         there = level >= 0
-        key = classes[there] * levels.size + level[there]
+        key = drawn.classes[there] * levels.size + level[there]
         count = np.bincount(key, minlength=len(wanted) * levels.size).reshape(len(wanted), levels.size)
         total = count.sum(axis=1, keepdims=True)
         expected = wanted / wanted.sum(axis=1, keepdims=True) * total

@@ -30,20 +30,20 @@ class FakeFeatures:
         """Makes the maps from an anchor."""
         found = blocks(anchor)
         numeric = {block.at for block in found if anchor.layout.variables[block.at].column.numeric}
-        self._classes = len(anchor.probabilities)
+        self._count = len(anchor.probabilities)
         self._numbers = _Numbers(anchor, sorted(numeric))
         self._plain = _places(block.at for block in found if block.scored and block.at not in numeric)
         marked = [block for block in found if block.indicators]
         self._marked = _places(block.at for block in marked for _ in block.indicators)
         borders = [_borders(anchor, block.at) for block in marked]
         self._low, self._high = (
-            _tensor(np.concatenate([np.empty((self._classes, 0)), *(border[end] for border in borders)], axis=1))
+            _tensor(np.concatenate([np.empty((self._count, 0)), *(border[end] for border in borders)], axis=1))
             for end in (0, 1)
         )
         holed = [block for block in found if block.hole is not None]
         self._holes = _places(block.hole or 0 for block in holed)
         border = [[hole_border(share) for share in anchor.missing(block.at)] for block in holed]
-        self._hole_border = _tensor(np.array(border).reshape(len(holed), self._classes).T)
+        self._hole_border = _tensor(np.array(border).reshape(len(holed), self._count).T)
         owners = [*self._numbers.at, *self._plain.tolist(), *self._marked.tolist()]
         hole = {block.at: place for place, block in enumerate(holed)}
         self._hole_of = _places(hole.get(at, len(holed)) for at in owners)
@@ -75,7 +75,7 @@ class FakeFeatures:
             known = torch.cat([1 - hole, torch.ones(len(hole), 1)], dim=1)
             values = values * known.index_select(1, self._hole_of)
         features = self._visits(torch.cat([values, hole], dim=1), normals, classes)
-        onehot = torch.eye(self._classes)[classes]
+        onehot = torch.eye(self._count)[classes]
         return torch.cat([features.index_select(1, self._order), onehot], dim=1)
 
 
