@@ -20,6 +20,7 @@ _CELLS: Final = 512
 _PIECES: Final = 8
 _ROUNDS: Final = 6
 _MOST_CELLS: Final = 1 << 14
+_PART: Final = 1 << 12
 _MOST_INTERVALS: Final = 6
 _MOST_VALUES: Final = 1_000
 _PARALLEL: Final = 1 - 1e-9
@@ -105,8 +106,12 @@ def left(units: Value, variable: int, ranges: Floats, direction: Floats) -> Floa
     """
 
     def possible(low: Floats, high: Floats) -> tuple[Floats, Floats]:
-        found = _Bounds(Ray(direction, low, high)).interval(units, np.array([variable]))
-        kept = np.broadcast_to(found.meets(ranges), (1, len(low)))[0]
+        kept = np.empty(len(low), dtype=bool)
+        # In parts, because what is known of every number of the network is kept until its cells are done.
+        for start in range(0, len(low), _PART):
+            part = slice(start, start + _PART)
+            found = _Bounds(Ray(direction, low[part], high[part])).interval(units, np.array([variable]))
+            kept[part] = np.broadcast_to(found.meets(ranges), (1, len(low[part])))[0]
         return low[kept], high[kept]
 
     edges = np.linspace(-FAR, FAR, _CELLS + 1)

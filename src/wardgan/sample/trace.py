@@ -95,8 +95,14 @@ def traced(network: bytes, *, latent: int, label: int) -> Value:
     try:
         with np.errstate(all="ignore"):
             return _followed(graph, latent, label)
-    except (ArithmeticError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, IndexError, KeyError, MemoryError, TypeError, ValueError) as error:
         raise UnprovedError from error
+
+
+def _check_size(*lengths: int) -> None:
+    """Refuses what would be too large, before any memory is taken for it: a foreign file may ask for terabytes."""
+    if math.prod(lengths) > _NUMBERS:
+        raise UnprovedError
 
 
 def _followed(graph: GraphProto, latent: int, label: int) -> Value:
@@ -134,6 +140,8 @@ def _elementwise(operator: str, operands: list[Value], latent: int) -> Value:
     rule = MONOTONE.get(operator)
     if (rule is None and operator not in ("Mul", "Where")) or (rule is not None and len(rule.signs) != len(operands)):
         raise UnprovedError
+    forms = any(isinstance(operand, Affine) for operand in operands)
+    _check_size(*np.broadcast_shapes(*(operand.shape for operand in operands)), latent if forms else 1)
     known = [operand.array for operand in operands if isinstance(operand, Known)]
     if len(known) == len(operands) and (rule is None or not rule.slack):
         plain = {"Mul": np.multiply, "Where": np.where}.get(operator) or cast("Monotone", rule).function
@@ -179,6 +187,7 @@ def _product(operands: list[Value], settings: Settings, latent: int) -> Value:
         raise UnprovedError
     if settings.get("alpha", 1.0) != 1.0 or settings.get("beta", 1.0) != 1.0:
         raise UnprovedError
+    _check_size(max(math.prod(rows.shape), *weight.shape), latent)
     matrix = weight.array.astype(np.float64)
     matrix = matrix.T if settings.get("transB") else matrix  # (inputs, outputs)
     shape = (1, matrix.shape[1])
@@ -214,6 +223,7 @@ def _concat(operands: list[Value], settings: Settings, latent: int) -> Value:
     axis = cast("int", settings["axis"])
     if all(isinstance(operand, Known) for operand in operands):
         return Known(np.concatenate([cast("Known", operand).array for operand in operands], axis=axis))
+    _check_size(sum(math.prod(operand.shape) for operand in operands), latent)
     forms = [Affine.of(operand, latent) for operand in operands if not isinstance(operand, Later)]
     at = axis % len(operands[0].shape)
     if len(forms) == len(operands):
@@ -234,6 +244,7 @@ def _looked_up(operands: list[Value], settings: Settings, latent: int) -> Value:
 
 
 def _taken(value: Value, places: Places) -> Value:
+    _check_size(*places.shape, value.weights.shape[-1] if isinstance(value, Affine) else 1)
     if isinstance(value, Known):
         return Known(value.array.ravel()[places])
     return value.moved(places) if isinstance(value, Affine) else Later("Identity", (value,), (places,), places.shape)
@@ -265,6 +276,12 @@ def _sliced(positions: Places, given: list[NDArray[np.generic]], settings: Setti
     return positions[tuple(cut)]
 
 
+def _gathered(positions: Places, given: list[NDArray[np.generic]], settings: Settings) -> Places:
+    axis = cast("int", settings.get("axis", 0))
+    _check_size(positions.size // positions.shape[axis], given[0].size)
+    return np.take(positions, given[0].astype(np.intp), axis=axis)
+
+
 _MOVED: Final[dict[str, Callable[[Places, list[NDArray[np.generic]], Settings], Places]]] = {
     "Identity": lambda positions, given, settings: positions,
     "Reshape": _reshaped,
@@ -277,9 +294,7 @@ _MOVED: Final[dict[str, Callable[[Places, list[NDArray[np.generic]], Settings], 
     "Transpose": lambda positions, given, settings: positions.transpose(
         cast("Sequence[int]", settings.get("perm", range(positions.ndim)[::-1]))
     ),
-    "Gather": lambda positions, given, settings: np.take(
-        positions, given[0].astype(np.intp), axis=cast("int", settings.get("axis", 0))
-    ),
+    "Gather": _gathered,
     "Expand": lambda positions, given, settings: np.broadcast_to(
         positions, np.broadcast_shapes(positions.shape, tuple(given[0].tolist()))
     ),

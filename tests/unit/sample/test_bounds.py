@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -238,3 +240,78 @@ def test_a_table_that_is_left_may_be_anywhere():
     for latent in (-0.2, 1.7):  # rows -1 and 3
         assert ((part[:, 0] <= latent) & (part[:, 1] >= latent)).any()
     assert not ((part[:, 0] <= 0.7) & (part[:, 1] >= 0.7)).any()  # row 1
+
+
+# --- foreign networks -------------------------------------------------------------------------------------------------
+
+
+def column(graph):
+    return graph.add("Slice", "latent", graph.whole([0]), graph.whole([1]), graph.whole([1]))
+
+
+def tall(graph):
+    return graph.add("Expand", graph.floats([[1.0]]), graph.whole([1 << 18, 1]))
+
+
+def wide(graph):
+    return graph.add("Expand", column(graph), graph.whole([1, 1 << 16]))
+
+
+LARGE = {
+    "product of constants": lambda graph: graph.add("MatMul", tall(graph), graph.floats([[1.0]])),
+    "product of a normal": lambda graph: graph.add("MatMul", column(graph), graph.floats(np.ones((1, 1 << 16)))),
+    "expanded normal": wide,
+    "gathered normal": lambda graph: graph.add("Gather", "latent", graph.whole(np.zeros(1 << 16)), axis=1),
+    "gathered constant": lambda graph: graph.add("Gather", tall(graph), graph.whole(np.zeros(1 << 10)), axis=1),
+    "broadcast sum": lambda graph: graph.add("Add", column(graph), graph.floats(np.ones((1, 1 << 16)))),
+    "constants beside a normal": lambda graph: graph.add("Concat", column(graph), graph.floats(np.ones((1, 1 << 16))), axis=1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_foreign_network_takes_no_memory_that_it_has_not_brought(name):
+    graph = Graph(latent=1 << 10)
+    LARGE[name](graph)
+    network = graph.finish(column(graph), variables=1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnprovedError):
+            traced(network, latent=1 << 10, label=0)
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_that_is_not_there_proves_nothing(monkeypatch):
+    graph = Graph(latent=LATENT)
+    network = graph.finish(graph.add("Neg", column(graph)), variables=1)
+
+    def no_memory(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("wardgan.sample.trace._affine", no_memory)
+    with pytest.raises(UnprovedError):
+        traced(network, latent=LATENT, label=0)
+
+
+def test_cells_are_bounded_in_parts(monkeypatch):
+    """What is left of a direction is the same in parts as at once, and no part is larger than it may be."""
+    network = random_network(11)
+    units = traced(network, latent=LATENT, label=0)
+    sizes = []
+    honest = _Bounds.interval
+
+    def noted(self, *where):
+        sizes.append(len(self.ray.low))
+        return honest(self, *where)
+
+    monkeypatch.setattr(_Bounds, "interval", noted)
+    wanted = np.array([[-0.3, 0.2]])
+    for variable in range(9):
+        for direction in directions(units, variable)[:2]:
+            monkeypatch.setattr("wardgan.sample.bounds._PART", 1 << 20)
+            whole = left(units, variable, wanted, direction)
+            sizes.clear()
+            monkeypatch.setattr("wardgan.sample.bounds._PART", 50)
+            np.testing.assert_array_equal(left(units, variable, wanted, direction), whole)
+            assert max(sizes) <= 50
