@@ -116,6 +116,7 @@ def test_notes_stay_in_the_run_folder(tmp_path):
     assert json.loads((tmp_path / "run" / TRAINED).read_text())["notes"] == list(made.notes)
     again = Trained.load(tmp_path / "run")
     assert again.notes == made.notes
+    assert set(made.generator.privacy) == {"mode", "epsilon", "delta", "unit", "neighbours"}
     data = wg.release(again, tmp_path / "x.hgan").read_bytes()
     for note in made.notes:
         assert note.encode() not in data

@@ -309,6 +309,16 @@ def test_p05_a_fit_that_stops_goes_on_without_asking_again(tmp_path, monkeypatch
     again = wg.fit(mine, BUDGET, family=SMALL, seed=2, run=tmp_path / "run", resume=True)
     assert again.generator.network == whole.generator.network
     assert again.ledger.events == whole.ledger.events
+    # Rule P12: of a selection the places alone are kept, of everything else the noisy answer.
+    answers = {path.stem: np.load(path) for path in (tmp_path / "run").glob("*.npy")}
+    places = [answer for name, answer in answers.items() if name.startswith("selection-")]
+    assert sum(map(len, places)) == whole.ledger.plan.event(SELECTION).steps
+    assert len(np.unique(np.concatenate(places))) == sum(map(len, places))
+    counts = {name: answer for name, answer in answers.items() if not name.startswith("selection-")}
+    rounds = {event.name.replace(" ", "-") for event in whole.ledger.plan.events if event.mechanism == "gaussian"}
+    assert set(counts) == rounds
+    assert len([name for name in rounds if name.startswith("pairs")]) == len(places) > 1
+    assert all((np.abs(answer - np.round(answer)) > 1e-6).any() for answer in counts.values())
 
 
 def test_normals_of_an_anchor_are_standard():

@@ -132,6 +132,35 @@ def test_a_pure_mechanism_costs_its_epsilon_and_composes_below_the_sum():
     assert pld_epsilon(many, DELTA) < rdp_epsilon(many, DELTA) < 400 * 0.05
 
 
+def composed(epsilon, steps, delta):
+    """Epsilon of randomised response, many times over: the worst pure mechanism, from its binomials."""
+    flips = np.arange(steps + 1)
+    ways = np.array([math.comb(steps, flip) for flip in flips], dtype=float)
+    high = 1 / (1 + math.exp(-epsilon))
+    one = ways * high ** (steps - flips) * (1 - high) ** flips
+    low, top = 0.0, epsilon * steps
+    for _ in range(80):
+        middle = (low + top) / 2
+        lost = np.maximum(one - math.exp(middle) * one[::-1], 0.0).sum()
+        low, top = (middle, top) if lost > delta else (low, middle)
+    return top
+
+
+@pytest.mark.parametrize(("epsilon", "steps"), [(0.3, 1), (0.3, 4), (0.1, 40), (0.02, 150), (1.0, 12)])
+@pytest.mark.parametrize("delta", [1e-3, 1e-5, 1e-9])
+def test_p11_selections_cost_what_randomised_response_costs(epsilon, steps, delta):
+    """Neither a run that is forgotten nor a sum where less is proved: both would be seen."""
+    exact = composed(epsilon, steps, delta)
+    events = [Event("selection", "pure", epsilon=epsilon, steps=steps)]
+    assert exact - 1e-6 <= pld_epsilon(events, delta) <= exact + 2e-4 * steps + 1e-3
+    assert exact <= rdp_epsilon(events, delta)
+    # Beside a Gaussian sum they cost at least as much as alone, and each of them something.
+    beside = [once(4.0), *events]
+    fewer = [once(4.0), Event("selection", "pure", epsilon=epsilon, steps=max(1, steps // 2))]
+    assert pld_epsilon(beside, delta) + 1e-6 >= max(exact, pld_epsilon(fewer, delta))
+    assert steps == 1 or pld_epsilon(beside, delta) > 1.05 * pld_epsilon(fewer, delta)
+
+
 @pytest.mark.parametrize("epsilon", [0.01, 0.5, 3.0])
 def test_the_renyi_curve_of_a_pure_mechanism(epsilon):
     # Randomised response, the worst case, by its two probabilities.

@@ -102,6 +102,52 @@ def test_p11_each_choice_is_billed_before_it_is_made(monkeypatch):
         mine.choose("table", Votes())
 
 
+def test_p11_patients_are_not_scored_before_the_bill():
+    mine = records()
+    billed = []
+
+    class Watched(Votes):
+        def scores(self, units, classes):
+            billed.append(mine.ledger.steps("pick"))
+            return super().scores(units, classes)
+
+    mine.choose("pick", Watched(), 2)
+    mine.choose("pick", Watched())
+    with pytest.raises(BudgetError):
+        mine.choose("pick", Watched())
+    assert billed == [2, 3]
+
+
+def test_a_rehearsal_chooses_with_noise_and_with_other_noise_in_each_round():
+    first, second = np.zeros(4), np.zeros(4)
+    same = 0
+    for seed in range(400):
+        mine = records(noise=Seed(seed))
+        one, other = mine.choose("pick", Votes())[0], mine.choose("pick", Votes())[0]
+        first[one] += 1
+        second[other] += 1
+        same += one == other
+        assert records(noise=Seed(seed)).choose("pick", Votes()) == [one]
+    assert agrees(first, shares([1, 2, 3, 0]))
+    assert agrees(second, shares([1, 2, 3, 0]))
+    assert abs(same / 400 - (shares([1, 2, 3, 0]) ** 2).sum()) < 0.12
+
+
+def test_p12_nothing_but_the_places_of_a_choice_is_kept(tmp_path):
+    mine = records(ledger=Ledger(PLAN, path=tmp_path / "ledger.jsonl"), folder=tmp_path)
+    chosen = mine.choose("pick", Votes(), 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ledger.jsonl", "pick-0.npy"]
+    assert np.load(tmp_path / "pick-0.npy").tolist() == chosen
+
+
+def test_an_unbilled_choice_in_the_folder_is_not_believed(tmp_path):
+    np.save(tmp_path / "pick-0.npy", np.array([3.0, 3.0, 3.0]))
+    mine = records(ledger=Ledger(PLAN, path=tmp_path / "ledger.jsonl"), folder=tmp_path)
+    chosen = mine.choose("pick", Votes(), 3)
+    assert len(set(chosen)) == 3
+    assert mine.ledger.steps("pick") == 3
+
+
 def test_p11_a_wrong_sensitivity_is_seen_in_the_shares():
     counts = np.zeros(4)
     for _ in range(1500):
