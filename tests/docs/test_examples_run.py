@@ -68,6 +68,20 @@ def test_python(path, hospital):
         exec(compile(block, f"{path.name}, block {number + 1}", "exec"), world)
 
 
+def test_the_bill_by_hand_knows_every_mechanism(hospital):
+    """The example's own file has Gaussian events alone."""
+    cohort = wg.read("patients.csv", wg.Schema.load("schema.yaml"))
+    family = wg.TabganConfig(pairs=0.3, steps=10, width=8, noise_inputs=2)
+    wg.release(wg.fit(cohort, wg.Budget(epsilon=3), family=family), "patients.hgan", force=True)
+    ledger = wg.inspect("patients.hgan")["privacy"]
+    assert {event["mechanism"] for event in ledger["events"]} == {"gaussian", "poisson-gaussian", "pure"}
+    world: dict[str, object] = {}
+    for block in page("docs/privacy.md").blocks("python"):
+        exec(block, world)
+    billed = [(event["name"], event["mechanism"], event["steps"]) for event in world["ledger"]["events"]]
+    assert billed == [(event["name"], event["mechanism"], event["steps"]) for event in ledger["events"]]
+
+
 def test_the_readme_draws_the_patients_that_it_asks_for(hospital):
     (hospital / "patients.hgan").unlink()
     world: dict[str, object] = {}

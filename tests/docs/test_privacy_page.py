@@ -10,7 +10,8 @@ import pytest
 from docs_kit import ROOT, page
 
 from wardgan.models.anchor import anchor
-from wardgan.privacy import learn, plan, queries
+from wardgan.models.pairs.settings import SELECTION, round_name
+from wardgan.privacy import learn, pairs, plan, queries
 from wardgan.privacy.training import BLOCK
 
 RULES = re.findall(r"^\| (P\d+) \| .* \| (.*) \|$", page("docs/privacy.md").text, re.MULTILINE)
@@ -63,14 +64,19 @@ def test_every_sum_is_on_the_page():
         "patient count",
         "class counts",
         "discriminator",
+        SELECTION,
+        round_name(0),
     ]
     assert [name for name in names if f"`{name}`" not in rows] == []
-    known = {name for name, kind in vars(queries).items() if isinstance(kind, type) and hasattr(kind, "total")} - {
-        "Query"
+    kinds = [*vars(queries).items(), *vars(pairs).items()]
+    asks = {
+        name for name, kind in kinds if isinstance(kind, type) and (hasattr(kind, "total") or hasattr(kind, "scores"))
     }
+    known = asks - {"Query"}
     # A new question needs a row, and this list its name.
     assert known == {
-        "CellCounts", "ClassCounts", "LevelCounts", "LevelTotals", "PatientCount", "ScoreProducts", "ScoreSums", "ValueCounts"
+        "CellCounts", "ClassCounts", "LevelCounts", "LevelTotals", "PairCounts", "PairGaps", "PatientCount",
+        "ScoreProducts", "ScoreSums", "ValueCounts"
     }  # fmt: skip
 
 
@@ -82,6 +88,10 @@ def test_the_sensitivities_are_those_of_the_page():
     assert queries.ValueCounts([0], edges[0]).sensitivity == 1
     assert queries.CellCounts(((0,), (1,)), edges).sensitivity == pytest.approx(math.sqrt(3 + 4))
     assert queries.LevelCounts(levels, 2).sensitivity == pytest.approx(math.sqrt(5))
+    two = pairs.PairCounts(levels, tuple(np.arange(3) for _ in range(5)), ((0, 1), (2, 4)), 2)
+    assert two.sensitivity == pytest.approx(math.sqrt(2))
+    assert pairs.PairGaps(two, (), np.zeros(0)).sensitivity == 1
+    assert queries.LevelTotals(((0,), (1, 2), (3,)), (3, 3, 3)).sensitivity == pytest.approx(math.sqrt(3))
     assert queries.ScoreSums(scores, 2).sensitivity == 2
     assert queries.ScoreProducts(scores, 2).sensitivity == pytest.approx(2**2 * math.sqrt((1 - 1 / 5) / 2))
 
