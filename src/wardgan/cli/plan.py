@@ -44,7 +44,8 @@ def show_plan(console: Console, plan: Plan) -> None:
     for name in ("what is read", "mechanism", "share of the budget", "noise multiplier", "sampling rate", "steps"):
         table.add_column(name, justify="left" if name in ("what is read", "mechanism") else "right")
     for event, share in zip(plan.events, budget_shares(plan), strict=True):
-        noise = "" if event.noise_multiplier is None else f"{event.noise_multiplier:.3f}"
+        noise = f"epsilon {event.epsilon:.3g}" if event.epsilon else ""
+        noise = noise if event.noise_multiplier is None else f"{event.noise_multiplier:.3f}"
         rate = "" if event.sampling_rate is None else f"{event.sampling_rate:.4f}"
         table.add_row(event.name, event.mechanism, f"{100 * share:.0f} %", noise, rate, str(event.steps))
     console.print(table)

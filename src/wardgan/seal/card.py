@@ -146,10 +146,11 @@ def _bill(card: Card, ledger: LedgerRecord) -> str:
         return f"Released by decision of {_plain(card.override or '')}"
     rows = [
         f"| {_plain(event.name)} | {event.mechanism} | {event.steps} | {_number(event.noise_multiplier)} "
-        f"| {_number(event.sampling_rate)} |"
+        f"| {_number(event.sampling_rate)} | {_number(event.epsilon)} |"
         for event in ledger.events
     ]
-    head = "| what was read | mechanism | times | noise multiplier | sampling rate |\n|---|---|---|---|---|"
+    names = "| what was read | mechanism | times | noise multiplier | sampling rate | epsilon each |"
+    head = f"{names}\n|---|---|---|---|---|---|"
     spent = f"Spent: epsilon {ledger.spent.epsilon:.4g} by {_plain(ledger.spent.accountant)}." if ledger.spent else ""
     return "\n".join([spent, "", head, *rows])
 

@@ -62,6 +62,14 @@ def test_its_example_runs(tmp_path, monkeypatch):
     assert world["patients"]["id"].nunique() == 1000
 
 
+def test_a_choice_says_what_it_cost():
+    ledger = copy.deepcopy(kit.LEDGER)
+    ledger["events"].append({"name": "selection", "mechanism": "pure", "epsilon": 0.0125, "steps": 8})
+    text = page(ledger=ledger)
+    assert "| margins | gaussian | 1 | 3.8 |  |  |" in text
+    assert "| selection | pure | 8 |  |  | 0.0125 |" in text
+
+
 def test_every_column_is_listed_once():
     text = page()
     for name in ("sex", "arm", "age", "sbp"):
