@@ -1,4 +1,4 @@
-"""Writes docs/benchmarks.md from the JSON that the benchmarks left in benchmarks/results."""
+"""Writes docs/benchmarks.md and its long tables from the JSON that the benchmarks left in benchmarks/results."""
 
 from __future__ import annotations
 
@@ -13,17 +13,24 @@ Every number here was printed by a script in `benchmarks/`; run it with `.venv/b
 tables are made from the JSON in `benchmarks/results` by `scripts/make_benchmark_page.py`. Timings come from a shared
 machine whose load changes: compare lines of one table, not tables. Where a target was missed, the page says so.
 """
+# Tables that are too long to stand among the others have a page of their own.
+ALONE = {"tables_groups": "benchmarks-groups.md"}
 
 
 def main() -> None:
-    """Writes the page."""
+    """Writes the pages."""
     parts = [HEAD]
     for path in sorted(RESULTS.glob("*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
         notes = (RESULTS / f"{path.stem}.md").read_text(encoding="utf-8").strip()
         machine = found["machine"]
         facts = f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, {machine['date']}"
-        parts += [notes, _table(found["rows"]), f"Measured on: {facts}."]
+        mine = [notes, _table(found["rows"]), f"Measured on: {facts}."]
+        if path.stem in ALONE:
+            mine[0] = mine[0].replace("## ", "# ", 1)
+            (ROOT / "docs" / ALONE[path.stem]).write_text("\n\n".join(mine) + "\n", encoding="utf-8")
+        else:
+            parts += mine
     (ROOT / "docs" / "benchmarks.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
