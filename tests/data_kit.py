@@ -116,8 +116,8 @@ def tails(draw, name):
 
 @st.composite
 def integers(draw, name):
-    low = draw(st.integers(-1000, 1000))
-    return Column(name, "integer", low=low, high=low + draw(st.integers(0, 5000)))
+    low, step = draw(st.integers(-1000, 1000)), draw(st.sampled_from([1, 1, 5, 250]))
+    return Column(name, "integer", low=low, high=low + step * draw(st.integers(0, 5000)), step=step)
 
 
 @st.composite

@@ -125,7 +125,7 @@ def code(series: pd.Series, column: Column, *, complete: bool = True) -> Coded:
     for rule, broken, way_out in _misplaced(codes, column):
         findings += found(column.name, rule, broken, way_out)
         bad = bad | broken
-    if column.kind == "number":
+    if column.kind in ("number", "integer"):
         # Files store 0.79993 for 0.8: the declared step says how fine a value is.
         codes = snapped(codes, column)
     if complete and not column.nullable:

@@ -38,7 +38,8 @@ class Column:
         kind: `number`, `integer`, `category`, `flag` or `date`.
         low: Smallest possible value (number, integer), or day number since 0001-01-01 (date).
         high: Largest possible value, as `low`; the same as `low` for a constant.
-        step: Distance between two possible values: 1 for integers and dates; `None` for a continuous number.
+        step: Distance between two possible values: 1 for dates, and for integers that say nothing else; `None` for a
+            continuous number.
         scale: `log` for a number or integer with a long tail, whose position between the bounds is that of its
             logarithm; `None` for an equal scale.
         levels: Possible levels of a category, in order; false and true for a flag.
@@ -141,8 +142,8 @@ class Column:
                 found[name] = self._written(value)
         if self.after is not None:
             found |= {"after": self.after, "within": self.within}
-        if self.kind == "number" and self.step is not None:
-            found["step"] = self.step
+        if self.step is not None and (self.kind == "number" or (self.kind == "integer" and self.step != 1)):
+            found["step"] = self.step if self.kind == "number" else int(self.step)
         if self.groups:
             found["groups"] = {name: list(levels) for name, levels in self.groups}
         elif self.kind == "category" and self.levels:
@@ -228,6 +229,8 @@ def _check_bounds(column: Column) -> None:
     low, high, step, name = column.low, column.high, column.step, column.name
     if step is not None and not 0 < step < math.inf:
         raise SchemaError(f"{name}: step={step:.15g} is not a finite number greater than 0.")
+    if step is not None and column.kind == "integer" and not step.is_integer():
+        raise SchemaError(f"{name}: step={step:.15g} is not a whole number, but the kind is integer.")
     if low is None or high is None:
         return
     if low > high:
@@ -322,9 +325,11 @@ def _bound(name: str, kind: Kind, key: str, value: object) -> float | None:
 
 def _step(name: str, kind: Kind, given: Mapping[str, object]) -> float | None:
     step, decimals = given.get("step"), given.get("decimals")
-    if kind != "number":
-        if decimals is not None or (step is not None and (kind not in ("integer", "date") or step != 1)):
-            raise SchemaError(f"{name}: step and decimals belong to kind: number.")
+    if decimals is not None and kind != "number":
+        raise SchemaError(f"{name}: decimals belong to kind: number, not to kind={kind}.")
+    if kind not in ("number", "integer"):
+        if step is not None and (kind != "date" or step != 1):
+            raise SchemaError(f"{name}: step belongs to a number or an integer, not to kind={kind}.")
         return None
     if decimals is None:
         return None if step is None else _size(name, step)

@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from wardgan.schema.cells import Finding, code, distinct, found, moments, place, recode
+from wardgan.schema.cohort import decoded
 from wardgan.schema.columns import Column
 
 NAN = np.nan
@@ -277,3 +278,11 @@ def test_a_constant_has_one_value_up_to_rounding():
     assert tenths.bad.tolist() == [False, True]
     assert tenths.codes[0] == 5
     assert code(pd.Series([5, 6]), Column("x", "integer", low=5, high=5)).bad.tolist() == [False, True]
+
+
+def test_integers_with_a_step_are_rounded_to_it_and_stay_whole():
+    column = Column("packs", "integer", low=0, high=200, step=5)
+    found = code(pd.Series([0, 12.0, 13, 200, 201, 2.5]), column)
+    assert found.codes[:4].tolist() == [0, 10, 15, 200]
+    assert found.bad.tolist() == [False, False, False, False, True, True]
+    assert decoded(found.codes[:4], column).dtype == np.int64
