@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+_LEVELS = 12
+
 
 def inspect(model: Model, trust: Trust = None, json: Json = False) -> None:
     """Show what a file holds: facts, guarantee, columns, parts, signature."""
@@ -72,7 +74,9 @@ def _values(column: Mapping[str, Any]) -> str:
         return f"{column['low']} to {column['high']}"
     if column.get("origin"):
         return "day 0 of each patient"
-    return ", ".join(shown(str(level)) for level in column.get("levels", [])[:12])
+    levels = column.get("levels", [level for group in column.get("groups", {}).values() for level in group])
+    rest = f", ... ({len(levels):,} levels)" if len(levels) > _LEVELS else ""
+    return ", ".join(shown(str(level)) for level in levels[:_LEVELS]) + rest
 
 
 def _show_columns(console: Console, schema: Mapping[str, Any]) -> None:

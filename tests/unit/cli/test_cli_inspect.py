@@ -43,6 +43,18 @@ def test_dates_after_others_and_events_are_shown(tmp_path):
     assert [name for name, row in rows.items() if "label" in row] == ["sex", "arm"]
 
 
+def test_levels_are_shown_also_those_of_groups_and_how_many_there_are(tmp_path):
+    found = facts(tmp_path)
+    table = found["schema"]["table"]
+    table["few"] = {"kind": "category", "levels": [f"a{at}" for at in range(12)]}
+    table["many"] = {"kind": "category", "levels": [f"b{at}" for at in range(1329)]}
+    table["grouped"] = {"kind": "category", "groups": {"heart": ["I10", "I21"], "lung": ["J18"]}}
+    rows = {row.split()[1]: row for row in printed(found).splitlines() if row.count("│") > 3}
+    assert "a10, a11 " in rows["few"]
+    assert "b11, ... (1,329 levels)" in " ".join(printed(found).split())
+    assert "I10, I21, J18 " in rows["grouped"]
+
+
 def test_what_has_no_shape_is_spelled_out(tmp_path):
     """No file with such texts is read; if one ever were, its names would not move the cursor."""
     found = facts(tmp_path)

@@ -72,6 +72,45 @@ def test_the_lower_bound_is_looked_at_as_well():
     assert "low=0" in note
 
 
+def test_few_on_a_bound_are_no_pile_however_sure_it_is():
+    made = frame().assign(lab=lambda rows: np.where(np.arange(PATIENTS) % 40 == 0, 0.0, rows["lab"]))
+    assert about(fitted(made, epsilon=None).notes, "lab") == []
+
+
+def test_a_date_after_another_one_is_called_by_its_name_and_only_within_can_be_widened():
+    numbers = np.random.default_rng(2)
+    days = np.minimum(numbers.geometric(0.1, PATIENTS) - 1, 30)
+    came = pd.Timestamp("2019-01-01") + pd.to_timedelta(numbers.integers(0, 300, PATIENTS), unit="D")
+    left = pd.Series(came + pd.to_timedelta(np.where(days > 9, 30, days), unit="D"))
+    made = pd.DataFrame({"came": came, "left": left, "died": left.where(numbers.random(PATIENTS) < 0.03)})
+    table = {
+        "came": {"kind": "date", "low": "2018-01-01", "high": "2020-12-31"},
+        "left": {"kind": "date", "after": "came", "within": 30},
+        "died": {"kind": "date", "after": "left", "within": 300, "nullable": True},
+    }
+    assert (left == came).mean() > 0.08
+    found = fitted(made, table=table).notes
+    (bound,) = about(found, "left: ")
+    assert "on its bound within=30;" in bound
+    (empty,) = about(found, "died: ")
+    assert "of the cells are missing" in empty
+    assert not [note for note in found if "@since" in note]
+
+
+def test_times_between_visits_are_no_column_to_note():
+    """Nearly all visits follow on the next day; the step between them is nothing that was declared."""
+    numbers = np.random.default_rng(3)
+    first = numbers.integers(20, 60, 2000)
+    days = np.concatenate([first, first + 1, first + 2])
+    made = pd.DataFrame({"id": np.tile(np.arange(2000), 3), "day": days, "x": numbers.integers(0, 2, 6000)})
+    visits = {
+        "key": "day", "max_visits": 3,
+        "columns": {"day": {"kind": "integer", "low": 0, "high": 100}, "x": {"kind": "flag"}},
+    }  # fmt: skip
+    schema = wg.Schema.from_dict({"name": "d", "population": 2000, "patient": "id", "visits": visits})
+    assert wg.fit(wg.read(made, schema), wg.Budget(epsilon=8.0), family=wg.CopulaConfig(), seed=3).notes == ()
+
+
 def test_a_scale_of_a_few_values_has_no_bounds_to_note():
     assert about(fitted(frame().assign(stage=4)).notes, "stage") == []
 
@@ -102,6 +141,9 @@ def test_joined_levels_are_counted():
     (note,) = about(fitted(frame()).notes, "code")
     assert "its 80 levels were joined into" in note
     made = fitted(frame(), epsilon=None)
+    few = TABLE | {"code": TABLE["code"] | {"levels": TABLE["code"]["levels"][:25]}}
+    rows = frame().assign(code=np.char.mod("c%02d", np.arange(PATIENTS) % 25))
+    assert about(fitted(rows, table=few, epsilon=None).notes, "code") == []
     assert 8 <= int(re.search(r"into (\d+) groups", about(made.notes, "code")[0])[1]) <= 64
 
 

@@ -8,12 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from wardgan.encode.layout import Layout
+from wardgan.encode.layout import Layout, Variable
 from wardgan.models.anchor.grid import Grid
 from wardgan.models.anchor.groups import Grouping
 from wardgan.models.anchor.tables import trust
 from wardgan.privacy.queries import Levels
-from wardgan.schema.columns import Column
 
 _PILE: Final = 0.05
 _SURE: Final = 4.0
@@ -30,18 +29,20 @@ def bound_notes(layout: Layout, grids: Mapping[str, Grid], sd: float) -> Iterato
         grids: For each number its grid, with the noisy counts of its first and last cell.
         sd: Noise of each count.
     """
-    for name, column in _measured(layout).items():
-        grid = grids.get(name)
+    for name, variable in _measured(layout).items():
+        grid, column = grids.get(name), variable.column
         # On a scale of a few values each of them is the value of many patients.
         if grid is None or (column.steps is not None and column.steps <= _FEW_VALUES):
             continue
         for count, word in zip(grid.ends, ("low", "high"), strict=True):
-            if count > max(_PILE * grid.total, _SURE * sd):
-                yield (
-                    f"{name}: about {100 * count / grid.total:.0f} % of the values lie on its bound "
-                    f"{word}={column.to_dict()[word]}; if that is not a natural spike (such as 0), widen the bounds "
-                    "and fit again."
-                )
+            # A date on the day of the one that it is counted from is on no bound that could be widened.
+            if count <= max(_PILE * grid.total, _SURE * sd) or (variable.since and word == "low"):
+                continue
+            bound = f"within={column.high:g}" if variable.since else f"{word}={column.to_dict()[word]}"
+            yield (
+                f"{_said(variable)}: about {100 * count / grid.total:.0f} % of the values lie on its bound {bound}; "
+                "if that is not a natural spike (such as 0), widen the bounds and fit again."
+            )
 
 
 def hole_notes(
@@ -55,7 +56,7 @@ def hole_notes(
         tables: For each variable its noisy table, shape (classes, levels).
         noise: Noise of each count.
     """
-    for name in _measured(layout):
+    for name, one in _measured(layout).items():
         mine = [at for at, variable in enumerate(layout.variables) if variable.column.name == name]
         missing = levels[mine[0]].missing
         if missing is None:
@@ -65,7 +66,7 @@ def hole_notes(
         sd = noise * np.sqrt(sum(tables[at].size for at in mine)) / total
         if cells / total - 2 * sd > _EMPTY:
             yield (
-                f"{name}: about {100 * min(cells / total, 1.0):.0f} % of the cells are missing; its values are mostly "
+                f"{_said(one)}: about {100 * min(cells / total, 1.0):.0f} % of the cells are missing; its values are mostly "
                 "noise. Without the column the others would have more of the budget."
             )
 
@@ -99,7 +100,12 @@ def group_notes(joined: Mapping[str, Grouping]) -> Iterator[str]:
         )
 
 
-def _measured(layout: Layout) -> dict[str, Column]:
-    """Gives the columns of the data among the variables: not the times between visits, nor how many there are."""
+def _measured(layout: Layout) -> dict[str, Variable]:
+    """Gives a variable for each column of the data: not the times between visits, nor how many there are."""
     plain = [variable for variable in layout.variables if variable.role in ("static", "cell") and not variable.gap]
-    return {variable.column.name: variable.column for variable in plain}
+    return {variable.column.name: variable for variable in plain}
+
+
+def _said(variable: Variable) -> str:
+    """Gives the name of the column as the schema has it; that of a date after another one is not what is modelled."""
+    return variable.source or variable.name
