@@ -169,3 +169,23 @@ def test_the_largest_position_is_still_inside():
     positions = np.array([[0.0], [0.5], [0.99999994], [1.0]], dtype=np.float32)
     found = run(network, positions, np.zeros(4, dtype=np.int64))[:, 0]
     assert ((found >= 0) & (found < 25)).all()
+
+
+def test_two_columns_of_codes_have_levels_of_their_own():
+    """Their tables stand one after the other; each column finds its own."""
+    made, weight, groups, _ = of_codes(columns=2, classes=1)
+    mirrored = weight[::-1].copy()
+    members = groups[::-1].max() - groups[::-1]
+    other = joined(members, mirrored / np.bincount(members, weights=mirrored)[members])
+    margin = np.bincount(members, weights=mirrored)[None, :]
+    made = replace(
+        made,
+        groupings=made.groupings | {"code1": other},
+        levels=(made.levels[0], Levels(None, 28, None, tuple(members.tolist()))),
+        margins=(made.margins[0], margin),
+    )
+    latent, classes = draws(2, 1, 400_000)
+    found = run(copula_network(made), latent, classes).astype(int)
+    for at, wanted in enumerate((weight, mirrored)):
+        seen = np.bincount(found[:, at], minlength=700) / len(found)
+        assert np.abs(seen - wanted).sum() / 2 < 0.03

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,12 @@ import pytest
 import wardgan as wg
 from wardgan.errors import UsageError
 from wardgan.models.anchor import lawful
+from wardgan.models.anchor.anchor import measure_anchor
 from wardgan.models.anchor.lawful import lawful_network
+from wardgan.models.anchor.network import copula_network
+from wardgan.privacy.ledger import Ledger
+from wardgan.privacy.records import Records
+from wardgan.rng import Seed
 
 LEVELS = ["none", "mild", "severe"]
 TABLE = {
@@ -91,7 +98,30 @@ def test_rules_that_nobody_breaks_change_nothing():
 
 
 def test_margins_that_contradict_the_rules_stay_within_limits():
-    """Private noise may give shares that no lawful patient can have; the fit ends, and samples obey."""
+    """Shares that no lawful patient can have do not push each other further and further away."""
+    table = {name: {"kind": "flag"} for name in ("sign", "illness", "other")}
+    rules = ["if sign == true then illness == true"]
+    numbers = np.random.default_rng(4)
+    made = pd.DataFrame(
+        {"sign": numbers.random(3000) < 0.9, "illness": numbers.random(3000) < 0.2, "other": numbers.random(3000) < 0.5}
+    )
+    plain, ruled = (
+        wg.Schema.from_dict({"name": "contradiction", "population": 3000, "table": table, "rules": given})
+        for given in ([], rules)
+    )
+    records = Records(wg.read(made, plain), Ledger(None), noise=Seed(1))
+    anchor = measure_anchor(records, population=3000)
+    anchor = replace(anchor, layout=replace(anchor.layout, schema=ruled))
+    asked = []
+    lawful_network(anchor, lambda given: asked.append(given) or copula_network(given), latent=len(anchor.axes))
+    assert len(asked) == 4
+    for one, other in zip(anchor.margins, asked[-1].margins, strict=True):
+        np.testing.assert_allclose(other.sum(axis=1), one.sum(axis=1))
+        changed = other[one > 0.01] / one[one > 0.01]
+        assert changed.max() / changed.min() < 16.01  # four times as much of one level, a quarter of another
+
+
+def test_noisy_margins_give_patients_who_obey():
     made = fitted(family="copula", budget=wg.Budget(epsilon=1.0)).sample(2000, seed=1)
     assert (made["low"] <= made["high"].fillna(99)).all()
 

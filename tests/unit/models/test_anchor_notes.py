@@ -98,10 +98,10 @@ def test_a_date_after_another_one_is_called_by_its_name_and_only_within_can_be_w
 
 
 def test_times_between_visits_are_no_column_to_note():
-    """Nearly all visits follow on the next day; the step between them is nothing that was declared."""
+    """Visits on one day are 0 days apart; that is a bound, but none that was declared."""
     numbers = np.random.default_rng(3)
     first = numbers.integers(20, 60, 2000)
-    days = np.concatenate([first, first + 1, first + 2])
+    days = np.concatenate([first, first, first + 2])
     made = pd.DataFrame({"id": np.tile(np.arange(2000), 3), "day": days, "x": numbers.integers(0, 2, 6000)})
     visits = {
         "key": "day", "max_visits": 3,
@@ -119,6 +119,14 @@ def test_a_column_that_is_nearly_empty_is_noted():
     assert about(fitted(frame(missing=0.5)).notes, "lab") == []
     (note,) = about(fitted(frame(missing=0.97)).notes, "lab")
     assert float(re.search(r"about (\d+) % of the cells are missing", note)[1]) == pytest.approx(97, abs=2)
+
+
+def test_without_privacy_no_note_speaks_of_noise_or_a_budget():
+    (note,) = about(fitted(frame(missing=0.97), epsilon=None).notes, "lab")
+    assert note.endswith("only few patients say what its values are.")
+    (note,) = about(fitted(frame(missing=0.97)).notes, "lab")
+    assert "noise" in note
+    assert "budget" in note
 
 
 def test_what_the_noise_hides_is_not_said():

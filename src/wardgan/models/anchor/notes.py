@@ -65,10 +65,12 @@ def hole_notes(
         total = max(sum(float(tables[at].sum()) for at in mine), 1.0)
         sd = noise * np.sqrt(sum(tables[at].size for at in mine)) / total
         if cells / total - 2 * sd > _EMPTY:
-            yield (
-                f"{_said(one)}: about {100 * min(cells / total, 1.0):.0f} % of the cells are missing; its values are mostly "
-                "noise. Without the column the others would have more of the budget."
+            told = (
+                "its values are mostly noise. Without the column the others would have more of the budget."
+                if noise
+                else "only few patients say what its values are."
             )
+            yield f"{_said(one)}: about {100 * min(cells / total, 1.0):.0f} % of the cells are missing; {told}"
 
 
 def class_notes(layout: Layout, sizes: NDArray[np.float64], noise: float) -> Iterator[str]:
