@@ -23,7 +23,7 @@ import datasets
 import wardgan as wg
 from common import OUT, markdown, save
 from judge import association_gap, detector
-from tables import plain, rounded, split
+from tables import plain, rounded, seeds, split
 from wardgan.evaluate.fidelity import pair_total_variation
 from wardgan.evaluate.utility import MODELS, score_classifiers
 from wardgan.rng import Seed
@@ -110,7 +110,7 @@ def _rows() -> Iterator[dict[str, object]]:
 
 def _row(case: str, epsilon: str, part: str, runs: list[dict], base: dict[int, dict]) -> dict[str, object]:
     """Gives means over the seeds and, in brackets, the mean difference to the copula of the same seed, with its SE."""
-    row: dict[str, object] = {"table": case, "epsilon": epsilon, "method": part, "seeds": len(runs)}
+    row: dict[str, object] = {"table": case, "epsilon": epsilon, "method": part, "seeds": seeds(runs)}
     good = [run for run in runs if "failed" not in run]
     if not good:
         return row | {"LR": "refused"}

@@ -244,7 +244,7 @@ def _rows(table: str) -> Iterator[dict[str, object]]:
     runs = [run for run in _known() if run["table"] == table]
     real = {run["seed"]: run for run in runs if run["method"] == "real"}
     for (epsilon, method), mine in _sorted(runs):
-        row: dict[str, object] = {"table": table, "epsilon": epsilon, "method": method, "seeds": len(mine)}
+        row: dict[str, object] = {"table": table, "epsilon": epsilon, "method": method, "seeds": seeds(mine)}
         good = [run for run in mine if "failed" not in run]
         if not good:
             yield row | {"failed": mine[0]["failed"]}
@@ -319,6 +319,16 @@ def spread(values: list[float], digits: int = 3) -> str:
     """
     mean = f"{np.mean(values):.{digits}f}"
     return mean if len(values) < 2 else f"{mean} ± {np.std(values, ddof=1) / math.sqrt(len(values)):.{digits}f}"
+
+
+def seeds(runs: list[dict]) -> str:
+    """Gives how many runs the means are over, and of how many: means over those that did not fail flatter.
+
+    Args:
+        runs: One for each seed.
+    """
+    good = sum("failed" not in run for run in runs)
+    return str(good) if good == len(runs) else f"{good} of {len(runs)}"
 
 
 def _percent(shares: list[float | None]) -> str:

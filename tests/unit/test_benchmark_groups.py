@@ -7,6 +7,7 @@ import pytest
 import datasets
 from groups import GROUPS, RULES, Grouped, broken_share, with_rules
 from judge import ENOUGH, Judged, by_group
+from tables import seeds
 from wardgan.evaluate.utility import ask_classifiers
 from wardgan.rng import Seed
 from wardgan.schema.schema import Schema
@@ -103,3 +104,9 @@ def test_groups_get_their_share_and_a_score_if_they_are_large_enough(monkeypatch
     men = (test["sex"] == "male").to_numpy()
     assert rows[1]["LR"] == answers["logistic regression"].score(men).auroc
     assert rows[1]["GB"] == answers["gradient boosting"].score(men).auroc
+
+
+def test_a_mean_over_fewer_seeds_says_so():
+    good, bad = {"GB": 0.8}, {"failed": "stopped"}
+    assert seeds([good, good]) == "2"
+    assert seeds([good, bad, good]) == "2 of 3"
