@@ -1,5 +1,7 @@
 """Simulated populations: their patients obey the schema, and hang together as was asked for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from wardgan.errors import SchemaError, UsageError
 from wardgan.evaluate.utility import score_classifiers
 from wardgan.rng import Seed
 from wardgan.schema.read import broken
+from wardgan.schema.schema import Schema
 from wardgan.simulate.assume import Assumptions
 from wardgan.simulate.schemas import generic_schema
 from wardgan.simulate.world import World
@@ -202,3 +205,42 @@ def test_only_labels():
 
 def test_its_repr_shows_no_number():
     assert repr(World.of(WARD, seed=Seed(1))) == "World('demo')"
+
+
+REPEATED = {
+    "name": "repeated", "patient": "id", "table": {"age": {"kind": "number", "low": 0, "high": 1, "nullable": True}},
+    "visits": {
+        "key": "v", "grid": ["A", "B", "C", "D"], "columns": {"crp": {"kind": "number", "low": 0, "high": 1}},
+    },
+}  # fmt: skip
+
+
+def changed(world, **traits):
+    return replace(world, traits=tuple(replace(trait, **traits) for trait in world.traits))
+
+
+def test_measures_move_from_the_first_visit_to_the_last():
+    world = World.of(Schema.from_dict(REPEATED), seed=Seed(3))
+    for trend, sign in ((2.0, 1), (-2.0, -1)):
+        means = np.nanmean(changed(world, trend=trend).draw(2000, seed=Seed(4)).measured["crp"], axis=0)
+        assert (sign * np.diff(means) > 0.02).all()
+
+
+def test_the_ill_come_to_more_or_fewer_visits_than_others():
+    world = World.of(Schema.from_dict(REPEATED), seed=Seed(3))
+    ill = changed(world, loadings=np.array([0.95, 0.0, 0.0, 0.0]), hole=-np.inf).draw(4000, seed=Seed(4))
+    assert abs(np.corrcoef(ill.static["age"], ill.present.sum(axis=1))[0, 1]) > 0.1
+
+
+def test_labels_may_depend_on_cells_that_are_missing():
+    cohort = (world := World.of(Schema.from_dict(REPEATED), seed=Seed(3))).draw(500, seed=Seed(4))
+    holes = np.where(np.isnan(cohort.static["age"]), 1.0, -1.0)
+    assert 0 < (holes > 0).mean() < 1
+    assert any(np.array_equal(feature, holes) for feature in world.features(cohort).T)
+
+
+def test_the_first_trait_leads():
+    table = {f"x{at}": {"kind": "flag"} for at in range(200)}
+    world = World.of(Schema.from_dict({"name": "wide", "table": table}), seed=Seed(3))
+    size = np.square([trait.loadings for trait in world.traits]).mean(axis=0)
+    assert size[0] > 2 * size[1:].max()
