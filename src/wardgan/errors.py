@@ -102,7 +102,7 @@ def counted(number: int, noun: str) -> str:
     """Gives a number with its noun, for messages.
 
     Example:
-        >>> counted(1, "rule"), counted(2500, "column")
-        ('1 rule', '2,500 columns')
+        >>> counted(1, "rule"), counted(2500, "column"), counted(2, "class")
+        ('1 rule', '2,500 columns', '2 classes')
     """
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    return f"{number:,} {noun}" + ("" if number == 1 else "es" if noun.endswith("s") else "s")

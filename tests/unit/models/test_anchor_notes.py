@@ -261,6 +261,28 @@ def test_a_refused_plan_of_columns_that_cost_alike_names_none():
         wg.plan(schema, wg.Budget(epsilon=0.05), family="copula")
 
 
+@pytest.mark.parametrize("without", [False, True])
+def test_a_refused_plan_names_the_large_category_without_which_it_would_do(without):
+    code = {} if without else {"code": {"kind": "category", "levels": [f"c{at}" for at in range(700)]}}
+    table = {f"x{at}": {"kind": "flag"} for at in range(14)} | {"arm": TABLE["arm"]} | code
+    schema = wg.Schema.from_dict({"name": "d", "population": 1500, "table": table})
+    if without:
+        wg.plan(schema, wg.Budget(epsilon=0.08), family="copula")
+        return
+    with pytest.raises(PlanError, match=r"It would be possible without code: the totals of more than 24 levels"):
+        wg.plan(schema, wg.Budget(epsilon=0.08), family="copula")
+    with pytest.raises(PlanError) as error:
+        wg.plan(schema, wg.Budget(epsilon=0.04), family="copula")
+    assert "without code" not in str(error.value)
+
+
+def test_a_refused_plan_without_labels_speaks_of_one_class():
+    table = {f"x{at}": {"kind": "flag"} for at in range(14)}
+    schema = wg.Schema.from_dict({"name": "d", "population": 100, "table": table})
+    with pytest.raises(PlanError, match="with 14 variables and 1 class: "):
+        wg.plan(schema, wg.Budget(epsilon=0.2), family="copula")
+
+
 @pytest.mark.parametrize("family", ["copula", "tabgan"])
 def test_what_a_refusal_promises_is_kept(family):
     """From that epsilon on, and from that population on, the plan is taken; a little below it is not."""

@@ -155,18 +155,21 @@ def check_feasible(layout: Layout, budget: Budget, population: int | None, *, sh
     """
     if population is None:
         return
-    part = next(share.weight for share in shares if share.name == LABELS) / sum(share.weight for share in shares)
+    weights = {share.name: share.weight for share in shares}
+    part = weights[LABELS] / sum(weights.values())
     epsilon, delta = budget.epsilon, budget.delta
     least = least_epsilon(layout, population=population, delta=delta, part=part)
     if epsilon >= least:
         return
     enough = least_population(layout, epsilon=epsilon, delta=delta, part=part)
     few = most_variables(layout, population=population, epsilon=epsilon, delta=delta, part=part)
+    small = part * sum(weights.values()) / (sum(weights.values()) - weights.get(TOTALS, 0.0))
+    few_small = most_variables(layout, population=population, epsilon=epsilon, delta=delta, part=small)
     fewer = f", or with at most {counted(few, 'variable')}" if few else "; fewer columns alone would not do"
     raise PlanError(
         f"epsilon={epsilon:g} is too small for population={population} with {counted(len(layout), 'variable')} and "
-        f"{layout.schema.classes} classes: the noise would drown the patients. Possible from about epsilon={least:.2g} "
-        f"on, or population={enough} on{fewer}. {what_to_drop(layout, few)}"
+        f"{counted(layout.schema.classes, 'class')}: the noise would drown the patients. Possible from about "
+        f"epsilon={least:.2g} on, or population={enough} on{fewer}. {what_to_drop(layout, few, few_small)}"
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from wardgan.encode.layout import Layout
 from wardgan.errors import counted
+from wardgan.models.anchor.groups import LARGE, is_large
 from wardgan.models.anchor.scores import axes_of
 from wardgan.privacy.accountant import gaussian_mu
 
@@ -60,13 +61,21 @@ def most_variables(layout: Layout, *, population: int, epsilon: float, delta: fl
     return int(part * (population * gaussian_mu(epsilon, delta) / (_NOISE * layout.schema.classes)) ** 2)
 
 
-def what_to_drop(layout: Layout, few: int) -> str:
+def what_to_drop(layout: Layout, few: int, few_small: int) -> str:
     """Gives in words which columns cost most, and without which a fit would be possible.
 
     Args:
         layout: The variables.
         few: How many of them the budget can carry; 0 if fewer columns alone would not do.
+        few_small: The same if no large category were among them, whose levels are asked about once more.
     """
+    large = {variable.source or variable.name for variable in layout.variables if is_large(variable.column)}
+    small = sum((variable.source or variable.name) not in large for variable in layout.variables)
+    if large and 0 < small <= few_small:
+        return (
+            f"It would be possible without {' and '.join(sorted(large))}: the totals of more than {LARGE} levels are "
+            "asked for separately, which costs a part of the budget of its own."
+        )
     if not few:
         labels = ", ".join(f"{column.name} ({counted(column.size, 'level')})" for column in layout.schema.labels)
         return f"Labels multiply what is needed: {labels}." if labels else "Join more patients."
