@@ -310,7 +310,8 @@ def test_a_column_is_empty(clinic, family):
     checked = json.loads(clinic.run("check", clinic.data, clinic.schema, "--json").stdout)
     (told,) = [found for found in checked["findings"] if found["column"] == "crp"]
     assert (told["way_out"], told["blocking"]) == ("It is empty; leave it out of the schema.", False)
-    done = clinic.run(*fit(clinic, "--epsilon", 4, "--family", family))
+    # So large that the noise, which is new in each run, can hardly hide it.
+    done = clinic.run(*fit(clinic, "--epsilon", 30, "--family", family))
     assert done.exit_code == 0, done.output
     assert re.search(r"crp: about (9\d|100) % of the cells are missing; its values are mostly noise", flat(done))
     drafted = clinic.run("init", clinic.data, "-o", clinic.folder / "draft.yaml")
