@@ -208,16 +208,18 @@ def test_the_plain_file_passes(tmp_path):
     assert release.load(kit.write(tmp_path, kit.valid())).family == "copula"
 
 
-@pytest.mark.parametrize("kind", ["missing", "folder", "pipe"])
+@pytest.mark.parametrize("kind", ["missing", "folder", "run", "pipe"])
 def test_what_is_no_file_is_refused(kind, tmp_path):
     path = tmp_path / "model.hgan"
-    if kind == "folder":
+    if kind in ("folder", "run"):
         path.mkdir()
+        (path / ("ledger.jsonl" if kind == "run" else "notes.txt")).touch()
     elif kind == "pipe":
         os.mkfifo(path)
     error, phrase = {
         "missing": (UsageError, "No such file"),
-        "folder": (FormatError, "is a folder"),
+        "folder": (FormatError, r"is a folder, not a .hgan file.$"),
+        "run": (FormatError, "is a folder, not a .hgan file. It is what a fit leaves behind: release it first"),
         "pipe": (FormatError, "no regular file"),
     }[kind]
     with pytest.raises(error, match=phrase):

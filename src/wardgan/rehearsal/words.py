@@ -17,6 +17,8 @@ HEADER: Final = ("epsilon", "share", "LR", "GB", "columns", "pairs", "rarest", "
 PATIENTS: Final = "patients"
 # Below this area the label can hardly be predicted, so that a share of it says nothing.
 _HOPELESS: Final = 0.6
+# An interval of the share that is longer says nothing that a plan could rest on.
+_WIDE: Final = 0.3
 _SHOWN: Final = 3
 
 
@@ -116,11 +118,14 @@ def _reach(sketch: Sketch, epsilon: float) -> str:
     share = next(row.share for row in sketch.rows if row.epsilon == epsilon)
     if share is None or not math.isfinite(share.low):
         return ""
-    return f" (there, in one more table, {100 * share.low:.0f} to {100 * share.high:.0f} %)"
+    found = f"there, in one more table, {100 * share.low:.0f} to {100 * share.high:.0f} %"
+    if share.high - share.low > _WIDE:
+        found += f": {counted(sketch.seeds, 'simulated table')} cannot say, ask for more (--seeds)"
+    return f" ({found})"
 
 
 def _limits(sketch: Sketch) -> Iterator[str]:
-    if sketch.labelled and sketch.assume.rarest is None:
+    if sketch.labelled and sketch.assume.rarest is None and not all(row.refused for row in sketch.rows[:-1]):
         rarest = sketch.best.classes[sketch.smallest].value
         yield (
             f"That {100 * rarest:.0f} % are in the smallest class is a guess, and it matters: if the share of the "

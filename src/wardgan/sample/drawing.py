@@ -107,7 +107,8 @@ class Effort:
         raise UsageError(
             f"where: {self.kept:,} of {self.drawn:,} drawn patients{where} meet the conditions on {self.wanted.names}; "
             "that is too rare to fill the sample. Ask for fewer patients or a wider range, see whether a rule of the "
-            "schema excludes them, or declare the column as a label and fit again."
+            "schema excludes them, or declare the column as a label and fit again. Private noise may have left nobody "
+            "there."
         )
 
 

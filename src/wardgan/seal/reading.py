@@ -12,6 +12,7 @@ from typing import BinaryIO
 from wardgan import check as checks
 from wardgan.encode.layout import MAX_VARIABLES, Layout
 from wardgan.errors import FormatError, SchemaError, TrustError, UsageError
+from wardgan.models.base import LEDGER
 from wardgan.sample.generator import Generator
 from wardgan.schema.schema import Schema
 from wardgan.schema.texts import formula_problem
@@ -92,7 +93,8 @@ def signature_of(layout: oci.Layout, trust: str | Path | None, *, required: bool
     if layout.envelope is None:
         if required:
             raise TrustError(
-                "The file is unsigned; ask its publisher for a signed one, or load it without a trust file."
+                "The file is unsigned; ask its publisher for a signed one. Without a trust file it can be sampled "
+                "unverified."
             )
         return Signature("unsigned")
     envelope = sign.read_envelope(layout.envelope, layout.digest)
@@ -140,7 +142,8 @@ def _opened(path: str | Path) -> BinaryIO:
     kind = place.stat().st_mode
     if not stat.S_ISREG(kind):
         what = "a folder" if stat.S_ISDIR(kind) else "no regular file"
-        raise FormatError(f"path={str(place)!r} is {what}, not a .hgan file.")
+        way_out = " It is what a fit leaves behind: release it first." if (place / LEDGER).is_file() else ""
+        raise FormatError(f"path={str(place)!r} is {what}, not a .hgan file.{way_out}")
     return place.open("rb")
 
 

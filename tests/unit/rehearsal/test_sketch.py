@@ -368,13 +368,13 @@ def test_every_fit_is_a_rehearsal_without_a_run_folder(monkeypatch):
 # --- words ----------------------------------------------------------------------------------------------------------
 
 
-def example(shares, *, plain=0.99, area=0.85, refused=()):
+def example(shares, *, plain=0.99, area=0.85, refused=(), wide=0.01):
     """A sketch whose shares are known, by epsilon."""
 
     def row(epsilon, share):
         if epsilon in refused:
             return Rehearsed(epsilon, ("too small.",))
-        one = Estimate(share, share - 0.01, share + 0.01, 4, "mean")
+        one = Estimate(share, share - wide, share + wide, 4, "mean")
         return Rehearsed(epsilon, (), one, dict.fromkeys(CLASSIFIERS, one), seconds=one)
 
     best = Rehearsed(
@@ -442,6 +442,13 @@ def test_nothing_to_predict_is_said():
 def test_all_refused_is_said():
     text = verdict(example({1: 0.0, 3: 0.0}, refused=[1, 3]))
     assert text.startswith("At every epsilon that was asked for, a fit would be refused.")
+    assert "--rarest" not in text
+
+
+def test_an_interval_that_says_nothing_is_called_so():
+    text = verdict(example({1: 0.98}, wide=0.2))
+    assert "78 to 118 %: 4 simulated tables cannot say, ask for more (--seeds)" in text
+    assert "--seeds" not in verdict(example({1: 0.98}, wide=0.14))
 
 
 def test_the_table_has_its_columns(made):
