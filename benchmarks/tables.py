@@ -73,7 +73,7 @@ def main() -> None:
         _run(asked)
     rows = [row for table in asked.tables for row in _rows(table)]
     groups = [row for table in asked.tables for row in _group_rows(table)]
-    print(markdown(rows), markdown(groups), sep="\n\n")
+    print(markdown(rows), markdown(groups), "marginal against copula: " + paired("marginal", "copula"), sep="\n\n")
     beside = asked.out and asked.out.with_name(f"{asked.out.stem}_groups{asked.out.suffix}")
     print(save("tables", rows, asked.out, seeds=asked.seeds, runs=[_without(run, "groups") for run in _known()]))
     print(save("tables_groups", groups, beside, seeds=asked.seeds))
@@ -329,6 +329,27 @@ def seeds(runs: list[dict]) -> str:
     """
     good = sum("failed" not in run for run in runs)
     return str(good) if good == len(runs) else f"{good} of {len(runs)}"
+
+
+def paired(one: str, other: str) -> str:
+    """Says in how many cells (table, epsilon, classifier) two methods differ by more than two standard errors.
+
+    The differences are those of fits with the same seed, so of the same training and test part.
+
+    Args:
+        one: A method.
+        other: Another one.
+    """
+    runs = {(run["table"], run["method"], run["epsilon"], run["seed"]): run for run in _known() if "LR" in run}
+    gaps: dict[tuple[object, ...], list[float]] = {}
+    for (table, method, epsilon, seed), run in runs.items():
+        beside = runs.get((table, other, epsilon, seed))
+        if method == one and beside is not None:
+            for name in ("LR", "RF", "GB"):
+                gaps.setdefault((table, epsilon, name), []).append(run[name] - beside[name])
+    scores = [np.mean(gap) / (np.std(gap, ddof=1) / math.sqrt(len(gap))) for gap in gaps.values() if len(gap) > 1]
+    ahead, behind = (sum(sign * score > 2 for score in scores) for sign in (1, -1))
+    return f"{one} is ahead of {other} in {ahead} and behind in {behind} of {len(scores)} cells"
 
 
 def _percent(shares: list[float | None]) -> str:

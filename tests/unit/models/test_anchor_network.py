@@ -11,12 +11,12 @@ import torch
 from anchors import anchor, assert_nearly_all_close, cohort, correlated, draws, run, units_of
 from scipy.special import ndtr, ndtri
 
-from wardgan.encode.units import classes_of, encode
+from wardgan.encode.units import classes_of, encode, to_codes
 from wardgan.models.acgan.features import Picture
 from wardgan.models.acgan.nets import PictureGenerator
 from wardgan.models.anchor.grid import Grid
 from wardgan.models.anchor.network import copula_network
-from wardgan.models.anchor.quantiles import category_steps, category_table, number_steps, number_table
+from wardgan.models.anchor.quantiles import _off_borders, category_steps, category_table, number_steps, number_table
 from wardgan.models.anchor.refiner import Refiner, refined_network, warp_of
 from wardgan.models.anchor.warp import Warp
 from wardgan.models.copula.config import CopulaConfig
@@ -27,6 +27,7 @@ from wardgan.models.weights import weights_state
 from wardgan.privacy.queries import Levels
 from wardgan.rng import Seed
 from wardgan.sample.network import Graph
+from wardgan.schema.columns import Column
 from wardgan.schema.read import read
 from wardgan.schema.schema import Schema
 
@@ -98,6 +99,17 @@ def test_a_long_tail_is_not_taken_for_a_gap():
     exact = np.interp((np.arange(len(found)) + 0.5) / len(found), cumulative, edges)
     assert found.mean() == pytest.approx(exact.mean(), rel=0.01)
     assert found.max() > 0.4
+
+
+@pytest.mark.parametrize("values", [3, 1826, 36_525, 1_000_000])
+def test_single_precision_leads_to_no_other_value(values):
+    """A step over one possible value gives that value alone, also where it ends on the border to the next one."""
+    column = Column("days", "integer", low=0, high=values - 1, step=1)
+    wanted = np.unique(np.linspace(0, values - 1, 3000).round())
+    start, rise = _off_borders(wanted / values + 1e-12, np.full(len(wanted), 1 / values - 2e-12), column)
+    for inside in (0.0, 0.3, 1.0):
+        units = start.astype(np.float32) + rise.astype(np.float32) * np.float32(inside)
+        np.testing.assert_array_equal(to_codes(units, column), wanted)
 
 
 def test_a_number_table_knows_nothing_of_missing_cells():

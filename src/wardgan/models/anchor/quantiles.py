@@ -17,6 +17,7 @@ _BYTES: Final = 400_000
 _FEWEST_STEPS: Final = 256
 _MOST_STEPS: Final = 4096
 _HAIR: Final = 1e-8
+_ULP: Final = 2.0**-23
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def number_table(anchor: Anchor, at: int, steps: int) -> NumberTable:
         # A hair inside the step: exactly on its border stands whatever is empty there.
         left = _unit(u[:-1] + _HAIR, shares, edges, grid.edges, grid.cumulative)
         right = _unit(u[1:] - _HAIR, shares, edges, grid.edges, grid.cumulative)
-        start[y], rise[y] = _without_jumps(*_on_bounds(left, right, column), column)
+        start[y], rise[y] = _off_borders(*_without_jumps(*_on_bounds(left, right, column), column), column)
     return NumberTable(start, rise)
 
 
@@ -129,3 +130,17 @@ def _without_jumps(
     inner = gap & (np.roll(rise, 1) < rise / 5) & (np.roll(rise, -1) < rise / 5)
     inner[[0, -1]] = False
     return left, np.where(inner, 0.0, rise)
+
+
+def _off_borders(
+    start: NDArray[np.float64], rise: NDArray[np.float64], column: Column
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Moves both ends of each step off the borders of possible values: single precision would round across them.
+
+    Otherwise one patient in some 30,000 would have the value after the one that is meant, which may be one that no
+    patient can have, such as a day after the end of a study.
+    """
+    if column.steps is None:
+        return start, rise
+    short = np.maximum(rise - 2 * _ULP, 0.0)
+    return start + np.where(rise > 2 * _ULP, _ULP, np.maximum(rise / 2, _ULP)), short
