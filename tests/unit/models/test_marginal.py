@@ -225,6 +225,8 @@ def test_the_number_of_pairs_follows_public_facts():
     assert pairs(2_000, 0.5) == 0
     assert 0 < pairs(3_000, 1.0) < pairs(3_000, 3.0) <= 24
     assert pairs(1_000_000, 3.0) == 24
+    # One pair for eight variables is too little to be worth a part of the budget; two are not.
+    assert {pairs(population, 0.5) for population in range(3_000, 6_500, 500)} == {0, 2}
 
 
 def test_without_pairs_it_is_a_copula():
