@@ -17,6 +17,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ import datasets
 import wardgan as wg
 from common import markdown, save
 from diabetes_visits import chapters, code, code_book
+from wardgan.encode.layout import Layout
 
 LEVELS = 700
 METHODS = ("real", "one table", "groups", "declared groups")
@@ -109,7 +111,8 @@ def _fitted(cohort: wg.Cohort, method: str, epsilon: float) -> tuple[wg.Generato
     if method == "one table":
         groups.LARGE = 10**6
     weight = method.partition("totals ")[2]
-    weights = Weights(totals=float(weight)) if weight else Weights()
+    usual = Weights.of(Layout.of(cohort.schema))
+    weights = replace(usual, totals=float(weight)) if weight else None
     begin = time.perf_counter()
     trained = wg.fit(cohort, wg.Budget(epsilon=epsilon), family=wg.CopulaConfig(weights=weights))
     return trained.generator, time.perf_counter() - begin
