@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Final, Literal, cast, get_args
 
 from wardgan.errors import SchemaError
+from wardgan.schema.column_checks import check_groups, check_label, check_reference
 
 Kind = Literal["number", "integer", "category", "flag", "date"]
 Level = str | int
@@ -83,19 +84,19 @@ class Column:
             object.__setattr__(self, name, None if value is None else float(value))
         if self.kind == "flag" and not self.levels:
             object.__setattr__(self, "levels", _FLAG)
-        _check_reference(self)
+        check_reference(self)
         if self.origin:
             object.__setattr__(self, "low", DAY_ZERO)
             object.__setattr__(self, "high", DAY_ZERO)
         if self.groups and not self.levels:
             object.__setattr__(self, "levels", tuple(level for _, levels in self.groups for level in levels))
-        _check_groups(self)
+        check_groups(self)
         _check_kind(self)
         _check_bounds(self)
         _check_scale(self)
         _check_levels(self)
         if self.label:
-            _check_label(self)
+            check_label(self)
 
     @property
     def numeric(self) -> bool:
@@ -268,40 +269,6 @@ def _check_levels(column: Column) -> None:
     (twice, count), *_ = [*Counter(texts).most_common(1), ("", 0)]
     if count > 1:
         raise SchemaError(f"{column.name}: level {twice!r} is declared twice.")
-
-
-def _check_reference(column: Column) -> None:
-    name = column.name
-    if column.kind != "date" and (column.after is not None or column.within is not None or column.origin):
-        raise SchemaError(f"{name}: after, within and origin belong to kind: date, not to kind={column.kind}.")
-    if (column.after is None) != (column.within is None):
-        raise SchemaError(f"{name}: after names a date, and within says how many days later at most; declare both.")
-    if column.origin and column.after is not None:
-        raise SchemaError(f"{name}: a date is the origin, or it is after another one; keep one of the two.")
-    if column.learn and (column.origin or column.after is not None):
-        raise SchemaError(f"{name}: a date with after or origin has no bounds to learn; drop learn=true.")
-
-
-def _check_label(column: Column) -> None:
-    name = column.name
-    if column.kind not in ("category", "flag"):
-        raise SchemaError(f"{name}: label=true needs a category or a flag, not kind={column.kind}.")
-    if column.nullable:
-        raise SchemaError(f"{name}: a label cannot be nullable; declare a level for patients without one.")
-    if column.learn:
-        raise SchemaError(f"{name}: the levels of a label cannot be learned; declare them, or drop label=true.")
-    if column.size == 1:
-        raise SchemaError(f"{name}: a label with one level tells nobody apart; declare the others, or drop label=true.")
-
-
-def _check_groups(column: Column) -> None:
-    if not column.groups:
-        return
-    if column.kind != "category" or column.label:
-        what = "a label" if column.label else f"kind={column.kind}"
-        raise SchemaError(f"{column.name}: groups belong to a category that is no label, not to {what}.")
-    if column.levels != tuple(level for _, levels in column.groups for level in levels):
-        raise SchemaError(f"{column.name}: the levels are those of the groups, in their order; leave levels out.")
 
 
 def _bound(name: str, kind: Kind, key: str, value: object) -> float | None:

@@ -137,8 +137,8 @@ def _off_borders(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Moves both ends of each step off the borders of possible values: single precision would round across them.
 
-    Otherwise one patient in some 30,000 would have the value after the one that is meant, which may be one that no
-    patient can have, such as a day after the end of a study.
+    Otherwise a patient would now and then have the value after the one that is meant, which may be one that no patient
+    can have, such as a day after the end of a study.
     """
     if column.steps is None:
         return start, rise
