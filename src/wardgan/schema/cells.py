@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, cast
 
@@ -29,9 +29,12 @@ FLAG_WORDS: Final = {
 BOUNDS: Final = "every cell is within the declared bounds"
 MISSING: Final = "no cell is missing"
 _KIND: Final = "Mend the rows, or change the kind in the schema."
+STEPS: Final = "every value is a multiple of the step"
 FILL: Final = "Set nullable: true in the schema, or fill the rows."
 _EXAMPLES: Final = 5
+_COARSE: Final = "They are rounded to it. Declare a finer step if the digits matter, or none."
 _ROUND: Final = 1e-12
+_STORED: Final = 0.01
 _MICROSECONDS: Final = 86400e6
 _WHOLE: Final = re.compile(r"([+-]?\d+)\.0*")
 
@@ -127,7 +130,11 @@ def code(series: pd.Series, column: Column, *, complete: bool = True) -> Coded:
         bad = bad | broken
     if column.kind in ("number", "integer"):
         # Files store 0.79993 for 0.8: the declared step says how fine a value is.
-        codes = snapped(codes, column)
+        near = snapped(codes, column)
+        if column.step is not None:
+            moved = (np.abs(codes - near) > _STORED * column.step) & ~bad
+            findings += [replace(one, blocking=False) for one in found(column.name, STEPS, moved, _COARSE)]
+        codes = near
     if complete and not column.nullable:
         hole = np.isnan(codes) & ~bad
         findings += found(column.name, MISSING, hole, FILL)

@@ -205,6 +205,21 @@ def drawn(noise, sd, seed, classes=2, patients=20_000, parts=40):
     return found, table, shares
 
 
+def test_the_totals_of_many_levels_weigh_less_than_that_of_one(monkeypatch):
+    """A group's total has the noise of all its levels; the table's count of it that of one per class."""
+    centres = []
+    monkeypatch.setattr(groups, "_towards", lambda centre, *_: centres.append(centre))
+    joined, sd, noise = np.repeat([0, 1, 2], [1, 1, 98]), 10.0, 20.0
+    totals = np.concatenate([[400.0, 200.0], np.full(98, 400 / 98)])
+    table = np.array([[150.0, 100, 250], [150.0, 100, 250]])
+    inside = denoised(totals, joined, np.bincount(joined, weights=totals), sd)
+    group_margins(groups.Grouping(joined, totals, sd, inside), [table], [table / 500], noise, 1000.0)
+    first, second = np.array([0.4, 0.2, 0.4]), np.array([0.3, 0.2, 0.5])
+    precise = 1 / (np.array([1, 1, 98]) * sd**2), np.full(3, 1 / (2 * noise**2))
+    mean = (first * precise[0] + second * precise[1]) / (precise[0] + precise[1])
+    np.testing.assert_allclose(np.diff(centres[0]), np.diff(mean), atol=1e-9)
+
+
 def test_margins_are_better_for_knowing_the_totals():
     ours, alone = [], []
     for seed in range(10):

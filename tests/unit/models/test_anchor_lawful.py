@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from wardgan.models.anchor.anchor import measure_anchor
 from wardgan.models.anchor.lawful import lawful_network
 from wardgan.models.anchor.network import copula_network
 from wardgan.privacy.ledger import Ledger
+from wardgan.privacy.queries import Levels
 from wardgan.privacy.records import Records
 from wardgan.rng import Seed
 
@@ -119,6 +121,17 @@ def test_margins_that_contradict_the_rules_stay_within_limits():
         np.testing.assert_allclose(other.sum(axis=1), one.sum(axis=1))
         changed = other[one > 0.01] / one[one > 0.01]
         assert changed.max() / changed.min() < 16.01  # four times as much of one level, a quarter of another
+
+
+def test_levels_that_hardly_anybody_has_are_hardly_changed():
+    """Two expected and none drawn is chance: only what was counted often is corrected in full."""
+    wanted = np.array([[0.0005, 0.4995, 0.5]])
+    given = SimpleNamespace(levels=(Levels(None, 3, None),), margins=(wanted,))
+    units = np.repeat([1.5, 2.5], [1000, 3000])[:, None]
+    drawn = SimpleNamespace(units=units, classes=np.zeros(4000, dtype=np.int64))
+    (found,) = lawful._corrected(given, given, drawn)
+    better = wanted[0] * np.array([22 / 20, 2018 / 1020, 2020 / 3020])
+    np.testing.assert_allclose(found[0], better / better.sum())
 
 
 def test_noisy_margins_give_patients_who_obey():

@@ -141,8 +141,11 @@ def test_small_classes_are_named():
     (note,) = about(fitted(frame(arm=0.004), epsilon=1.0).notes, "label")
     assert "class arm=a" in note
     layout = Layout.of(wg.Schema.from_dict({"name": "d", "table": TABLE}))
-    assert len(list(class_notes(layout, np.array([49.0, 51.0]), 10.0))) == 1  # below five times the noise
-    assert list(class_notes(layout, np.array([51.0, 51.0]), 10.0)) == []
+    none, first = np.zeros(2, dtype=bool), np.array([True, False])
+    assert len(list(class_notes(layout, np.array([49.0, 51.0]), none, 10.0))) == 1  # below five times the noise
+    assert list(class_notes(layout, np.array([51.0, 51.0]), none, 10.0)) == []
+    (note,) = class_notes(layout, np.array([1.0, 51.0]), first, 10.0)
+    assert "class arm=a has too few patients to be told from none: its patients are drawn like all" in note
 
 
 def test_joined_levels_are_counted():

@@ -25,7 +25,7 @@ from wardgan.models.anchor.dependence import Dependence, _factor, drawn, pair_bl
 from wardgan.models.anchor.feasible import least_epsilon
 from wardgan.models.anchor.margins import tilt
 from wardgan.models.anchor.scores import axes_of, filled, hole_scores, level_scores, normal_quantile
-from wardgan.models.anchor.tables import margins, simplex
+from wardgan.models.anchor.tables import borrowed, class_sizes, margins, simplex
 from wardgan.models.copula.config import CopulaConfig
 from wardgan.models.fit import fit
 from wardgan.privacy.events import Budget, Event
@@ -248,10 +248,33 @@ def test_p03_too_few_patients_are_refused_by_the_noisy_count(patients):
         measured(cohort().take(np.arange(patients)), 1.0)
 
 
-def test_a_class_that_cannot_be_told_from_none_is_refused_by_the_noisy_count():
-    alone = cohort().take(np.flatnonzero(cohort().static["arm"] == 1))
-    with pytest.raises(PlanError, match="class arm=a has too few"):
-        measured(alone, 2.0)
+@pytest.mark.parametrize("kind", ["none", "named"])
+def test_a_class_that_cannot_be_told_from_none_is_like_all_patients(kind):
+    alone = cohort(kind)
+    alone = alone.take(np.flatnonzero(alone.static["arm"] == 1))
+    for seed in range(25):
+        made = measured(alone, 2.0, seed)
+        assert 0 < made.probabilities[0] < 0.05
+        for margin in made.margins:
+            np.testing.assert_allclose(margin[0], margin[1], atol=0.01)
+        np.testing.assert_allclose(made.factors[0], made.factors[1], atol=0.01)
+        assert "class arm=a has" in made.notes[0]
+
+
+def test_a_class_of_three_patients_costs_the_others_nothing():
+    arm = cohort().static["arm"]
+    few = cohort().take(np.flatnonzero((arm == 1) | (np.cumsum(arm == 0) <= 3)))
+    made, whole = measured(few, 2.0), measured(few.take(np.flatnonzero(few.static["arm"] == 1)), 2.0)
+    for margin, other in zip(made.margins, whole.margins, strict=True):
+        np.testing.assert_allclose(margin[1], other[1], atol=0.05)
+
+
+def test_borrowed_answers_are_means_of_all_patients():
+    answer, sizes = np.array([[40.0, 60.0], [-7.0, 3.0], [10.0, 0.0]]), np.array([100.0, 1.0, 9.0])
+    assert borrowed(answer, sizes, np.zeros(3, dtype=bool)) is answer
+    found = borrowed(answer, sizes, np.array([False, True, False]))
+    np.testing.assert_array_equal(found[[0, 2]], answer[[0, 2]])
+    np.testing.assert_allclose(found[1], [43 / 110, 63 / 110])
 
 
 def test_p03_the_refusals_see_noisy_tables_only(monkeypatch):
@@ -264,6 +287,18 @@ def test_p03_the_refusals_see_noisy_tables_only(monkeypatch):
     assert all((np.abs(table - np.round(table)) > 1e-9).any() for table in tables)  # no exact counts
 
 
+def test_a_class_is_lost_below_two_standard_deviations_of_its_size():
+    layout = Layout.of(cohort().schema)
+    noise, levels = 10.0, [level.size for level in anchor().levels]
+    sd = noise / np.sqrt(sum(1 / size for size in levels))
+    for size, lost in ((1.9 * sd, True), (2.1 * sd, False), (-3.0, True)):
+        tables = [np.outer([size, 500], np.full(n, 1 / n)) for n in levels]
+        sizes, found = class_sizes(layout, tables, noise)
+        assert found.tolist() == [lost, False]
+        np.testing.assert_allclose(sizes, [max(size, 1.0), 500])
+    assert class_sizes(layout, [np.outer([1, 500], np.full(n, 1 / n)) for n in levels], 0.0)[1].tolist() == [False] * 2
+
+
 def test_the_class_sizes_are_as_good_as_their_claim():
     layout = Layout.of(cohort().schema)
     truth = np.bincount(cohort().static["arm"].astype(int))
@@ -272,7 +307,7 @@ def test_the_class_sizes_are_as_good_as_their_claim():
     numbers = np.random.default_rng(0)
     for _ in range(300):
         tables = [table + numbers.normal(0, noise, table.shape) for table in exact]
-        sizes.append(anchor_module.class_sizes(layout, tables, 0.0))
+        sizes.append(anchor_module.class_sizes(layout, tables, 0.0)[0])
     sd = noise / np.sqrt(sum(1 / levels.size for levels in anchor().levels))
     np.testing.assert_allclose(np.std(sizes, axis=0), sd, rtol=0.2)
     np.testing.assert_allclose(np.mean(sizes, axis=0), truth, atol=5 * sd / np.sqrt(300))

@@ -177,6 +177,22 @@ def test_the_goal_is_reached_by_the_truth_and_by_nothing_else():
     assert noisy < missed / 10  # what is hardly known hardly counts
 
 
+def test_the_goal_weighs_moments_by_their_noise():
+    """The same sum over all terms, one after the other."""
+    made = replace(anchor(), noise=12.0)
+    soft = SoftGroups(made, groups_of(made, 4))
+    goal = Goal(made, Measured([(0, 1)], [np.full((2, 1, 1), 1e9)], [1e15]), soft)  # a table that nothing is known of
+    half = np.random.default_rng(2).normal(0.2, 1.1, (2, 30, len(made.axes)))
+    found = float(goal(torch.from_numpy(np.concatenate([half, half], axis=1).astype(np.float32))))
+    expected, terms = 0.0, 2.0
+    for y, patients in enumerate(made.patients * made.probabilities):
+        gap = half[y].T @ half[y] / 30 - made.factors[y] @ made.factors[y].T
+        variance = (12.0 / patients) ** 2 + 1 / patients
+        expected += (gap**2).sum() / (2 * variance) + patients * (half[y].mean(axis=0) ** 2).sum()
+        terms += gap.size / 2
+    assert found == pytest.approx(expected / terms, rel=1e-4)
+
+
 # --- the hold-out -----------------------------------------------------------------------------------------------------
 
 
@@ -189,6 +205,15 @@ def test_the_task_tells_a_copula_from_independent_columns():
     null = held.task(shuffled, made)
     assert good > null + 0.03
     assert abs(null - 0.5) < 0.03
+
+
+def test_in_the_task_classes_count_by_their_share_and_not_by_how_many_were_drawn():
+    made, mine = anchor(), cohort()
+    groups = groups_of(made, 5)
+    held = HoldOut.of(encode(mine, made.layout), classes_of(mine), made, groups)
+    drawn = [drawn_groups(normals(made, 4000, y), y, made, groups) for y in (0, 1)]
+    more = [drawn[0], np.tile(drawn[1], (20, 1))]
+    assert held.task(more, made) == pytest.approx(held.task(drawn, made), abs=1e-4)
 
 
 def test_the_task_of_a_constant_table_is_not_a_number():

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 
-from wardgan.schema.cells import Finding, code, distinct, found, moments, place, recode
+from wardgan.schema.cells import BOUNDS, STEPS, Finding, code, distinct, found, moments, place, recode
 from wardgan.schema.cohort import decoded
 from wardgan.schema.columns import Column
 
@@ -108,6 +108,18 @@ def test_a_step_says_how_fine_a_value_is():
     coded = code(pd.Series([0.79993, "0.3", 0.1 + 0.2, 1.04, 1.06, -0.04, -0.06]), column)
     assert coded.codes[:4].tolist() == [0.8, 0.3, 0.3, 1.0]
     assert_array_equal(coded.bad, [False] * 4 + [True, False, True])
+
+
+def test_cells_that_are_moved_to_a_step_are_counted_and_stop_nothing():
+    column = Column("ph", "number", low=0, high=1, step=0.1)
+    coded = code(pd.Series([0.79993, 0.3, 0.1 + 0.2, np.float32(0.7), 0.34, np.nan, 7.03, 0.86]), column)
+    told, outside = sorted(coded.findings, key=lambda one: one.blocking)[:2]
+    assert (told.rule, told.count, told.rows, told.blocking) == (STEPS, 2, (5, 8), False)
+    assert outside.rule == BOUNDS
+    assert not coded.bad[[4, 7]].any()
+    fives = code(pd.Series([5, 7, 10.5]), Column("dose", "integer", low=0, high=100, step=5))
+    assert [(one.rows, one.blocking) for one in fives.findings if one.rule == STEPS] == [((2,), False)]
+    assert code(pd.Series([1.234]), Column("x", "number", low=0, high=9)).findings == ()
 
 
 @pytest.mark.parametrize(

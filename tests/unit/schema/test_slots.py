@@ -159,7 +159,7 @@ def test_dates_with_a_hole_are_still_dates():
 
 def test_a_modelled_key_is_measured_too():
     columns = {**BP, "when": {"kind": "number", "low": 0, "high": 16, "step": 0.01}}
-    found = slotted([(0, "1.5", 102), (0, "0.499", 101), (1, 99, 90)], max_visits=2, columns=columns)
+    found = slotted([(0, "1.5", 102), (0, "0.49999", 101), (1, 99, 90)], max_visits=2, columns=columns)
     assert found.measured["when"][0].tolist() == [0.5, 1.5]
     assert rules(found) == [("when", "every cell is within the declared bounds", 1)]
     assert found.bad.tolist() == [False, True]

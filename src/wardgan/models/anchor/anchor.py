@@ -24,7 +24,7 @@ from wardgan.models.anchor.groups import Grouping, group_margins, groupings, is_
 from wardgan.models.anchor.margins import tilted_margins
 from wardgan.models.anchor.notes import bound_notes, class_notes, group_notes, hole_notes
 from wardgan.models.anchor.scores import Axis, axes_of, filled, hole_scores, level_scores, missing_share
-from wardgan.models.anchor.tables import class_sizes, margins, presence
+from wardgan.models.anchor.tables import borrowed, class_sizes, margins, presence
 from wardgan.privacy.events import Budget
 from wardgan.privacy.learn import placeholder
 from wardgan.privacy.plan import Plan, Share
@@ -194,7 +194,7 @@ def measure_anchor(records: Records, *, population: int) -> Anchor:
         population: Public number of patients, for the number of bins.
 
     Raises:
-        PlanError: The noisy counts say that there are too few patients, or too few of a class.
+        PlanError: The noisy counts say that there are too few patients.
     """
     layout = records.layout
     query, names = cell_query(layout)
@@ -211,13 +211,13 @@ def measure_anchor(records: Records, *, population: int) -> Anchor:
     levels = tuple(_levels(layout, at, found, joined, most) for at in range(len(layout)))
     counts = LevelCounts(levels, classes)
     tables = counts.tables(records.measure(LABELS, counts))
-    sizes = class_sizes(layout, tables, noise)
+    sizes, lost = class_sizes(layout, tables, noise)
     joined, shown = _margins(layout, tables, joined, noise, float(sizes.sum()))
     made = _scored(layout, levels, shown, sizes, presence(tables, sizes), private=records.private)
     scores = Scores(levels, tuple(axis.at for axis in made.axes), made.scores, made.radius)
     if _has_means(layout):
         sums = ScoreSums(scores, classes)
-        answer = records.measure(MEANS, sums).reshape(classes, -1)
+        answer = borrowed(records.measure(MEANS, sums).reshape(classes, -1), sizes, lost)
         made = replace(made, margins=tilted_margins(made, answer, _sd(records, MEANS, sums), noise))
     factors, sd = np.ones((classes, 1, 1)), 0.0
     if len(made.axes) > 1:
@@ -228,7 +228,7 @@ def measure_anchor(records: Records, *, population: int) -> Anchor:
         factors = factors.astype(np.float16).astype(np.float64)  # as the file will hold them
     notes = (
         *bound_notes(layout, found, grid_sd), *hole_notes(layout, levels, tables, noise),
-        *class_notes(layout, sizes, noise), *group_notes(joined),
+        *class_notes(layout, sizes, lost, noise), *group_notes(joined),
     )  # fmt: skip
     return Anchor(
         layout, made.axes, levels, found, sizes / sizes.sum(), made.margins, made.order, made.scores, factors,

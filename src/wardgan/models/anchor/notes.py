@@ -73,21 +73,31 @@ def hole_notes(
             yield f"{_said(one)}: about {100 * min(cells / total, 1.0):.0f} % of the cells are missing; {told}"
 
 
-def class_notes(layout: Layout, sizes: NDArray[np.float64], noise: float) -> Iterator[str]:
-    """Yields the classes so small that their columns are mostly drawn as in all classes.
+def class_notes(
+    layout: Layout, sizes: NDArray[np.float64], lost: NDArray[np.bool_], noise: float
+) -> Iterator[str]:  # fmt: skip
+    """Yields the classes so small that their columns are drawn as in all classes, wholly or mostly.
 
     Args:
         layout: The variables.
         sizes: Noisy number of patients of each class, shape (classes,).
+        lost: Which classes noise cannot tell from none, shape (classes,).
         noise: Noise of each count of the tables.
     """
     if len(sizes) < 2:
         return
-    for y in np.flatnonzero(trust(sizes, noise) < _OWN):
-        yield (
-            f"label: the class {layout.schema.class_name(int(y))} has so few patients that the shares of its levels "
-            "are mostly those of all classes. Merge it with another, or raise epsilon, if it matters."
-        )
+    for y in range(len(sizes)):
+        name = layout.schema.class_name(y)
+        if lost[y]:
+            yield (
+                f"label: the class {name} has too few patients to be told from none: its patients are drawn like all "
+                "patients, and its share is a guess. Merge its level with another, or raise epsilon."
+            )
+        elif trust(sizes[y], noise) < _OWN:
+            yield (
+                f"label: the class {name} has so few patients that the shares of its levels "
+                "are mostly those of all classes. Merge it with another, or raise epsilon, if it matters."
+            )
 
 
 def group_notes(joined: Mapping[str, Grouping]) -> Iterator[str]:

@@ -13,16 +13,21 @@ from wardgan.errors import PlanError
 FEWEST: Final = 20
 
 
-def class_sizes(layout: Layout, tables: list[NDArray[np.float64]], noise: float) -> NDArray[np.float64]:
-    """Gives the noisy number of patients of each class: the mean over variables of its tables' sums.
+def class_sizes(
+    layout: Layout, tables: list[NDArray[np.float64]], noise: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:  # fmt: skip
+    """Gives the noisy number of patients of each class, and which classes noise cannot tell from none.
 
     Args:
         layout: The variables.
         tables: For each variable its noisy table, shape (classes, levels).
         noise: Noise of each count.
 
+    Returns:
+        The mean over variables of their tables' sums, at least 1, and the marks; both of shape (classes,).
+
     Raises:
-        PlanError: There are too few patients, or too few of a class.
+        PlanError: There are too few patients.
     """
     complete = _complete(layout)
     if not complete:
@@ -37,13 +42,23 @@ def class_sizes(layout: Layout, tables: list[NDArray[np.float64]], noise: float)
             f"cohort: by the noisy count there are fewer than {max(FEWEST, round(3 * sd))} patients; a generator of "
             "so few would be noise, or would be them. Join more patients, or raise epsilon."
         )
-    for y, size in enumerate(sizes):
-        if size < max(1.0, 2 * sd):
-            raise PlanError(
-                f"label: by the noisy count the class {layout.schema.class_name(y)} has too few patients to be told "
-                "from none. Merge its level with another, take the label away, or raise epsilon."
-            )
-    return sizes
+    lost = sizes < max(1.0, 2 * sd)
+    return np.maximum(sizes, 1.0), lost
+
+
+def borrowed(answer: NDArray[np.float64], sizes: NDArray[np.float64], lost: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Gives an answer in which classes that were lost in the noise have what all patients have on average.
+
+    Args:
+        answer: Noisy sums over the patients of each class, shape (classes, ...).
+        sizes: Number of patients of each class, shape (classes,).
+        lost: Which classes to fill, shape (classes,).
+    """
+    if not lost.any():
+        return answer
+    found = answer.copy()
+    found[lost] = np.multiply.outer(sizes[lost] / sizes.sum(), answer.sum(axis=0))
+    return found
 
 
 def _complete(layout: Layout) -> list[int]:

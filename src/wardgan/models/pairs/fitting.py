@@ -8,26 +8,22 @@ from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import optim
 
-from wardgan.encode.units import Units
 from wardgan.models.anchor.anchor import Anchor
 from wardgan.models.anchor.refiner import Refiner
 from wardgan.models.base import Progress, Run
+from wardgan.models.pairs.best import Best, HeldOut, task_of
 from wardgan.models.pairs.candidates import Pairs, candidate_pairs, groups_of
 from wardgan.models.pairs.goal import Goal, Measured
-from wardgan.models.pairs.holdout import HoldOut
 from wardgan.models.pairs.settings import SELECTION, PairSettings, round_name
-from wardgan.models.pairs.tables import Groups, SoftGroups, drawn_groups, expected_tables
+from wardgan.models.pairs.tables import Groups, SoftGroups, drawn_patients, expected_tables
 from wardgan.models.weights import average, fall
 from wardgan.privacy.pairs import PairCounts, PairGaps
-from wardgan.privacy.queries import Classes
 from wardgan.privacy.records import Records, noise_sd
 from wardgan.rng import Seed
 
 _BATCH: Final = 1_024
-_DRAWN: Final = 8_192
 _LONGEST: Final = 50.0
 _TOLD: Final = 20
 _OPEN: Final = 400
@@ -35,8 +31,6 @@ _HELD: Final = 0.1
 _FEWEST_HELD: Final = 50
 _CHUNKS: Final = 15
 _PATIENCE: Final = 3
-
-HeldOut = tuple[Units, Classes]
 
 
 @dataclass(frozen=True)
@@ -124,7 +118,9 @@ def _measure(fit: PairFit, known: Measured, records: Records, refiner: Refiner, 
 
     plan = records.ledger.plan
     sd = 0.0 if plan is None else noise_sd(plan.event(name), asking(candidates[:count]))
-    expected = expected_tables(_drawn(fit, refiner), anchor.patients * anchor.probabilities, asking(candidates))
+    expected = expected_tables(
+        drawn_patients(refiner, anchor, fit.groups), anchor.patients * anchor.probabilities, asking(candidates)
+    )
     # Large tables have large gaps by noise alone: what the noise will add to a gap is taken off its score.
     allowance = np.array([np.sqrt(2 / np.pi) * sd * table.size for table in expected])
     allowance[[candidates.index(pair) for pair in known.pairs]] = np.inf
@@ -133,17 +129,6 @@ def _measure(fit: PairFit, known: Measured, records: Records, refiner: Refiner, 
     known.tables += query.tables(records.measure(name, query))
     known.pairs += query.pairs
     known.sd += [sd] * len(places)
-
-
-def _drawn(fit: PairFit, refiner: Refiner) -> list[NDArray[np.int64]]:
-    """Gives for each class the groups of drawn patients; from the same latent normals each time."""
-    found: list[NDArray[np.int64]] = []
-    for y in range(len(fit.anchor.probabilities)):
-        latent = Seed(0).stream("drawn pairs", y).standard_normal((_DRAWN, refiner.latent), dtype=np.float32)
-        with torch.no_grad():
-            normals = refiner(torch.from_numpy(latent), torch.full((_DRAWN,), y)).double().numpy()
-        found.append(drawn_groups(normals, y, fit.anchor, fit.groups))
-    return found
 
 
 def _train_round(fit: PairFit, known: Measured, refiner: Refiner, number: int) -> None:
@@ -158,23 +143,19 @@ def _train_round(fit: PairFit, known: Measured, refiner: Refiner, number: int) -
     refiner.load_state_dict(training.mean.state_dict())
 
 
-def _train_openly(fit: PairFit, known: Measured, refiner: Refiner, held: tuple[Units, Classes] | None) -> None:
+def _train_openly(fit: PairFit, known: Measured, refiner: Refiner, held: HeldOut | None) -> None:
     """Trains without privacy until patients whom the network has not seen are predicted no better."""
     training = _Training(fit, known, refiner, "patients")
-    judge = None if held is None else HoldOut.of(*held, fit.anchor, fit.groups)
-    best, kept, idle = -np.inf, copy.deepcopy(refiner.state_dict()), 0
+    best = Best(task_of(held, fit.anchor, fit.groups), refiner)
     for chunk in range(_CHUNKS):
         for step in range(chunk * fit.settings.steps, (chunk + 1) * fit.settings.steps):
-            training.step(step, done=0.0 if judge else step / (_CHUNKS * fit.settings.steps))
-        score = float(chunk) if judge is None else judge.task(_drawn(fit, training.mean), fit.anchor)
-        text = "fitting the network" + (f", hold-out task {score:.3f}" if judge else "")
+            training.step(step, done=0.0 if held else step / (_CHUNKS * fit.settings.steps))
+        score = best.look(training.mean)
+        text = "fitting the network" + ("" if score is None else f", hold-out task {score:.3f}")
         fit.run.watch(Progress(text, chunk + 1, _CHUNKS))
-        idle = idle + 1
-        if not score <= best:  # also where nothing can be predicted
-            best, kept, idle = score, copy.deepcopy(training.mean.state_dict()), 0
-        if idle == _PATIENCE:
+        if best.idle == _PATIENCE:
             break
-    refiner.load_state_dict(kept)
+    refiner.load_state_dict(best.kept.state_dict())
 
 
 class _Training:

@@ -15,6 +15,7 @@ from wardgan.privacy.events import Budget
 from wardgan.privacy.plan import Share
 
 SELECTION: Final = "selection"
+GROUPS: Final = 8
 _UNKNOWN: Final = 1_000
 
 
@@ -36,7 +37,7 @@ class PairSettings:
     pairs: float
     selection: float
     rounds: int = 4
-    groups: int = 8
+    groups: int = GROUPS
     steps: int = 200
     lr: float = 2e-3
     ema: float = 0.98

@@ -11,14 +11,17 @@ from torch import Tensor
 
 from wardgan.models.anchor.anchor import Anchor
 from wardgan.models.anchor.dependence import absent_cells
+from wardgan.models.anchor.refiner import Refiner
 from wardgan.models.anchor.scores import hole_border, normal_quantile
 from wardgan.models.pairs.candidates import Pairs
 from wardgan.privacy.pairs import PairCounts, Table
+from wardgan.rng import Seed
 
 Groups = tuple[NDArray[np.int64], ...]
 _SOFTNESS: Final = 0.15
 _FAR: Final = 30.0
 _DENSE: Final = 1_000
+_DRAWN: Final = 8_192
 
 
 def drawn_groups(normals: NDArray[np.float64], y: int, anchor: Anchor, groups: Groups) -> NDArray[np.int64]:
@@ -46,6 +49,23 @@ def drawn_groups(normals: NDArray[np.float64], y: int, anchor: Anchor, groups: G
             levels[hole, at] = cast("int", anchor.levels[at].missing)
     found = np.stack([group[levels[:, at]] for at, group in enumerate(groups)], axis=1)
     return np.where(absent_cells(anchor.layout, levels, anchor.counts), -1, found)
+
+
+def drawn_patients(refiner: Refiner, anchor: Anchor, groups: Groups) -> list[NDArray[np.int64]]:
+    """Gives for each class the groups of patients drawn by a network; from the same latent normals each time.
+
+    Args:
+        refiner: The network.
+        anchor: Margins.
+        groups: For each variable the group of each level.
+    """
+    found: list[NDArray[np.int64]] = []
+    for y in range(len(anchor.probabilities)):
+        latent = Seed(0).stream("drawn pairs", y).standard_normal((_DRAWN, refiner.latent), dtype=np.float32)
+        with torch.no_grad():
+            normals = refiner(torch.from_numpy(latent), torch.full((_DRAWN,), y)).double().numpy()
+        found.append(drawn_groups(normals, y, anchor, groups))
+    return found
 
 
 def expected_tables(drawn: list[NDArray[np.int64]], patients: NDArray[np.float64], asked: PairCounts) -> list[Table]:

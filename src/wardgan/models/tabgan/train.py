@@ -16,8 +16,11 @@ from wardgan.models.anchor.anchor import Anchor, measure_anchor
 from wardgan.models.anchor.lawful import lawful_network
 from wardgan.models.anchor.refiner import Refiner, refined_network, warp_of
 from wardgan.models.base import Network, Progress, Run
+from wardgan.models.pairs.best import Best, Task, task_of
+from wardgan.models.pairs.candidates import groups_of
 from wardgan.models.pairs.fitting import PairFit, split
 from wardgan.models.pairs.goal import Goal
+from wardgan.models.pairs.settings import GROUPS
 from wardgan.models.tabgan.config import DISCRIMINATOR, TabganConfig
 from wardgan.models.tabgan.fakes import FakeFeatures
 from wardgan.models.tabgan.features import real_features, width
@@ -35,7 +38,8 @@ def train(config: TabganConfig, records: Records, run: Run) -> Network:
 
     Non-saturating loss (Goodfellow et al. 2014, section 3) with the class as an input of the discriminator; many
     discriminator steps for each generator step, large batches (Bie, Kamath, Zhang 2023, section 3). The generator
-    step sees fakes only (Rule P9).
+    step sees fakes only (Rule P9). With privacy the last weights are taken; without it those that teach most about
+    patients who were held out, the anchor's among them.
 
     Args:
         config: Settings.
@@ -43,23 +47,22 @@ def train(config: TabganConfig, records: Records, run: Run) -> Network:
         run: Seeds, folder and watcher.
     """
     run.watch(Progress("measuring the anchor", 0, config.steps))
-    held = None
-    if config.asked is not None:
-        records, held = split(records, run.seed)
+    records, held = split(records, run.seed)
     anchor = measure_anchor(records, population=run.population)
     with torch.random.fork_rng(devices=[]):
         torch.random.set_rng_state(weights_state(run.seed))
         refiner = Refiner(anchor, width=config.width, noise_inputs=config.noise_inputs)
         judge = discriminator(width(anchor), config.width)
     with one_thread():
-        goal = None
+        goal, groups = None, groups_of(anchor, config.asked.groups if config.asked else GROUPS)
         if config.asked is not None:
             fit = PairFit.of(config.asked, records, run, anchor)
             known = fit.trained(records, refiner, held)
             goal = fit.goal(known) if known.pairs else None
-        mean = _refined(config, records, run, _Start(anchor, refiner, goal), judge)
-    warp = warp_of(mean)
-    network = lawful_network(anchor, lambda made: refined_network(mean, made, warp), latent=refiner.latent)
+        start = _Start(anchor, refiner, goal, task_of(held, anchor, groups))
+        best = _refined(config, records, run, start, judge)
+    warp = warp_of(best)
+    network = lawful_network(anchor, lambda made: refined_network(best, made, warp), latent=refiner.latent)
     return Network(network, refiner.latent, tuple(anchor.probabilities.tolist()), anchor.notes)
 
 
@@ -71,11 +74,13 @@ class _Start:
         anchor: Paid answers.
         refiner: The generator; it is changed.
         goal: How far it is from tables of pairs, if any were measured.
+        task: Without privacy: how well held-out patients are predicted by its patients.
     """
 
     anchor: Anchor
     refiner: Refiner
     goal: Goal | None
+    task: Task | None
 
 
 def _refined(config: TabganConfig, records: Records, run: Run, start: _Start, judge: nn.Sequential) -> Refiner:
@@ -85,9 +90,12 @@ def _refined(config: TabganConfig, records: Records, run: Run, start: _Start, ju
         rate=config.sampling_rate, steps=config.steps, clip_norm=config.clip_norm, population=run.population,
     )  # fmt: skip
     mean = copy.deepcopy(refiner)
+    best = Best(start.task, refiner)
     judge_adam = optim.Adam(judge.parameters(), config.lr_discriminator, betas=(0.5, 0.999))
     adam = optim.Adam(refiner.parameters(), config.lr_generator, betas=(0.5, 0.999))
-    training.go_on(checkpoint.load(run.folder, (refiner, judge, mean), (adam, judge_adam)))
+    networks = (refiner, judge, mean, best.kept)
+    training.go_on(checkpoint.load(run.folder, networks, (adam, judge_adam)))
+    best.look(best.kept)
     fakes = _Fakes(start, run.seed, size=_fakes(config, run.population))
     step = training.taken
     while block := training.reserve():
@@ -104,9 +112,11 @@ def _refined(config: TabganConfig, records: Records, run: Run, start: _Start, ju
                 adam.step()
                 average(mean, refiner, config.ema)
         step += 1
-        checkpoint.save(run.folder, step, (refiner, judge, mean), (adam, judge_adam))
-        run.watch(Progress("training the discriminator", step, training.steps))
-    return mean
+        score = best.look(mean)
+        checkpoint.save(run.folder, step, networks, (adam, judge_adam))
+        text = "training the discriminator" + ("" if score is None else f", hold-out task {score:.3f}")
+        run.watch(Progress(text, step, training.steps))
+    return best.kept
 
 
 def _fakes(config: TabganConfig, population: int) -> int:
