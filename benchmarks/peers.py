@@ -25,8 +25,8 @@ PEERS = {
 }
 PACKAGES = {
     "smartnoise": "smartnoise-synth==1.0.8",
-    "mostlyai": "mostlyai-engine",
-    "ctgan": "ctgan",
+    "mostlyai": "mostlyai-engine==2.7.3",
+    "ctgan": "ctgan==0.12.1",
 }
 _HOME = {
     "aim": "smartnoise", "aim, our bins": "smartnoise", "mst": "smartnoise", "tabularargn": "mostlyai",

@@ -561,6 +561,37 @@ def test_the_disk_is_full_during_a_fit(clinic, monkeypatch):
     assert "keep the folder as the record" in done.stderr
 
 
+def test_more_patients_than_declared_are_refused_before_there_is_a_folder(clinic):
+    declare(clinic, population=100)
+    done = refused(clinic, *fit(clinic), phrase="population=100 is declared, but the cohort has more than 110 patients")
+    assert "spent" not in done.stderr
+
+
+def test_a_noisy_count_is_not_called_declared(clinic):
+    declare(clinic, population=None, **{f"x{at}": {"kind": "number", "low": 0, "high": 1} for at in range(12)})
+    rewrite(clinic, clinic.frame().head(25).assign(**{f"x{at}": 0.5 for at in range(12)}))
+    done = clinic.run(*fit(clinic, "--epsilon", 1))
+    assert done.exit_code == 2
+    assert re.search(r"By the noisy count, which was paid for, there are about \d+ patients\.", flat(done))
+
+
+def test_levels_that_nobody_could_reach_are_refused_before_anything_is_spent(clinic):
+    declare(clinic, population=60, code={"kind": "category", "learn": True})
+    phrase = "Declare its levels, join more patients, or raise epsilon."
+    done = refused(clinic, "plan", clinic.schema, "--epsilon", 1.5, phrase=phrase)
+    assert re.search(r"code: a level is learned from about \d+ patients on, and population=60", flat(done))
+    declare(clinic, population=5000)
+    done = clinic.run("plan", clinic.schema, "--epsilon", 3)
+    assert re.search(r"Levels of code: those that about \d+ patients have, or more, are learned\.", flat(done))
+
+
+def test_a_label_with_empty_cells(clinic):
+    rewrite(clinic, clinic.frame().assign(arm=lambda rows: rows["arm"].where(rows.index > 2)))
+    done = refused(clinic, *fit(clinic), phrase="arm: no cell is missing; broken 3 times (row 1, 2, 3)")
+    assert "A label is never missing: give these patients a level of their own, or leave them out." in flat(done)
+    assert "nullable" not in done.stderr
+
+
 def test_a_refused_fit_says_where_its_bill_is(clinic):
     rewrite(clinic, clinic.frame().head(1))  # of 400 who are declared
     run = clinic.folder / "run"
@@ -610,6 +641,8 @@ def test_the_model_is_missing_or_something_else(clinic, verb):
         (("--where", "arm"), "is not a condition"),
         (("--where", "age=200..300"), "is outside 18 to 110"),
         (("--where", "age=80..60"), "the lower end comes first"),
+        (("--where", "age=200.."), "age=200.. holds nobody; it is 18 to 110"),
+        (("--where", "age=..10"), "age=..10 holds nobody; it is 18 to 110"),
         (("--balance", "arm", "--where", "arm=intensive"), "where leaves it one level only (intensive)"),
         (("--balance", "age"), "is not a label of the generator; its labels are: arm"),
         (("--format", "excel"), "format='excel' is not one of csv, parquet, arrow"),

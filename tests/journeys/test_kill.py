@@ -9,6 +9,7 @@ import time
 import pytest
 
 import wardgan as wg
+from release_kit import forge
 from wardgan.privacy.ledger import Ledger
 
 FIT = """
@@ -59,3 +60,27 @@ def _killed_after(child, ledger, steps):
             return Ledger.resume(ledger).steps("discriminator")
         time.sleep(0.02)
     return pytest.fail("the fit has not billed a step in time")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGTERM"), reason="this system has no SIGTERM")
+def test_a_sample_that_is_ended_leaves_nothing_behind(tmp_path):
+    model = tmp_path / "model.hgan"
+    forge_to(model)
+    command = [sys.executable, "-m", "wardgan", "sample", str(model), "-n", "400000000", "-o", str(tmp_path / "o.csv")]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(4000):
+            if any(path.stat().st_size for path in tmp_path.glob(".o.csv*")) or child.poll() is not None:
+                break
+            time.sleep(0.02)
+        assert child.poll() is None
+        child.terminate()
+        assert child.wait(timeout=60) == 128 + signal.SIGTERM
+    finally:
+        child.kill()
+        child.wait()
+    assert [path.name for path in tmp_path.iterdir()] == ["model.hgan"]
+
+
+def forge_to(path):
+    path.write_bytes(forge())

@@ -71,7 +71,10 @@ def _values(column: Mapping[str, Any]) -> str:
     if "after" in column:
         return f"0 to {column['within']} days after {shown(column['after'])}"
     if "low" in column:
-        return f"{column['low']} to {column['high']}"
+        said = [f"{column['low']} to {column['high']}"]
+        said += [f"in steps of {column['step']:.15g}"] if "step" in column else []
+        said += ["(logarithmic)"] if column.get("scale") == "log" else []
+        return " ".join(said)
     if column.get("origin"):
         return "day 0 of each patient"
     levels = column.get("levels", [level for group in column.get("groups", {}).values() for level in group])

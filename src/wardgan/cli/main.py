@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -86,4 +88,10 @@ app.command("demo", rich_help_panel=_ANYWHERE)(demo.demo)
 
 def main() -> None:
     """Runs `wardgan` with the arguments of the process."""
+    # Whoever ends the process politely gets the same tidying up as with Ctrl-C.
+    signal.signal(signal.SIGTERM, _ended)
     app()
+
+
+def _ended(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)

@@ -63,7 +63,12 @@ def show_plan(console: Console, plan: Plan) -> None:
 def show_noise(console: Console, plan: Plan, schema: Schema) -> None:
     """Says how large the noise of a count is beside a class, and warns where it drowns the shapes."""
     from wardgan.models.anchor.anchor import count_noise
+    from wardgan.privacy.learn import level_threshold, to_learn
 
+    for column in to_learn(schema):
+        if not column.numeric:
+            least = level_threshold(plan, column, schema)
+            say(console, f"Levels of {column.name}: those that about {least:,.0f} patients have, or more, are learned.")
     noise = count_noise(plan, schema)
     if noise is None:
         return

@@ -38,14 +38,21 @@ def parse_where(texts: Sequence[str], schema: Schema) -> dict[str, Wanted]:
     """
     found: dict[str, Wanted] = {}
     for text in texts:
-        name, sign, wanted = text.partition("=")
-        name, wanted = name.strip(), wanted.strip()
+        name, sign, wanted = _split(text, schema)
         if not sign or not name or not wanted:
             raise UsageError(f"where={text!r} is not a condition; write column=level, column=a|b or column=low..high.")
         if name in found:
             raise UsageError(f"where: {name!r} is asked for twice; write {name}=a|b or {name}=low..high.")
         found[name] = _wanted(place_of(schema, name).column, wanted)
     return found
+
+
+def _split(text: str, schema: Schema) -> tuple[str, str, str]:
+    """Gives name, sign and wish; a sign within the name of a column is part of the name."""
+    columns = [*schema.table, *(schema.visits.columns if schema.visits else ())]
+    longest = max((len(column.name) for column in columns if text.startswith(column.name)), default=0)
+    name, sign, wanted = text[longest:].partition("=")
+    return f"{text[:longest]}{name}".strip(), sign, wanted.strip()
 
 
 def _wanted(column: Column, text: str) -> Wanted:
@@ -55,12 +62,24 @@ def _wanted(column: Column, text: str) -> Wanted:
         low, dots, high = text.partition("..")
         if not dots:
             return _number(column, text)
+        if not low or not high:
+            _check_end(column, low, high)
         ends = (low or column.ends[0], high or column.ends[1])
         return cast("Wanted", tuple(_number(column, end) for end in ends))
     levels = [text] if text in {str(level) for level in column.levels} else [part.strip() for part in text.split("|")]
     if column.kind == "flag":
         levels = [_FLAGS.get(level.lower(), level.lower()) for level in levels]
     return cast("list[Level | bool]", levels) if len(levels) > 1 else levels[0]
+
+
+def _check_end(column: Column, low: str, high: str) -> None:
+    """Refuses a range with one end that lies beyond the declared bounds."""
+    least, most = (_number(column, end) for end in column.ends)
+    beyond = (low and cast("float", _number(column, low)) > cast("float", most)) or (
+        high and cast("float", _number(column, high)) < cast("float", least)
+    )
+    if beyond:
+        raise UsageError(f"where: {column.name}={low}..{high} holds nobody; it is {' to '.join(column.ends)}.")
 
 
 def _number(column: Column, text: str) -> float | date:

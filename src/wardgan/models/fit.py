@@ -19,11 +19,11 @@ from wardgan.files import locked
 from wardgan.models import auto_family, family_config
 from wardgan.models.base import CHECKPOINT, LEDGER, TRAINED, Config, Progress, Run, Trained, Watcher
 from wardgan.privacy.events import NEIGHBOURS, UNIT, Budget
-from wardgan.privacy.learn import learn, learn_shares, placeholder
+from wardgan.privacy.learn import learn, learn_shares, level_threshold, placeholder, to_learn
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.plan import Plan, Share, solve, with_population
 from wardgan.privacy.queries import PatientCount
-from wardgan.privacy.records import Records
+from wardgan.privacy.records import Records, admit
 from wardgan.rng import Seed
 from wardgan.sample.generator import Generator
 from wardgan.schema.cohort import Cohort
@@ -61,7 +61,9 @@ def plan(schema: Schema, budget: Budget, *, family: str | Config = "auto") -> Pl
     shares = learn_shares(schema, budget.delta)
     if schema.population is None:
         shares.insert(0, Share(COUNT, 0.01))
-    return solve(budget, shares + config.shares(layout, budget), population=schema.population, family=config.family)
+    made = solve(budget, shares + config.shares(layout, budget), population=schema.population, family=config.family)
+    _check_levels(made, schema)
+    return made
 
 
 def fit(
@@ -150,6 +152,8 @@ def _begun(
     else:
         planned = plan(cohort.schema, budget, family=family)
         config = family if not isinstance(family, str) else family_config(planned.family)
+        if planned.population is not None:
+            admit(len(cohort), planned.population)
         ledger = Ledger(planned, replayable=replayable)
     if folder is not None:
         _begin(folder, cohort, config)
@@ -225,6 +229,19 @@ def _confirmed(schema: Schema) -> None:
         )
 
 
+def _check_levels(made: Plan, schema: Schema) -> None:
+    """Refuses to learn levels that no number of the declared patients could reach."""
+    for column in to_learn(schema):
+        if column.numeric or schema.population is None:
+            continue
+        least = level_threshold(made, column, schema)
+        if least > schema.population:
+            raise PlanError(
+                f"{column.name}: a level is learned from about {least:,.0f} patients on, and population="
+                f"{schema.population}. Declare its levels, join more patients, or raise epsilon."
+            )
+
+
 def _check_texts(schema: Schema) -> None:
     problem = travel_problem(schema)
     if problem is not None:
@@ -254,7 +271,7 @@ def _population(cohort: Cohort, records: Records, ledger: Ledger, config: Config
         if ledger.plan.population is None:
             noisy = float(records.measure(COUNT, PatientCount())[0])
             # What the plan could not know is known now; a fit that would be noise ends before it spends the rest.
-            config.check(records.layout, ledger.plan.budget, max(1, round(noisy)))
+            _check_counted(config, records.layout, ledger.plan.budget, max(1, round(noisy)))
             # Eight standard deviations above: the bound then holds for certain, for all that delta can tell.
             sd = cast("float", ledger.plan.event(COUNT).noise_multiplier)
             revised = with_population(ledger.plan, max(1, round(noisy + 8 * sd)))
@@ -266,6 +283,13 @@ def _population(cohort: Cohort, records: Records, ledger: Ledger, config: Config
         declared = cast("int", ledger.plan.population)
     records.admit(declared)
     return declared
+
+
+def _check_counted(config: Config, layout: Layout, budget: Budget, noisy: int) -> None:
+    try:
+        config.check(layout, budget, noisy)
+    except PlanError as error:
+        raise PlanError(f"By the noisy count, which was paid for, there are about {noisy} patients. {error}") from error
 
 
 def _facts(ledger: Ledger) -> dict[str, object]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from wardgan.errors import PlanError, SchemaError
 from wardgan.privacy.ledger import Ledger
-from wardgan.privacy.plan import Share
+from wardgan.privacy.plan import Plan, Share
 from wardgan.privacy.queries import ValueCounts
 from wardgan.privacy.records import keep, kept_answer, noised
 from wardgan.rng import Seed
@@ -108,6 +108,20 @@ def threshold(sd: float, delta: float, most: int) -> float:
     normal = NormalDist()
     # The lower tail: 1 - delta / k would be 1 for a tiny delta.
     return max(1 / k - sd * normal.inv_cdf(delta / k) for k in range(1, most + 1))
+
+
+def level_threshold(plan: Plan, column: Column, schema: Schema) -> float:
+    """Gives from about how many patients on a level of a column is named.
+
+    Args:
+        plan: What will be done.
+        column: A category whose levels are to be learned.
+        schema: The declarations.
+    """
+    event = plan.event(event_name(column))
+    visits = schema.visits
+    own = visits is not None and any(one.name == column.name for one in visits.columns)
+    return threshold(event.noise_multiplier or 0.0, event.delta, len(visits.slots) if visits and own else 1)
 
 
 def _bounds(column: Column, values: Codes, ledger: Ledger, noise: Seed, folder: Path | None) -> Column:

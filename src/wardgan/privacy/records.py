@@ -31,6 +31,23 @@ Features = Callable[[Units, NDArray[np.int64]], NDArray[np.float32]]
 _SNAP: Final = 2.0**-20
 
 
+def admit(patients: int, population: int) -> None:
+    """Refuses a cohort larger than the public bound that batch caps are computed for.
+
+    Args:
+        patients: How many there are.
+        population: How many were declared.
+
+    Raises:
+        PlanError: There are more patients than 1.1 times the declared population.
+    """
+    if patients > largest(population):
+        raise PlanError(
+            f"population={population} is declared, but the cohort has more than {largest(population)} patients; "
+            "declare a population that is not too small."
+        )
+
+
 class Records:
     """The only way to a cohort's patients during a fit (Rule P4).
 
@@ -134,16 +151,8 @@ class Records:
         return chosen.tolist()
 
     def admit(self, population: int) -> None:
-        """Refuses a cohort larger than the public bound that batch caps were computed for.
-
-        Raises:
-            PlanError: There are more patients than 1.1 times the declared population.
-        """
-        if len(self._units) > largest(population):
-            raise PlanError(
-                f"population={population} is declared, but the cohort has more than {largest(population)} patients; "
-                "declare a population that is not too small."
-            )
+        """Refuses a cohort larger than the public bound that batch caps were computed for (see `admit`)."""
+        admit(len(self._units), population)
 
     def training(
         self,

@@ -28,8 +28,9 @@ FLAG_WORDS: Final = {
 }  # fmt: skip
 BOUNDS: Final = "every cell is within the declared bounds"
 MISSING: Final = "no cell is missing"
+NAME: Final = "A label is never missing: give these patients a level of their own, or leave them out."
 _KIND: Final = "Mend the rows, or change the kind in the schema."
-STEPS: Final = "every value is a multiple of the step"
+STEPS: Final = "every value is a whole number of steps from low"
 FILL: Final = "Set nullable: true in the schema, or fill the rows."
 _EXAMPLES: Final = 5
 _COARSE: Final = "They are rounded to it. Declare a finer step if the digits matter, or none."
@@ -137,7 +138,7 @@ def code(series: pd.Series, column: Column, *, complete: bool = True) -> Coded:
         codes = near
     if complete and not column.nullable:
         hole = np.isnan(codes) & ~bad
-        findings += found(column.name, MISSING, hole, FILL)
+        findings += found(column.name, MISSING, hole, NAME if column.label else FILL)
         bad = bad | hole
     return Coded(codes, bad, tuple(findings), seen)
 

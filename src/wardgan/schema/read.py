@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wardgan.errors import DataError, SchemaError, counted
-from wardgan.schema.cells import BOUNDS, FILL, MISSING, Coded, Finding, code, found, keys_of
+from wardgan.schema.cells import BOUNDS, FILL, MISSING, NAME, Coded, Finding, code, found, keys_of
 from wardgan.schema.cohort import Codes, Cohort, Truth
 from wardgan.schema.gaps import bounded, misplaced_in_table, on_day_zero
 from wardgan.schema.schema import Schema
@@ -225,7 +225,7 @@ def _static(
                 differs,
                 "Declare it under visits, or mend the rows.",
             ),
-            *found(column.name, MISSING, first & known & empty[row_patient], FILL),
+            *found(column.name, MISSING, first & known & empty[row_patient], NAME if column.label else FILL),
         ]
         coded[column.name] = replace(rows, codes=codes[:-1], findings=tuple(findings))
     return coded, bad

@@ -15,7 +15,7 @@ _DECIMALS: Final = (0, 1, 1, 2)
 _RANGES: Final = (100, 200, 20, 10, 1000, 50)
 _MOST: Final = 5_000
 _STEPS: Final = 200
-_LEVELS: Final = 8
+_LEVELS: Final = 100
 _DAYS: Final = (730_120.0, 737_425.0)  # 2000 to 2020
 
 
@@ -57,7 +57,7 @@ def generic_schema(columns: int, *, classes: int = 2, missing: bool = True) -> S
 def stand_in(schema: Schema) -> Schema:
     """Gives the schema with declarations for what is to be learned, as good as any for a simulation.
 
-    Columns with `learn: true` get 201 steps between the bounds, twenty years of days, or eight levels.
+    Columns with `learn: true` get 201 steps between the bounds, twenty years of days, or a hundred levels.
 
     Args:
         schema: The declarations; what is missing and not to be learned stays missing.

@@ -43,6 +43,21 @@ def test_dates_after_others_and_events_are_shown(tmp_path):
     assert [name for name, row in rows.items() if "label" in row] == ["sex", "arm"]
 
 
+def test_steps_and_scales_are_shown(tmp_path):
+    found = facts(tmp_path)
+    table = found["schema"]["table"]
+    table["dose"] = {"kind": "integer", "low": 0, "high": 200, "step": 5}
+    table["ph"] = {"kind": "number", "low": 6.8, "high": 7.8, "step": 0.01}
+    table["crp"] = {"kind": "number", "low": 1, "high": 500, "scale": "log"}
+    table["plain"] = {"kind": "number", "low": 0, "high": 1}
+    rows = {row.split()[1]: row for row in printed(found).splitlines() if row.count("│") > 3}
+    assert "0 to 200 in steps of 5 " in rows["dose"]
+    assert "6.8 to 7.8 in steps of 0.01 " in rows["ph"]
+    assert "1 to 500 (logarithmic) " in rows["crp"]
+    assert "0 to 1 " in rows["plain"]
+    assert "steps" not in rows["plain"]
+
+
 def test_levels_are_shown_also_those_of_groups_and_how_many_there_are(tmp_path):
     found = facts(tmp_path)
     table = found["schema"]["table"]

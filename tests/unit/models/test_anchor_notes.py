@@ -112,7 +112,68 @@ def test_times_between_visits_are_no_column_to_note():
 
 
 def test_a_scale_of_a_few_values_has_no_bounds_to_note():
-    assert about(fitted(frame().assign(stage=4)).notes, "stage") == []
+    natural = frame().assign(stage=lambda rows: np.where(np.arange(PATIENTS) % 7 < 2, 4, rows["stage"]))
+    assert about(fitted(natural).notes, "stage") == []
+
+
+@pytest.mark.parametrize("epsilon", [3.0, None])
+@pytest.mark.parametrize("high", [5, 15, 18, 19, 20])
+def test_bounds_that_cut_off_half_of_a_short_scale_are_noted(high, epsilon):
+    table = TABLE | {"stage": {"kind": "integer", "low": 0, "high": high}}
+    days = np.random.default_rng(5).integers(0, 2 * high + 1, PATIENTS)
+    (note,) = about(fitted(frame().assign(stage=np.minimum(days, high)), table=table, epsilon=epsilon).notes, "stage")
+    assert f"lie on its bound high={high};" in note
+    within = np.clip(days // 2, 1, high - 1)
+    assert about(fitted(frame().assign(stage=within), table=table, epsilon=epsilon).notes, "stage") == []
+
+
+def test_a_short_scale_with_many_zeros_is_natural():
+    many = frame().assign(stage=lambda rows: np.where(np.arange(PATIENTS) % 5 < 4, 0, rows["stage"]))
+    table = TABLE | {"stage": {"kind": "integer", "low": 0, "high": 4}}
+    assert about(fitted(many, table=table).notes, "stage") == []
+
+
+def test_days_cut_off_by_a_short_within_are_noted():
+    numbers = np.random.default_rng(2)
+    came = pd.Series(pd.Timestamp("2019-01-01") + pd.to_timedelta(numbers.integers(0, 300, PATIENTS), unit="D"))
+    left = came + pd.to_timedelta(np.minimum(numbers.integers(0, 21, PATIENTS), 10), unit="D")
+    table = {
+        "came": {"kind": "date", "low": "2018-01-01", "high": "2020-12-31"},
+        "left": {"kind": "date", "after": "came", "within": 10},
+    }
+    (note,) = about(fitted(pd.DataFrame({"came": came, "left": left}), table=table).notes, "left: ")
+    assert "on its bound within=10;" in note
+
+
+def test_many_patients_who_are_not_there_are_noted():
+    assert about(fitted(frame()).notes, "population") == []
+    (note,) = about(fitted(frame().iloc[: PATIENTS // 2]).notes, "population")
+    said = float(re.search(r"about ([\d,]+) patients, of 6,000 declared", note)[1].replace(",", ""))
+    assert said == pytest.approx(PATIENTS / 2, rel=0.05)
+    assert about(fitted(frame().iloc[: PATIENTS // 2], epsilon=None).notes, "population") == []
+
+
+@pytest.mark.parametrize("levels", [30, 600])
+def test_learned_levels_that_hide_many_patients_are_noted(levels):
+    numbers = np.random.default_rng(8)
+    shares = 1 / np.arange(1, levels + 1)
+    made = frame().assign(code=np.char.mod("c%03d", numbers.choice(levels, PATIENTS, p=shares / shares.sum())))
+    table = TABLE | {"code": {"kind": "category", "learn": True}}
+    trained = fitted(made, table=table, epsilon=1.5)
+    known = set(trained.generator.schema.column("code").levels)
+    hidden = 100 * (~made["code"].isin(known)).mean()
+    found = [note for note in trained.notes if "share to be learned" in note]
+    if levels == 30:
+        assert found == []
+        return
+    assert float(re.search(r"code: about (\d+) % of the cells", found[0])[1]) == pytest.approx(hidden, abs=6)
+    assert hidden > 30
+
+
+def test_without_privacy_a_class_of_a_few_patients_is_noted():
+    few = frame().assign(arm=np.where(np.arange(PATIENTS) < 3, "a", "b"))
+    (note,) = about(fitted(few, epsilon=None).notes, "label")
+    assert "class arm=a has 3 patients, and nothing protects them" in note
 
 
 def test_a_column_that_is_nearly_empty_is_noted():

@@ -12,10 +12,19 @@ from anchors import anchor
 
 import wardgan as wg
 from wardgan.models.anchor.refiner import Refiner
+from wardgan.models.marginal import train as marginal
+from wardgan.models.pairs import fitting
 from wardgan.models.pairs.best import Best
 from wardgan.models.tabgan import train as tabgan
+from wardgan.privacy.ledger import Ledger
+from wardgan.privacy.queries import PatientCount
+from wardgan.privacy.records import Records
+from wardgan.rng import Seed
 
 FAMILY = wg.TabganConfig(steps=200, width=16, noise_inputs=4, steps_per_generator_step=1)
+
+
+NAN = float("nan")
 
 
 class Killed(BaseException):
@@ -63,7 +72,14 @@ def judged(monkeypatch, scores):
 
 @pytest.mark.parametrize(
     ("scores", "kept", "idle"),
-    [([0.6, 0.7, 0.65, 0.7], 1, 2), ([0.6, 0.5], 0, 1), ([0.5, 0.6], 1, 0), ([float("nan")] * 3, 2, 0)],
+    [
+        ([0.6, 0.7, 0.65, 0.7], 1, 2),
+        ([0.6, 0.5], 0, 1),
+        ([0.5, 0.6], 1, 0),
+        ([NAN] * 3, 2, 0),
+        ([0.6, NAN], 0, 1),
+        ([NAN, 0.5, NAN, 0.4], 1, 2),
+    ],
 )
 def test_the_best_is_kept_and_of_equals_the_first(scores, kept, idle):
     given = iter(scores)
@@ -107,6 +123,50 @@ def test_a_private_tabgan_looks_at_no_hold_out_and_takes_the_last_weights(monkey
     wg.fit(cohort(), wg.Budget(epsilon=3.0), family=FAMILY, seed=2)
     assert seen == []
     assert weights(used[-1]) == weights(last[-1])
+
+
+def test_marginal_without_privacy_takes_the_weights_of_the_best_look(monkeypatch):
+    scores, seen, used = [0.5, 0.6, 0.55, 0.5, 0.52], [], []
+    monkeypatch.setattr(
+        fitting, "task_of", lambda *_: lambda network: seen.append(copy.deepcopy(network)) or scores[len(seen) - 1]
+    )
+    honest = marginal.refined_network
+    monkeypatch.setattr(
+        marginal, "refined_network", lambda network, *rest: used.append(network) or honest(network, *rest)
+    )
+    family = wg.MarginalConfig(steps=10, width=16, noise_inputs=4)
+    wg.fit(cohort(), None, family=family, privacy="none", seed=2)
+    assert len(seen) == 5  # three without getting better
+    assert weights(used[-1]) == weights(seen[1])
+
+
+@pytest.mark.parametrize("family", [FAMILY, wg.MarginalConfig(steps=10, width=16, noise_inputs=4)])
+def test_the_anchor_does_not_see_who_is_held_out(monkeypatch, family):
+    told, asked = [], []
+    module = tabgan if family is FAMILY else marginal
+    honest, measure = module.split, module.measure_anchor
+    monkeypatch.setattr(module, "split", lambda *given: told.append(honest(*given)) or told[-1])
+    monkeypatch.setattr(
+        module, "measure_anchor", lambda records, **more: asked.append(records) or measure(records, **more)
+    )
+    made = wg.fit(cohort(), None, family=family, privacy="none", seed=2)
+    ((rest, (units, _)),) = told
+    assert asked == [rest]
+    assert len(units) == 100
+    count = rest.measure("count", PatientCount())[0]
+    assert count == 900
+    assert made.generator is not None
+
+
+def test_who_is_held_out_are_not_the_first_rows():
+    """Files are often sorted: by date, by site, by outcome."""
+    records = Records(cohort(), Ledger(None), noise=Seed(1))
+    everybody, _ = records.peek("test")
+    _, units, _ = records.held_out(0.1, Seed(1).stream("hold-out"))
+    places = [int(np.flatnonzero((everybody == one).all(axis=1))[0]) for one in units]
+    assert len(set(places)) == 100
+    assert np.ptp(places) > 800
+    assert abs(np.mean(places) - 500) < 100
 
 
 @pytest.mark.parametrize("stop", [50, 150])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +11,13 @@ import torch
 from anchors import anchor
 
 from wardgan.models.anchor.quantiles import number_steps, number_table
+from wardgan.models.anchor.refiner import Refiner
 from wardgan.models.anchor.scores import hole_border, normal_quantile
+from wardgan.models.tabgan import train as tabgan
+from wardgan.models.tabgan.config import TabganConfig
 from wardgan.models.tabgan.fakes import FakeFeatures
 from wardgan.models.tabgan.features import blocks, score, width
+from wardgan.rng import Seed
 
 KINDS = ("none", "codes", "named", "complete", "ragged")
 SOFTNESS = 0.15
@@ -97,3 +102,56 @@ def test_they_are_what_the_twin_gives_with_their_gradient(kind):
     # Without a gradient the soft borders are left out, and nothing else changes.
     with torch.no_grad():
         np.testing.assert_allclose(FakeFeatures(made)(single, classes).numpy(), ours.detach().numpy(), atol=1e-6)
+
+
+# --- the generator's step ---------------------------------------------------------------------------------------------
+
+
+def fakes_of(made, goal=None, size=4000):
+    refiner = Refiner(made, width=8, noise_inputs=2)
+    return tabgan._Fakes(tabgan._Start(made, refiner, goal, None), Seed(3), size=size), refiner
+
+
+def test_fakes_have_the_shares_of_the_classes():
+    made = replace(anchor(), probabilities=np.array([0.1, 0.9]))
+    fakes, _ = fakes_of(made)
+    _, classes = fakes._draw(0, "generator")
+    assert classes.double().mean() == pytest.approx(0.9, abs=0.02)
+
+
+def test_the_gap_of_moments_is_that_of_all_classes():
+    numbers, made = np.random.default_rng(1), anchor()
+    latent = numbers.standard_normal((2, 500, len(made.axes)))
+    good = np.concatenate([latent[y] @ made.factors[y].T for y in (0, 1)])
+    classes = torch.arange(2).repeat_interleave(500)
+    factors = torch.from_numpy(made.factors)
+
+    def gap(normals):
+        return float(tabgan.moment_gap(torch.from_numpy(normals), classes, factors))
+
+    for y in (0, 1):
+        bent = good.copy()
+        bent[classes.numpy() == y] += 0.5
+        assert gap(bent) > gap(good) + 0.1
+    by_hand = []
+    for y in (0, 1):
+        mine = good[classes.numpy() == y]
+        off = mine.T @ mine / 500 - made.factors[y] @ made.factors[y].T
+        by_hand.append((mine.mean(axis=0) ** 2).mean() + (off**2).mean())
+    assert gap(good) == pytest.approx(np.mean(by_hand))
+
+
+def test_tables_of_pairs_have_their_weight_in_the_loss():
+    made = anchor()
+    config, judge = TabganConfig(pairs=0.3, tables=0.25), torch.nn.Linear(width(made), 1)
+    goal = SimpleNamespace(seen=[])
+
+    def told(normals):
+        goal.seen.append(tuple(normals.shape))
+        return torch.tensor(40.0)
+
+    with_goal, refiner = fakes_of(made, told, size=50)
+    without = tabgan._Fakes(tabgan._Start(made, refiner, None, None), Seed(3), size=50)
+    gained = with_goal.loss(judge, 1, config) - without.loss(judge, 1, config)
+    assert float(gained.detach()) == pytest.approx(10.0, abs=1e-3)
+    assert goal.seen == [(2, tabgan._EACH, len(made.axes))]

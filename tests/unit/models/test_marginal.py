@@ -15,6 +15,7 @@ import wardgan as wg
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import classes_of, encode
 from wardgan.errors import BudgetError
+from wardgan.models.pairs import fitting
 from wardgan.models.pairs import tables as soft_tables
 from wardgan.models.pairs.candidates import MOST, candidate_pairs, groups_of
 from wardgan.models.pairs.goal import Goal, Measured
@@ -312,6 +313,37 @@ def test_it_does_no_harm_where_the_copula_is_right():
     assert sample.corr().iloc[0, 1] == pytest.approx(0.6, abs=0.06)
     assert sample.mean().to_numpy() == pytest.approx([50, 50], abs=1)
     assert sample.std().to_numpy() == pytest.approx([10, 10], abs=0.8)
+
+
+def test_tables_are_asked_for_and_expected_with_the_right_noise_and_sizes(monkeypatch):
+    """The noise of a count is that of all tables that are asked for together; each class has its own size."""
+    numbers = np.random.default_rng(6)
+    sick, first = numbers.random(4000) < 0.25, numbers.normal(0, 1, 4000)
+    frame = pd.DataFrame({f"x{at}": 50 + 10 * first + 5 * numbers.normal(0, 1, 4000) for at in range(6)})
+    table = {name: {"kind": "number", "low": 0, "high": 100} for name in frame}
+    table["sick"] = {"kind": "flag", "label": True}
+    schema = wg.Schema.from_dict({"name": "six", "population": 4000, "table": table})
+    frame = frame.clip(0, 100).assign(sick=sick)
+    expected, known = [], []
+    honest, trained = fitting.expected_tables, fitting.PairFit.trained
+    monkeypatch.setattr(
+        fitting,
+        "expected_tables",
+        lambda drawn, patients, asked: expected.append(patients) or honest(drawn, patients, asked),
+    )
+    monkeypatch.setattr(fitting.PairFit, "trained", lambda self, *rest: known.append(trained(self, *rest)) or known[-1])
+    made = wg.fit(wg.read(frame, schema), BUDGET, family=SMALL, seed=2)
+    events = {event.name: event for event in made.ledger.plan.events}
+    (found,) = known
+    rounds = [event for name, event in events.items() if name.startswith("pairs")]
+    each = len(found.pairs) // len(rounds)
+    assert each > 1
+    # A patient is in one cell of each table, so `each` tables have the sensitivity sqrt(each).
+    sds = np.repeat([event.noise_multiplier * np.sqrt(each) for event in rounds], each)
+    np.testing.assert_allclose(found.sd, sds)
+    for patients in expected:
+        np.testing.assert_allclose(patients / patients.sum(), made.generator.probabilities, rtol=1e-6)
+        assert patients.sum() == pytest.approx(len(frame), rel=0.05)
 
 
 def test_p05_a_fit_that_stops_goes_on_without_asking_again(tmp_path, monkeypatch):

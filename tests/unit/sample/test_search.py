@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import data_kit as kit
 import rare_kit as rare
 from wardgan.errors import UsageError
+from wardgan.sample import drawing
 from wardgan.sample.drawing import BLOCK, Drawn, Effort
 from wardgan.sample.generator import Generator
 from wardgan.sample.search import Efficiency, percent
@@ -199,3 +201,32 @@ def test_wrong_wishes_for_efficiency_are_refused(where, seed):
         FREE.efficiency(where=where, seed=seed)
     with pytest.raises(UsageError, match="'weight' is not in"):
         FREE.efficiency(where={"weight": 3})
+
+
+class Made:
+    """Patients of whom only the class is known."""
+
+    schema = SimpleNamespace(rules=("age > 1",))
+
+    def __init__(self, classes):
+        self.classes = np.asarray(classes)
+
+    def __len__(self):
+        return len(self.classes)
+
+    def take(self, rows):
+        return Made(self.classes[rows])
+
+
+def test_all_coins_of_a_candidate_are_judged(monkeypatch):
+    """More coins than a block has patients: none of them may be passed over, or rare patients would be biased."""
+    classes = np.zeros(BLOCK, dtype=np.int64)
+    monkeypatch.setattr(drawing, "judged", lambda patients: (patients.classes == 2, {}))
+    proposal = SimpleNamespace(
+        draw=lambda *_: SimpleNamespace(classes=classes, placed=None, source=np.arange(BLOCK)),
+        others=lambda *_: np.tile([False, True, True], (BLOCK, 1)),
+    )
+    wanted = SimpleNamespace(hold=lambda patients: np.ones(len(patients), dtype=bool))
+    search = SimpleNamespace(proposal=proposal, wanted=wanted)
+    met = drawing.candidates(lambda labels, *_: Made(labels), search, classes, np.random.default_rng(0))
+    assert len(met.source) == 0

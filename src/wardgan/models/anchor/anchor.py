@@ -22,7 +22,7 @@ from wardgan.models.anchor.feasible import least_epsilon, least_population, most
 from wardgan.models.anchor.grid import Grid, cell_query, grids, number_levels
 from wardgan.models.anchor.groups import Grouping, group_margins, groupings, is_large, level_query
 from wardgan.models.anchor.margins import tilted_margins
-from wardgan.models.anchor.notes import bound_notes, class_notes, group_notes, hole_notes
+from wardgan.models.anchor.notes import bound_notes, class_notes, group_notes, hole_notes, other_notes, size_notes
 from wardgan.models.anchor.scores import Axis, axes_of, filled, hole_scores, level_scores, missing_share
 from wardgan.models.anchor.tables import borrowed, class_sizes, margins, presence
 from wardgan.privacy.events import Budget
@@ -229,6 +229,8 @@ def measure_anchor(records: Records, *, population: int) -> Anchor:
     notes = (
         *bound_notes(layout, found, grid_sd), *hole_notes(layout, levels, tables, noise),
         *class_notes(layout, sizes, lost, noise), *group_notes(joined),
+        *size_notes(layout, float(sizes.sum()), classes, noise),
+        *other_notes(layout, made.margins, sizes / sizes.sum(), joined),
     )  # fmt: skip
     return Anchor(
         layout, made.axes, levels, found, sizes / sizes.sum(), made.margins, made.order, made.scores, factors,

@@ -33,12 +33,14 @@ class Grid:
         edges: Edges of the cells, ascending units, shape (cells + 1,).
         cumulative: Share of values below each edge, shape (cells + 1,); from 0 to 1.
         ends: Noisy counts of the first and the last cell.
+        beside: Noisy counts of the cells next to these.
         total: Noisy count of all cells.
     """
 
     edges: NDArray[np.float64]
     cumulative: NDArray[np.float64]
     ends: tuple[float, float] = (0.0, 0.0)
+    beside: tuple[float, float] = (0.0, 0.0)
     total: float = 0.0
 
     def bins(self, most: int) -> tuple[float, ...]:
@@ -78,9 +80,10 @@ def grids(query: CellCounts, names: list[str], noisy: NDArray[np.float64], sd: f
     for name, edges, depth in zip(names, query.edges, query.depths(), strict=True):
         size = 2 ** (depth + 1) - 2
         levels = consistent([noisy[at + 2**k - 2 : at + 2 ** (k + 1) - 2] for k in range(1, depth + 1)])
-        first, last = np.flatnonzero(np.diff(edges) > 0)[[0, -1]].tolist()
-        ends = (float(levels[-1][first]), float(levels[-1][last]))
-        found[name] = Grid(edges, _cumulative(smooth_leaves(levels, edges, sd)), ends, float(levels[0].sum()))
+        cells = levels[-1][np.diff(edges) > 0]
+        ends, beside = ((float(cells[low]), float(cells[high])) for low, high in ((0, -1), (1 % len(cells), -2)))
+        cumulative = _cumulative(smooth_leaves(levels, edges, sd))
+        found[name] = Grid(edges, cumulative, ends, beside, float(levels[0].sum()))
         at += size
     return found
 

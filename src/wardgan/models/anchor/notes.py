@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -12,11 +12,16 @@ from wardgan.encode.layout import Layout, Variable
 from wardgan.models.anchor.grid import Grid
 from wardgan.models.anchor.groups import Grouping
 from wardgan.models.anchor.tables import trust
+from wardgan.privacy.learn import OTHER
 from wardgan.privacy.queries import Levels
 
 _PILE: Final = 0.05
 _SURE: Final = 4.0
 _FEW_VALUES: Final = 20
+_TOWER: Final = 3.0
+_FEW_PATIENTS: Final = 20
+_MISSED: Final = 0.9
+_HIDDEN: Final = 0.2
 _EMPTY: Final = 0.9
 _OWN: Final = 0.5
 
@@ -31,12 +36,17 @@ def bound_notes(layout: Layout, grids: Mapping[str, Grid], sd: float) -> Iterato
     """
     for name, variable in _measured(layout).items():
         grid, column = grids.get(name), variable.column
-        # On a scale of a few values each of them is the value of many patients.
-        if grid is None or (column.steps is not None and column.steps <= _FEW_VALUES):
+        if grid is None or column.steps == 1:
             continue
-        for count, word in zip(grid.ends, ("low", "high"), strict=True):
+        few = column.steps is not None and column.steps <= _FEW_VALUES
+        for count, next_to_it, word in zip(grid.ends, grid.beside, ("low", "high"), strict=True):
             # A date on the day of the one that it is counted from is on no bound that could be widened.
             if count <= max(_PILE * grid.total, _SURE * sd) or (variable.since and word == "low"):
+                continue
+            # On a scale of a few values each of them is the value of many patients, and 0 is mostly none of something:
+            # only one that towers over the value beside it may stand for what was cut off.
+            tower = count - _TOWER * max(next_to_it, 0.0)
+            if few and (tower <= _SURE * sd * (1 + _TOWER**2) ** 0.5 or (word == "low" and not column.low)):
                 continue
             bound = f"within={column.high:g}" if variable.since else f"{word}={column.to_dict()[word]}"
             yield (
@@ -73,6 +83,50 @@ def hole_notes(
             yield f"{_said(one)}: about {100 * min(cells / total, 1.0):.0f} % of the cells are missing; {told}"
 
 
+def size_notes(layout: Layout, patients: float, classes: int, noise: float) -> Iterator[str]:
+    """Yields that there are fewer patients than were declared, by the noisy count.
+
+    Args:
+        layout: The variables.
+        patients: Noisy number of patients.
+        classes: Number of classes.
+        noise: Noise of each count of the tables.
+    """
+    declared = layout.schema.population
+    if noise and declared is not None and patients + 3 * noise * classes**0.5 < _MISSED * declared:
+        yield (
+            f"population: by the noisy count there are about {patients:,.0f} patients, of {declared:,} declared. If "
+            "many were dropped because their rows break the schema, the others are not like all; mend the rows instead."
+        )
+
+
+def other_notes(
+    layout: Layout, margins: Sequence[NDArray[np.float64]], shares: NDArray[np.float64], joined: Mapping[str, Grouping]
+) -> Iterator[str]:  # fmt: skip
+    """Yields the categories of which learning has hidden the levels of many patients.
+
+    Args:
+        layout: The variables.
+        margins: For each variable the share of each level in each class, shape (classes, levels).
+        shares: Share of each class, shape (classes,).
+        joined: For each large category how its levels were joined.
+    """
+    for name, variable in _measured(layout).items():
+        column = variable.column
+        if not column.learn or column.levels[-1:] != (OTHER,):
+            continue
+        mine = [at for at, one in enumerate(layout.variables) if one.column.name == name]
+        level, inside = column.size - 1, 1.0
+        if name in joined:
+            level, inside = int(joined[name].groups[level]), float(joined[name].inside[level])
+        hidden = inside * float(np.mean([shares @ margins[at][:, level] for at in mine]))
+        if hidden > _HIDDEN:
+            yield (
+                f"{_said(variable)}: about {100 * hidden:.0f} % of the cells have a level that too few patients share "
+                f"to be learned; they are {OTHER}. Declare the levels, or raise epsilon."
+            )
+
+
 def class_notes(
     layout: Layout, sizes: NDArray[np.float64], lost: NDArray[np.bool_], noise: float
 ) -> Iterator[str]:  # fmt: skip
@@ -92,6 +146,11 @@ def class_notes(
             yield (
                 f"label: the class {name} has too few patients to be told from none: its patients are drawn like all "
                 "patients, and its share is a guess. Merge its level with another, or raise epsilon."
+            )
+        elif not noise and sizes[y] < _FEW_PATIENTS:
+            yield (
+                f"label: the class {name} has {sizes[y]:.0f} patients, and nothing protects them: a generator of so "
+                "few may repeat them. Merge the class with another, or fit with a budget."
             )
         elif trust(sizes[y], noise) < _OWN:
             yield (

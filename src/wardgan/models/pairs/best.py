@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from wardgan.models.pairs.tables import Groups, drawn_patients
 from wardgan.privacy.queries import Classes
 
 HeldOut = tuple[Units, Classes]
+_DRAWN: Final = 32_768
 Task = Callable[[Refiner], float]
 
 
@@ -29,7 +31,7 @@ def task_of(held: HeldOut | None, anchor: Anchor, groups: Groups) -> Task | None
     if held is None:
         return None
     judge = HoldOut.of(*held, anchor, groups)
-    return lambda refiner: judge.task(drawn_patients(refiner, anchor, groups), anchor)
+    return lambda refiner: judge.task(drawn_patients(refiner, anchor, groups, most=_DRAWN), anchor)
 
 
 class Best:
@@ -56,8 +58,8 @@ class Best:
     def look(self, refiner: Refiner) -> float | None:
         """Keeps a network if it is the best so far, and gives its score."""
         score = None if self._task is None else self._task(refiner)
-        # Also where nothing can be predicted, and the score is NaN.
-        if score is None or not score <= (-np.inf if self.score is None else self.score):
+        # Where nothing can be predicted the score is NaN: better than nothing, and worse than any number.
+        if score is None or self.score is None or np.isnan(self.score) or score > self.score:
             self.kept.load_state_dict(refiner.state_dict())
             self.score, self.idle = score, 0
         else:

@@ -17,6 +17,7 @@ from wardgan.privacy.queries import Classes
 _TARGETS: Final = 24
 _RIDGE: Final = 1e-2
 _FEWEST: Final = 5
+_CHUNK: Final = 8_192
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,14 @@ class HoldOut:
         """
         classes = np.repeat(np.arange(len(drawn)), [len(part) for part in drawn])
         weight = anchor.probabilities[classes] / np.array([len(part) for part in drawn])[classes]
-        train = _features(np.concatenate(drawn), classes, self.sizes, len(drawn))
         test = _features(self.groups, self.classes, self.sizes, len(drawn))
         owner = np.repeat(np.arange(len(self.sizes) + 1), [*self.sizes, len(drawn)])
-        gram = (train * weight[:, None]).T @ train + _RIDGE / len(train) * np.eye(train.shape[1])
+        gram = _RIDGE / len(classes) * np.eye(len(owner))
+        groups = np.concatenate(drawn)
+        for start in range(0, len(classes), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            train = _features(groups[part], classes[part], self.sizes, len(drawn))
+            gram += (train * weight[part, None]).T @ train
         areas = [_area(test, gram, owner, target) for target in self._targets(owner)]
         known = [area for area in areas if area is not None]
         return float(np.mean(known)) if known else float("nan")

@@ -51,19 +51,24 @@ def drawn_groups(normals: NDArray[np.float64], y: int, anchor: Anchor, groups: G
     return np.where(absent_cells(anchor.layout, levels, anchor.counts), -1, found)
 
 
-def drawn_patients(refiner: Refiner, anchor: Anchor, groups: Groups) -> list[NDArray[np.int64]]:
+def drawn_patients(
+    refiner: Refiner, anchor: Anchor, groups: Groups, *, most: int | None = None
+) -> list[NDArray[np.int64]]:
     """Gives for each class the groups of patients drawn by a network; from the same latent normals each time.
 
     Args:
         refiner: The network.
         anchor: Margins.
         groups: For each variable the group of each level.
+        most: How many patients of all classes together, at least 256 of each.
     """
     found: list[NDArray[np.int64]] = []
-    for y in range(len(anchor.probabilities)):
-        latent = Seed(0).stream("drawn pairs", y).standard_normal((_DRAWN, refiner.latent), dtype=np.float32)
+    classes = len(anchor.probabilities)
+    size = _DRAWN if most is None else int(np.clip(most // classes, 256, _DRAWN))
+    for y in range(classes):
+        latent = Seed(0).stream("drawn pairs", y).standard_normal((size, refiner.latent), dtype=np.float32)
         with torch.no_grad():
-            normals = refiner(torch.from_numpy(latent), torch.full((_DRAWN,), y)).double().numpy()
+            normals = refiner(torch.from_numpy(latent), torch.full((size,), y)).double().numpy()
         found.append(drawn_groups(normals, y, anchor, groups))
     return found
 
