@@ -31,7 +31,8 @@ def main() -> None:
         print(json.dumps(_case(*asked.case)))
         return
     shapes = ["6000x36"] if asked.quick else ["6000x36", "100000x40"]
-    rows = [_measured(shape, family, asked.repeats) for shape in shapes for family in ("copula", "tabgan", "acgan")
+    families = ("copula", "marginal", "tabgan", "acgan")
+    rows = [_measured(shape, family, asked.repeats) for shape in shapes for family in families
             if not (shape == "100000x40" and family == "acgan")]  # fmt: skip
     print(markdown(rows))
     print(save("fit", rows, asked.out, repeats=asked.repeats, epsilon=3))

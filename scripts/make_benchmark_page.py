@@ -19,19 +19,25 @@ ALONE = {"tables_groups": "benchmarks-groups.md"}
 
 def main() -> None:
     """Writes the pages."""
-    parts = [HEAD]
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+
+
+def pages() -> dict[Path, str]:
+    """Gives the text of each page."""
+    parts, found = [HEAD], {}
     for path in sorted(RESULTS.glob("*.json")):
-        found = json.loads(path.read_text(encoding="utf-8"))
+        result = json.loads(path.read_text(encoding="utf-8"))
         notes = (RESULTS / f"{path.stem}.md").read_text(encoding="utf-8").strip()
-        machine = found["machine"]
+        machine = result["machine"]
         facts = f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, {machine['date']}"
-        mine = [notes, _table(found["rows"]), f"Measured on: {facts}."]
+        mine = [notes, _table(result["rows"]), f"Measured on: {facts}."]
         if path.stem in ALONE:
             mine[0] = mine[0].replace("## ", "# ", 1)
-            (ROOT / "docs" / ALONE[path.stem]).write_text("\n\n".join(mine) + "\n", encoding="utf-8")
+            found[ROOT / "docs" / ALONE[path.stem]] = "\n\n".join(mine) + "\n"
         else:
             parts += mine
-    (ROOT / "docs" / "benchmarks.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return found | {ROOT / "docs" / "benchmarks.md": "\n\n".join(parts) + "\n"}
 
 
 def _table(rows: list[dict[str, object]]) -> str:
