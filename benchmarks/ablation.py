@@ -24,6 +24,7 @@ import wardgan as wg
 from common import OUT, markdown, save
 from judge import association_gap, detector
 from tables import plain, rounded, seeds, split
+from wardgan.errors import PlanError
 from wardgan.evaluate.fidelity import pair_total_variation
 from wardgan.evaluate.utility import MODELS, score_classifiers
 from wardgan.rng import Seed
@@ -82,7 +83,7 @@ def _measured(case: str, part: str, epsilon: str, seed: int) -> dict[str, object
             made = wg.fit(cohort, family=PARTS[part], privacy="none")
         else:
             made = wg.fit(cohort, wg.Budget(epsilon=float(epsilon)), family=PARTS[part])
-    except wg.PlanError as error:
+    except PlanError as error:
         return run | {"failed": str(error)[:200]}
     run["CPU s"] = time.process_time() - begin
     real, unseen = plain(train, schema), plain(test, schema)

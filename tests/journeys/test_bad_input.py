@@ -568,8 +568,8 @@ def test_more_patients_than_declared_are_refused_before_there_is_a_folder(clinic
 
 
 def test_a_noisy_count_is_not_called_declared(clinic):
-    declare(clinic, population=None, **{f"x{at}": {"kind": "number", "low": 0, "high": 1} for at in range(12)})
-    rewrite(clinic, clinic.frame().head(25).assign(**{f"x{at}": 0.5 for at in range(12)}))
+    declare(clinic, population=None, **{f"x{at}": {"kind": "number", "low": 0, "high": 1} for at in range(40)})
+    rewrite(clinic, clinic.frame().head(25).assign(**{f"x{at}": 0.5 for at in range(40)}))
     done = clinic.run(*fit(clinic, "--epsilon", 1))
     assert done.exit_code == 2
     assert re.search(r"By the noisy count, which was paid for, there are about \d+ patients\.", flat(done))
