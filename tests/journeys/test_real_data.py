@@ -28,7 +28,7 @@ def the(name):
 def test_a_real_table_is_read_as_it_is(name):
     found, cohort = the(name)
     seen = examine(found.table, found.schema, visits=found.visits)
-    assert sum(finding.count for finding in seen.findings) < 0.01 * len(found.table)
+    assert sum(finding.count for finding in seen.findings if finding.blocking) < 0.01 * len(found.table)
     layout = Layout.of(cohort.schema)
     again = decode(encode(cohort, layout), classes_of(cohort), layout)
     for column, codes in cohort.static.items():
