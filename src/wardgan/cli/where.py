@@ -50,7 +50,8 @@ def parse_where(texts: Sequence[str], schema: Schema) -> dict[str, Wanted]:
 def _split(text: str, schema: Schema) -> tuple[str, str, str]:
     """Gives name, sign and wish; a sign within the name of a column is part of the name."""
     columns = [*schema.table, *(schema.visits.columns if schema.visits else ())]
-    longest = max((len(column.name) for column in columns if text.startswith(column.name)), default=0)
+    lengths = [len(column.name) for column in columns if text.startswith(column.name)]
+    longest = max((length for length in lengths if "=" in text[length:]), default=0)
     name, sign, wanted = text[longest:].partition("=")
     return f"{text[:longest]}{name}".strip(), sign, wanted.strip()
 

@@ -92,6 +92,8 @@ def test_what_is_no_condition_is_refused_with_the_way_out(texts, phrase):
 
 
 def test_a_sign_within_a_name_is_part_of_the_name():
-    table = {name: {"kind": "integer", "low": 0, "high": 9} for name in ("x", "x=y", "x=y=z")}
+    table = {name: {"kind": "integer", "low": 0, "high": 9} for name in ("x", "x=y", "x=y=z", "arm=a")}
+    table["arm"] = {"kind": "category", "levels": ["a", "b"]}
     schema = Schema.from_dict({"name": "signs", "table": table})
     assert parse_where(["x=y=3", "x=y=z = 2", "x=1"], schema) == {"x=y": 3.0, "x=y=z": 2.0, "x": 1.0}
+    assert parse_where(["arm=a"], schema) == {"arm": "a"}

@@ -149,13 +149,11 @@ def test_the_anchor_does_not_see_who_is_held_out(monkeypatch, family):
     monkeypatch.setattr(
         module, "measure_anchor", lambda records, **more: asked.append(records) or measure(records, **more)
     )
-    made = wg.fit(cohort(), None, family=family, privacy="none", seed=2)
+    wg.fit(cohort(), None, family=family, privacy="none", seed=2)
     ((rest, (units, _)),) = told
     assert asked == [rest]
     assert len(units) == 100
-    count = rest.measure("count", PatientCount())[0]
-    assert count == 900
-    assert made.generator is not None
+    assert rest.measure("count", PatientCount())[0] == 900
 
 
 def test_who_is_held_out_are_not_the_first_rows():

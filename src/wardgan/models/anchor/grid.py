@@ -81,7 +81,7 @@ def grids(query: CellCounts, names: list[str], noisy: NDArray[np.float64], sd: f
         size = 2 ** (depth + 1) - 2
         levels = consistent([noisy[at + 2**k - 2 : at + 2 ** (k + 1) - 2] for k in range(1, depth + 1)])
         cells = levels[-1][np.diff(edges) > 0]
-        ends, beside = ((float(cells[low]), float(cells[high])) for low, high in ((0, -1), (1 % len(cells), -2)))
+        ends, beside = ((float(cells[low]), float(cells[high])) for low, high in ((0, -1), (1, -2)))
         cumulative = _cumulative(smooth_leaves(levels, edges, sd))
         found[name] = Grid(edges, cumulative, ends, beside, float(levels[0].sum()))
         at += size

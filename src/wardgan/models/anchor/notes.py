@@ -36,7 +36,7 @@ def bound_notes(layout: Layout, grids: Mapping[str, Grid], sd: float) -> Iterato
     """
     for name, variable in _measured(layout).items():
         grid, column = grids.get(name), variable.column
-        if grid is None or column.steps == 1:
+        if grid is None:
             continue
         few = column.steps is not None and column.steps <= _FEW_VALUES
         for count, next_to_it, word in zip(grid.ends, grid.beside, ("low", "high"), strict=True):
