@@ -5,9 +5,11 @@
 Simulated: three codes of 700 levels with shares that fall as 1 / rank, leaning to a class of 20 %, beside six numbers
 and six flags; 2,000, 10,000 and 70,000 patients. Real: the first encounters of `diabetes130` with its diagnoses as
 codes of ICD-9 (all 1,329 that the code book has), in the order of the book or with its chapters declared as groups.
-Each case is fitted three ways: `groups` as the package does it, `declared groups` with the chapters, and `one table`
-with the levels of each code crossed with the class, as any small category. `real` compares the training part with other
-patients; `groups, totals W` gives the totals of the levels another weight. Each fit runs in a process of its own.
+Each case is fitted four ways: `groups` as the package does it, `declared groups` with the chapters, `one table` with
+the levels of each code crossed with the class, as any small category, and `learned` with no levels in the schema at
+all: they are found under privacy, and the rest is one level ("hidden": its share). `real` compares the training part
+with other patients; `groups, totals W` gives the totals of the levels another weight. Each fit runs in a process of its
+own.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ from diabetes_visits import chapters, code, code_book
 from wardgan.encode.layout import Layout
 
 LEVELS = 700
-METHODS = ("real", "one table", "groups", "declared groups")
+METHODS = ("real", "one table", "groups", "declared groups", "learned")
+_HIDDEN = "(other)"
 _SEEDS = 3
 _JUDGED = 50_000
 
@@ -90,18 +93,31 @@ def measured(case: str, method: str, epsilon: str, seed: int) -> dict[str, float
         seed: Of the patients.
     """
     train, test, declared, label = patients(case, seed, grouped=method == "declared groups")
+    if method == "learned":
+        declared = _undeclared(declared)
     schema = wg.Schema.from_dict(declared)
     cohort, others = (wg.read(part, schema, invalid="clip") for part in (train, test))
+    codes = [name for name in declared["table"] if name.startswith(("code", "diag_"))]  # type: ignore[attr-defined]
     if method == "real":
-        return _likeness(cohort, cohort, others, others, label)
+        return _likeness(cohort, cohort, others, others, label, codes)
     generator, seconds = _fitted(cohort, method, float(epsilon))
     found = _likeness(
-        cohort, generator.draw(len(cohort), seed=seed), generator.draw(1_000_000, seed=seed + 1), others, label
+        cohort, generator.draw(len(cohort), seed=seed), generator.draw(1_000_000, seed=seed + 1), others, label, codes
     )
     begin = time.perf_counter()
     rows = sum(len(chunk) for chunk in generator.draws(400_000, seed=seed))
     speed = rows / (time.perf_counter() - begin)
     return found | {"fit s": seconds, "model kB": len(generator.network) / 1000, "rows/s": speed}
+
+
+def _undeclared(declared: dict[str, object]) -> dict[str, object]:
+    """Gives the declarations with the levels of all codes to be learned."""
+    table: dict[str, dict[str, object]] = dict(declared["table"])  # type: ignore[call-overload]
+    for name, column in table.items():
+        if name.startswith(("code", "diag_")):
+            table[name] = {key: value for key, value in column.items() if key not in ("levels", "groups")}
+            table[name]["learn"] = True
+    return {**declared, "table": table}
 
 
 def _fitted(cohort: wg.Cohort, method: str, epsilon: float) -> tuple[wg.Generator, float]:
@@ -111,19 +127,17 @@ def _fitted(cohort: wg.Cohort, method: str, epsilon: float) -> tuple[wg.Generato
     if method == "one table":
         groups.LARGE = 10**6
     weight = method.partition("totals ")[2]
-    usual = Weights.of(Layout.of(cohort.schema))
-    weights = replace(usual, totals=float(weight)) if weight else None
+    weights = replace(Weights.of(Layout.of(cohort.schema)), totals=float(weight)) if weight else None
     begin = time.perf_counter()
     trained = wg.fit(cohort, wg.Budget(epsilon=epsilon), family=wg.CopulaConfig(weights=weights))
     return trained.generator, time.perf_counter() - begin
 
 
 def _likeness(
-    real: wg.Cohort, synthetic: wg.Cohort, more: wg.Cohort, others: wg.Cohort, label: str
+    real: wg.Cohort, synthetic: wg.Cohort, more: wg.Cohort, others: wg.Cohort, label: str, codes: list[str]
 ) -> dict[str, float]:
     """Gives how like the codes are, and what classifiers that learned from synthetic patients are worth on others."""
     schema = real.schema
-    codes = [column.name for column in schema.table if column.size > 100]
     train, made, many, test = (_texts(part.wide(), schema) for part in (real, synthetic, more, others))
     return {
         "tv": _average(codes, lambda name: variation(train[name], many[name])),
@@ -132,6 +146,7 @@ def _likeness(
         ),
         "tv of rare": _average(codes, lambda name: rare_variation(train[name], many[name])),
         "invented": _average(codes, lambda name: float((~many[name].isin(set(train[name]))).mean())),
+        "hidden": _average(codes, lambda name: float((many[name] == _HIDDEN).mean())),
         "AUROC codes": area(made, test, codes, label),
         "AUROC all": area(made, test, [name for name in train if name != label], label),
     }

@@ -95,7 +95,7 @@ class Cohort:
         for column in visits.columns:
             # Boolean indexing copies, so nothing that is done to the table reaches the cohort. A key that is modelled
             # takes the place of the slots.
-            columns[column.name] = decoded(self.measured[column.name][present], column)
+            columns[column.name] = self._values(self.measured[column.name][present], column)
         return pd.DataFrame(self._table(present.sum(axis=1)) | columns, copy=False)
 
     def wide(self) -> pd.DataFrame:
@@ -105,10 +105,12 @@ class Cohort:
         for column in visits.columns if visits else ():
             cells = self.measured[column.name].T.copy()  # (slots, patients)
             for slot, codes in zip(visits.slots if visits else (), cells, strict=True):
-                columns[f"{column.name}@{slot}"] = decoded(
-                    codes, column, holes=visits is not None and not visits.complete
-                )
+                holes = visits is not None and not visits.complete
+                columns[f"{column.name}@{slot}"] = self._values(codes, column, holes=holes)
         return pd.DataFrame(columns, copy=False)
+
+    def _values(self, codes: Codes, column: Column, *, holes: bool = False) -> Decoded:
+        return decoded(codes, column, holes=holes, levels=self.seen.get(column.name))
 
     def _table(self, visits: NDArray[np.intp] | None) -> dict[str, Decoded]:
         """Gives the patients' own columns: once, or as often as each of them has visits."""
@@ -116,7 +118,7 @@ class Cohort:
         if self.schema.patient is not None:
             columns[self.schema.patient] = self.patients
         for column in self.schema.table:
-            columns[column.name] = decoded(self.static[column.name], column)
+            columns[column.name] = self._values(self.static[column.name], column)
         rows = np.repeat(np.arange(len(self)), 1 if visits is None else visits)
         return {name: values.take(rows) for name, values in columns.items()}
 
@@ -139,13 +141,14 @@ def joined(cohorts: Sequence[Cohort]) -> Cohort:
     )
 
 
-def decoded(codes: Codes, column: Column, *, holes: bool = False) -> Decoded:
+def decoded(codes: Codes, column: Column, *, holes: bool = False, levels: tuple[Level, ...] | None = None) -> Decoded:
     """Gives a pandas array of a column's values from its codes.
 
     Args:
         codes: Values, day numbers or level indices, shape (rows,); NaN where missing.
         column: The declaration.
         holes: Whether cells may be missing though the column is not nullable.
+        levels: Of a category whose levels wait to be learned: those that occur.
 
     Returns:
         Integers, floats, booleans, dates (`datetime64[s]`) or a Categorical; nullable kinds where cells may be missing.
@@ -158,7 +161,7 @@ def decoded(codes: Codes, column: Column, *, holes: bool = False) -> Decoded:
     if column.kind == "category":
         if some:
             whole[missing] = -1
-        return pd.Categorical.from_codes(whole, categories=_categories(column))  # pyright: ignore[reportArgumentType]
+        return pd.Categorical.from_codes(whole, categories=_categories(levels or column.levels))  # pyright: ignore[reportArgumentType]
     if column.kind == "date":
         dates = (whole - 719163).astype("datetime64[D]").astype("datetime64[s]")
         dates[missing] = np.datetime64("NaT")
@@ -169,10 +172,10 @@ def decoded(codes: Codes, column: Column, *, holes: bool = False) -> Decoded:
     return pd.arrays.IntegerArray(whole, missing) if some or holes or column.nullable else whole
 
 
-def _categories(column: Column) -> list[Level]:
+def _categories(levels: tuple[Level, ...]) -> list[Level]:
     # A file's column has one type: numbers and texts among the levels are all written as text.
-    numbers = all(isinstance(level, int) for level in column.levels)
-    return list(column.levels) if numbers else [str(level) for level in column.levels]
+    numbers = all(isinstance(level, int) for level in levels)
+    return list(levels) if numbers else [str(level) for level in levels]
 
 
 def _slot_values(visits: Visits, slot: NDArray[np.intp]) -> Decoded:

@@ -8,6 +8,7 @@ from numpy.testing import assert_array_equal
 from data_kit import schema
 from wardgan.errors import DataError, SchemaError
 from wardgan.schema.read import broken, examine, read
+from wardgan.schema.schema import Schema
 
 AGE = {"kind": "integer", "low": 0, "high": 110}
 SBP = {"kind": "integer", "low": 50, "high": 250}
@@ -306,6 +307,22 @@ def test_levels_wait_to_be_learned():
     cohort = read(pd.DataFrame({"site": ["b", "a", "b"], "age": [1, 2, 10**9]}), declared)
     assert cohort.seen == {"site": ("a", "b")}
     assert_array_equal(cohort.static["age"], [1, 2, 10**9])
+    assert list(cohort.frame()["site"]) == list(cohort.wide()["site"]) == ["b", "a", "b"]
+
+
+def test_levels_of_visits_that_wait_to_be_learned_are_shown_as_they_are():
+    declared = Schema.from_dict(
+        {
+            "name": "t",
+            "patient": "id",
+            "table": {"age": {"kind": "integer", "low": 0, "high": 9}},
+            "visits": {"key": "visit", "grid": ["A", "B"], "columns": {"ward": {"kind": "category", "learn": True}}},
+        }
+    )
+    rows = {"id": [1, 1, 2], "visit": ["A", "B", "A"], "age": [5, 5, 6], "ward": ["west", "east", "east"]}
+    cohort = read(pd.DataFrame(rows), declared)
+    assert list(cohort.frame()["ward"]) == rows["ward"]
+    assert list(cohort.wide()["ward@A"]) == ["west", "east"]
 
 
 def test_the_source_is_left_alone():
