@@ -6,11 +6,11 @@
 
 Each table is cut at random into three equal parts, anew for each seed: training, hold-out, and fresh patients. The
 generators: `safe`, which hands out the fresh patients, so it cannot know anything about the training part; `leak`, the
-planted leak: 30 % copies of training patients with noise of 2 % of a standard deviation, and 70 % fresh ones; and families that
-were fitted to the training part, which draw as many patients. Tables: `uci_heart` and `support2` (see `datasets.py`),
-in which rows that occur twice are kept once, and the simulated SPRINT-like trial, 6,000 patients in each part. What is
-done is kept in `benchmarks/out/attacks.jsonl`, and not done again: the script can be stopped and goes on. `uci_heart` and
-`support2` declare one sensitive column each; the arm of the trial is guessed as its label.
+planted leak: 30 % copies of training patients with noise of 2 % of a standard deviation, and 70 % fresh ones; and
+families that were fitted to the training part, which draw as many patients. Tables: `uci_heart` and `support2` (see
+`datasets.py`), in which rows that occur twice are kept once, and the simulated SPRINT-like trial, 6,000 patients in
+each part. What is done is kept in `benchmarks/out/attacks.jsonl`, and not done again: the script can be stopped and goes
+on. `uci_heart` and `support2` declare one sensitive column each; the arm of the trial is guessed as its label.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def _row(key: tuple[str, str, str], runs: list[dict]) -> dict[str, object]:
 
 
 def _is(name: str, start: str) -> bool:
-    return name == start or name.startswith(f"{start}.") and start == "inference"
+    return name == start or (start == "inference" and name.startswith("inference."))
 
 
 def _cell(measured: list[dict], found: list[dict]) -> str:

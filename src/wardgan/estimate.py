@@ -43,9 +43,7 @@ class Estimate:
         }
 
 
-def proportion(
-    successes: int, n: int, *, baseline: float | None = None, confidence: float = 0.95
-) -> Estimate:
+def proportion(successes: int, n: int, *, baseline: float | None = None, confidence: float = 0.95) -> Estimate:
     """Gives a share with its Wilson interval (Wilson 1927).
 
     Args:
@@ -70,10 +68,8 @@ def proportion(
     return Estimate(share, low, high, n, f"share, Wilson interval{_level(confidence)}", baseline)
 
 
-def exact_proportion(
-    successes: int, n: int, *, baseline: float | None = None, confidence: float = 0.95
-) -> Estimate:
-    """Gives a share with its exact interval (Clopper and Pearson 1934), which holds the truth at least as often as said.
+def exact_proportion(successes: int, n: int, *, baseline: float | None = None, confidence: float = 0.95) -> Estimate:
+    """Gives a share with its exact interval, which holds the truth at least as often as it says.
 
     Args:
         successes: How many of the `n` units, 0 to `n`.
@@ -83,6 +79,9 @@ def exact_proportion(
 
     Raises:
         UsageError: `successes` or `n` is no count, there are more successes than units, or `confidence` is no level.
+
+    Source:
+        Clopper and Pearson, Biometrika 1934;26:404.
 
     Example:
         >>> print(exact_proportion(9, 10))
@@ -168,11 +167,11 @@ def excess(
 
     Source:
         The intervals of the two means and of their ratio are put together from Wilson's (method of variance estimates
-        recovery): Zou and Donner, Stat Med 2008;27:1693; Donner and Zou, Stat Methods Med Res 2012;21:347, eq. 9.
+        recovery): Zou and Donner, Stat Med 2008;27:1693; Donner and Zou, Stat Methods Med Res 2012;21:347.
 
     Example:
         >>> print(excess([(55, 100)], [(40, 100)]))
-        0.250 [0.028, 0.424] against 0.400
+        0.250 [0.022, 0.429] against 0.400
     """
     if len(found) != len(control) or not found:
         raise UsageError(f"found and control: {len(found)} and {len(control)} strata; both need the same, at least 1.")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from wardgan.attack.battery import LIMITS, Battery, battery
+from wardgan.attack.battery import Battery, battery
 from wardgan.attack.leak import leak
 from wardgan.attack.patients import Parties
-from wardgan.attack.result import FEWEST, Curve, Power, Result, Verdict
+from wardgan.attack.questions import LIMITS, questions
+from wardgan.attack.result import FEWEST, Curve, Power, Question, Result, Verdict
 
 __all__ = [
     "FEWEST",
@@ -14,8 +15,10 @@ __all__ = [
     "Curve",
     "Parties",
     "Power",
+    "Question",
     "Result",
     "Verdict",
     "battery",
     "leak",
+    "questions",
 ]

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from types import MappingProxyType
 from typing import Final
 
 from wardgan import check
 from wardgan.attack import copies, inference, linkage, membership
 from wardgan.attack.patients import Parties
+from wardgan.attack.questions import questions
 from wardgan.attack.result import Question, Result, too_few
 from wardgan.errors import UsageError
 from wardgan.rng import Seed
 from wardgan.schema.cohort import Cohort
 
 Told = Callable[[str, int, int], None]
-
-# What each number may be at most.
-LIMITS: Final[Mapping[str, float]] = MappingProxyType(
-    {"auc": 0.55, "tpr_1": 0.03, "worst": 0.60, "inference": 0.09, "linkability": 0.05, "singling_out": 0.09,
-     "copies": 0.01}
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -100,17 +94,16 @@ def battery(
     if not check.is_number(delta) or not 0 <= delta < 1:
         raise UsageError(f"delta={delta!r} is not at least 0 and below 1.")
     parties = Parties.of(train, holdout, synthetic)
-    asked = questions(parties, epsilon)
-    family = sum(question.limit is not None for question in asked.values())
-    total = len(asked)
-    results: list[Result] = []
-    attacks = {name: partial(_RUN[name.split(".")[0]], parties, question) for name, question in asked.items()}
-    told("membership", 0, total)
+    asked = questions(train.schema, epsilon)
+    family = sum(question.limit is not None for question in asked)
+    told("membership", 0, len(asked))
     arena = None if _too_small(parties) else membership.arena(parties, seed=seed)
-    for name, attack in attacks.items():
-        told(name, len(results), total)
-        results.append(attack(Context(arena, seed, delta)))
-    told("done", total, total)
+    shared = Context(arena, seed, delta)
+    results: list[Result] = []
+    for question in asked:
+        told(question.name, len(results), len(asked))
+        results.append(_RUN[question.name.partition(".")[0]](parties, question, shared))
+    told("done", len(asked), len(asked))
     return Battery(tuple(results), family, len(train), len(holdout), len(synthetic))
 
 
@@ -127,56 +120,6 @@ class Context:
     arena: membership.Arena | None
     seed: Seed
     delta: float
-
-
-def questions(parties: Parties, epsilon: float | None = None) -> dict[str, Question]:
-    """Gives what is asked of a generator, by machine name, in the order of a report.
-
-    Args:
-        parties: The patients; only the schema counts.
-        epsilon: What the generator claims.
-    """
-    asked: list[tuple[str, str, float | None, float]] = []
-    for name, who in membership.ATTACKS.items():
-        start = f"membership.{name}"
-        asked += [
-            (f"{start}.auc", f"Can somebody {who} tell a training patient from another one?", LIMITS["auc"], 0.5),
-            (f"{start}.tpr_1", f"How many training patients does somebody {who} find, if one in 100 of the others may be "
-             "accused wrongly?", LIMITS["tpr_1"], 0.01),
-            (f"{start}.tpr_01", f"How many training patients does somebody {who} find, if one in 1,000 of the others may "
-             "be accused wrongly?", None, 0.001),
-            (f"{start}.epsilon", f"Which epsilon does somebody {who} prove at least?", epsilon or 0.0, 0.0),
-        ]  # fmt: skip
-    asked.append((
-        "membership.worst.auc", "Can somebody tell the training patients who are least like all others from the "
-        "hold-out patients who are?", LIMITS["worst"], 0.5,
-    ))  # fmt: skip
-    for secret in inference.secrets(parties.schema):
-        asked.append((
-            f"inference.{secret}", f"Does a patient's nearest synthetic patient give away the patient's {secret}, beyond "
-            "what all patients' data teach about it?", LIMITS["inference"], 0.0,
-        ))  # fmt: skip
-    asked += [
-        ("linkability", "Do the synthetic patients help to find out that two parts of a record belong to the same patient?",
-         LIMITS["linkability"], 0.0),
-        ("singling_out.one", "Does one value of a synthetic patient point at exactly one training patient?",
-         LIMITS["singling_out"], 0.0),
-        ("singling_out.many", "Do several values of a synthetic patient point at exactly one training patient?",
-         LIMITS["singling_out"], 0.0),
-        ("copies.excess", "Do training patients who are unlike all others occur among the synthetic ones, more often than "
-         "hold-out patients?", LIMITS["copies"], 0.0),
-        ("copies.certain", "Are there synthetic patients who are copies of a training patient beyond doubt?", 0.0, 0.0),
-        ("nearer_to_training", "Are synthetic patients nearer to the training than to the hold-out? (Information only.)",
-         None, 0.5),
-    ]  # fmt: skip
-    family = sum(limit is not None for _, _, limit, _ in asked)
-    return {
-        name: Question(name, text, limit, chance, 1 - 0.05 / family, "value" if name in _BY_VALUE else "interval")
-        for name, text, limit, chance in asked
-    }
-
-
-_BY_VALUE: Final = ("copies.certain", *(f"membership.{name}.epsilon" for name in membership.ATTACKS))
 
 
 def _too_small(parties: Parties) -> str:

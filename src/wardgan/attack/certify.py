@@ -81,7 +81,7 @@ def certified_epsilon(
 
     The threshold is chosen on one half of the patients and judged on the other, so choosing costs nothing. An
     (epsilon, delta)-private generator has TPR <= e^epsilon FPR + delta and 1 - FPR <= e^epsilon (1 - TPR) + delta
-    (Kairouz, Oh, Viswanath, ICML 2015, theorem 2.1).
+    (Kairouz, Oh and Viswanath, ICML 2015).
 
     Args:
         members: Scores of training patients, two halves: to choose with, to judge with.
@@ -118,7 +118,7 @@ def ceiling(members: int, others: int, *, delta: float, confidence: float = 0.95
 
     Example:
         >>> round(ceiling(100, 100, delta=0.0), 2)
-        3.27
+        3.28
     """
     low = exact_proportion(members, members, confidence=confidence).low
     high = exact_proportion(0, others, confidence=confidence).high

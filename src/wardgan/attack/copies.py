@@ -44,11 +44,10 @@ def certain_copies(parties: Parties, question: Question) -> Result:
         question: What is asked; the limit is 0.
     """
     ours, theirs = _unique(parties)
-    everybody = np.concatenate([parties.train, parties.holdout, parties.synthetic])
+    # Not of the synthetic ones: whoever hands out one patient many times would make that patient common.
+    real = np.concatenate([parties.train, parties.holdout])
     trials = len(parties.synthetic)
-    ours, theirs = (
-        rows[unlikely(rows, everybody, parties.variables.sources, trials=trials)] for rows in (ours, theirs)
-    )
+    ours, theirs = (rows[unlikely(rows, real, parties.variables.sources, trials=trials)] for rows in (ours, theirs))
     few = too_few({"special training": len(ours)})
     if few:
         return question.unanswered(few, len(ours))

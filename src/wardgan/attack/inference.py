@@ -42,11 +42,13 @@ def guessed(parties: Parties, secret: str, question: Question, *, seed: Seed) ->
     """Gives how much more often the secret of a training patient is guessed right than that of a hold-out patient.
 
     The guess is what the nearest synthetic patient has, by all columns but the secret one; of a time-to-event pair,
-    the other one is hidden, too. Of a column of the visits all cells are hidden, and the newest one that was measured is
-    guessed; of the key of ragged visits that is the time since the visit before. Only patients who have a value are
-    tested, and only synthetic ones who have one are asked. A level must be guessed as it is, and each level counts alike
-    (those of fewer than 20 tested patients together), or a rare diagnosis would drown; a number must be guessed within a
-    twentieth of the range of the middle 90 % of synthetic values.
+    the other one is hidden, too. Of a column of the visits all cells are hidden, and the newest one that was measured
+    is guessed; of the key of ragged visits that is the time since the visit before. Only patients who have a value are
+    tested, and only synthetic ones who have one are asked.
+
+    A level must be guessed as it is, and each level counts alike (those of fewer than 20 tested patients together), or
+    a rare diagnosis would drown. A number must be guessed within a twentieth of the range of the middle 90 % of
+    synthetic values.
 
     Args:
         parties: The patients.
@@ -63,7 +65,9 @@ def guessed(parties: Parties, secret: str, question: Question, *, seed: Seed) ->
     parts = [tested(parties.train, seed, "attack/members"), tested(parties.holdout, seed, "attack/controls")]
     parts, wanted = _with_values(parts, cells)
     made, answers = (each[0] for each in _with_values([parties.synthetic], cells))
-    few = too_few({"training": len(parts[0]), "hold-out": len(parts[1])}) or ("" if len(made) else "no synthetic one has a value")
+    few = too_few({"training": len(parts[0]), "hold-out": len(parts[1])}) or (
+        "" if len(made) else "no synthetic one has a value"
+    )
     if few or np.unique(np.concatenate(wanted)).size == 1:
         return question.unanswered(few or "all patients have the same value", len(parts[0]))
     numeric = bool(variables.numeric[cells[0]])
@@ -117,18 +121,14 @@ def _with_values(parts: list[Rows], cells: list[int]) -> tuple[list[Rows], list[
 
 def _levels(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> list[NDArray[np.float64]]:
     """Gives the group of each patient: the level, or -1 for rare ones."""
-    common = [
-        level for level in np.unique(ours) if min((ours == level).sum(), (theirs == level).sum()) >= _RARE
-    ]
+    common = [level for level in np.unique(ours) if min((ours == level).sum(), (theirs == level).sum()) >= _RARE]
     return [np.where(np.isin(values, common), values, -1.0) for values in (ours, theirs)]
 
 
 def _trials(right: list[NDArray[np.bool_]], groups: list[NDArray[np.float64]]) -> tuple[Trials, Trials]:
     """Gives successes and trials for each group of which both parts have 20; -1 is the rest, or all numbers."""
     ours, theirs = groups
-    both = [
-        group for group in np.union1d(ours, theirs) if min((ours == group).sum(), (theirs == group).sum()) >= _RARE
-    ]
+    both = [group for group in np.union1d(ours, theirs) if min((ours == group).sum(), (theirs == group).sum()) >= _RARE]
     if len(both) == 1 and both[0] >= 0:
         return [], []  # with one level there is nothing to guess
     first, second = (

@@ -20,8 +20,8 @@ def leak(train: Cohort, others: Cohort, *, share: float = 0.3, noise: float = 0.
         others: Patients from an honest source, such as the synthetic ones; as many come out as are in here.
         share: Part of the patients who are copies, from 0 to 1.
         noise: Standard deviation of the noise on each number, in standard deviations of its units in `train`. Values
-            keep to bounds and steps, so a whole number changes only if the noise carries it over to the next one. Levels
-            and empty cells are copied as they are.
+            keep to bounds and steps, so a whole number changes only if the noise carries it over to the next one.
+            Levels and empty cells are copied as they are.
         seed: Of who is copied, of the noise and of the order.
 
     Returns:

@@ -61,10 +61,10 @@ def halves(variables: Variables, seed: Seed) -> tuple[list[int], list[int]]:
 def singled_by_one(parties: Parties, question: Question, *, seed: Seed) -> Result:
     """Gives how much more often one value of a synthetic patient singles out one training patient.
 
-    Predicates: a column has exactly a value (or an empty cell) that only one synthetic patient has; a number is at most
-    the lowest, or at least the highest synthetic one. At most 1,000 of them, drawn at random. A predicate singles out if
-    exactly one patient meets it. Training and hold-out have the same number of patients here, since in a small sample
-    more patients are alone.
+    Predicates: a column has exactly a value (or an empty cell) that only one synthetic patient has; a number is at
+    most the lowest, or at least the highest synthetic one. At most 1,000 of them, drawn at random. A predicate singles
+    out if exactly one patient meets it. Training and hold-out have the same number of patients here, since in a small
+    sample more patients are alone.
 
     Args:
         parties: The patients.
@@ -92,9 +92,9 @@ def singled_by_one(parties: Parties, question: Question, *, seed: Seed) -> Resul
 def singled_by_many(parties: Parties, question: Question, *, seed: Seed) -> Result:
     """Gives how much more often several values of a synthetic patient single out one training patient.
 
-    1,000 predicates: a random synthetic patient, a random half of the columns (at least two, if there are two); levels
-    and empty cells as they are, numbers within the tolerance of `guessed`. A predicate singles out if exactly one
-    patient meets it.
+    1,000 predicates: a random synthetic patient, a random choice of columns, from half of them to all (at least two, if
+    there are two); levels and empty cells as they are, numbers within the tolerance of `guessed`. A predicate singles
+    out if exactly one patient meets it.
 
     Args:
         parties: The patients.
@@ -107,13 +107,13 @@ def singled_by_many(parties: Parties, question: Question, *, seed: Seed) -> Resu
         return question.unanswered(few, len(parts[0]))
     stream = seed.stream("attack/predicates")
     count = len(parties.variables.names)
-    used = min(count, max(2, (count + 1) // 2))
+    fewest = min(count, max(2, (count + 1) // 2))
     near = _tolerances(parties)
     chosen = stream.permutation(len(parties.synthetic))[:_PREDICATES]
     columns = [np.ascontiguousarray(rows.T) for rows in parts]
     alone = np.empty((2, chosen.size), dtype=bool)
     for number, at in enumerate(chosen):
-        mine = stream.permutation(count)[:used]
+        mine = stream.permutation(count)[: stream.integers(fewest, count + 1)]
         for part, rows in enumerate(columns):
             alone[part, number] = _meet(rows, parties.synthetic[at], near, mine) == 1
     return _judged(question, alone[0], alone[1])

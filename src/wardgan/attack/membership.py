@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wardgan.attack.certify import Scores, ceiling, certified_epsilon, curve, hits
 from wardgan.attack.nearest import nearest
@@ -17,11 +16,6 @@ from wardgan.errors import UsageError
 from wardgan.estimate import area_error, area_under_curve
 from wardgan.rng import Seed
 
-ATTACKS: Final = {
-    "nearest": "who compares the nearest synthetic patient with the nearest patient of a reference sample",
-    "distance": "who looks how near the nearest synthetic patient is",
-    "forest": "who teaches a classifier to tell synthetic patients from a reference sample",
-}
 RATES: Final = {"tpr_1": 0.01, "tpr_01": 0.001}
 MOST: Final = 10_000
 ISOLATED: Final = 0.05
@@ -52,7 +46,7 @@ class Arena:
         return self.isolation[0].size, self.isolation[1].size
 
 
-def arena(parties: Parties, *, seed: Seed, told: Callable[[str], None] = lambda _: None) -> Arena:
+def arena(parties: Parties, *, seed: Seed) -> Arena:
     """Gives the scores of all membership attacks.
 
     Half of the hold-out is the attacker's reference sample, the other half are the non-members who are tested: nobody
@@ -62,10 +56,9 @@ def arena(parties: Parties, *, seed: Seed, told: Callable[[str], None] = lambda 
     Args:
         parties: The patients; the hold-out has at least two.
         seed: Of the halves, of who is tested, and of the forest.
-        told: Called with the name of each attack when it is done.
 
     Source:
-        nearest: the density ratio of DOMIAS (van Breugel et al., AISTATS 2023, eq. 2), both densities by the nearest
+        nearest: the density ratio of DOMIAS (van Breugel et al., AISTATS 2023), both densities by the nearest
         neighbour; distance: GAN-Leaks (Chen et al., CCS 2020); forest: density ratio by classification.
     """
     order = seed.stream("attack/halves").permutation(len(parties.holdout))
@@ -78,10 +71,7 @@ def arena(parties: Parties, *, seed: Seed, told: Callable[[str], None] = lambda 
     near = nearest(both, parties.synthetic, numeric)[0].astype(np.float64)
     alone = nearest(both, reference, numeric)[0].astype(np.float64)
     scores = {"nearest": np.log(alone + _BLUR) - np.log(near + _BLUR), "distance": -near}
-    told("nearest")
-    told("distance")
     scores["forest"] = _forest(parties.synthetic, reference, both, seed)
-    told("forest")
     cut = len(members)
     return Arena(
         {name: score[:cut] for name, score in scores.items()},
@@ -142,9 +132,7 @@ def epsilon(question: Question, members: Scores, others: Scores, *, delta: float
     if few:
         return question.unanswered(f"in a half, {few}", members.size + others.size)
     one, two = (_halved(scores, seed, question.name, step) for step, scores in enumerate((members, others)))
-    plain, joint = (
-        certified_epsilon(one, two, delta=delta, confidence=level) for level in (0.95, question.confidence)
-    )
+    plain, joint = (certified_epsilon(one, two, delta=delta, confidence=level) for level in (0.95, question.confidence))
     most = ceiling(one[1].size, two[1].size, delta=delta, confidence=question.confidence)
     # There is no upper end: a small bound is no evidence that epsilon is small.
     return question.judged(plain, joint, Power(most, most > (question.limit or 0.0)))
@@ -194,5 +182,5 @@ def _forest(synthetic: Rows, reference: Rows, both: Rows, seed: Seed) -> Scores:
         n_estimators=_TREES, class_weight="balanced", n_jobs=1, random_state=int(stream.integers(2**31))
     )
     forest.fit(np.concatenate(parts), origin)
-    chances: NDArray[np.float64] = forest.predict_proba(both)
-    return chances[:, -1] if chances.shape[1] == 2 else np.zeros(len(both))
+    chances = np.asarray(forest.predict_proba(both), dtype=np.float64)  # (patients, origins)
+    return chances[:, -1]

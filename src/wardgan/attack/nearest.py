@@ -13,9 +13,7 @@ Rows = NDArray[np.float32]
 _BLOCK: Final = 1 << 18
 
 
-def nearest(
-    queries: Rows, base: Rows, numeric: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+def nearest(queries: Rows, base: Rows, numeric: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Gives the nearest patient of `base` for each query.
 
     The distance is a mean over the variables, all weighed alike: between numbers the difference of their positions,
@@ -30,8 +28,9 @@ def nearest(
         Distances of shape (patients,), from 0 to 1, and positions in `base`: of several that are equally near, the
         first.
     """
+    kinds = [bool(kind) for kind in numeric]
     columns = np.ascontiguousarray(base.T)  # (variables, people)
-    holes = (queries < 0).any(axis=0) | (base < 0).any(axis=0)
+    holes = [bool(hole) for hole in (queries < 0).any(axis=0) | (base < 0).any(axis=0)]
     found, place = np.empty(len(queries), dtype=np.float32), np.empty(len(queries), dtype=np.intp)
     size = max(1, _BLOCK // len(base))
     part = np.empty((size, len(base)), dtype=np.float32)
@@ -40,9 +39,9 @@ def nearest(
         block = queries[start : start + size]
         summed, one = total[: len(block)], part[: len(block)]
         summed[:] = 0
-        for at in range(len(numeric)):
+        for at in range(len(kinds)):
             mine = block[:, at, None]
-            if numeric[at]:
+            if kinds[at]:
                 np.subtract(mine, columns[at], out=one)
                 np.abs(one, out=one)
                 if holes[at]:

@@ -26,24 +26,21 @@ _SURE: Final = 1 - 1e-6
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Variables:
-    """What the columns of rows stand for, sorted by name.
+    """What the columns of rows stand for, sorted by column of the data and visit.
 
     Attributes:
         names: Such as `age`, `sbp@3M` or `visit@3M`.
         sources: The column of the data that each belongs to; `visit` for which visits took place.
-        slots: Number of the visit slot, -1 for the table.
         numeric: Which are positions between bounds; the others are numbers of levels. Shape (variables,).
     """
 
     names: tuple[str, ...]
     sources: tuple[str, ...]
-    slots: tuple[int, ...]
     numeric: NDArray[np.bool_]
 
     def of(self, source: str) -> list[int]:
         """Gives where the variables of a column stand, in the order of the visits."""
-        mine = [at for at, name in enumerate(self.sources) if name == source]
-        return sorted(mine, key=lambda at: self.slots[at])
+        return [at for at, name in enumerate(self.sources) if name == source]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,11 +98,10 @@ def keys(rows: Rows) -> NDArray[np.void]:
 def _variables(layout: Layout) -> tuple[Variables, list[int]]:
     labels = [Variable(column.name, column, "static") for column in layout.schema.labels]
     found = [*layout.variables, *labels]
-    order = sorted(range(len(found)), key=lambda at: (found[at].name, found[at].role))
-    names, sources, slots, numeric = zip(
-        *((found[at].name, _source(found[at]), found[at].slot, found[at].column.numeric) for at in order), strict=True
-    )
-    return Variables(names, sources, slots, np.array(numeric)), order
+    order = sorted(range(len(found)), key=lambda at: (_source(found[at]), found[at].slot))
+    mine = [found[at] for at in order]
+    numeric = np.array([variable.column.numeric for variable in mine])
+    return Variables(tuple(each.name for each in mine), tuple(map(_source, mine)), numeric), order
 
 
 def _source(variable: Variable) -> str:
@@ -121,7 +117,7 @@ def _rows(cohort: Cohort, layout: Layout) -> Rows:
 
 
 def _sorted(rows: Rows) -> Rows:
-    return rows[np.lexsort(rows.T[::-1])]
+    return rows[np.argsort(keys(rows), kind="stable")]
 
 
 def _check_schema(first: Schema, other: Schema, name: str) -> None:
@@ -157,7 +153,9 @@ def _refuse_overlap(train: Rows, holdout: Rows, variables: Variables) -> None:
     if not both.size:
         return
     special = unlikely(holdout[both], np.concatenate([train, holdout]), variables.sources, trials=len(train))
-    shared = both if _too_many(both.size, pool[count == 2], held[times == 2], len(train), len(holdout)) else both[special]
+    shared = (
+        both if _too_many(both.size, pool[count == 2], held[times == 2], len(train), len(holdout)) else both[special]
+    )
     if shared.size:
         shown = ", ".join(str(at + 1) for at in shared[:_SHOWN]) + (", ..." if shared.size > _SHOWN else "")
         raise DataError(

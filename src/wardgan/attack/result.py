@@ -79,10 +79,10 @@ class Result:
     def verdict(self) -> Verdict | None:
         """`leak`, `clear`, or `unclear`, which is never a pass; `None` if it is for information only.
 
-        A leak is above the limit, and its joint interval is above chance: all attacks together raise a false alarm in at
-        most one of 20 safe generators (Bonferroni). Clear is a 95 % interval that ends below the limit. It needs no
-        correction, because a generator passes only if every attack is clear: each of them would have to err
-        (intersection-union test; Berger, Technometrics 1982;24:295).
+        A leak is above the limit, and its joint interval is above chance: all attacks together raise a false alarm
+        about at most one of 20 safe generators (Bonferroni). Clear is a 95 % interval that ends below the limit. It
+        needs no correction if a generator passes only when every attack is clear: whoever leaks in one way must be
+        missed by that one attack (intersection-union test; Berger, Technometrics 1982;24:295).
         """
         if self.limit is None:
             return None
