@@ -9,8 +9,8 @@ generators: `safe`, which hands out the fresh patients, so it cannot know anythi
 planted leak: 30 % copies of training patients with noise of 2 % of a standard deviation, and 70 % fresh ones; and
 families that were fitted to the training part, which draw as many patients. Tables: `uci_heart` and `support2` (see
 `datasets.py`), in which rows that occur twice are kept once, and the simulated SPRINT-like trial, 6,000 patients in
-each part. What is done is kept in `benchmarks/out/attacks.jsonl`, and not done again: the script can be stopped and goes
-on. `uci_heart` and `support2` declare one sensitive column each; the arm of the trial is guessed as its label.
+each part. What is done is kept in `benchmarks/out/attacks.jsonl`, and not done again: the script can be stopped and
+goes on. `uci_heart` and `support2` declare one sensitive column each; the arm of the trial is guessed as its label.
 """
 
 from __future__ import annotations

@@ -81,7 +81,9 @@ def test_strata_count_alike():
     assert excess([(900, 1000), (5, 10)], [(900, 1000), (2, 10)]).baseline == pytest.approx(0.55)
 
 
-@pytest.mark.parametrize(("one", "two", "sizes"), [(0.5, 0.3, (300, 300)), (0.9, 0.9, (400, 200)), (0.05, 0.02, (500, 800))])
+@pytest.mark.parametrize(
+    ("one", "two", "sizes"), [(0.5, 0.3, (300, 300)), (0.9, 0.9, (400, 200)), (0.05, 0.02, (500, 800))]
+)
 @pytest.mark.parametrize("confidence", [0.95, 0.99])
 def test_excess_holds_the_truth_as_often_as_it_says(one, two, sizes, confidence):
     r = np.random.default_rng(2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from wardgan import check
+from wardgan.attack.patients import check_schema
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import classes_of, decode, encode
 from wardgan.errors import DataError, UsageError
@@ -29,7 +30,7 @@ def leak(train: Cohort, others: Cohort, *, share: float = 0.3, noise: float = 0.
 
     Raises:
         UsageError: `share` is no share, or `noise` is negative.
-        DataError: A cohort is empty, or there is a constant column of another value.
+        DataError: A cohort is empty, or `others` has other columns than `train`.
     """
     if not check.is_number(share) or not 0 <= share <= 1:
         raise UsageError(f"share={share!r} is not between 0 and 1.")
@@ -37,6 +38,7 @@ def leak(train: Cohort, others: Cohort, *, share: float = 0.3, noise: float = 0.
         raise UsageError(f"noise={noise!r} is not a finite number of at least 0.")
     if not len(train) or not len(others):
         raise DataError("train and others: each needs at least one patient.")
+    check_schema(train.schema, others.schema, "others")
     stream = seed.stream("attack/leak")
     count = round(share * len(others))
     turns = -(-count // len(train))

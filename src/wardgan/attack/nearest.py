@@ -30,7 +30,7 @@ def nearest(queries: Rows, base: Rows, numeric: NDArray[np.bool_]) -> tuple[NDAr
     """
     kinds = [bool(kind) for kind in numeric]
     columns = np.ascontiguousarray(base.T)  # (variables, people)
-    holes = [bool(hole) for hole in (queries < 0).any(axis=0) | (base < 0).any(axis=0)]
+    holes = np.asarray((queries < 0).any(axis=0) | (base < 0).any(axis=0), dtype=bool)
     found, place = np.empty(len(queries), dtype=np.float32), np.empty(len(queries), dtype=np.intp)
     size = max(1, _BLOCK // len(base))
     part = np.empty((size, len(base)), dtype=np.float32)

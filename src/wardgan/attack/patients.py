@@ -81,7 +81,7 @@ class Parties:
         for name, cohort in cohorts.items():
             if not len(cohort):
                 raise DataError(f"{name}: it has no patient; pass a cohort with at least one.")
-            _check_schema(train.schema, cohort.schema, name)
+            check_schema(train.schema, cohort.schema, name)
         layout = Layout.of(train.schema)
         variables, order = _variables(layout)
         mine, held, made = (_rows(cohort, layout)[:, order] for cohort in cohorts.values())
@@ -120,7 +120,17 @@ def _sorted(rows: Rows) -> Rows:
     return rows[np.argsort(keys(rows), kind="stable")]
 
 
-def _check_schema(first: Schema, other: Schema, name: str) -> None:
+def check_schema(first: Schema, other: Schema, name: str) -> None:
+    """Refuses patients whose numbers mean something else than those of the training patients.
+
+    Args:
+        first: Schema of the training patients.
+        other: Schema of other patients.
+        name: What these are called in messages.
+
+    Raises:
+        DataError: A column, or the grid of the visits, is declared in another way.
+    """
     ours, theirs = _declared(first), _declared(other)
     for place in ours.keys() | theirs.keys():
         if ours.get(place) != theirs.get(place):

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from attack_kit import CLINIC, VISITS, clinic, parties, rounds
 
+from attack_kit import CLINIC, VISITS, clinic, parties, rounds
 from wardgan.attack import LIMITS, Battery, battery, leak, questions
 from wardgan.attack.result import Power, reach
 from wardgan.errors import DataError, UsageError
@@ -53,7 +53,7 @@ def test_every_question_has_an_answer_that_json_can_hold(make, schema):
         if np.isnan(result.estimate.value):
             assert result.verdict in ("unclear", None)
             assert result.power.reason
-    with pytest.raises(UsageError, match="membership.nearest.auc"):
+    with pytest.raises(UsageError, match=r"membership\.nearest\.auc"):
         found["nothing"]
 
 
@@ -64,7 +64,9 @@ def test_a_leak_is_listed():
     assert all(result.verdict == "unclear" for result in found.unclear)
 
 
-@pytest.mark.parametrize("sizes", [(49, 500, 500), (500, 99, 500), (500, 500, 49), (1, 1, 1), (2, 500, 500), (500, 1, 500)])
+@pytest.mark.parametrize(
+    "sizes", [(49, 500, 500), (500, 99, 500), (500, 500, 49), (1, 1, 1), (2, 500, 500), (500, 1, 500)]
+)
 def test_too_few_patients_are_never_a_pass(sizes):
     found = battery(*(clinic(n, seed) for seed, n in enumerate(sizes)), seed=SEED)
     assert found["membership.nearest.auc"].verdict == "unclear"
@@ -130,7 +132,9 @@ def test_other_declarations_are_refused(at):
         static = {column.name: cohort.static.get(column.name, np.zeros(len(cohort))) for column in schema.table}
         return replace(cohort, schema=schema, static=static)
 
-    lacking = Schema.from_dict({"name": "c", "table": {k: v for k, v in CLINIC.to_dict()["table"].items() if k != "age"}})
+    lacking = Schema.from_dict(
+        {"name": "c", "table": {k: v for k, v in CLINIC.to_dict()["table"].items() if k != "age"}}
+    )
     for schema, named in (
         (declared(age={"kind": "integer", "low": 0, "high": 120}), "age"),
         (declared(more={"kind": "flag"}), "more"),
@@ -155,7 +159,9 @@ def test_words_that_do_not_change_rows_may_differ():
     battery(*cohorts, seed=SEED)
 
 
-@pytest.mark.parametrize("bad", [{"epsilon": 0}, {"epsilon": -1}, {"epsilon": float("inf")}, {"delta": 1}, {"delta": -0.1}])
+@pytest.mark.parametrize(
+    "bad", [{"epsilon": 0}, {"epsilon": -1}, {"epsilon": float("inf")}, {"delta": 1}, {"delta": -0.1}]
+)
 def test_claims_that_are_none_are_refused(bad):
     with pytest.raises(UsageError, match=next(iter(bad))):
         battery(*three(), seed=SEED, **bad)
@@ -178,9 +184,7 @@ def test_nothing_but_holes():
     schema = Schema.from_dict({
         "name": "holes", "table": {name: {"kind": "number", "low": -9, "high": 9, "nullable": True} for name in "ab"},
     })  # fmt: skip
-    cohorts = [
-        Cohort(schema, {name: np.full(80, np.nan) for name in "ab"}, {}, None, np.arange(80)) for _ in range(3)
-    ]
+    cohorts = [Cohort(schema, {name: np.full(80, np.nan) for name in "ab"}, {}, None, np.arange(80)) for _ in range(3)]
     found = battery(*cohorts, seed=SEED)
     assert found.leaks == ()
     assert found["inference.a"].power.reason == "0 training patients are fewer than 50"

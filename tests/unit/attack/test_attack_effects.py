@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from attack_kit import CLINIC, VISITS, clinic, parties, question, rounds
 
+from attack_kit import CLINIC, VISITS, clinic, parties, question, rounds
 from wardgan.attack import Parties, battery, leak
 from wardgan.attack.copies import certain_copies, copied, nearer_to_training
 from wardgan.attack.inference import guessed, secrets
 from wardgan.attack.linkage import linked, singled_by_many, singled_by_one
-from wardgan.attack.membership import arena, area, epsilon, found, most_isolated
+from wardgan.attack.membership import area, arena, epsilon, found, most_isolated
 from wardgan.attack.result import FEWEST
 from wardgan.rng import Seed
 from wardgan.schema.cohort import Cohort
@@ -41,7 +41,7 @@ def test_membership(seed, name, make):
         shares.append(found(question(f"membership.{name}.tpr_1", schema), *mine, 0.01))
         asked = question(f"membership.{name}.epsilon", schema)
         bounds.append(epsilon(asked, *mine, delta=1e-5, seed=Seed(seed)))
-    for safe, leaking in (areas, shares, bounds):
+    for safe, _ in (areas, shares, bounds):
         assert safe.verdict != "leak"
         assert safe.estimate.baseline == safe.chance
     assert areas[1].verdict == "leak"

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from attack_kit import clinic, rounds
 
+from attack_kit import clinic, rounds
 from wardgan.attack import leak
 from wardgan.errors import DataError, UsageError
 from wardgan.rng import Seed
@@ -64,10 +64,17 @@ def test_it_can_be_replayed_and_leaves_its_sources_alone():
     assert one.schema is train.schema
 
 
-@pytest.mark.parametrize("bad", [{"share": -0.1}, {"share": 1.1}, {"share": True}, {"noise": -1}, {"noise": float("nan")}])
+@pytest.mark.parametrize(
+    "bad", [{"share": -0.1}, {"share": 1.1}, {"share": True}, {"noise": -1}, {"noise": float("nan")}]
+)
 def test_nonsense_is_refused(bad):
     with pytest.raises(UsageError, match=next(iter(bad))):
         leak(clinic(5, 1), clinic(5, 2), seed=Seed(1), **bad)
+
+
+def test_other_columns_are_refused():
+    with pytest.raises(DataError, match=r"others: .* is not declared as for train"):
+        leak(clinic(5, 1), rounds(5, 2), seed=Seed(1))
 
 
 @pytest.mark.parametrize("sizes", [(0, 5), (5, 0)])

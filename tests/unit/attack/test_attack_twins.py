@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from attack_kit import CLINIC, VISITS, clinic, parties, question, rounds
 
-from wardgan.attack import Parties, battery, leak
+from attack_kit import CLINIC, VISITS, clinic, parties, question, rounds
+from wardgan.attack import battery, leak
 from wardgan.attack.chance import unlikely
 from wardgan.attack.copies import certain_copies, copied, nearer_to_training
 from wardgan.attack.inference import guessed, tolerance
@@ -44,9 +44,7 @@ def test_membership_scores_are_those_of_a_loop(few):
     others = few.holdout[np.sort(order[len(order) // 2 :])]
     assert not set(keys(reference).tolist()) & set(keys(others).tolist())
     numeric = few.variables.numeric
-    for people, scores, alone in zip(
-        (few.train, others), (found.members, found.others), found.isolation, strict=True
-    ):
+    for people, scores, alone in zip((few.train, others), (found.members, found.others), found.isolation, strict=True):
         count = numeric.size
         near = [min(far(one, two, numeric) for two in few.synthetic) / count for one in people]
         apart = [min(far(one, two, numeric) for two in reference) / count for one in people]
@@ -56,14 +54,18 @@ def test_membership_scores_are_those_of_a_loop(few):
         np.testing.assert_allclose(np.exp(scores["nearest"]), ratio, rtol=2e-3)
 
 
-@pytest.mark.parametrize(("make", "secret"), [(clinic, "ward"), (clinic, "balance"), (rounds, "died"), (rounds, "load")])
+@pytest.mark.parametrize(
+    ("make", "secret"), [(clinic, "ward"), (clinic, "balance"), (rounds, "died"), (rounds, "load")]
+)
 def test_guesses_are_those_of_a_loop(make, secret):
     each = parties(80, 5, make, lambda train, fresh: leak(train, fresh, share=0.5, noise=0.01, seed=Seed(1)))
     schema = CLINIC if make is clinic else VISITS
     names, sources = each.variables.names, each.variables.sources
     hidden = {"died", "days"} if secret == "died" else {secret}
     kept = [at for at, source in enumerate(sources) if source not in hidden]
-    cells = [names.index(secret)] if secret in names else [names.index(f"{secret}@{slot}") for slot in ("RZ", "1M", "2M")]
+    cells = (
+        [names.index(secret)] if secret in names else [names.index(f"{secret}@{slot}") for slot in ("RZ", "1M", "2M")]
+    )
     numeric = each.variables.numeric
 
     def value(row):
@@ -110,9 +112,7 @@ def test_links_are_those_of_a_loop(few):
 
 
 def test_visits_of_a_column_stay_in_one_half(few):
-    one, two = (
-        {few.variables.sources[at] for at in half} for half in halves(few.variables, Seed(5))
-    )
+    one, two = ({few.variables.sources[at] for at in half} for half in halves(few.variables, Seed(5)))
     assert not one & two
 
 
@@ -155,7 +155,9 @@ def test_single_values_are_those_of_a_loop(few):
         [(sum(sum(predicates[at](row) for row in people) == 1 for at in chosen), len(chosen))]
         for people in (few.train, few.holdout)
     ]
-    assert singled_by_one(few, question("singling_out.one", schema), seed=Seed(6)).estimate.value == excess(*trials).value
+    assert (
+        singled_by_one(few, question("singling_out.one", schema), seed=Seed(6)).estimate.value == excess(*trials).value
+    )
 
 
 def test_copies_are_those_of_a_loop(few):
