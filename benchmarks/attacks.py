@@ -64,8 +64,9 @@ def main() -> None:
         _run(asked)
     runs = _known()
     rows = [_row(key, mine) for key, mine in _grouped(runs)]
+    each = [row for key, mine in _grouped(runs) for row in _attack_rows(key, mine)]
     print(markdown(rows))
-    print(save("attacks", rows, asked.out, runs=runs))
+    print(save("attacks", rows, asked.out, attacks=each))
 
 
 def _run(asked: argparse.Namespace) -> None:
@@ -158,6 +159,24 @@ def _row(key: tuple[str, str, str], runs: list[dict]) -> dict[str, object]:
         row[shown] = _cell([result for result in found if result["estimate"]["value"] is not None], found)
     row["processor seconds"] = f"{np.median([run['processor seconds'] for run in runs]):.1f}"
     return row
+
+
+def _attack_rows(key: tuple[str, str, str], runs: list[dict]) -> Iterator[dict[str, object]]:
+    """Yields for each attack its verdicts, and means over the seeds of what was measured."""
+    for place, first in enumerate(runs[0]["results"]):
+        found = [run["results"][place] for run in runs]
+        row: dict[str, object] = dict(zip(("table", "generator", "epsilon"), key, strict=True))
+        row |= {"attack": first["name"], "limit": first["limit"]}
+        row |= {name: sum(one["verdict"] == name for one in found) for name in ("leak", "clear", "unclear")}
+        for name in ("value", "low", "high"):
+            row[name] = _mean([one["estimate"][name] for one in found])
+        row["joint low"] = _mean([one["joint"]["low"] for one in found])
+        yield row | {"smallest leak seen": _mean([one["power"]["smallest"] for one in found])}
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(float(np.mean(known)), 5) if known else None
 
 
 def _is(name: str, start: str) -> bool:

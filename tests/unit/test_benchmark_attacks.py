@@ -19,7 +19,9 @@ def test_the_parts_of_the_trial_share_nobody(monkeypatch):
 
 def run(seed, value, verdict, generator="safe"):
     def result(name, mine, judged):
-        return {"name": name, "estimate": {"value": mine, "low": 0.4, "high": None}, "verdict": judged}
+        estimate = {"value": mine, "low": 0.4, "high": None}
+        return {"name": name, "estimate": estimate, "joint": estimate, "verdict": judged, "limit": 0.55, "power": {
+            "smallest": 0.6}}  # fmt: skip
 
     return {
         "table": "uci_heart", "generator": generator, "epsilon": "-", "seed": seed, "patients": 300,
@@ -38,6 +40,13 @@ def test_a_row_counts_what_was_found():
     assert row["nearest: AUC"] == "0.550, 1 leak"
     assert row["inference"] == "0.100"
     assert row["copies"] == "n/a"
+
+
+def test_each_attack_has_its_verdicts_and_means():
+    area, copies, _ = attacks._attack_rows(("uci_heart", "safe", "-"), [run(0, 0.6, "leak"), run(1, 0.5, "clear")])
+    assert (area["attack"], area["value"], area["high"]) == ("membership.nearest.auc", 0.55, None)
+    assert (area["leak"], area["clear"], area["unclear"]) == (1, 1, 0)
+    assert (copies["unclear"], copies["value"], copies["smallest leak seen"]) == (2, None, 0.6)
 
 
 @pytest.mark.parametrize("name", attacks._SHOWN)

@@ -79,8 +79,15 @@ def test_both_tails_are_used(sign):
     assert certified_epsilon(members, others, delta=0.0).value > 3
 
 
-def test_choosing_on_the_judging_half_would_be_seen():
-    """Pure noise: the bound of the best of many thresholds on the same half would often be above 0."""
+def test_only_the_judging_half_certifies():
+    r = np.random.default_rng(3)
+    noise = [r.random(400) for _ in range(2)]
+    assert certified_epsilon((np.ones(400), noise[0]), (np.zeros(400), noise[1]), delta=0.0).value == 0
+    # And only the other one chooses: with noise to choose from, the threshold is somewhere between 0 and 1.
+    assert certified_epsilon((noise[0], np.ones(400) + 1), (noise[1], np.zeros(400) - 1), delta=0.0).value > 4
+
+
+def test_noise_certifies_nothing():
     r = np.random.default_rng(3)
     bounds = [
         certified_epsilon((r.random(80), r.random(80)), (r.random(80), r.random(80)), delta=0.0).value
