@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from wardgan.attack.result import Curve
+from wardgan.attack.result import POWER, Curve
 from wardgan.estimate import Estimate, exact_proportion, normal_quantile
 
 Scores = NDArray[np.float64]
@@ -72,6 +72,44 @@ def hits(members: Scores, others: Scores, rate: float, *, confidence: float = 0.
     method = f"share found at {100 * rate:g} % false positives, exact interval"
     method += "" if confidence == 0.95 else f", {100 * confidence:.4g} %"
     return Estimate(found / members.size, low, high, members.size, method, rate)
+
+
+def hits_in_reach(members: int, others: int, rate: float, *, confidence: float) -> float:
+    """Gives the smallest share of members whose finding `hits` sees in 80 of 100 cases: its lower end above `rate`.
+
+    Args:
+        members: Number of training patients.
+        others: Number of patients the generator has not seen.
+        rate: False positive rate.
+        confidence: Level of the interval.
+
+    Returns:
+        The share; infinite if the lower end is 0 whatever is found, because too few others are tested.
+    """
+    risk = (1 - confidence) / 4
+    if np.flatnonzero(_binomial_tail(others, rate) >= 1 - risk).max() == 0:
+        return math.inf
+    counts = range(math.ceil(rate * members), members + 1)
+    level = 1 - 2 * risk
+    least = next((count for count in counts if exact_proportion(count, members, confidence=level).low > rate), None)
+    return math.inf if least is None else (least + POWER * math.sqrt(least)) / members
+
+
+def hits_at_most(members: int, others: int, rate: float) -> float:
+    """Gives where the upper end of the 95 % interval of `hits` is, in 80 of 100 cases, if nothing leaks.
+
+    Args:
+        members: Number of training patients.
+        others: Number of patients the generator has not seen.
+        rate: False positive rate.
+    """
+    risk = 0.05 / 4
+    far = int(np.flatnonzero(_binomial_tail(others, rate) <= risk).min(initial=others + 1))
+    if far > others:
+        return 1.0
+    share = far / (others + 1)
+    count = members * share + POWER * math.sqrt(members * share * (1 - share) * (1 + members / others))
+    return exact_proportion(min(members, math.ceil(count)), members, confidence=1 - 2 * risk).high
 
 
 def certified_epsilon(

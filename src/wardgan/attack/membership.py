@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from wardgan.attack.certify import Scores, ceiling, certified_epsilon, curve, hits
+from wardgan.attack.certify import Scores, ceiling, certified_epsilon, curve, hits, hits_at_most, hits_in_reach
 from wardgan.attack.nearest import nearest
 from wardgan.attack.patients import Parties, Rows
 from wardgan.attack.result import Power, Question, Result, too_few
@@ -114,8 +114,9 @@ def found(question: Question, members: Scores, others: Scores, rate: float) -> R
     if few:
         return question.unanswered(few, members.size)
     plain, joint = (hits(members, others, rate, confidence=level) for level in (0.95, question.confidence))
-    error = np.sqrt(rate * (1 - rate) * (1 / members.size + 1 / others.size))
-    return question.answered(plain, joint, float(error))
+    smallest = hits_in_reach(members.size, others.size, rate, confidence=question.confidence)
+    enough = question.limit is None or hits_at_most(members.size, others.size, rate) <= question.limit
+    return question.judged(plain, joint, Power(smallest, enough))
 
 
 def epsilon(question: Question, members: Scores, others: Scores, *, delta: float, seed: Seed) -> Result:

@@ -15,7 +15,7 @@ By = Literal["interval", "value"]
 # Patients that a part of an attack needs; below, no number is made.
 FEWEST: Final = 50
 # 80 % of the normal distribution lie below.
-_POWER: Final = 0.8416212335729143
+POWER: Final = 0.8416212335729143
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def reach(confidence: float) -> float:
         >>> round(reach(0.95), 2)
         2.8
     """
-    return normal_quantile(confidence) + _POWER
+    return normal_quantile(confidence) + POWER
 
 
 def too_few(parts: Mapping[str, int]) -> str:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from wardgan.attack.certify import ceiling, certified_epsilon, curve, hits
+from wardgan.attack.certify import ceiling, certified_epsilon, curve, hits, hits_at_most, hits_in_reach
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -49,6 +49,32 @@ def test_hits_at_a_threshold_that_is_known():
 
 def test_few_others_leave_the_interval_open():
     assert hits(np.ones(500), np.zeros(100), 0.01).low == 0
+
+
+@pytest.mark.parametrize(("members", "others"), [(800, 800), (3000, 1500)])
+def test_hits_in_reach_are_seen_in_80_of_100_cases(members, others):
+    r = np.random.default_rng(9)
+    share = hits_in_reach(members, others, 0.01, confidence=0.95)
+    seen = 0
+    for _ in range(200):
+        found = np.where(
+            r.random(members) < share, 9.0, 0.0
+        )  # whoever is found is beyond doubt, the rest is not at all
+        seen += hits(found, r.random(others) + 1, 0.01).low > 0.01
+    assert 0.7 < seen / 200 < 0.9
+
+
+def test_no_hits_are_in_reach_of_few_others():
+    assert hits_in_reach(500, 150, 0.01, confidence=0.997) == math.inf
+    assert hits(np.ones(500), np.zeros(150), 0.01, confidence=0.997).low == 0
+
+
+@pytest.mark.parametrize(("members", "others"), [(300, 150), (3000, 1500)])
+def test_hits_of_nobody_end_where_they_are_said_to(members, others):
+    r = np.random.default_rng(9)
+    most = hits_at_most(members, others, 0.01)
+    below = [hits(r.random(members), r.random(others), 0.01).high <= most for _ in range(200)]
+    assert 0.68 < np.mean(below) < 0.95
 
 
 def response(n, epsilon, member, r):

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from attack_kit import CLINIC, VISITS, clinic, parties, question, rounds
-from wardgan.attack import battery, leak
+from wardgan.attack import Parties, battery, leak
 from wardgan.attack.chance import unlikely
 from wardgan.attack.copies import certain_copies, copied, nearer_to_training
 from wardgan.attack.inference import guessed, tolerance
-from wardgan.attack.linkage import halves, linked, singled_by_many, singled_by_one
+from wardgan.attack.linkage import _even, halves, linked, singled_by_many, singled_by_one
 from wardgan.attack.membership import arena
 from wardgan.attack.patients import keys
 from wardgan.estimate import excess
 from wardgan.rng import Seed
-from wardgan.schema.cohort import Cohort
+from wardgan.schema.cohort import Cohort, joined
 from wardgan.schema.schema import Schema
 
 
@@ -116,8 +116,21 @@ def test_visits_of_a_column_stay_in_one_half(few):
     assert not one & two
 
 
-def test_singling_out_is_that_of_a_loop(few):
-    schema = CLINIC if "ward" in few.variables.names else VISITS
+def coarse(n, seed):
+    """Patients of a few kinds, so that several meet most predicates."""
+    people = clinic(n, seed)
+    wide = {"age": 20, "balance": 10, "sbp": 30, "weight": 30, "crp": 60}
+    static = {
+        name: codes if name not in wide else np.round(codes / wide[name]) * wide[name] + 0.1
+        for name, codes in people.static.items()
+    }
+    return Cohort(CLINIC, static, {}, None, people.patients)
+
+
+@pytest.mark.parametrize("make", [clinic, rounds, coarse])
+def test_singling_out_is_that_of_a_loop(make):
+    few = parties(70, 4, make, lambda train, fresh: leak(train, fresh, share=0.4, noise=0.0, seed=Seed(1)))
+    schema = VISITS if make is rounds else CLINIC
     stream = Seed(6).stream("attack/predicates")
     count = len(few.variables.names)
     near = [0.0] * count
@@ -137,6 +150,7 @@ def test_singling_out_is_that_of_a_loop(few):
                 )
                 for row in people
             )
+    assert make is not coarse or (hits > 1).any()
     expected = excess(*([(int((part == 1).sum()), 70)] for part in hits))
     assert singled_by_many(few, question("singling_out.many", schema), seed=Seed(6)).estimate.value == expected.value
 
@@ -169,6 +183,25 @@ def test_copies_are_those_of_a_loop(few):
     assert copied(few, question("copies.excess", schema)).estimate.value == excess(*trials).value
     assert trials[0][0][0] > 10
     assert certain_copies(few, question("copies.certain", schema)).estimate.value * len(train) >= 10
+
+
+def test_what_several_patients_share_is_no_copy():
+    train, holdout, fresh = (clinic(90, seed) for seed in (1, 2, 3))
+    train = joined([train, train.take(slice(0, 20))])
+    synthetic = joined([train.take(slice(0, 30)), fresh])
+    each = Parties.of(train, holdout, synthetic)
+    for attack, name in ((copied, "copies.excess"), (certain_copies, "copies.certain")):
+        found = attack(each, question(name)).estimate
+        assert (found.value, found.n) == (10 / 70, 70)
+
+
+@pytest.mark.parametrize("sizes", [(200, 90), (90, 200)])
+def test_singling_out_compares_as_many_patients(sizes):
+    each = Parties.of(clinic(sizes[0], 1), clinic(sizes[1], 2), clinic(60, 3))
+    train, holdout = _even(each, Seed(1))
+    assert len(train) == len(holdout) == 90
+    assert {*keys(train).tolist()} <= {*keys(each.train).tolist()}
+    assert {*keys(holdout).tolist()} <= {*keys(each.holdout).tolist()}
 
 
 def test_nearer_to_training_is_that_of_a_loop(few):
