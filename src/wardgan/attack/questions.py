@@ -84,6 +84,10 @@ _OTHERS: Final = (
 )
 
 
+# Numbers that are certain themselves: a certified bound, and a count where one is too many.
+_CERTAIN: Final = ("copies.certain", *(f"membership.{name}.epsilon" for name in ATTACKERS))
+
+
 def questions(schema: Schema, epsilon: float | None = None) -> tuple[Question, ...]:
     """Gives what is asked of a generator, in the order of a report.
 
@@ -107,6 +111,6 @@ def questions(schema: Schema, epsilon: float | None = None) -> tuple[Question, .
     asked += _OTHERS
     level = 1 - 0.05 / sum(limit is not None for _, _, limit, _ in asked)
     return tuple(
-        Question(name, text, limit, chance, level, "value" if name.endswith((".epsilon", ".certain")) else "interval")
+        Question(name, text, limit, chance, level, "value" if name in _CERTAIN else "interval")
         for name, text, limit, chance in asked
     )

@@ -202,6 +202,22 @@ def test_one_column_is_answered():
     assert found["inference.sbp"].verdict == "unclear"
 
 
+def test_a_column_may_have_the_name_of_a_figure():
+    flag = {"kind": "flag", "sensitive": True}
+    schema = Schema.from_dict({"name": "dots", "table": {"x.epsilon": flag, "y": {"kind": "flag"}}})
+    found = {each.name: each.by for each in questions(schema)}
+    assert found["inference.x.epsilon"] == "interval"
+    assert found["membership.forest.epsilon"] == found["copies.certain"] == "value"
+    r = np.random.default_rng(1)
+    cohorts = [
+        Cohort(
+            schema, {name: r.integers(0, 2, 90) * 1.0 for name in schema.to_dict()["table"]}, {}, None, np.arange(90)
+        )
+        for _ in range(3)
+    ]
+    assert battery(*cohorts, seed=SEED)["inference.x.epsilon"].estimate.n == 90
+
+
 def test_a_pass_needs_the_interval_and_a_leak_needs_both():
     asked = next(each for each in questions(CLINIC) if each.name == "linkability")
 
