@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from wardgan.estimate import area_under_curve
+
 
 def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Gives the ranks from 1 to n of an array of shape (n,), equal values sharing their mean rank.
@@ -57,38 +59,14 @@ def auroc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
 def auroc_interval(area: float, cases: int, controls: int) -> tuple[float, float]:
     """Gives the 95 % interval of an area under the ROC curve, sensible also near 0 and 1.
 
-    It holds the true areas from which the measured one is less than 1.96 standard errors away, the standard
-    error being the one at the true area (as Wilson's interval does for a share).
-
     Args:
         area: The measured area, 0 to 1.
         cases: Number of positive patients, at least 1.
         controls: Number of negative patients, at least 1.
 
-    Source:
-        Newcombe, Stat Med 2006;25:559, method 5.
-
     Example:
         >>> [round(end, 3) for end in auroc_interval(0.9, 50, 50)]
         [0.816, 0.946]
     """
-    return _end(area, 0.0, cases, controls), _end(area, 1.0, cases, controls)
-
-
-def _end(area: float, outside: float, cases: int, controls: int) -> float:
-    # Bisection between the measured area, which is in the interval, and the end of the scale, where the
-    # standard error is 0.
-    inside = area
-    for _ in range(60):
-        middle = (inside + outside) / 2
-        if abs(area - middle) <= 1.959963984540054 * _standard_error(middle, cases, controls):
-            inside = middle
-        else:
-            outside = middle
-    return inside
-
-
-def _standard_error(area: float, cases: int, controls: int) -> float:
-    half = (cases + controls) / 2 - 1
-    correlated = half * (1 - area) / (2 - area) + half * area / (1 + area)
-    return float(np.sqrt(area * (1 - area) * (1 + correlated) / (cases * controls)))
+    found = area_under_curve(area, cases, controls)
+    return found.low, found.high

@@ -1,0 +1,24 @@
+"""Whether synthetic patients are safe: what an attacker learns about the patients whom a generator has learned from."""
+
+from __future__ import annotations
+
+from wardgan.attack.battery import Battery, battery
+from wardgan.attack.leak import leak
+from wardgan.attack.patients import Parties
+from wardgan.attack.questions import LIMITS, questions
+from wardgan.attack.result import FEWEST, Curve, Power, Question, Result, Verdict
+
+__all__ = [
+    "FEWEST",
+    "LIMITS",
+    "Battery",
+    "Curve",
+    "Parties",
+    "Power",
+    "Question",
+    "Result",
+    "Verdict",
+    "battery",
+    "leak",
+    "questions",
+]
