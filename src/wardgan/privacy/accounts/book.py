@@ -339,8 +339,10 @@ def _refuse(claim: Claim, over: _OverCap) -> NoReturn:
         )
     spent, rest = total(parts, cap.delta), room(parts, claim.part, cap)
     asked = 0.0 if claim.plan is None else claim.plan.budget.epsilon
-    said = f"epsilon={asked:g}: {text}, and {counted(len(parts), 'earlier fit')} together cost {spent.epsilon:.4g}"
-    said += "" if spent.delta == cap.delta else f" at delta {spent.delta:g}"
+    said = f"epsilon={asked:g}: {text}"
+    if parts:
+        said += f", and {counted(len(parts), 'earlier fit')} together cost {spent.epsilon:.4g}"
+        said += "" if spent.delta == cap.delta else f" at delta {spent.delta:g}"
     if rest:
         raise BudgetError(f"{said}. At most epsilon {rest:g} is left for such a fit: take that, or less.")
     raise BudgetError(f"{said}. Nothing is left. Only whoever set the cap can raise it (wardgan ledger cap).")

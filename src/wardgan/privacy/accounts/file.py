@@ -13,6 +13,7 @@ from wardgan.errors import FormatError, OutputError, UsageError, VersionError, W
 
 APPLICATION: Final = 0x57474C31
 VERSION: Final = 1
+_HEAD: Final = 100
 _MAGIC: Final = b"SQLite format 3\0"
 _STRICT_SINCE: Final = (3, 37, 0)
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -154,13 +155,15 @@ def _check_head(path: Path) -> None:
         raise UsageError(f"ledger={str(path)!r} does not exist; wardgan fit makes one, or name another with --ledger.")
     try:
         with path.open("rb") as file:
-            head = file.read(len(_MAGIC))
+            head = file.read(_HEAD)
     except OSError as error:
         raise OutputError(f"ledger={str(path)!r} cannot be read: {error.strerror}.") from error
     if not head:
         raise FormatError(f"ledger={str(path)!r} is empty: it was cut off; {_WAY_OUT}")
-    if head != _MAGIC:
+    if not head.startswith(_MAGIC):
         raise FormatError(f"ledger={str(path)!r} is no ledger; {_WAY_OUT}")
+    if len(head) < _HEAD:
+        raise _damaged(path)
 
 
 _WAY_OUT: Final = (

@@ -164,7 +164,7 @@ def all_entries(connection: sqlite3.Connection) -> list[Entry]:
     try:
         rows = connection.execute(f"{_ENTRY} ORDER BY id").fetchall()
         return [_entry(row, tuple(releases.get(row[0], ()))) for row in rows]
-    except (ValueError, KeyError, TypeError, FormatError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, WardganError) as error:
         raise FormatError("ledger: an entry is malformed; put the last copy of the ledger in its place.") from error
 
 

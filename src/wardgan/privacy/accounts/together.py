@@ -24,6 +24,7 @@ How = Literal["nothing", "exact", "PLD", "RDP", "sum", "no privacy"]
 # A fit that has the cap to itself may use all of it, whatever the last digit says.
 _SLACK: Final = 1 + 1e-9
 _MOST_MECHANISMS: Final = 24
+_FEW_MECHANISMS: Final = 6
 _WIDEST: Final = 60.0
 _GRID: Final = 5e-4
 _LEAST: Final = 0.01
@@ -144,21 +145,24 @@ def room(parts: Sequence[Part], wanted: Part, cap: Budget, *, quick: bool = Fals
     if low:
         small = Part(tuple(scaled(event, low) for event in wanted.events), unknown)
         composed = total([small], wanted.budget.delta).epsilon
-    found = math.floor(min(max(rest, composed), wanted.budget.epsilon) * 1000 * (1 - 1e-6)) / 1000
+    found = max(math.floor(rest * 1000 + 1e-6), math.floor(composed * 1000 * (1 - 1e-6))) / 1000
+    found = min(found, wanted.budget.epsilon)
     return found if found >= _LEAST else 0.0
 
 
 def left(parts: Sequence[Part], cap: Budget) -> float:
     """Gives an epsilon that one more fit may have, if it asks Gaussian sums alone (as `copula` does).
 
-    It is the largest one if the earlier fits asked nothing else; otherwise somewhat more may be left.
+    It is the largest one, unless the earlier fits had more than six other mechanisms: then somewhat more may be left.
 
     Args:
         parts: What is spent or reserved.
         cap: What all may cost together.
     """
     event = Event("next", "gaussian", noise_multiplier=1 / gaussian_mu(cap.epsilon, cap.delta))
-    return room(parts, Part((event,), cap), cap, quick=True)
+    events = merged([event for part in parts for event in part.events])
+    quick = sum(event.mechanism != "gaussian" for event in events) > _FEW_MECHANISMS
+    return room(parts, Part((event,), cap), cap, quick=quick)
 
 
 def scaled(event: Event, factor: float) -> Event:
