@@ -13,7 +13,6 @@ from wardgan.cli.options import (
     Delta,
     Family,
     Json,
-    LedgerFile,
     SchemaFile,
     Visits,
     delimiter_of,
@@ -50,7 +49,15 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     ] = "refuse",
     visits: Visits = None,
     delimiter: Delimiter = ",",
-    ledger: LedgerFile = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(
+            "--ledger",
+            metavar="FILE",
+            help="The institution's ledger, which adds up all fits.",
+            show_default="ledger.db beside DATA",
+        ),
+    ] = None,
     dataset: Annotated[
         str | None,
         typer.Option("--dataset", metavar="NAME", help="Whose data it is: all fits of one NAME are counted together."),

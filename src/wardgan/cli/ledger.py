@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Add up what all fits of a data set have cost, and set a cap.")
 _DataSet = Annotated[
-    str | None, typer.Argument(metavar="[DATASET]", help="A data set; left out: all of them.", show_default=False)
+    str | None, typer.Argument(metavar="DATASET", help="A data set; left out: all of them.", show_default=False)
 ]
 
 
@@ -47,7 +47,7 @@ def show(dataset: _DataSet = None, ledger: LedgerFile = None, json: Json = False
 @app.command()
 def cap(
     dataset: Annotated[
-        str | None, typer.Argument(metavar="[DATASET]", help="A data set; left out: the default.", show_default=False)
+        str | None, typer.Argument(metavar="DATASET", help="A data set; left out: the default.", show_default=False)
     ] = None,
     epsilon: Annotated[
         float | None, typer.Option("--epsilon", help="What all its fits may cost together.", show_default=False)
