@@ -177,6 +177,20 @@ def test_p14_a_copy_of_a_run_pays_again(tmp_path, ledger, monkeypatch):
     assert shown(ledger)[0].total().epsilon > 1.3
 
 
+def test_p14_a_copy_that_runs_beside_its_original_pays_too(tmp_path, ledger, monkeypatch):
+    run = left_open(tmp_path, ledger, monkeypatch)
+    shutil.copytree(run, tmp_path / "copy")
+    beside = []
+
+    def watch(progress):
+        if "discriminator" in progress.doing and not beside:
+            beside.append(fit(cohort(), BUDGET, family=TABGAN, run=tmp_path / "copy", resume=True))
+
+    fit(cohort(), BUDGET, family=TABGAN, run=run, resume=True, watch=watch)
+    assert len(beside) == 1
+    assert [entry.state for entry in entries(ledger)] == ["done", "done"]
+
+
 def test_p14_a_run_that_was_set_back_pays_again(tmp_path, ledger, monkeypatch):
     run = left_open(tmp_path, ledger, monkeypatch)
     shutil.copytree(run, tmp_path / "copy")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 from typing import Final
 
 import numpy as np
@@ -12,7 +11,6 @@ import numpy as np
 from wardgan.schema.cohort import Cohort
 
 KEY_BYTES: Final = 32
-_ZEROS: Final = re.compile(r"^0+(?=\d+$)")
 
 
 def fingerprint(cohort: Cohort, key: bytes) -> str:
@@ -46,15 +44,16 @@ def fingerprint(cohort: Cohort, key: bytes) -> str:
         digest.update(_cells(cohort))
     else:
         digest.update(b"patients\0")
-        for name in sorted({_plain(str(name)) for name in cohort.patients.tolist()}):
-            text = name.encode("utf-8", "surrogatepass")
-            digest.update(len(text).to_bytes(8, "big") + text)
+        names = sorted({_plain(str(name)) for name in cohort.patients.tolist()})
+        texts = [name.encode("utf-8", "surrogatepass") for name in names]
+        digest.update(b"".join(len(text).to_bytes(8, "big") + text for text in texts))
     return digest.hexdigest()
 
 
 def _plain(name: str) -> str:
     """Gives a patient key as a spreadsheet would have left it: "0007" as "7", "p1 " and "P1" as one."""
-    return _ZEROS.sub("", name.strip().casefold())
+    plain = name.strip().casefold()
+    return plain.lstrip("0") or "0" if plain.startswith("0") and plain.isdecimal() else plain
 
 
 def _cells(cohort: Cohort) -> bytes:
