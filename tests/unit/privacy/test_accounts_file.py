@@ -115,7 +115,7 @@ def test_it_cannot_be_written_to(full):
     for each, mode in zip(closed, modes, strict=True):
         each.chmod(mode & ~0o222 | 0o111)
     try:
-        code = "import os, sys; sys.path[:0] = sys.argv[2:]; from test_accounts_file import _read_only, Path; "
+        code = "import os, sys; sys.path[:0] = sys.argv[2:]; from pathlib import Path; from test_accounts_file import _read_only; "
         code += "os.geteuid() or os.setuid(65534); _read_only(Path(sys.argv[1]))"
         words = [sys.executable, "-c", code, str(full), *filter(None, sys.path), os.path.dirname(__file__)]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
