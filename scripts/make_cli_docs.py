@@ -46,6 +46,7 @@ The kinds of errors are in [errors.md](errors.md).
 | environment variable | meaning |
 |---|---|
 | `WARDGAN_TRUST` | the trust file, if `--trust` is not given |
+| `WARDGAN_LEDGER` | the institution's ledger, if `--ledger` is not given |
 | `WARDGAN_PASSPHRASE` | the passphrase of a private key, so that nobody is asked |
 | `SOURCE_DATE_EPOCH` | the date of a release, in seconds since 1970, for builds that repeat |
 """

@@ -15,3 +15,9 @@ settings.load_profile(os.environ.get("WARDGAN_EXAMPLES", "same"))
 def no_trust_file(tmp_path_factory, monkeypatch):
     """No test meets a trust file of the person who runs it."""
     monkeypatch.setenv("WARDGAN_TRUST", str(tmp_path_factory.getbasetemp() / "nobody" / "trust.json"))
+
+
+@pytest.fixture(autouse=True)
+def no_ledger_file(tmp_path_factory, monkeypatch):
+    """Nor a ledger of an institution, and none appears beside a test's files unless it asks for it."""
+    monkeypatch.setenv("WARDGAN_LEDGER", str(tmp_path_factory.mktemp("institution") / "ledger.db"))

@@ -18,6 +18,7 @@ from wardgan.errors import BudgetError, GateError, PlanError, SchemaError
 from wardgan.models.anchor.anchor import COVARIANCE, LABELS
 from wardgan.models.fit import plan
 from wardgan.privacy.accountant import gaussian_mu, pld_epsilon, rdp_epsilon
+from wardgan.privacy.accounts.book import Accounts
 from wardgan.privacy.batches import poisson_batch
 from wardgan.privacy.clip import PatientGradients, PrivateStep
 from wardgan.privacy.events import Budget, Event
@@ -237,6 +238,23 @@ def test_p14_a_runs_ledger_is_never_begun_twice(tmp_path):
     wg.fit(cohort(), BUDGET, family="copula", run=tmp_path / "run")
     with pytest.raises(wg.WardganError, match="not empty"):
         wg.fit(cohort(), BUDGET, family="copula", run=tmp_path / "run")
+
+
+def test_p14_fits_of_the_same_patients_add_up_and_a_cap_refuses_the_next(tmp_path):
+    book = tmp_path / "ledger.db"
+    made = [wg.fit(cohort(), wg.Budget(1.0), family="copula", accounts=book) for _ in range(3)]
+    with Accounts.open(book) as accounts:
+        (found,) = accounts.show()
+        together = pld_epsilon([event for each in made for event in each.ledger.events], 1e-5)
+        assert found.total().epsilon == pytest.approx(together, rel=0.002)
+        assert 1.5 < found.total().epsilon < 3.0
+        accounts.cap(wg.Budget(2.0))
+    with pytest.raises(BudgetError, match="At most epsilon") as refused:
+        wg.fit(cohort(), wg.Budget(1.5), family="copula", accounts=book)
+    left = float(str(refused.value).split("At most epsilon ")[1].split()[0])
+    wg.fit(cohort(), wg.Budget(left), family="copula", accounts=book)
+    with Accounts.open(book) as accounts:
+        assert accounts.show()[0].total().epsilon <= 2.0
 
 
 def test_p15_sampling_needs_no_patient(tmp_path):

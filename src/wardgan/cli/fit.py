@@ -7,11 +7,22 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from wardgan.cli.options import Data, Delimiter, Delta, Family, Json, SchemaFile, Visits, delimiter_of
+from wardgan.cli.options import (
+    Data,
+    Delimiter,
+    Delta,
+    Family,
+    Json,
+    SchemaFile,
+    Visits,
+    delimiter_of,
+)
 from wardgan.cli.terminal import Stopped, answer, banner, say, screen
 from wardgan.errors import PlanError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from wardgan.models.base import Trained
@@ -38,11 +49,25 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     ] = "refuse",
     visits: Visits = None,
     delimiter: Delimiter = ",",
+    ledger: Annotated[
+        Path | None,
+        typer.Option(
+            "--ledger",
+            metavar="FILE",
+            help="The institution's ledger, which adds up all fits.",
+            show_default="ledger.db beside DATA",
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", metavar="NAME", help="Whose data it is: all fits of one NAME are counted together."),
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Rehearsal: can be replayed, never released.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that stopped in this folder.")] = False,
     json: Json = False,
 ) -> None:
     """Train a generator, and bill every touch of the patients."""
+    from wardgan.cli.ledger import account_for, show_whose
     from wardgan.cli.plan import show_noise, show_plan
     from wardgan.cli.run import check_free, how_to_resume, remembered, stopped_run, watched
     from wardgan.models.fit import fit as fitted
@@ -65,16 +90,18 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
         say(console, "A rehearsal: whoever has the seed can subtract the noise. It is never released.", style="red")
     cohort = read(data, declared, visits=visits, invalid=cast("Invalid", invalid), delimiter=delimiter_of(delimiter))
     mode: Privacy = "none" if plan is None else "private"
+    account = account_for(ledger, data, dataset, run=output if resume else None)
+    entered = show_whose(console, account, cohort)
     try:
         with remembered(output, resumed=resume), watched(plan, output) as watch:
             trained = fitted(
                 cohort, None if plan is None else plan.budget, family=family, privacy=mode, seed=seed, run=output,
-                resume=resume, watch=watch,
+                resume=resume, watch=watch, accounts=account,
             )  # fmt: skip
     except KeyboardInterrupt as error:
         again = {"--family": family, "--invalid": invalid, "--visits": visits, "--delimiter": delimiter, "--seed": seed}
         raise Stopped(how_to_resume(data, schema, output, again)) from error
-    _report(trained, output, plan, sum(_bytes(file) for file in (data, visits)), as_json=json)
+    _report(trained, output, plan, sum(_bytes(file) for file in (data, visits)), entered, as_json=json)
 
 
 def _plan(schema: Schema, epsilon: float | None, delta: float, privacy: str, family: str) -> Plan | None:
@@ -96,14 +123,16 @@ def _bytes(file: Path | None) -> int:
     return 0 if file is None else file.stat().st_size
 
 
-def _report(trained: Trained, run: Path, plan: Plan | None, source: int, *, as_json: bool) -> None:
+def _report(
+    trained: Trained, run: Path, plan: Plan | None, source: int, entered: Mapping[str, object], *, as_json: bool
+) -> None:
     from wardgan.cli.plan import plan_facts
 
     console, ledger, generator = screen(errors=as_json), trained.ledger, trained.generator
     facts: dict[str, object] = {
         "run": str(run), "family": generator.family, "mode": ledger.mode, "replayable": ledger.replayable,
         "spent_epsilon": None, "spent_epsilon_rdp": None, "network_bytes": len(generator.network), "plan": None,
-        "source_bytes": source, "notes": list(trained.notes),
+        "source_bytes": source, "notes": list(trained.notes), **entered,
     }  # fmt: skip
     say(
         console,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from wardgan.errors import UsageError
 
+LEDGER_FILE: Final = "ledger.db"
+_LEDGER: Final = "WARDGAN_LEDGER"
 Data = Annotated[
     Path, typer.Argument(metavar="DATA", help="CSV or Parquet file with the patients.", show_default=False)
 ]
@@ -26,6 +29,12 @@ Epsilon = Annotated[
 ]
 Delta = Annotated[float, typer.Option("--delta", help="Probability that goes with epsilon.")]
 Family = Annotated[str, typer.Option("--family", help="Model family: auto, copula, marginal, tabgan or acgan.")]
+LedgerFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--ledger", metavar="FILE", help="The institution's ledger, which adds up all fits.", show_default=LEDGER_FILE
+    ),
+]
 Trust = Annotated[
     Path | None,
     typer.Option("--trust", metavar="FILE", help="Trust file: keys whose owners you know.", show_default=False),
@@ -46,3 +55,16 @@ def delimiter_of(text: str) -> str:
     if len(meant) != 1:
         raise UsageError(f"delimiter={text!r} is not one character; use , ; | or the word tab.")
     return meant
+
+
+def ledger_of(given: Path | None, folder: Path) -> Path:
+    """Gives the institution's ledger: the one that is named, that of the environment, or the one in a folder.
+
+    Args:
+        given: What `--ledger` says.
+        folder: Where the patients' file is.
+    """
+    if given is not None:
+        return given
+    named = os.environ.get(_LEDGER)
+    return Path(named) if named else folder / LEDGER_FILE

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wardgan.cli.options import Force, Json
 from wardgan.cli.terminal import answer, banner, say, screen
+from wardgan.errors import WardganError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def release(
@@ -46,11 +50,27 @@ def release(
     say(console, f"{output}: {facts['bytes']:,} bytes, {facts['digest']}", style="bold green")
     if key is None:
         say(console, "The file is unsigned, and receivers may refuse it; sign it with --key.", style="yellow")
+    entered = _entered(console, run, output, str(facts["digest"]), override)
     say(console, f"Next: wardgan verify {output}")
     if json:
         answer(
             {
                 "output": str(output), "bytes": facts["bytes"], "digest": facts["digest"],
-                "signature": facts["signature"], "mode": trained.ledger.mode,
+                "signature": facts["signature"], "mode": trained.ledger.mode, "ledger": entered,
             }
         )  # fmt: skip
+
+
+def _entered(console: Console, run: Path, output: Path, digest: str, override: str | None) -> str | None:
+    """Enters in the institution's ledger that the file leaves; gives the ledger, `None` if nothing was entered."""
+    from wardgan.privacy.accounts.spending import note_release
+
+    try:
+        ledger = note_release(run, output, digest, override)
+    except WardganError as error:
+        # What was spent is counted already, so a file that is finished is not taken back.
+        say(console, f"The ledger does not know of this file: {error}", style="yellow")
+        return None
+    if ledger is not None:
+        say(console, f"Entered in {ledger}.")
+    return ledger

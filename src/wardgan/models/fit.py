@@ -14,10 +14,12 @@ import numpy as np
 from wardgan import check
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import classes_of
-from wardgan.errors import DataError, OutputError, PlanError, SchemaError, UsageError, counted
+from wardgan.errors import DataError, OutputError, PlanError, SchemaError, UsageError, WardganError, counted
 from wardgan.files import locked
 from wardgan.models import auto_family, family_config
 from wardgan.models.base import CHECKPOINT, LEDGER, TRAINED, Config, Progress, Run, Trained, Watcher
+from wardgan.privacy.accounts.slip import SLIP
+from wardgan.privacy.accounts.spending import Account, Spending, account_of, entered
 from wardgan.privacy.events import NEIGHBOURS, UNIT, Budget
 from wardgan.privacy.learn import learn, learn_shares, level_threshold, placeholder, to_learn
 from wardgan.privacy.ledger import Ledger
@@ -66,9 +68,10 @@ def plan(schema: Schema, budget: Budget, *, family: str | Config = "auto") -> Pl
     return made
 
 
-def fit(
+def fit(  # noqa: PLR0913 - what a fit may be told, in one place
     cohort: Cohort, budget: Budget | None = None, *, family: str | Config = "auto", privacy: Privacy = "private",
     seed: int | None = None, run: str | Path | None = None, resume: bool = False, watch: Watcher | None = None,
+    accounts: str | Path | Account | None = None,
 ) -> Trained:  # fmt: skip
     """Trains a generator on a cohort, and bills every touch of its patients.
 
@@ -82,6 +85,9 @@ def fit(
         run: A folder that stays on site, for the ledger, answers and checkpoints.
         resume: Whether to go on with the run in that folder.
         watch: Is told of progress.
+        accounts: The institution's ledger (`ledger.db`), which adds up all fits of these patients; an `Account` also
+            says which patients they are. `None`: the fit is entered nowhere, as suits simulated patients. A run that
+            was entered goes on in its ledger.
 
     Returns:
         The generator and the ledger.
@@ -89,7 +95,8 @@ def fit(
     Raises:
         SchemaError: Bounds, levels or confirmations are missing.
         PlanError: The budget is too small, or the noisy counts say that there are too few patients.
-        BudgetError: A resumed run has lost an answer that was already paid for.
+        BudgetError: A resumed run has lost an answer that was already paid for; or a cap of the institution's ledger
+            does not allow the plan.
         DataError: A resumed run has other patients, or is finished.
     """
     _check_types(cohort, budget, seed)
@@ -101,6 +108,8 @@ def fit(
         raise PlanError("budget: say how much may be given away, e.g. Budget(epsilon=3), or privacy='none'.")
     _enough(cohort, private=privacy == "private")
     folder = None if run is None else Path(run)
+    account = account_of(accounts, folder, resume=resume)
+    fresh = folder is not None and not folder.exists()
     with ExitStack() as held:
         if resume:
             # Held before it is read: two processes that go on with one run would both take the same steps.
@@ -109,16 +118,23 @@ def fit(
         config, ledger = begin(cohort, budget, family, replayable=seed is not None, folder=folder)
         if not resume and folder is not None:
             held.enter_context(locked(folder / LEDGER))
-        return _fitted(cohort, config, ledger, seed=seed, folder=folder, watch=watch or _nobody)
+        try:
+            spending = held.enter_context(entered(account, cohort, ledger, family=config.family, run=folder))
+        except WardganError:
+            if folder is not None and not resume:
+                _take_back(folder, whole=fresh)
+            raise
+        return _fitted(cohort, config, ledger, spending, seed=seed, folder=folder, watch=watch or _nobody)
 
 
 def _fitted(
-    cohort: Cohort, config: Config, ledger: Ledger, *, seed: int | None, folder: Path | None, watch: Watcher
+    cohort: Cohort, config: Config, ledger: Ledger, spending: Spending, *, seed: int | None, folder: Path | None,
+    watch: Watcher,
 ) -> Trained:  # fmt: skip
     noise = Seed.secret() if seed is None else Seed(seed)
     whole = learn(cohort, ledger, noise=noise, folder=folder)
     records = Records(whole, ledger, noise=noise, folder=folder)
-    population = _population(cohort, records, ledger, config)
+    population = _population(cohort, records, ledger, config, spending)
     seeds = Seed(int.from_bytes(np.random.default_rng().bytes(8), "big")) if seed is None else Seed(seed)
     network = config.train(records, Run(population, seeds, noise, folder, watch))
     privacy_facts = _facts(ledger)
@@ -202,6 +218,14 @@ def _begin(folder: Path, cohort: Cohort, config: Config) -> None:
         raise OutputError(f"run={str(folder)!r} cannot be written: {error.strerror}.") from error
 
 
+def _take_back(folder: Path, *, whole: bool) -> None:
+    """Leaves a run folder as it was before a run that may not begin."""
+    for name in (LEDGER, DIGEST, SLIP):
+        (folder / name).unlink(missing_ok=True)
+    if whole:
+        folder.rmdir()
+
+
 def _digest(cohort: Cohort, config: Config) -> str:
     seen = {name: list(levels) for name, levels in sorted(cohort.seen.items())}
     facts = [cohort.schema.fingerprint(), config.family, _settings(config), seen]
@@ -263,7 +287,7 @@ def _enough(cohort: Cohort, *, private: bool) -> None:
         )
 
 
-def _population(cohort: Cohort, records: Records, ledger: Ledger, config: Config) -> int:
+def _population(cohort: Cohort, records: Records, ledger: Ledger, config: Config, spending: Spending) -> int:
     declared = cohort.schema.population
     if ledger.plan is None:
         return declared or len(cohort)
@@ -279,6 +303,7 @@ def _population(cohort: Cohort, records: Records, ledger: Ledger, config: Config
                 raise PlanError(
                     "population: no cap of the batches fits the budget with the noisy count; declare a population."
                 )
+            spending.revise(revised)
             ledger.revise(revised)
         declared = cast("int", ledger.plan.population)
     records.admit(declared)

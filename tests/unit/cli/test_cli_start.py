@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 import wardgan
 from wardgan.cli.main import app
 
-VERBS = ("init", "check", "plan", "fit", "release", "keys", "verify", "inspect", "sample", "demo")
+VERBS = ("init", "check", "plan", "fit", "release", "ledger", "keys", "verify", "inspect", "sample", "demo")
 HEAVY = (
     "torch",
     "pandas",
@@ -41,7 +41,7 @@ def test_help_imports_nothing_heavy():
 
 def test_every_verb_has_help_and_json():
     for verb in VERBS:
-        words = [verb, "new"] if verb == "keys" else [verb]
+        words = [verb, *{"keys": ["new"], "ledger": ["show"]}.get(verb, [])]
         done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*words, "--help"])
         assert done.exit_code == 0
         assert "--json" in done.stdout
