@@ -92,6 +92,9 @@ def propensity_ratio(real: pd.DataFrame, synthetic: pd.DataFrame, *, seed: Seed)
 
     Source:
         Snoke et al., J R Stat Soc A 2018;181:663, section 2.2 (pMSE), section 2.3 and theorem 1 (its mean by chance).
+        Theirs is for patients who were drawn from a model of these real ones; two samples of one population, such as a
+        hold-out, differ by c (1 - c) (k - 1) / N for k coefficients, a share c of N patients being synthetic: twice as
+        much.
     """
     paired(real, synthetic)
     size = min(len(real), len(synthetic), JUDGED)
@@ -130,7 +133,7 @@ def _terms(values: NDArray[np.float64], seed: Seed) -> NDArray[np.float64]:
 def _ratio(risk: NDArray[np.float64], terms: NDArray[np.float64]) -> float:
     """Gives the pMSE by its mean by chance, for equally many real and synthetic patients."""
     freedom = int(np.linalg.matrix_rank(terms.T @ terms, hermitian=True))
-    return float(((risk - 0.5) ** 2).mean() / (freedom / (8 * risk.size)))
+    return float(((risk - 0.5) ** 2).mean() / (freedom / (4 * risk.size)))
 
 
 def detection(
