@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wardgan.estimate import Estimate, proportion
 from wardgan.evaluate.calibration import Calibration, calibration
-from wardgan.evaluate.columns import columns, level_name, missing
+from wardgan.evaluate.columns import columns, level_name, missing, paired
 from wardgan.evaluate.ranks import auroc_interval, weighted_aurocs
 from wardgan.evaluate.record import plain_fields
 from wardgan.evaluate.resample import interval, ratio, subsample
@@ -131,6 +131,9 @@ def train_synthetic_test_real(
         subsample(table, MOST, seed, f"transfer/{name}")
         for name, table in (("real", real_train), ("synthetic", synthetic), ("test", real_test))
     )
+    for name, table in (("synthetic", made), ("real_test", test)):
+        paired(real, table, names=("real_train", name))
+    test = test.filter(list(real.columns))
     taught = (len(real), len(made))
     by_real = ask_classifiers(real, test, target=target, seed=seed, models=models)
     by_made = ask_classifiers(made, test, target=target, seed=seed, models=models)
