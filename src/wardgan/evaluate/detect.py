@@ -37,8 +37,8 @@ def detector(real: pd.DataFrame, synthetic: pd.DataFrame, *, seed: Seed) -> Esti
         seed: Source of randomness.
 
     Returns:
-        Area under the ROC curve, mean over the halves, with Newcombe's interval for so many patients; undefined (NaN)
-        for fewer than 20 of both, which says nothing good.
+        Area under the ROC curve, mean over the halves, with Newcombe's interval for the patients of one half; undefined
+        (NaN) for fewer than 20 of both, which says nothing good.
 
     Raises:
         DataError: A table is empty, or lacks a column or has another kind.
@@ -69,7 +69,9 @@ def detector(real: pd.DataFrame, synthetic: pd.DataFrame, *, seed: Seed) -> Esti
         for one, other in (halves, halves[::-1])
     ]
     area = float(np.mean(areas))
-    return Estimate(area, *auroc_interval(area, size, size), size, f"{what}, Newcombe interval")
+    # What one half teaches about the other goes with what the other teaches about it, so two halves tell hardly more
+    # than one: with the number of all patients, 88 of 100 intervals held the truth.
+    return Estimate(area, *auroc_interval(area, size // 2, size // 2), size, f"{what}, Newcombe interval for one half")
 
 
 def propensity_ratio(real: pd.DataFrame, synthetic: pd.DataFrame, *, seed: Seed) -> Estimate:

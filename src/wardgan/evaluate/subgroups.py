@@ -23,6 +23,7 @@ from wardgan.rng import Seed
 VANISHED: Final = 0.5
 ENOUGH: Final = 50
 _TESTED: Final = 20
+_EXPECTED: Final = 10
 _Z: Final = 1.959963984540054
 
 
@@ -83,8 +84,9 @@ def subgroups(
         seed: Source of randomness of the classifier.
 
     Returns:
-        Column by column, bands of ages in order. A group of fewer than 50 real patients cannot be judged: whether it is
-        kept is then not known, which is not the same as being kept.
+        Column by column, bands of ages in order. A group of fewer than 50 real patients cannot be judged, nor one of
+        which fewer than 10 synthetic ones are to be expected: whether it is kept is then not known, which is not the
+        same as being kept.
 
     Raises:
         DataError: A table is empty, or lacks a column or has another kind.
@@ -141,6 +143,7 @@ def _row(column: str, group: str, counts: Mapping[str, int], frames: Mapping[str
     shares = {name: proportion(count, len(frames[name])) for name, count in counts.items()}
     synthetic = replace(shares["synthetic"], baseline=shares["real"].value)
     ratio = None
+    expected = shares["real"].value * len(frames["synthetic"])
     if counts["real"]:
         sizes = {name: len(frame) for name, frame in frames.items()}
         ratio = share_ratio(counts["synthetic"], sizes["synthetic"], counts["real"], sizes["real"])
@@ -148,14 +151,14 @@ def _row(column: str, group: str, counts: Mapping[str, int], frames: Mapping[str
             ratio = replace(ratio, baseline=shares["holdout"].value / shares["real"].value)
     return Subgroup(
         column, group, counts["real"], shares["real"], shares.get("holdout"), synthetic, ratio, None,
-        _verdict(counts, ratio),
+        _verdict(counts, ratio, expected),
     )  # fmt: skip
 
 
-def _verdict(counts: Mapping[str, int], ratio: Estimate | None) -> str:
+def _verdict(counts: Mapping[str, int], ratio: Estimate | None, expected: float) -> str:
     if not counts["real"] and not counts.get("holdout", 0):
         return "invented"
-    if counts["real"] < ENOUGH or ratio is None:
+    if counts["real"] < ENOUGH or expected < _EXPECTED or ratio is None:
         return "too few to judge"
     return "vanished" if ratio.value < VANISHED else "kept"
 
