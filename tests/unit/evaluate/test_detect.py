@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-
 from test_fidelity import patients
+
 from wardgan.errors import DataError
 from wardgan.evaluate.detect import detection, detector, propensity_ratio
 from wardgan.evaluate.neighbours import NEAREST, _inside, _reach, neighbourhoods

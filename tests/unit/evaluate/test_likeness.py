@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-
 from test_fidelity import patients
+
 from wardgan.errors import DataError
 from wardgan.evaluate.associations import association_gap, association_gaps, indicators, together_gaps
 from wardgan.evaluate.columns import paired

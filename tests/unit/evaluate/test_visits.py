@@ -244,8 +244,8 @@ def test_nothing_is_changed_and_refusals_name_the_way_out(real, holdout):
         asked(real, real, by="ward")
     with pytest.raises(DataError, match="sbp@3: columns of real that holdout lacks"):
         asked(real, real, holdout.drop(columns="sbp@3"))
+    words = real.assign(**{"sbp@0": "high"})
     with pytest.raises(DataError, match="text has no trajectory"):
-        words = real.assign(**{"sbp@0": "high"})
         asked(words, words)
 
 
