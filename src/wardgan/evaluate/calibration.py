@@ -67,8 +67,8 @@ def calibration(
         seed: Source of randomness of the intervals.
 
     Source:
-        Brier, Monthly Weather Review 1950;78:1, equation 2, halved; Nixon et al. 2019, arXiv:1904.01685, section 3
-        (adaptive bins, each class by itself); Bröcker and Smith, Weather and Forecasting 2007;22:651 (what risks
+        Brier, Monthly Weather Review 1950;78:1, equation 2, halved; Nixon et al. 2019, arXiv:1904.01685 (adaptive
+        bins, each class by itself); Bröcker and Smith, Weather and Forecasting 2007;22:651 (what risks
         without fault show by chance).
 
     Example:

@@ -106,7 +106,7 @@ def coefficient_agreement(
         DataError: A table is empty or lacks a column, or nobody's class is known.
 
     Source:
-        Karr et al., The American Statistician 2006;60:224, section 3.1 (overlap of intervals). The penalty is a normal
+        Karr et al., The American Statistician 2006;60:224 (overlap of intervals). The penalty is a normal
         prior with standard deviation 2.5 (Gelman et al., Ann Appl Stat 2008;2:1360, section 2, for its width).
     """
     size = min(len(real), MOST)
@@ -209,7 +209,7 @@ def interval_overlap(one: Estimate, other: Estimate) -> float:
     """Gives the mean share of two intervals that they have in common: 1 if they are the same, 0 if they do not meet.
 
     Source:
-        Karr et al., The American Statistician 2006;60:224, section 3.1.
+        Karr et al., The American Statistician 2006;60:224.
 
     Example:
         >>> interval_overlap(Estimate(1, 0, 2, 9, ""), Estimate(2, 1, 3, 9, ""))

@@ -74,8 +74,8 @@ class KaplanMeier:
             most: At how many times; all times with an event if these are fewer.
 
         Source:
-            Kalbfleisch and Prentice, The Statistical Analysis of Failure Time Data, 2nd edition, equations 1.12 and
-            1.14; Clopper and Pearson, Biometrika 1934;26:404, for no event.
+            Kalbfleisch and Prentice, The Statistical Analysis of Failure Time Data, 2nd edition, section 1.4; Clopper
+            and Pearson, Biometrika 1934;26:404, for no event.
         """
         low, high = self._band()
         told = np.flatnonzero(self.deaths)
@@ -121,7 +121,7 @@ def kaplan_meier(time: NDArray[np.float64], event: NDArray[np.bool_]) -> KaplanM
         event: Whether it ended with the event, same shape.
 
     Source:
-        Kaplan and Meier, J Am Stat Assoc 1958;53:457, equation 2b.
+        Kaplan and Meier, J Am Stat Assoc 1958;53:457, section 2.
 
     Example:
         >>> found = kaplan_meier(np.array([1.0, 2.0, 2.0, 3.0]), np.array([True, True, False, False]))

@@ -93,7 +93,7 @@ def propensity_ratio(real: pd.DataFrame, synthetic: pd.DataFrame, *, seed: Seed)
         DataError: A table is empty, or lacks a column or has another kind.
 
     Source:
-        Snoke et al., J R Stat Soc A 2018;181:663, section 2.2 (pMSE), section 2.3 and theorem 1 (its mean by chance).
+        Snoke et al., J R Stat Soc A 2018;181:663 (pMSE, and its mean by chance).
         Theirs is for patients who were drawn from a model of these real ones; two samples of one population, such as a
         hold-out, differ by c (1 - c) (k - 1) / N for k coefficients, a share c of N patients being synthetic: twice as
         much.

@@ -64,7 +64,7 @@ def neighbourhoods(
 
     Source:
         Kynkäänniemi et al., NeurIPS 2019, section 2, equations 1 and 2 (precision); Naeem et al., ICML 2020, section
-        3.2 (coverage).
+        3 (coverage).
     """
     frames = {"real": real, "synthetic": synthetic} | ({} if holdout is None else {"holdout": holdout})
     size = min(MOST, *(len(frame) for frame in frames.values()))

@@ -7,7 +7,7 @@ pass over the patients and a small matrix product, whatever the number of draws.
 
 Source:
     Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 6 and 13 (percentiles); Wolter, Introduction
-    to Variance Estimation, 2007, section 2.4 (random groups).
+    to Variance Estimation, 2007, chapter 2 (random groups).
 """
 
 from __future__ import annotations

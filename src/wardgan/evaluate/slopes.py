@@ -134,7 +134,7 @@ def intraclass(values: NDArray[np.float64], *, seed: Seed, name: str) -> tuple[E
         where patients differ less than their own values would make them.
 
     Source:
-        Donner, Int Stat Rev 1986;54:67, section 2.1 (analysis of variance with unequal numbers of values).
+        Donner, Int Stat Rev 1986;54:67 (analysis of variance with unequal numbers of values).
     """
     off = deviations(values)
     there = ~np.isnan(off)

@@ -124,7 +124,7 @@ def train_synthetic_test_real(
         UsageError: A model is not known, or scikit-learn is not installed.
 
     Source:
-        Esteban, Hyland, Rätsch 2017, arXiv:1706.02633, section 4.1 (train on synthetic, test on real); Newcombe, Stat
+        Esteban, Hyland, Rätsch 2017, arXiv:1706.02633 (train on synthetic, test on real); Newcombe, Stat
         Med 2006;25:559, method 5; Zou and Donner, Stat Med 2008;27:1693 (intervals of ratios from those of the parts).
     """
     real, made, test = (
@@ -226,7 +226,7 @@ def _area(answers: Answers, areas: NDArray[np.float64], counted: tuple[object, .
 
 
 def _share(tstr: Estimate, trtr: Estimate, made: NDArray[np.float64], real: NDArray[np.float64]) -> Estimate:
-    """Gives the quotient of two areas; Zou and Donner 2008, equation 3, for the difference of their logarithms."""
+    """Gives the quotient of two areas; Zou and Donner 2008, for the difference of their logarithms."""
     together = np.cov(made[1:], real[1:])
     spread = math.sqrt(together[0, 0] * together[1, 1])
     link = float(together[0, 1]) / spread if spread > 0 else 0.0

@@ -104,7 +104,7 @@ def course(
 
     Source:
         Bonett, Comput Stat Data Anal 2006;50:775 (interval of a standard deviation, whatever the distribution); Donner,
-        Int Stat Rev 1986;54:67, section 2 (intraclass correlation of patients with different numbers of values).
+        Int Stat Rev 1986;54:67 (intraclass correlation of patients with different numbers of values).
     """
     slots = visit_columns(real, variable)
     if not slots:
@@ -207,7 +207,7 @@ def spread_of(values: NDArray[np.float64]) -> Estimate | None:
         values: One for each patient, shape (patients,).
 
     Source:
-        Bonett, Comput Stat Data Anal 2006;50:775, equation 2, with the mean in the place of the trimmed one.
+        Bonett, Comput Stat Data Anal 2006;50:775, with the mean in the place of the trimmed one.
     """
     n = values.size
     if n < 2:
