@@ -65,7 +65,9 @@ def proportion(successes: int, n: int, *, baseline: float | None = None) -> Esti
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return Estimate(share, max(0.0, centre - half), min(1.0, centre + half), n, "share, Wilson interval", baseline)
+    # Both ends hold the share, whatever rounding does to them at 0 and 1.
+    low, high = max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+    return Estimate(share, low, high, n, "share, Wilson interval", baseline)
 
 
 def mean(values: Sequence[float], *, baseline: float | None = None) -> Estimate:

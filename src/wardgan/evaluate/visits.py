@@ -217,6 +217,7 @@ def spread_of(values: NDArray[np.float64]) -> Estimate | None:
     if variance <= 0 or n < 4:
         return Estimate(math.sqrt(variance), 0.0, math.inf, n, "standard deviation, no interval")
     off = values - values.mean()
+    off = off / np.abs(off).max()  # the fourth power of the largest number that a schema allows would overflow
     heavy = n * float((off**4).sum()) / float((off**2).sum()) ** 2
     error = math.sqrt(max(heavy - (n - 3) / n, 0.0) / (n - 1))
     small = n / (n - _Z)
