@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from wardgan.evaluate.associations import association_gap
-from wardgan.evaluate.calibration import Calibration, Point, calibration
 from wardgan.evaluate.coefficients import Coefficient, CoefficientAgreement, coefficient_agreement
 from wardgan.evaluate.curves import Curve
 from wardgan.evaluate.detect import detection, detector, propensity_ratio
+from wardgan.evaluate.distances import Likeness, likeness
 from wardgan.evaluate.fidelity import (
     CorrelationAgreement,
     Gap,
@@ -19,7 +19,6 @@ from wardgan.evaluate.fidelity import (
 from wardgan.evaluate.figures import correlation_pair, median_trajectories
 from wardgan.evaluate.groups import Grouped, default_groups
 from wardgan.evaluate.hazards import hazard_agreement
-from wardgan.evaluate.likeness import Likeness, likeness
 from wardgan.evaluate.neighbours import Neighbourhoods, neighbourhoods
 from wardgan.evaluate.obedience import (
     Combination,
@@ -30,8 +29,8 @@ from wardgan.evaluate.obedience import (
     unseen_combinations,
 )
 from wardgan.evaluate.record import Beside
+from wardgan.evaluate.reliability import Calibration, Point, calibration
 from wardgan.evaluate.slopes import Slopes
-from wardgan.evaluate.subgroups import Subgroup, subgroups
 from wardgan.evaluate.survival import (
     Endpoint,
     FollowUp,
@@ -43,6 +42,7 @@ from wardgan.evaluate.survival import (
 )
 from wardgan.evaluate.transfer import Transfer, Utility, train_synthetic_test_real
 from wardgan.evaluate.utility import Answers, Score, ask_classifiers, score_classifiers
+from wardgan.evaluate.vanished import Subgroup, subgroups
 from wardgan.evaluate.visits import Course, Slot, course
 
 __all__ = [

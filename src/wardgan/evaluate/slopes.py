@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardgan.estimate import Estimate
-from wardgan.evaluate.likeness import kolmogorov
+from wardgan.evaluate.distances import kolmogorov
 from wardgan.evaluate.resample import Resamples, interval, ratio
 from wardgan.rng import Seed
 

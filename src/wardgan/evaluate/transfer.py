@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wardgan.estimate import Estimate, proportion
-from wardgan.evaluate.calibration import Calibration, calibration
 from wardgan.evaluate.columns import columns, level_name, missing, paired
 from wardgan.evaluate.ranks import auroc_interval, weighted_aurocs
 from wardgan.evaluate.record import plain_fields
+from wardgan.evaluate.reliability import Calibration, calibration
 from wardgan.evaluate.resample import interval, ratio, subsample
 from wardgan.evaluate.utility import MODELS, Answers, ask_classifiers
 from wardgan.rng import Seed

@@ -173,6 +173,7 @@ def test_overlap():
     assert interval_overlap(span(0, 2), span(0, 2)) == 1
     assert interval_overlap(span(0, 4), span(1, 3)) == pytest.approx((0.5 + 1) / 2)
     assert interval_overlap(span(-3, -1), span(-1, 4)) == 0
+    assert interval_overlap(span(-3, -1), span(2, 4)) == 0
 
 
 def test_variables_are_fixed_on_the_first_table():

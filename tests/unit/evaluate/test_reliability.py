@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from wardgan.evaluate.calibration import BINS, calibration
+from wardgan.evaluate.reliability import BINS, calibration
 from wardgan.rng import Seed
 
 SEED = Seed(1)

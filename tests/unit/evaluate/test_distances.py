@@ -11,8 +11,8 @@ from test_fidelity import patients
 from wardgan.errors import DataError
 from wardgan.evaluate.associations import association_gap, association_gaps, indicators, together_gaps
 from wardgan.evaluate.columns import paired
+from wardgan.evaluate.distances import difference, kolmogorov, likeness
 from wardgan.evaluate.fidelity import pair_total_variation, total_variation
-from wardgan.evaluate.likeness import difference, kolmogorov, likeness
 from wardgan.evaluate.resample import Resamples
 from wardgan.rng import Seed
 

@@ -9,8 +9,8 @@ import pytest
 from wardgan.errors import DataError
 from wardgan.evaluate.groups import AGES, Grouped, default_groups
 from wardgan.evaluate.ranks import auroc
-from wardgan.evaluate.subgroups import share_ratio, subgroups
 from wardgan.evaluate.utility import ask_classifiers
+from wardgan.evaluate.vanished import share_ratio, subgroups
 from wardgan.rng import Seed
 from wardgan.schema.schema import Schema
 
