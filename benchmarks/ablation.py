@@ -22,11 +22,13 @@ import numpy as np
 import datasets
 import wardgan as wg
 from common import OUT, markdown, save
-from judge import association_gap, detector
+from judge import SHORT
 from tables import plain, rounded, seeds, split
 from wardgan.errors import PlanError
+from wardgan.evaluate.associations import association_gap
+from wardgan.evaluate.detect import detector
 from wardgan.evaluate.fidelity import pair_total_variation
-from wardgan.evaluate.utility import MODELS, score_classifiers
+from wardgan.evaluate.utility import score_classifiers
 from wardgan.rng import Seed
 
 PARTS = {
@@ -89,11 +91,11 @@ def _measured(case: str, part: str, epsilon: str, seed: int) -> dict[str, object
     real, unseen = plain(train, schema), plain(test, schema)
     drawn = made.generator.draw(len(train), seed=seed).wide().drop(columns="patient_id", errors="ignore")
     synthetic = plain(drawn, schema)[list(real.columns)]
-    scores = score_classifiers(synthetic, unseen, target=datasets.TABLES[name], seed=Seed(seed), models=MODELS)
+    scores = score_classifiers(synthetic, unseen, target=datasets.TABLES[name], seed=Seed(seed), models=tuple(SHORT))
     run |= {_NAMES[model]: score.auroc for model, score in scores.items()}
     run["tv2"] = pair_total_variation(real, synthetic, bins=8).mean
     run["assoc"] = association_gap(real, synthetic)
-    run["detector"] = detector(real, synthetic, seed)
+    run["detector"] = detector(real, synthetic, seed=Seed(seed)).value
     return run
 
 

@@ -6,11 +6,10 @@ no column that says anything certain about another one. All rows of the five tab
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import pandas as pd
 
+from wardgan.evaluate.groups import Grouped
 from wardgan.schema.read import broken_rules, examine
 from wardgan.schema.schema import Schema
 
@@ -32,32 +31,6 @@ RULES = {
 }
 
 _SEXES = {"yes": "male", "no": "female"}
-
-
-@dataclass(frozen=True)
-class Grouped:
-    """A column whose groups of patients are looked at one by one.
-
-    Attributes:
-        bounds: For numbers, also those that levels begin with such as `[40-50)`: the first number of each further band.
-        names: What levels are called.
-    """
-
-    bounds: tuple[int, ...] = ()
-    names: dict[str, str] = field(default_factory=dict)
-
-    def of(self, column: pd.Series) -> pd.Series:
-        """Gives the group of each patient; `unknown` where the cell is empty."""
-        if not self.bounds:
-            words = column.astype(object).map(lambda level: self.names.get(str(level), str(level)), na_action="ignore")
-            return words.where(column.notna(), "unknown")
-        numbers = column if pd.api.types.is_numeric_dtype(column) else column.str.extract(r"(\d+)")[0]
-        numbers = pd.to_numeric(numbers, errors="coerce")
-        edges = [f"below {self.bounds[0]}"]
-        edges += [f"{low} to {high - 1}" for low, high in zip(self.bounds, self.bounds[1:], strict=False)]
-        edges += [f"{self.bounds[-1]} and over"]
-        band = np.searchsorted(self.bounds, numbers.to_numpy(dtype=float), side="right")
-        return pd.Series(np.array(edges, dtype=object)[band], column.index).where(numbers.notna(), "unknown")
 
 
 GROUPS = {

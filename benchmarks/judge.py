@@ -6,12 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import pandas as pd
 
 from groups import GROUPS, broken_share
+from wardgan.evaluate.associations import association_gap
+from wardgan.evaluate.detect import detector
 from wardgan.evaluate.fidelity import pair_total_variation, total_variation
-from wardgan.evaluate.utility import MODELS, Answers, ask_classifiers, score_classifiers
+from wardgan.evaluate.utility import Answers, ask_classifiers
 from wardgan.rng import Seed
 from wardgan.schema.schema import Schema
 
@@ -51,7 +52,7 @@ def metrics(tables: Judged, synthetic: pd.DataFrame, seed: int) -> dict[str, obj
     train, test, label = tables.train, tables.test, tables.label
     copied = synthetic is train
     synthetic = synthetic[list(train.columns)]
-    answers = ask_classifiers(synthetic, test, target=label, seed=Seed(seed), models=MODELS)
+    answers = ask_classifiers(synthetic, test, target=label, seed=Seed(seed), models=tuple(SHORT))
     found: dict[str, object] = {SHORT[name]: answer.score().auroc for name, answer in answers.items()}
     positive = float((test[label] == test[label].max()).sum())
     found["SE"] = auroc_se(answers["gradient boosting"].score().auroc, positive, len(test) - positive)
@@ -60,7 +61,7 @@ def metrics(tables: Judged, synthetic: pd.DataFrame, seed: int) -> dict[str, obj
     found["tv1"] = total_variation(train, like, bins=20).mean
     found["tv2"] = pair_total_variation(train, like, bins=8).mean
     found["assoc"] = association_gap(train, like)
-    found["detector"] = detector(train, like, seed)
+    found["detector"] = detector(train, like, seed=Seed(seed)).value
     found["missing"] = float((train.isna().mean() - like.isna().mean()).abs().mean())
     rare = train[label].value_counts(normalize=True).idxmin()
     found["rare share"] = float((like[label] == rare).mean() / (train[label] == rare).mean())
@@ -105,55 +106,6 @@ def by_group(
 def _place(item: tuple[object, int]) -> tuple[bool, bool, str]:
     """Puts the lowest band of ages first, and the unknown last."""
     return item[0] == "unknown", not str(item[0]).startswith("below"), str(item[0])
-
-
-def association_gap(real: pd.DataFrame, synthetic: pd.DataFrame) -> float:
-    """Gives the mean absolute difference of the correlations of ranks, indicators of levels and of missing cells."""
-    both = pd.concat([real, synthetic], ignore_index=True)
-    parts: list[np.ndarray] = []
-    owner: list[int] = []
-    for at, name in enumerate(real.columns):
-        column = both[name]
-        hole = column.isna()
-        if column.dtype == bool or not pd.api.types.is_numeric_dtype(column):
-            levels = real[name].dropna().value_counts().index[:20]
-            mine = [(column == level).to_numpy(dtype=float, na_value=0.0) for level in levels]
-        else:
-            numbers = column.astype(float)
-            mine = [numbers.rank(pct=True).fillna(0.5).to_numpy()]
-        if hole.any():
-            mine.append(hole.to_numpy(dtype=float))
-        parts += mine
-        owner += [at] * len(mine)
-    features = np.column_stack(parts)
-    ours, theirs = (_correlation(part) for part in (features[: len(real)], features[len(real) :]))
-    different = np.array(owner)[:, None] != np.array(owner)[None, :]
-    return float(np.abs(ours - theirs)[different].mean())
-
-
-def _correlation(features: np.ndarray) -> np.ndarray:
-    centred = features - features.mean(axis=0)
-    spread = np.sqrt((centred**2).sum(axis=0))
-    scaled = centred / np.where(spread > 1e-9, spread, np.inf)
-    return scaled.T @ scaled
-
-
-def detector(real: pd.DataFrame, synthetic: pd.DataFrame, seed: int) -> float:
-    """Gives how well gradient boosting tells real from synthetic patients: .5 is not at all, 1 always."""
-    numbers = np.random.default_rng(seed)
-    size = min(len(real), len(synthetic), _JUDGED)
-    chosen = [frame.iloc[numbers.permutation(len(frame))[:size]] for frame in (real, synthetic)]
-    both = pd.concat([part.assign(origin=at) for at, part in enumerate(chosen)], ignore_index=True)
-    both = both.assign(origin=both["origin"].map({0: "real", 1: "synthetic"}))
-    order = numbers.permutation(len(both))
-    half = len(both) // 2
-    areas = [
-        score_classifiers(
-            both.iloc[one], both.iloc[other], target="origin", seed=Seed(seed), models=["gradient boosting"]
-        )["gradient boosting"].auroc
-        for one, other in ((order[:half], order[half:]), (order[half:], order[:half]))
-    ]
-    return float(np.mean(areas))
 
 
 def auroc_se(area: float, positive: float, negative: float) -> float:

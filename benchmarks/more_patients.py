@@ -18,7 +18,7 @@ import datasets
 import wardgan as wg
 from common import markdown, save
 from tables import plain, split
-from wardgan.evaluate.utility import MODELS, score_classifiers
+from wardgan.evaluate.utility import score_classifiers
 from wardgan.rng import Seed
 
 TABLES = ("uci_heart", "pbc2_first", "physionet2012_summary", "support2")
@@ -68,7 +68,7 @@ def _measured(table: str, seed: int) -> list[tuple[str, str, dict[str, float]]]:
 
 
 def _areas(table: pd.DataFrame, unseen: pd.DataFrame, label: str, seed: int) -> dict[str, float]:
-    scores = score_classifiers(table, unseen, target=label, seed=Seed(seed), models=MODELS)
+    scores = score_classifiers(table, unseen, target=label, seed=Seed(seed), models=tuple(_NAMES))
     return {_NAMES[model]: score.auroc for model, score in scores.items()}
 
 

@@ -64,7 +64,8 @@ def proportion(successes: int, n: int, *, baseline: float | None = None, confide
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    # Both ends hold the share, whatever rounding does to them at 0 and 1.
+    low, high = max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
     return Estimate(share, low, high, n, f"share, Wilson interval{_level(confidence)}", baseline)
 
 

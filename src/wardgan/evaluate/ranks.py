@@ -70,3 +70,31 @@ def auroc_interval(area: float, cases: int, controls: int) -> tuple[float, float
     """
     found = area_under_curve(area, cases, controls)
     return found.low, found.high
+
+
+def weighted_aurocs(
+    scores: NDArray[np.float64], positive: NDArray[np.bool_], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Gives the area under the ROC curve if each patient counted so many times; shape (draws,).
+
+    Args:
+        scores: Array of shape (patients,).
+        positive: Array of shape (patients,).
+        weights: How often each patient counts in each draw, shape (draws, patients).
+
+    Returns:
+        NaN where all patients that count are positive, or all negative.
+
+    Example:
+        >>> weights = np.array([[1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0, 2.0]])
+        >>> scores, positive = np.array([0.1, 0.4, 0.4, 0.9]), np.array([False, False, True, True])
+        >>> weighted_aurocs(scores, positive, weights).tolist()
+        [0.875, 1.0]
+    """
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
+    above = np.add.reduceat(weights[:, order] * positive[order], starts, axis=1)  # (draws, distinct scores)
+    below = np.add.reduceat(weights[:, order] * ~positive[order], starts, axis=1)
+    pairs = above.sum(axis=1) * below.sum(axis=1)
+    won = (above * (np.cumsum(below, axis=1) - below / 2)).sum(axis=1)
+    return np.where(pairs > 0, won / np.where(pairs > 0, pairs, 1.0), np.nan)

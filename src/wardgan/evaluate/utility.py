@@ -1,9 +1,9 @@
-"""Whether synthetic patients do the work of real ones: train on synthetic, test on real (TSTR)."""
+"""Classifiers: what those that learn from one table say about the patients of another one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -11,12 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wardgan.errors import DataError, UsageError
-from wardgan.estimate import Estimate, proportion
 from wardgan.evaluate.columns import Columns, is_number, missing, paired
-from wardgan.evaluate.ranks import auroc, auroc_interval
+from wardgan.evaluate.ranks import auroc
 from wardgan.rng import Seed
 
-MODELS: Final = ("logistic regression", "random forest", "gradient boosting")
+MODELS: Final = ("logistic regression", "random forest", "gradient boosting", "k nearest neighbours")
+NEIGHBOURS: Final = 25
 
 # A column of text gets one feature for each of its most frequent values; the others share none.
 _LEVELS: Final = 50
@@ -84,33 +84,6 @@ class Answers:
         return Score(correct, wanted.size, float(np.mean(areas)))
 
 
-@dataclass(frozen=True)
-class Utility:
-    """How well classifiers do on real patients when they have learned from synthetic ones.
-
-    Attributes:
-        target: The column that was predicted.
-        accuracy: For each classifier the accuracy, its baseline being the same classifier taught by real patients.
-        auroc: For each classifier the area under the ROC curve, with the same baseline.
-    """
-
-    target: str
-    accuracy: Mapping[str, Estimate]
-    auroc: Mapping[str, Estimate]
-
-    def __str__(self) -> str:
-        rows = [("", "accuracy", "AUROC")]
-        rows += [(name, str(self.accuracy[name]), str(self.auroc[name])) for name in self.accuracy]
-        widths = [max(len(row[place]) for row in rows) for place in range(3)]
-        table = "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-        n = next((estimate.n for estimate in self.accuracy.values()), 0)
-        return f"{self.target}: taught by synthetic, tested on {n} real patients, against taught by real\n{table}"
-
-    def to_dict(self) -> dict[str, object]:
-        """Gives the fields as a dictionary for JSON."""
-        return asdict(self)
-
-
 def score_classifiers(
     train: pd.DataFrame,
     test: pd.DataFrame,
@@ -130,14 +103,14 @@ def score_classifiers(
         test: Wide table; its columns are the ones that are used.
         target: Column with the classes.
         seed: Source of randomness of the forest and of the boosting.
-        models: Which of `MODELS`; the forest has 100 trees.
+        models: Which of `MODELS`; the forest has 100 trees, and 25 neighbours are asked.
 
     Returns:
         A `Score` for each model.
 
     Raises:
         DataError: A table is empty, lacks a column or the target, or has nothing but the target.
-        UsageError: A model is not one of the three, or scikit-learn is not installed.
+        UsageError: A model is not one of the four, or scikit-learn is not installed.
 
     Example:
         >>> frame = pd.DataFrame({"sbp": [110, 115, 150, 155], "arm": ["low", "low", "high", "high"]})
@@ -170,7 +143,7 @@ def ask_classifiers(
 
     Raises:
         DataError: A table is empty, lacks a column or the target, or has nothing but the target.
-        UsageError: A model is not one of the three, or scikit-learn is not installed.
+        UsageError: A model is not one of the four, or scikit-learn is not installed.
 
     Example:
         >>> frame = pd.DataFrame({"sbp": [110, 115, 150, 155], "arm": ["low", "low", "high", "high"]})
@@ -187,59 +160,9 @@ def ask_classifiers(
     features, questions = _design(known, asked)
     found: dict[str, Answers] = {}
     for name in models:
-        levels, chances = _taught(_classifier(name, seed), features, taught, questions)
+        levels, chances = _taught(_classifier(name, seed, len(taught)), features, taught, questions)
         found[name] = Answers(levels, chances, wanted, has_class)
     return found
-
-
-def train_synthetic_test_real(
-    real_train: pd.DataFrame,
-    synthetic: pd.DataFrame,
-    real_test: pd.DataFrame,
-    *,
-    target: str,
-    seed: Seed,
-    models: Sequence[str] = MODELS[:2],
-) -> Utility:
-    """Compares classifiers taught by synthetic patients with the same ones taught by real patients.
-
-    Args:
-        real_train: Real patients, wide; what the generator has learned from.
-        synthetic: Synthetic patients with the same columns.
-        real_test: Other real patients with the same columns; the generator must not have seen them.
-        target: Column with the classes.
-        seed: Source of randomness of the classifiers.
-        models: See `score_classifiers`.
-
-    Returns:
-        For each model the accuracy (Wilson interval) and the AUROC (Newcombe interval; for three or more classes it
-        is computed as if the rarest class stood against all others). The intervals speak of the choice of the tested
-        patients only, not of the randomness of the generator.
-
-    Raises:
-        DataError: A table is empty, lacks a column or the target, or has nothing but the target.
-        UsageError: A model is not known, or scikit-learn is not installed.
-
-    Source:
-        Esteban, Hyland, Rätsch 2017, arXiv:1706.02633 (train on synthetic, test on real).
-    """
-    real = score_classifiers(real_train, real_test, target=target, seed=seed, models=models)
-    answers = score_classifiers(synthetic, real_test, target=target, seed=seed, models=models)
-    counts = real_test[target].value_counts()
-    rarest = int(counts[counts > 0].min())
-    return Utility(
-        target,
-        {name: proportion(score.correct, score.n, baseline=real[name].accuracy) for name, score in answers.items()},
-        {name: _area(score, rarest, real[name].auroc) for name, score in answers.items()},
-    )
-
-
-def _area(score: Score, rarest: int, baseline: float) -> Estimate:
-    method = "area under the ROC curve, Newcombe interval"
-    if np.isnan(score.auroc):
-        return Estimate(score.auroc, 0.0, 1.0, score.n, f"{method}; undefined with one class", baseline)
-    low, high = auroc_interval(score.auroc, rarest, score.n - rarest)
-    return Estimate(score.auroc, low, high, score.n, method, baseline)
 
 
 def _split(table: Columns, target: str, name: str) -> tuple[Columns, NDArray[Any]]:
@@ -300,10 +223,11 @@ def _taught(
     return levels, classifier.predict_proba(questions)
 
 
-def _classifier(name: str, seed: Seed) -> Any:  # noqa: ANN401
+def _classifier(name: str, seed: Seed, patients: int) -> Any:  # noqa: ANN401
     try:
         from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
         from sklearn.linear_model import LogisticRegression
+        from sklearn.neighbors import KNeighborsClassifier
     except ImportError as error:
         raise UsageError("Classifiers need scikit-learn. Install it with: pip install 'wardgan[train]'") from error
     state = int(seed.stream(f"classifier/{name}").integers(2**31))
@@ -315,5 +239,7 @@ def _classifier(name: str, seed: Seed) -> Any:  # noqa: ANN401
         case "gradient boosting":
             # Stopping early would set patients aside by class, which fails for a class with one patient.
             return HistGradientBoostingClassifier(random_state=state).set_params(early_stopping=False)
+        case "k nearest neighbours":
+            return KNeighborsClassifier(min(NEIGHBOURS, patients))
         case _:
             raise UsageError(f"models has {name!r}, which is not one of {', '.join(MODELS)}.")

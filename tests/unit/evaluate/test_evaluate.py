@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import wardgan.evaluate
 
@@ -10,6 +11,11 @@ def test_all_is_sorted_and_there():
     names = wardgan.evaluate.__all__
     assert names == sorted(names)
     assert all(hasattr(wardgan.evaluate, name) for name in names)
+
+
+def test_no_module_hides_behind_a_name():
+    modules = {path.stem for path in Path(wardgan.evaluate.__file__).parent.glob("*.py")}
+    assert modules & set(wardgan.evaluate.__all__) == set()
 
 
 def test_import_is_light():

@@ -1,13 +1,11 @@
 """Classifiers see a planted effect, see none in noise, and survive every awkward table."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from wardgan.errors import DataError, UsageError
-from wardgan.evaluate.utility import MODELS, Score, ask_classifiers, score_classifiers, train_synthetic_test_real
+from wardgan.evaluate.utility import MODELS, Score, ask_classifiers, score_classifiers
 from wardgan.rng import Seed
 
 SEED = Seed(1)
@@ -215,50 +213,6 @@ def test_refusals_name_the_way_out(real, test):
         logistic(real.assign(arm=None), test)
     with pytest.raises(UsageError, match="models has 'oracle'"):
         score_classifiers(real, test, target="arm", seed=SEED, models=("oracle",))
-
-
-def test_synthetic_patients_as_good_as_real_ones(real, test):
-    utility = train_synthetic_test_real(real, trial(600, seed=9), test, target="arm", seed=SEED)
-    assert list(utility.accuracy) == list(utility.auroc) == list(MODELS[:2])
-    for measure in (utility.accuracy, utility.auroc):
-        for estimate in measure.values():
-            assert estimate.value == pytest.approx(estimate.baseline, abs=0.04)
-            assert estimate.low < estimate.value < estimate.high
-            assert estimate.n == 400
-    scores = score_classifiers(real, test, target="arm", seed=SEED)
-    assert utility.accuracy["random forest"].baseline == scores["random forest"].accuracy
-
-
-def test_synthetic_patients_without_the_effect(real, test):
-    utility = train_synthetic_test_real(real, trial(600, seed=9, effect=0.0), test, target="arm", seed=SEED)
-    for measure in (utility.accuracy, utility.auroc):
-        assert all(estimate.high < estimate.baseline for estimate in measure.values())
-
-
-def test_one_class_to_test_has_no_auroc(real, test):
-    only = test[test["arm"] == "standard"].astype({"arm": "category"})
-    utility = train_synthetic_test_real(real, real, only, target="arm", seed=SEED, models=MODELS[:1])
-    estimate = utility.auroc[MODELS[0]]
-    assert np.isnan(estimate.value)
-    assert (estimate.low, estimate.high) == (0, 1)
-
-
-def test_levels_that_nobody_has_change_nothing(real, test):
-    declared = test.assign(arm=pd.Categorical(test["arm"], ["standard", "intensive", "sham"]))
-    arguments = {"target": "arm", "seed": SEED, "models": MODELS[:1]}
-    assert train_synthetic_test_real(real, real, declared, **arguments) == train_synthetic_test_real(
-        real, real, test, **arguments
-    )
-
-
-def test_result_prints_as_a_table_and_goes_to_json(real, test):
-    utility = train_synthetic_test_real(real, real, test, target="arm", seed=SEED, models=MODELS[:1])
-    lines = str(utility).splitlines()
-    assert lines[0] == "arm: taught by synthetic, tested on 400 real patients, against taught by real"
-    assert lines[1].split() == ["accuracy", "AUROC"]
-    assert lines[2].startswith("logistic regression  0.")
-    assert lines[2].count("against") == 2
-    assert json.loads(json.dumps(utility.to_dict()))["accuracy"][MODELS[0]]["n"] == 400
 
 
 def test_accuracy_is_a_share():
