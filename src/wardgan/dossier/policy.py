@@ -1,0 +1,183 @@
+"""Policies: which numbers a generator must reach before it may leave, and what becomes of those that cannot be judged.
+
+The limits are proposals, measured on generators that copy patients and on fresh patients (`benchmarks/attacks.py`);
+0.09 is the probability of re-identification that the European Medicines Agency's Policy 0070 recommends at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Literal, cast
+
+import yaml
+
+from wardgan.errors import UsageError
+
+_LONGEST: Final = 100
+_HIGHEST: Final = 100.0
+
+Name = Literal["strict", "default", "research"]
+Sense = Literal["shown below", "not above", "at least"]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What one gate asks for.
+
+    Attributes:
+        about: What is measured, as people say it.
+        sense: `shown below`: the whole interval must lie below, so that few patients never pass; `not above`: the
+            interval must not lie above; `at least`: the value must reach it.
+        fail: Beyond it the gate fails.
+        warn: Beyond it the gate warns; the same as `fail` where it does not warn.
+    """
+
+    about: str
+    sense: Sense
+    fail: float
+    warn: float
+
+
+_DEFAULT: Final[Mapping[str, Limit]] = {
+    "epsilon": Limit("epsilon of the generator", "not above", 10.0, 3.0),
+    "membership": Limit(
+        "training patients recognised where 1 % of others are mistaken for one", "shown below", 0.03, 0.03
+    ),
+    "membership area": Limit("area under the curve of the best membership attack", "not above", 0.55, 0.55),
+    "membership of outliers": Limit("the same for the 5 % most unusual patients", "not above", 0.60, 0.60),
+    "attribute": Limit("excess risk of guessing a sensitive value", "shown below", 0.09, 0.09),
+    "singling out": Limit("excess risk of singling out", "shown below", 0.09, 0.09),
+    "linkability": Limit("excess risk of linking two parts of a record", "shown below", 0.05, 0.05),
+    "copies": Limit("exact copies of unique patients, beyond chance", "not above", 0.0, 0.0),
+    "impossible": Limit("synthetic patients who break a rule of the schema", "not above", 0.0, 0.0),
+    "utility": Limit("what classifiers learn, as a share of real patients", "at least", 0.80, 0.90),
+    "survival": Limit("gap between the Kaplan-Meier curves", "not above", 0.06, 0.03),
+    "subgroups": Limit("share of the smallest kept group, of its real share", "at least", 0.50, 0.80),
+}
+_CHANGED: Final[Mapping[Name, Mapping[str, tuple[float, float]]]] = {
+    "strict": {
+        "epsilon": (3.0, 1.0), "membership": (0.02, 0.02), "attribute": (0.05, 0.05), "singling out": (0.05, 0.05),
+        "linkability": (0.03, 0.03), "utility": (0.90, 0.95), "survival": (0.03, 0.02), "subgroups": (0.80, 0.90),
+    },
+    "default": {},
+    "research": {
+        "membership": (0.05, 0.03), "attribute": (0.20, 0.09), "singling out": (0.20, 0.09),
+        "linkability": (0.10, 0.05), "utility": (0.0, 0.80), "survival": (1.0, 0.06), "subgroups": (0.0, 0.50),
+    },
+}  # fmt: skip
+_KEYS: Final = ("base", "name", "limits", "unjudged")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a hospital asks of a generator before it may leave.
+
+    Attributes:
+        name: `strict`, `default`, `research`, or the name that a file gives.
+        limits: What each gate asks for, by the name of the gate.
+        unjudged: What a gate is that too few patients could not answer: `refuse` it, or `warn`. It never passes.
+    """
+
+    name: str
+    limits: Mapping[str, Limit]
+    unjudged: Literal["refuse", "warn"] = "refuse"
+
+    @classmethod
+    def named(cls, name: Name) -> Policy:
+        """Gives one of the policies that come with the package.
+
+        Example:
+            >>> Policy.named("strict").limits["epsilon"].fail
+            3.0
+        """
+        changed = _CHANGED[name]
+        limits = {
+            gate: replace(limit, fail=changed[gate][0], warn=changed[gate][1]) if gate in changed else limit
+            for gate, limit in _DEFAULT.items()
+        }
+        return cls(name, limits, "warn" if name == "research" else "refuse")
+
+    @classmethod
+    def load(cls, asked: str | Path) -> Policy:
+        """Gives a policy by name, or from a YAML file.
+
+        A file says which policy it changes and what it changes: `base: default`, then `limits: {epsilon: {fail: 2,
+        warn: 1}}` and `unjudged: warn`.
+
+        Args:
+            asked: `strict`, `default`, `research`, or a path.
+
+        Raises:
+            UsageError: No such policy or file, or the file has keys, gates or values that mean nothing.
+        """
+        if str(asked) in _CHANGED:
+            return cls.named(cast("Name", str(asked)))
+        path = Path(asked)
+        try:
+            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"policy={str(asked)!r} is neither strict, default nor research, nor a file that can be read."
+            ) from error
+        except yaml.YAMLError as error:
+            raise UsageError(f"policy={str(asked)!r} is not a YAML file.") from error
+        return _of_file(found, str(asked))
+
+    def to_dict(self) -> dict[str, object]:
+        """Gives the policy for JSON, limits and all: a dossier says what it was judged by."""
+        limits = {
+            gate: {"about": limit.about, "sense": limit.sense, "fail": limit.fail, "warn": limit.warn}
+            for gate, limit in self.limits.items()
+        }
+        return {"name": self.name, "unjudged": self.unjudged, "limits": limits}
+
+
+def _of_file(found: object, place: str) -> Policy:
+    if not isinstance(found, dict):
+        raise UsageError(f"policy={place!r} is not a list of settings such as `base: default`.")
+    given = cast("dict[object, object]", found)
+    _known(given, _KEYS, place, "keys")
+    base = given.get("base", "default")
+    if base not in _CHANGED:
+        raise UsageError(f"policy={place!r}: base={base!r} is not one of {', '.join(_CHANGED)}.")
+    policy = Policy.named(cast("Name", base))
+    unjudged = given.get("unjudged", policy.unjudged)
+    if unjudged not in ("refuse", "warn"):
+        raise UsageError(f"policy={place!r}: unjudged={unjudged!r} is not one of refuse, warn.")
+    changes = given.get("limits", {})
+    if not isinstance(changes, dict):
+        raise UsageError(f"policy={place!r}: limits are not gates with their limits, such as epsilon: {{fail: 3}}.")
+    limits = dict(policy.limits)
+    changed = cast("dict[object, object]", changes)
+    _known(changed, tuple(limits), place, "gates")
+    for gate, change in changed.items():
+        limits[str(gate)] = _limit(limits[str(gate)], change, f"policy={place!r}: {gate}")
+    name = given.get("name", Path(place).stem)
+    if not isinstance(name, str) or not name or len(name) > _LONGEST or not name.isprintable():
+        raise UsageError(f"policy={place!r}: name is not a text of at most {_LONGEST} characters.")
+    return Policy(name, limits, unjudged)
+
+
+def _limit(limit: Limit, change: object, place: str) -> Limit:
+    if not isinstance(change, dict):
+        raise UsageError(f"{place} is not written as {{fail: {limit.fail:g}, warn: {limit.warn:g}}}.")
+    given = cast("dict[object, object]", change)
+    _known(given, ("fail", "warn"), place, "keys")
+    for name, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _HIGHEST:
+            raise UsageError(f"{place}: {name} is not a number from 0 to {_HIGHEST:g}.")
+    fail = float(cast("float", given.get("fail", limit.fail)))
+    warn = float(cast("float", given.get("warn", limit.warn)))
+    if "warn" not in given:
+        warn = max(warn, fail) if limit.sense == "at least" else min(warn, fail)
+    if (warn < fail) if limit.sense == "at least" else (warn > fail):
+        raise UsageError(f"{place}: it would fail at {fail:g} before it warns at {warn:g}; change both.")
+    return replace(limit, fail=fail, warn=warn)
+
+
+def _known(given: Mapping[object, object], names: tuple[str, ...], place: str, what: str) -> None:
+    unknown = [str(name) for name in given if name not in names]
+    if unknown:
+        raise UsageError(f"{place}: {', '.join(unknown[:3])}: no such {what}; there are {', '.join(names)}.")

@@ -1,0 +1,78 @@
+"""Policies: what comes with the package, what a file may change, and what it may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from wardgan.dossier.policy import Policy
+from wardgan.errors import UsageError
+
+
+def written(tmp_path, text):
+    path = tmp_path / "ours.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_strict_asks_for_more_and_research_for_less():
+    strict, usual, research = (Policy.load(name) for name in ("strict", "default", "research"))
+    for gate, limit in usual.limits.items():
+        sign = -1 if limit.sense == "at least" else 1
+        for one, other in ((strict.limits[gate], limit), (limit, research.limits[gate])):
+            assert sign * one.fail <= sign * other.fail
+            assert sign * one.warn <= sign * other.warn
+    assert (strict.unjudged, usual.unjudged, research.unjudged) == ("refuse", "refuse", "warn")
+
+
+@pytest.mark.parametrize("name", ["strict", "default", "research"])
+def test_no_gate_fails_before_it_warns(name):
+    for limit in Policy.load(name).limits.values():
+        assert limit.warn >= limit.fail if limit.sense == "at least" else limit.warn <= limit.fail
+
+
+def test_a_file_changes_what_it_names_and_nothing_else(tmp_path):
+    found = Policy.load(written(tmp_path, "base: strict\nlimits: {epsilon: {fail: 2, warn: 1}}\nunjudged: warn\n"))
+    strict = Policy.load("strict")
+    assert (found.name, found.unjudged) == ("ours", "warn")
+    assert (found.limits["epsilon"].fail, found.limits["epsilon"].warn) == (2.0, 1.0)
+    assert {gate: limit for gate, limit in found.limits.items() if gate != "epsilon"} == {
+        gate: limit for gate, limit in strict.limits.items() if gate != "epsilon"
+    }
+
+
+@pytest.mark.parametrize(("change", "expected"), [
+    ("epsilon: {fail: 2}", (2.0, 2.0)), ("epsilon: {fail: 8}", (8.0, 3.0)), ("utility: {fail: 0.95}", (0.95, 0.95)),
+    ("utility: {fail: 0.5}", (0.5, 0.9)), ("epsilon: {warn: 1}", (10.0, 1.0)),
+])  # fmt: skip
+def test_a_stricter_limit_takes_its_warning_with_it(tmp_path, change, expected):
+    limits = Policy.load(written(tmp_path, f"limits: {{{change}}}")).limits
+    one = limits[change.split(":")[0]]
+    assert (one.fail, one.warn) == expected
+
+
+@pytest.mark.parametrize(("text", "phrase"), [
+    ("limit: {}", "limit: no such keys; there are base, name, limits, unjudged"),
+    ("limits: {privacy: {fail: 1}}", "privacy: no such gates; there are epsilon,"),
+    ("limits: {epsilon: {max: 1}}", "epsilon: max: no such keys; there are fail, warn"),
+    ("limits: {epsilon: 3}", "epsilon is not written as {fail: 10, warn: 3}"),
+    ("limits: {epsilon: {fail: yes}}", "fail is not a number from 0 to 100"),
+    ("limits: {epsilon: {fail: .nan}}", "fail is not a number"),
+    ("limits: {epsilon: {fail: -1}}", "fail is not a number"),
+    ("limits: {epsilon: {fail: 1, warn: 2}}", "would fail at 1 before it warns at 2"),
+    ("limits: {utility: {fail: 0.9, warn: 0.8}}", "would fail at 0.9 before it warns at 0.8"),
+    ("limits: 3", "limits are not gates"), ("base: lax", "base='lax' is not one of strict, default, research"),
+    ("unjudged: pass", "unjudged='pass' is not one of refuse, warn"), ("- strict", "is not a list of settings"),
+    ("", "is not a list of settings"), ("{", "is not a YAML file"), ("name: ''", "name is not a text"),
+    ("name: 3", "name is not a text"),
+])  # fmt: skip
+def test_what_means_nothing_is_refused(tmp_path, text, phrase):
+    with pytest.raises(UsageError) as error:
+        Policy.load(written(tmp_path, text))
+    assert phrase in str(error.value)
+    assert "ours.yaml" in str(error.value)
+
+
+@pytest.mark.parametrize("asked", ["lenient", "/", "no/such/file.yaml"])
+def test_a_policy_that_is_not_there(asked):
+    with pytest.raises(UsageError, match="neither strict, default nor research"):
+        Policy.load(asked)
