@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from wardgan.dossier.draw import Axis, Line, Row
-from wardgan.dossier.gates import Judgement, Verdict
-from wardgan.estimate import Estimate
+from wardgan.dossier.gates import Judgement, Measured, Verdict
+from wardgan.dossier.numbers import STRICT, Stated
+from wardgan.errors import FormatError
+
+Tone = Literal["plain", "quiet", "alarm"]
+Who = Literal["real", "holdout", "synthetic", "control"]
+Edition = Literal["internal", "public"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Text:
     """A paragraph.
 
@@ -21,14 +29,11 @@ class Text:
     """
 
     text: str
-    tone: str = "plain"
-
-    def to_dict(self) -> dict[str, object]:
-        """Gives the block for JSON."""
-        return {"kind": "text", "text": self.text, "tone": self.tone}
+    tone: Tone = "plain"
+    kind: Literal["text"] = "text"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Facts:
     """Names with what they are.
 
@@ -37,13 +42,10 @@ class Facts:
     """
 
     rows: Sequence[tuple[str, str]]
-
-    def to_dict(self) -> dict[str, object]:
-        """Gives the block for JSON."""
-        return {"kind": "facts", "rows": [list(row) for row in self.rows]}
+    kind: Literal["facts"] = "facts"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Number:
     """One line of a table of numbers.
 
@@ -55,19 +57,12 @@ class Number:
     """
 
     label: str
-    estimate: Estimate | None
-    control: Estimate | None = None
+    estimate: Stated | None
+    control: Stated | None = None
     note: str = ""
 
-    def to_dict(self) -> dict[str, object]:
-        """Gives the line for JSON."""
-        return {
-            "label": self.label, "estimate": None if self.estimate is None else self.estimate.to_dict(),
-            "control": None if self.control is None else self.control.to_dict(), "note": self.note,
-        }  # fmt: skip
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Numbers:
     """A table of numbers, each with interval, n, hold-out and method.
 
@@ -80,14 +75,10 @@ class Numbers:
     caption: str
     rows: Sequence[Number]
     baseline: str = "hold-out"
-
-    def to_dict(self) -> dict[str, object]:
-        """Gives the block for JSON."""
-        rows = [row.to_dict() for row in self.rows]
-        return {"kind": "numbers", "caption": self.caption, "baseline": self.baseline, "rows": rows}
+    kind: Literal["numbers"] = "numbers"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Table:
     """A table of words.
 
@@ -100,15 +91,10 @@ class Table:
     caption: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
-
-    def to_dict(self) -> dict[str, object]:
-        """Gives the block for JSON."""
-        return {
-            "kind": "table", "caption": self.caption, "head": list(self.head), "rows": [list(row) for row in self.rows]
-        }  # fmt: skip
+    kind: Literal["table"] = "table"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Forest:
     """Estimates with their intervals below each other.
 
@@ -123,13 +109,10 @@ class Forest:
     rows: Sequence[Row]
     axis: Axis
     limit: float | None = None
-
-    def to_dict(self) -> dict[str, object]:
-        """Gives the block for JSON: the numbers themselves stand in the tables."""
-        return {"kind": "figure", "title": self.title, "lines": [row.label for row in self.rows]}
+    kind: Literal["forest"] = "forest"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Curves:
     """Curves with their bands.
 
@@ -146,22 +129,10 @@ class Curves:
     across: Axis
     up: Axis
     diagonal: bool = False
-
-    def to_dict(self) -> dict[str, object]:
-        """Gives the block for JSON, with the points of the curves."""
-        lines = [
-            {
-                "label": line.label, "who": line.kind, "x": list(line.x), "y": list(line.y),
-                "low": list(line.low), "high": list(line.high),
-            }
-            for line in self.lines
-        ]  # fmt: skip
-        return {
-            "kind": "curves", "title": self.title, "across": self.across.label, "up": self.up.label, "lines": lines
-        }  # fmt: skip
+    kind: Literal["curves"] = "curves"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Bars:
     """Shares of levels, for several groups of patients.
 
@@ -173,18 +144,14 @@ class Bars:
 
     title: str
     labels: Sequence[str]
-    groups: Sequence[tuple[str, str, Sequence[float]]]
-
-    def to_dict(self) -> dict[str, object]:
-        """Gives the block for JSON."""
-        groups = [{"label": name, "who": kind, "shares": list(shares)} for name, kind, shares in self.groups]
-        return {"kind": "bars", "title": self.title, "labels": list(self.labels), "groups": groups}
+    groups: Sequence[tuple[str, Who, Sequence[float]]]
+    kind: Literal["bars"] = "bars"
 
 
-Block: TypeAlias = Text | Facts | Numbers | Table | Forest | Curves | Bars
+Block: TypeAlias = Annotated[Text | Facts | Numbers | Table | Forest | Curves | Bars, Field(discriminator="kind")]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Section:
     """One section.
 
@@ -196,46 +163,70 @@ class Section:
 
     number: int
     title: str
-    blocks: Sequence[Block] = field(default_factory=tuple[Block, ...])
-
-    def to_dict(self) -> dict[str, object]:
-        """Gives the section for JSON."""
-        return {"number": self.number, "title": self.title, "blocks": [block.to_dict() for block in self.blocks]}
+    blocks: Sequence[Block] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Document:
     """A dossier in one edition.
 
     Attributes:
         name: Name of the data set.
         edition: `internal`, which stays in the hospital, or `public`.
+        private: Whether the generator claims to be private.
+        generator: What it is about: digest of the network, and of the bill.
+        policy: What it was judged by.
+        measured: The numbers that the gates judge.
         overall: The worst verdict of its gates.
-        released: Person and reason of an override, or nothing.
         judgements: What the gates say.
-        facts: What identifies the generator: digests, versions, date, policy.
+        overrides: Person and reason of a release against the gates, or nothing.
+        facts: Everything else that a program may want to know.
         sections: The sections, in order.
+        format: Always `wardgan-dossier`.
+        version: Of the format.
     """
 
     name: str
-    edition: str
+    edition: Edition
+    private: bool
+    generator: dict[str, str]
+    policy: dict[str, JsonValue]
+    measured: Sequence[Measured]
     overall: Verdict
-    released: tuple[str, ...]
     judgements: Sequence[Judgement]
-    facts: dict[str, object]
+    overrides: Sequence[str]
+    facts: dict[str, JsonValue]
     sections: Sequence[Section]
+    format: Literal["wardgan-dossier"] = "wardgan-dossier"
+    version: Literal[1] = 1
 
-    def to_dict(self) -> dict[str, object]:
-        """Gives the dossier for JSON."""
-        gates = [
-            {
-                "gate": one.gate, "about": one.about, "verdict": one.verdict, "reason": one.reason,
-                "estimate": None if one.estimate is None else one.estimate.to_dict(),
-            }
-            for one in self.judgements
-        ]  # fmt: skip
-        return {
-            "format": "wardgan-dossier", "version": 1, "name": self.name, "edition": self.edition,
-            "overall": self.overall, "overrides": list(self.released), "facts": self.facts, "gates": gates,
-            "sections": [section.to_dict() for section in self.sections],
-        }  # fmt: skip
+    def to_json(self) -> bytes:
+        """Gives the dossier as JSON: the same dossier gives the same bytes."""
+        found = _DOCUMENT.dump_python(self, mode="json")
+        return json.dumps(found, ensure_ascii=False, allow_nan=False, indent=1).encode() + b"\n"
+
+    @classmethod
+    def of_json(cls, data: bytes, what: str) -> Document:
+        """Gives a dossier from its JSON; unknown fields and wrong types are refused.
+
+        Args:
+            data: The bytes.
+            what: What they are called in messages.
+
+        Raises:
+            FormatError: It is no dossier.
+        """
+        if len(data) > MOST_BYTES:
+            raise FormatError(f"{what}: {len(data)} bytes are more than {MOST_BYTES}.")
+        try:
+            return _DOCUMENT.validate_json(data)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(map(str, first["loc"]))[:200] or "the whole"
+            raise FormatError(f"{what}: is no dossier of version 1 ({place}: {first['msg'][:200]}).") from error
+        except RecursionError as error:
+            raise FormatError(f"{what}: is nested too deeply.") from error
+
+
+MOST_BYTES: Final = 2 << 20
+_DOCUMENT: Final = TypeAdapter(Document)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from html import escape
-from typing import Final
+from typing import Final, Literal
 
-from wardgan.estimate import Estimate
+from pydantic.dataclasses import dataclass
+
+from wardgan.dossier.numbers import STRICT, Stated
 
 _WIDTH: Final = 640
 _ROW: Final = 22
@@ -22,7 +23,7 @@ _FOOT: Final = 34
 _NICE: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Row:
     """One line of a forest plot.
 
@@ -33,11 +34,11 @@ class Row:
     """
 
     label: str
-    estimate: Estimate | None
-    control: Estimate | None = None
+    estimate: Stated | None
+    control: Stated | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Line:
     """One curve.
 
@@ -52,15 +53,15 @@ class Line:
     """
 
     label: str
-    kind: str
+    kind: Literal["real", "holdout", "synthetic", "control"]
     x: Sequence[float]
     y: Sequence[float]
-    low: Sequence[float] = field(default_factory=tuple)
-    high: Sequence[float] = field(default_factory=tuple)
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
     step: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Axis:
     """One axis.
 
@@ -108,13 +109,15 @@ def forest(title: str, rows: Sequence[Row], axis: Axis, *, limit: float | None =
         axis: Of the numbers.
         limit: A limit of the gates.
     """
-    height = _ROW * (len(rows) + 1) + _FOOT
+    height = _ROW * (len(rows) + 1) + _FOOT + 20
+    bottom = height - _FOOT - 20
     at = _placer(axis, _LEFT, _WIDTH - _RIGHT)
-    parts = [_grid(axis, at, 8, height - _FOOT)]
+    parts = [_grid(axis, at, 8, bottom)]
     if limit is not None and axis.low <= limit <= axis.high:
-        parts.append(f'<line class="limit" x1="{at(limit)}" x2="{at(limit)}" y1="4" y2="{height - _FOOT}"/>')
+        parts.append(f'<line class="limit" x1="{at(limit)}" x2="{at(limit)}" y1="4" y2="{bottom}"/>')
     for number, row in enumerate(rows):
         parts.append(_forest_row(row, at, _ROW * (number + 1)))
+    parts += _forest_legend(rows, height - 8, limit)
     told = "; ".join(f"{row.label}: {row.estimate or 'not measured'}" for row in rows)
     more = "" if limit is None else f" The limit is {limit:g}."
     return _figure(title, f"{axis.label}. {told}.{more}", height, parts)
@@ -193,6 +196,22 @@ def _forest_row(row: Row, at: Callable[[float], float], y: float) -> str:
     parts.append(_path("line synthetic", [(at(one.low), y), (at(one.high), y)]))
     parts.append(f'<circle class="dot synthetic" cx="{at(one.value):.1f}" cy="{y:g}" r="4"/>')
     return "".join(parts)
+
+
+def _forest_legend(rows: Sequence[Row], y: float, limit: float | None) -> list[str]:
+    """Gives what the marks of a forest plot mean, for those that occur."""
+    marks = [(_path("line synthetic", [(0, 0), (14, 0)]) + '<circle class="dot synthetic" cx="7" cy="0" r="4"/>',
+              "measured, 95 % interval")]  # fmt: skip
+    if any(row.estimate is not None and row.estimate.baseline is not None for row in rows):
+        marks.append(('<path class="holdout mark" d="M7 -5l5 5l-5 5l-5 -5z"/>', "nothing leaks"))
+    if any(row.control is not None for row in rows):
+        marks.append(('<path class="control mark" d="M3 -4l8 8m0 -8l-8 8"/>', "leaking generator"))
+    if limit is not None:
+        marks.append(('<line class="limit" x1="7" x2="7" y1="-7" y2="7"/>', "limit"))
+    return [
+        f'<g transform="translate({20 + 185 * place} {y - 4:g})">{mark}{_text(20, 4, words)}</g>'
+        for place, (mark, words) in enumerate(marks)
+    ]
 
 
 def _curve(line: Line, x: Callable[[float], float], y: Callable[[float], float]) -> str:

@@ -4,44 +4,56 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final, Literal
 
-from wardgan.dossier.policy import Limit, Policy
+from pydantic.dataclasses import dataclass
+
+from wardgan.dossier.numbers import STRICT, Stated
+from wardgan.dossier.policy import PRIVACY, Limit, Policy
 from wardgan.estimate import Estimate
 
-Verdict = Literal["pass", "warn", "fail", "unjudged"]
-Overall = Literal["pass", "pass with warnings", "not judged", "fail", "released by override"]
+Verdict = Literal["pass", "warn", "fail", "unjudged", "not asked"]
 _WORST: Final[Sequence[Verdict]] = ("pass", "warn", "unjudged", "fail")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Measured:
     """One number that a gate judges.
 
     Attributes:
         gate: Name of the gate, one of the policy's.
         about: What it is about, such as a column or a group; empty if there is one number for the gate.
-        estimate: The number; `None` if it could not be measured.
+        estimate: The number with its 95 % interval; `None` if it could not be measured.
+        alarm: The same with the interval that accuses, of an attack among several; `None`: the 95 % one.
+        chance: What the number is where nothing leaks.
         enough: Whether there were enough patients to see what the gate is about.
-        because: Why it was not measured, or why it is not enough; empty otherwise.
+        because: Why it was not measured, or why it is not enough, in a sentence; empty otherwise.
+        asked: Whether the gate is about this generator at all: without a time-to-event pair nobody asks for survival.
+        accuses: Whether the number can only accuse: if it does not, nothing is judged.
+        limit: Limit in the place of the policy's, such as the epsilon that is claimed.
     """
 
     gate: str
     about: str
-    estimate: Estimate | None
+    estimate: Stated | None
+    alarm: Stated | None = None
+    chance: float = 0.0
     enough: bool = True
     because: str = ""
+    asked: bool = True
+    accuses: bool = False
+    limit: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Judgement:
     """What a gate says of one number.
 
     Attributes:
         gate: Name of the gate.
         about: What the number is about.
-        verdict: `pass`, `warn`, `fail`, or `unjudged`: too few patients, which is never a pass.
+        verdict: `pass`, `warn`, `fail`; `unjudged`: too few patients, which is never a pass; or `not asked`.
         reason: One sentence with the number and the limit.
         estimate: The number, if there is one.
     """
@@ -50,22 +62,23 @@ class Judgement:
     about: str
     verdict: Verdict
     reason: str
-    estimate: Estimate | None
+    estimate: Stated | None
 
 
-def judged(measured: Iterable[Measured], policy: Policy) -> tuple[Judgement, ...]:
+def judged(measured: Iterable[Measured], policy: Policy, *, gates: Iterable[str] | None = None) -> list[Judgement]:
     """Gives what each gate says; a gate of which nothing was measured is not judged.
 
     Args:
         measured: Numbers, for some gates several.
         policy: The limits.
+        gates: The gates that are asked; all of the policy by default.
     """
     given = list(measured)
     found = [_judgement(one, policy.limits[one.gate]) for one in given]
-    for gate in policy.limits:
+    for gate in policy.limits if gates is None else gates:
         if not any(one.gate == gate for one in given):
             found.append(Judgement(gate, "", "unjudged", "It was not measured.", None))
-    return tuple(found)
+    return found
 
 
 def overall(judgements: Iterable[Judgement]) -> Verdict:
@@ -77,44 +90,63 @@ def overall(judgements: Iterable[Judgement]) -> Verdict:
     return "unjudged"
 
 
-def reasons(judgements: Iterable[Judgement], policy: Policy) -> list[str]:
+def reasons(judgements: Sequence[Judgement], policy: Policy) -> list[str]:
     """Gives why a generator may not leave, one sentence for each gate that says so; none if it may.
 
     Args:
         judgements: What the gates say.
         policy: Whether a gate that cannot be judged refuses.
     """
-    refusing = ("fail", "unjudged") if policy.unjudged == "refuse" else ("fail",)
+    proved = any(one.gate == "epsilon" and one.verdict == "pass" for one in judgements)
+    attacked = any(one.gate == "membership area" and one.estimate is not None for one in judgements)
     return [
         f"{one.gate}{f' ({one.about})' if one.about else ''}: {one.reason}"
         for one in judgements
-        if one.verdict in refusing
+        if one.verdict == "fail" or (one.verdict == "unjudged" and _refuses(one, policy, proved=proved and attacked))
     ]
 
 
+def _refuses(one: Judgement, policy: Policy, *, proved: bool) -> bool:
+    if one.gate == "public utility":
+        # The noise on a public number is no fault of the generator; its use is judged in the internal edition.
+        return False
+    if policy.unjudged != "proof":
+        return policy.unjudged == "refuse"
+    return not proved or one.gate not in PRIVACY
+
+
 def _judgement(measured: Measured, limit: Limit) -> Judgement:
+    found = Judgement(measured.gate, measured.about, "unjudged", "", measured.estimate)
     estimate = measured.estimate
+    if measured.limit is not None:
+        limit = replace(limit, fail=measured.limit, warn=measured.limit)
+    if not measured.asked:
+        return replace(found, verdict="not asked", reason=measured.because)
     if estimate is None or not math.isfinite(estimate.value):
-        because = measured.because or "It could not be measured."
-        return Judgement(measured.gate, measured.about, "unjudged", because, estimate)
-    verdict = _verdict(estimate, limit)
-    reason = f"{_number(estimate)}; {_asked(limit)}."
+        return replace(found, estimate=None, reason=measured.because or "It could not be measured.")
+    verdict = _verdict(estimate, measured.alarm or estimate, measured.chance, limit)
+    reason = f"{_shown(estimate)}; {_asked(limit)}."
     # What is beyond the limit for certain is so with few patients, too.
-    if verdict != "fail" and not measured.enough:
-        verdict, reason = "unjudged", f"{reason[:-1]}. Not enough power: {measured.because or 'too few patients.'}"
-    elif verdict == "unjudged":
-        reason = f"{reason[:-1]}. Not enough power: the interval reaches beyond the limit."
-    return Judgement(measured.gate, measured.about, verdict, reason, estimate)
+    if verdict not in ("fail", "unjudged") and not measured.enough:
+        verdict = "unjudged"
+    if verdict == "unjudged" and measured.accuses:
+        return replace(found, verdict="not asked", reason=f"{reason} It can only accuse, and it does not.")
+    if verdict == "unjudged":
+        because = measured.because or "the interval reaches beyond the limit."
+        reason = f"{reason} Not enough power: {because}"
+    return replace(found, verdict=verdict, reason=reason)
 
 
-def _verdict(estimate: Estimate, limit: Limit) -> Verdict:
+def _verdict(estimate: Estimate, alarm: Estimate, chance: float, limit: Limit) -> Verdict:
     if limit.sense == "at least":
         return _worse(estimate.value < limit.fail, estimate.value < limit.warn)
     if limit.sense == "not above":
         return _worse(estimate.low > limit.fail, estimate.low > limit.warn)
-    if estimate.low <= limit.fail < estimate.high:
+    if alarm.value > limit.fail and alarm.low > chance:
+        return "fail"
+    if estimate.high > limit.fail:
         return "unjudged"
-    return _worse(estimate.low > limit.fail, estimate.high > limit.warn)
+    return _worse(False, estimate.high > limit.warn)
 
 
 def _worse(fails: bool, warns: bool) -> Verdict:
@@ -123,10 +155,12 @@ def _worse(fails: bool, warns: bool) -> Verdict:
     return "warn" if warns else "pass"
 
 
-def _number(estimate: Estimate) -> str:
+def _shown(estimate: Estimate) -> str:
+    if estimate.low == estimate.value == estimate.high:
+        return f"{estimate.value:.3g}"
     return f"{estimate.value:.3g} [{estimate.low:.3g}, {estimate.high:.3g}]"
 
 
 def _asked(limit: Limit) -> str:
-    words = {"shown below": "its interval must lie below", "not above": "its interval must not lie above"}
+    words = {"shown below": "its interval must lie below", "not above": "it must not lie above"}
     return f"{words.get(limit.sense, 'it must be at least')} {limit.fail:g}"

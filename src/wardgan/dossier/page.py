@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from html import escape
+from itertools import groupby
 from typing import Final
 
 from wardgan.dossier import draw
-from wardgan.dossier.document import Bars, Block, Curves, Document, Facts, Forest, Number, Numbers, Section, Table, Text
+from wardgan.dossier.document import Bars, Block, Curves, Document, Facts, Forest, Numbers, Section, Table, Text
 from wardgan.dossier.gates import Judgement, Verdict
 from wardgan.dossier.style import STYLE
 from wardgan.estimate import Estimate
 
 _WORDS: Final[dict[Verdict, str]] = {
-    "pass": "PASS", "warn": "PASS, WITH WARNINGS", "unjudged": "NOT JUDGED", "fail": "FAIL",
+    "pass": "PASS", "warn": "PASS, WITH WARNINGS", "unjudged": "NOT ALL COULD BE JUDGED", "fail": "FAIL",
+    "not asked": "NOT ASKED",
 }  # fmt: skip
-_MARKS: Final[dict[Verdict, str]] = {"pass": "✓", "warn": "!", "unjudged": "?", "fail": "✗"}
-_SHORT: Final[dict[Verdict, str]] = {"pass": "pass", "warn": "warning", "unjudged": "not judged", "fail": "fail"}
+_MARKS: Final[dict[Verdict, str]] = {"pass": "✓", "warn": "!", "unjudged": "?", "fail": "✗", "not asked": "○"}
+_SHORT: Final[dict[Verdict, str]] = {
+    "pass": "pass", "warn": "warning", "unjudged": "not judged", "fail": "fail",
+    "not asked": "not asked",
+}  # fmt: skip
 _EDITIONS: Final = {
     "internal": "Internal edition: it shows numbers of real patients and stays in the hospital.",
     "public": "Public edition: every number was paid for with noise, or is of synthetic patients alone.",
@@ -32,20 +38,22 @@ def page(document: Document) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         f"<title>{title}</title><style>{STYLE}</style></head>\n<body>"
-        f'<header><h1>{title}</h1><p class="edition {document.edition}">{escape(_EDITIONS[document.edition])}</p>'
-        f"</header>\n<main>{chr(10).join(body)}</main></body></html>\n"
+        f'<header><h1>{title}</h1><p class="edition edition-{document.edition}">'
+        f"{escape(_EDITIONS[document.edition])}</p></header>\n<main>{chr(10).join(body)}</main></body></html>\n"
     )
 
 
 def _verdict(document: Document) -> str:
     word = _WORDS[document.overall]
+    banner = "" if document.private else '<p class="alarm">NOT PRIVATE: nothing protects the patients.</p>'
     released = "".join(
-        f'<p class="alarm">Released by override: {escape(override)}</p>' for override in document.released
+        f'<p class="alarm">Released by override: {escape(override)}</p>' for override in document.overrides
     )
-    rows = "".join(_gate(one) for one in document.judgements)
+    order = ("fail", "unjudged", "warn", "pass", "not asked")
+    rows = "".join(_gate(one) for one in sorted(document.judgements, key=lambda one: order.index(one.verdict)))
     return (
         f'<section class="verdict {document.overall}" id="s0"><h2>0 Verdict</h2>'
-        f'<p class="word"><span aria-hidden="true">{_MARKS[document.overall]}</span> {word}</p>{released}'
+        f'<p class="word"><span aria-hidden="true">{_MARKS[document.overall]}</span> {word}</p>{banner}{released}'
         '<div class="wide"><table><caption>Gates</caption><thead><tr><th scope="col">verdict</th>'
         '<th scope="col">gate</th><th scope="col">what was found, and what is asked for</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div></section>"
@@ -69,7 +77,10 @@ def _contents(document: Document) -> str:
 
 
 def _section(section: Section) -> str:
-    blocks = "".join(_block(block) for block in section.blocks)
+    blocks = "".join(
+        f'<div class="figures">{"".join(map(_block, group))}</div>' if drawn else "".join(map(_block, group))
+        for drawn, group in groupby(section.blocks, key=lambda block: isinstance(block, (Curves, Bars)))
+    )
     return f'<section id="s{section.number}"><h2>{section.number} {escape(section.title)}</h2>{blocks}</section>'
 
 
@@ -99,38 +110,62 @@ def _table(block: Table) -> str:
 
 
 def _numbers(block: Numbers) -> str:
-    controls = any(row.control is not None for row in block.rows)
-    notes = any(row.note for row in block.rows)
-    names = ["", "value", "95 % interval", block.baseline, *(["leaking generator"] if controls else []), "n", "method"]
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in [*names, *(["remark"] if notes else [])])
-    rows = "".join(_number(row, controls=controls, notes=notes) for row in block.rows)
+    known = [row.estimate for row in block.rows if row.estimate is not None]
+    methods, sizes = {one.method for one in known}, {one.n for one in known}
+    cells = [
+        ("value", lambda row: "not measured" if row.estimate is None else _digits(row.estimate.value)),
+        ("95 % interval", lambda row: "" if row.estimate is None else _interval(row.estimate)),
+    ]
+    if any(one.baseline is not None for one in known):
+        cells.append((block.baseline, lambda row: _baseline(row.estimate)))
+    if any(row.control is not None for row in block.rows):
+        cells.append(("leaking generator", lambda row: _shown(row.control)))
+    if len(sizes) > 1:
+        cells.append(("n", lambda row: "" if row.estimate is None else f"{row.estimate.n:,}"))
+    if len(methods) > 1:
+        cells.append(("method", lambda row: "" if row.estimate is None else row.estimate.method))
+    if any(row.note for row in block.rows):
+        cells.append(("remark", lambda row: row.note))
+    # What is the same in all rows is said once.
+    same = [f"n = {next(iter(sizes)):,}"] * (len(sizes) == 1) + sorted(methods) * (len(methods) == 1)
+    note = f"<br><span class='quiet'>{escape('; '.join(same))}</span>" if same else ""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ["", *(name for name, _ in cells)])
+    rows = "".join(
+        f'<tr><th scope="row">{escape(row.label)}</th>{"".join(f"<td>{escape(of(row))}</td>" for _, of in cells)}</tr>'
+        for row in block.rows
+    )
     return (
-        f'<div class="wide"><table class="numbers"><caption>{escape(block.caption)}</caption><thead><tr>{head}</tr>'
-        f"</thead><tbody>{rows}</tbody></table></div>"
+        f'<div class="wide"><table class="numbers"><caption>{escape(block.caption)}{note}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
-def _number(row: Number, *, controls: bool, notes: bool) -> str:
-    one = row.estimate
-    if one is None:
-        cells = ["not measured", "", "", *([_shown(row.control)] if controls else []), "", ""]
-    else:
-        baseline = "" if one.baseline is None else _digits(one.baseline)
-        interval = f"{_digits(one.low)} to {_digits(one.high)}"
-        control = [_shown(row.control)] if controls else []
-        cells = [_digits(one.value), interval, baseline, *control, f"{one.n:,}", one.method]
-    shown = "".join(f"<td>{escape(cell)}</td>" for cell in [*cells, *([row.note] if notes else [])])
-    return f'<tr><th scope="row">{escape(row.label)}</th>{shown}</tr>'
+def _baseline(estimate: Estimate | None) -> str:
+    return "" if estimate is None or estimate.baseline is None else _digits(estimate.baseline)
+
+
+def _interval(estimate: Estimate) -> str:
+    if math.isinf(estimate.low) and math.isinf(estimate.high):
+        return "open"
+    if math.isinf(estimate.high):
+        return f"at least {_digits(estimate.low)}"
+    if math.isinf(estimate.low):
+        return f"at most {_digits(estimate.high)}"
+    return f"{_digits(estimate.low)} to {_digits(estimate.high)}"
 
 
 def _shown(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return ""
-    return f"{_digits(estimate.value)} ({_digits(estimate.low)} to {_digits(estimate.high)})"
+    return "" if estimate is None else f"{_digits(estimate.value)} ({_interval(estimate)})"
 
 
 def _digits(value: float) -> str:
-    return f"{value:.3g}"
+    """Gives a number with three digits that count, at most four behind the point."""
+    if not math.isfinite(value):
+        return "undefined"
+    if value == 0 or abs(value) >= 1_000:
+        return f"{value:,.0f}"
+    behind = max(0, min(4, 2 - math.floor(math.log10(abs(value)))))
+    return f"{value:.{behind}f}"
 
 
 def _forest(block: Forest) -> str:
@@ -147,7 +182,7 @@ def _bars(block: Bars) -> str:
 
 
 def _framed(title: str, drawn: str) -> str:
-    return f"<figure>{drawn}<figcaption>{escape(title)}</figcaption></figure>"
+    return f"<figure><figcaption>{escape(title)}</figcaption>{drawn}</figure>"
 
 
 _SHOWN: Final[dict[type[Block], Callable[..., str]]] = {

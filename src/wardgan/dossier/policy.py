@@ -6,30 +6,37 @@ The limits are proposals, measured on generators that copy patients and on fresh
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal, cast
 
 import yaml
+from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
-from wardgan.errors import UsageError
+from wardgan.dossier.numbers import STRICT
+from wardgan.errors import FormatError, UsageError
 
 _LONGEST: Final = 100
 _HIGHEST: Final = 100.0
 
 Name = Literal["strict", "default", "research"]
 Sense = Literal["shown below", "not above", "at least"]
+Unjudged = Literal["refuse", "proof", "warn"]
+_UNJUDGED: Final = ("refuse", "proof", "warn")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Limit:
     """What one gate asks for.
 
     Attributes:
         about: What is measured, as people say it.
-        sense: `shown below`: the whole interval must lie below, so that few patients never pass; `not above`: the
-            interval must not lie above; `at least`: the value must reach it.
+        sense: `shown below`: the whole interval must lie below, so that few patients never pass; it fails if the value
+            is above and the interval for alarms leaves chance out. `not above`: the interval must not lie above.
+            `at least`: the value must reach it.
         fail: Beyond it the gate fails.
         warn: Beyond it the gate warns; the same as `fail` where it does not warn.
     """
@@ -40,21 +47,29 @@ class Limit:
     warn: float
 
 
+# What attacks ask, what the schema forbids, and what the synthetic patients are for.
+PRIVACY: Final = (
+    "membership", "membership area", "membership of outliers", "certified epsilon", "attribute", "singling out",
+    "linkability", "copies", "certain copies",
+)  # fmt: skip
 _DEFAULT: Final[Mapping[str, Limit]] = {
     "epsilon": Limit("epsilon of the generator", "not above", 10.0, 3.0),
     "membership": Limit(
-        "training patients recognised where 1 % of others are mistaken for one", "shown below", 0.03, 0.03
+        "share of training patients recognised where 1 % of others are mistaken for one", "shown below", 0.03, 0.03
     ),
-    "membership area": Limit("area under the curve of the best membership attack", "not above", 0.55, 0.55),
-    "membership of outliers": Limit("the same for the 5 % most unusual patients", "not above", 0.60, 0.60),
+    "membership area": Limit("area under the ROC curve of a membership attack", "shown below", 0.55, 0.55),
+    "membership of outliers": Limit("the same for the 5 % most isolated patients", "shown below", 0.60, 0.60),
+    "certified epsilon": Limit("epsilon that an attack proves; the limit is the claimed one", "not above", 0.0, 0.0),
     "attribute": Limit("excess risk of guessing a sensitive value", "shown below", 0.09, 0.09),
     "singling out": Limit("excess risk of singling out", "shown below", 0.09, 0.09),
     "linkability": Limit("excess risk of linking two parts of a record", "shown below", 0.05, 0.05),
-    "copies": Limit("exact copies of unique patients, beyond chance", "not above", 0.0, 0.0),
-    "impossible": Limit("synthetic patients who break a rule of the schema", "not above", 0.0, 0.0),
+    "copies": Limit("copies of unusual patients, beyond chance", "shown below", 0.01, 0.01),
+    "certain copies": Limit("share of the synthetic patients who are certain copies", "not above", 0.0, 0.0),
+    "impossible": Limit("share of the synthetic patients who break a rule of the schema", "not above", 0.0, 0.0),
     "utility": Limit("what classifiers learn, as a share of real patients", "at least", 0.80, 0.90),
     "survival": Limit("gap between the Kaplan-Meier curves", "not above", 0.06, 0.03),
-    "subgroups": Limit("share of the smallest kept group, of its real share", "at least", 0.50, 0.80),
+    "subgroups": Limit("share of a group among the synthetic patients, by its real share", "at least", 0.50, 0.80),
+    "public utility": Limit("what classifiers find beyond guessing, by paid counts", "at least", 0.0, 0.1),
 }
 _CHANGED: Final[Mapping[Name, Mapping[str, tuple[float, float]]]] = {
     "strict": {
@@ -67,22 +82,25 @@ _CHANGED: Final[Mapping[Name, Mapping[str, tuple[float, float]]]] = {
         "linkability": (0.10, 0.05), "utility": (0.0, 0.80), "survival": (1.0, 0.06), "subgroups": (0.0, 0.50),
     },
 }  # fmt: skip
+_WITHOUT_POWER: Final[Mapping[Name, Unjudged]] = {"strict": "refuse", "default": "proof", "research": "warn"}
 _KEYS: Final = ("base", "name", "limits", "unjudged")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Policy:
     """What a hospital asks of a generator before it may leave.
 
     Attributes:
         name: `strict`, `default`, `research`, or the name that a file gives.
         limits: What each gate asks for, by the name of the gate.
-        unjudged: What a gate is that too few patients could not answer: `refuse` it, or `warn`. It never passes.
+        unjudged: What becomes of a generator if a gate cannot be judged, which is never a pass. `refuse`: it may not
+            leave. `proof`: it may, if the gate is about privacy, the attack was made and did not accuse, and epsilon
+            is at most what warns: then the proof stands where the attack has too few patients. `warn`: it may.
     """
 
     name: str
     limits: Mapping[str, Limit]
-    unjudged: Literal["refuse", "warn"] = "refuse"
+    unjudged: Unjudged = "proof"
 
     @classmethod
     def named(cls, name: Name) -> Policy:
@@ -97,7 +115,7 @@ class Policy:
             gate: replace(limit, fail=changed[gate][0], warn=changed[gate][1]) if gate in changed else limit
             for gate, limit in _DEFAULT.items()
         }
-        return cls(name, limits, "warn" if name == "research" else "refuse")
+        return cls(name, limits, _WITHOUT_POWER[name])
 
     @classmethod
     def load(cls, asked: str | Path) -> Policy:
@@ -125,13 +143,28 @@ class Policy:
             raise UsageError(f"policy={str(asked)!r} is not a YAML file.") from error
         return _of_file(found, str(asked))
 
-    def to_dict(self) -> dict[str, object]:
+    @classmethod
+    def of_dict(cls, found: object, what: str) -> Policy:
+        """Gives the policy that a dossier was judged by.
+
+        Args:
+            found: What `to_dict` gave.
+            what: What it is called in messages.
+
+        Raises:
+            FormatError: It is none, or it leaves out a gate.
+        """
+        try:
+            policy = _POLICY.validate_json(json.dumps(found))
+        except (ValidationError, ValueError, TypeError) as error:
+            raise FormatError(f"{what}: its policy is malformed.") from error
+        if policy.limits.keys() != _DEFAULT.keys():
+            raise FormatError(f"{what}: its policy does not have a limit for each gate.")
+        return policy
+
+    def to_dict(self) -> dict[str, JsonValue]:
         """Gives the policy for JSON, limits and all: a dossier says what it was judged by."""
-        limits = {
-            gate: {"about": limit.about, "sense": limit.sense, "fail": limit.fail, "warn": limit.warn}
-            for gate, limit in self.limits.items()
-        }
-        return {"name": self.name, "unjudged": self.unjudged, "limits": limits}
+        return _POLICY.dump_python(self, mode="json")
 
 
 def _of_file(found: object, place: str) -> Policy:
@@ -144,8 +177,8 @@ def _of_file(found: object, place: str) -> Policy:
         raise UsageError(f"policy={place!r}: base={base!r} is not one of {', '.join(_CHANGED)}.")
     policy = Policy.named(cast("Name", base))
     unjudged = given.get("unjudged", policy.unjudged)
-    if unjudged not in ("refuse", "warn"):
-        raise UsageError(f"policy={place!r}: unjudged={unjudged!r} is not one of refuse, warn.")
+    if unjudged not in _UNJUDGED:
+        raise UsageError(f"policy={place!r}: unjudged={unjudged!r} is not one of {', '.join(_UNJUDGED)}.")
     changes = given.get("limits", {})
     if not isinstance(changes, dict):
         raise UsageError(f"policy={place!r}: limits are not gates with their limits, such as epsilon: {{fail: 3}}.")
@@ -157,7 +190,7 @@ def _of_file(found: object, place: str) -> Policy:
     name = given.get("name", Path(place).stem)
     if not isinstance(name, str) or not name or len(name) > _LONGEST or not name.isprintable():
         raise UsageError(f"policy={place!r}: name is not a text of at most {_LONGEST} characters.")
-    return Policy(name, limits, unjudged)
+    return Policy(name, limits, cast("Unjudged", unjudged))
 
 
 def _limit(limit: Limit, change: object, place: str) -> Limit:
@@ -181,3 +214,6 @@ def _known(given: Mapping[object, object], names: tuple[str, ...], place: str, w
     unknown = [str(name) for name in given if name not in names]
     if unknown:
         raise UsageError(f"{place}: {', '.join(unknown[:3])}: no such {what}; there are {', '.join(names)}.")
+
+
+_POLICY: Final = TypeAdapter(Policy)

@@ -20,7 +20,7 @@ p{max-width:46rem;margin:.5rem 0}
 .quiet{color:var(--quiet)}
 .alarm{border-left:.4rem solid var(--bad);padding:.4rem .8rem;font-weight:600;background:var(--card)}
 .edition{font-weight:600}
-.edition.internal{color:var(--bad)}
+.edition-internal{color:var(--bad)}
 .verdict{border:2px solid currentColor;border-radius:.5rem;padding:.2rem 1rem 1rem;margin-top:1rem;
 background:var(--card)}
 .verdict h2{border:0;margin:.6rem 0 0;color:var(--ink)}
@@ -34,6 +34,7 @@ nav a,a{color:var(--real)}
 .wide{overflow-x:auto;max-width:100%}
 table{border-collapse:collapse;margin:.8rem 0;font-size:.92rem;min-width:60%}
 caption{text-align:left;font-weight:600;padding:.2rem 0}
+caption .quiet{font-weight:400}
 th,td{text-align:left;vertical-align:top;padding:.25rem .7rem .25rem 0;border-bottom:1px solid var(--rule);
 font-weight:400}
 thead th{font-weight:600}
@@ -42,9 +43,11 @@ dl{display:grid;gap:.25rem;margin:.8rem 0}
 dl div{display:grid;grid-template-columns:minmax(9rem,16rem) 1fr;gap:.2rem 1rem}
 dt{color:var(--quiet)}
 dd{margin:0;overflow-wrap:anywhere}
-figure{margin:1rem 0}
-figcaption{color:var(--quiet);font-size:.92rem;max-width:46rem}
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr));gap:0 1.5rem}
+figure{margin:1rem 0;break-inside:avoid}
+figcaption{font-size:.92rem;font-weight:600;max-width:46rem;margin-bottom:.3rem}
 svg{width:100%;max-width:46rem;height:auto;font:13px system-ui,-apple-system,"Segoe UI",sans-serif}
+.figures svg{font-size:15px}
 svg text{fill:var(--ink)}svg .quiet{fill:var(--quiet)}
 .grid{stroke:var(--grid)}
 .limit{stroke:var(--bad);stroke-dasharray:6 4;stroke-width:1.5;fill:none}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
@@ -14,14 +15,23 @@ import numpy as np
 from wardgan import check
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import classes_of
-from wardgan.errors import DataError, OutputError, PlanError, SchemaError, UsageError, WardganError, counted
+from wardgan.errors import (
+    DataError,
+    FormatError,
+    OutputError,
+    PlanError,
+    SchemaError,
+    UsageError,
+    WardganError,
+    counted,
+)
 from wardgan.files import locked
 from wardgan.models import auto_family, family_config
 from wardgan.models.base import CHECKPOINT, LEDGER, TRAINED, Config, Progress, Run, Trained, Watcher
 from wardgan.privacy.accounts.slip import SLIP
 from wardgan.privacy.accounts.spending import Account, Spending, account_of, entered
 from wardgan.privacy.events import NEIGHBOURS, UNIT, Budget
-from wardgan.privacy.learn import learn, learn_shares, level_threshold, placeholder, to_learn
+from wardgan.privacy.learn import as_learned, learn, learn_shares, level_threshold, placeholder, to_learn
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.plan import Plan, Share, solve, with_population
 from wardgan.privacy.queries import PatientCount
@@ -35,6 +45,7 @@ from wardgan.schema.texts import travel_problem
 Privacy = Literal["private", "none"]
 COUNT: Final = "patient count"
 DIGEST: Final = "cohort.sha256"
+SCHEMA: Final = "schema.json"
 
 
 def plan(schema: Schema, budget: Budget, *, family: str | Config = "auto") -> Plan:
@@ -200,7 +211,7 @@ def _resumed(
         family = ledger.plan.family
     config = _config(family, cohort.schema, patients=len(cohort))
     known = folder / DIGEST
-    if not known.exists() or known.read_text(encoding="utf-8") != _digest(cohort, config):
+    if not known.exists() or known.read_text(encoding="utf-8") != _digest(cohort, config.family, _settings(config)):
         raise DataError(
             f"resume: the patients or the family's settings are not those of run={str(folder)!r}; a run goes on with "
             "the same file and the same settings."
@@ -213,22 +224,59 @@ def _begin(folder: Path, cohort: Cohort, config: Config) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise OutputError(f"run={str(folder)!r} is not empty; choose another folder, or resume the run in it.")
-        (folder / DIGEST).write_text(_digest(cohort, config), encoding="utf-8")
+        (folder / SCHEMA).write_text(json.dumps(cohort.schema.to_dict(), ensure_ascii=False), encoding="utf-8")
+        (folder / DIGEST).write_text(_digest(cohort, config.family, _settings(config)), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"run={str(folder)!r} cannot be written: {error.strerror}.") from error
 
 
 def _take_back(folder: Path, *, whole: bool) -> None:
     """Leaves a run folder as it was before a run that may not begin."""
-    for name in (LEDGER, DIGEST, SLIP):
+    for name in (LEDGER, DIGEST, SCHEMA, SLIP):
         (folder / name).unlink(missing_ok=True)
     if whole:
         folder.rmdir()
 
 
-def _digest(cohort: Cohort, config: Config) -> str:
+def fitted_to(run: Path, trained: Trained, cohort: Cohort) -> Cohort:
+    """Gives the patients of a run under the schema of its generator, with what was learned of bounds and levels.
+
+    Args:
+        run: Run folder of a finished fit.
+        trained: What is in it.
+        cohort: The patients, read as for the fit.
+
+    Raises:
+        DataError: They are not the patients whom the generator has learned from.
+        FormatError: The run folder is damaged.
+    """
+    try:
+        known = (run / DIGEST).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(f"run={str(run)!r} is damaged: {DIGEST} cannot be read.") from error
+    if known != _digest(cohort, trained.generator.family, trained.config):
+        raise DataError(
+            f"data: these are not the patients of run={str(run)!r}, or they were read in another way; pass the file "
+            "that was fitted to, unchanged, with the same --invalid and --visits."
+        )
+    return as_learned(cohort, trained.generator.schema)
+
+
+def declared_in(run: Path) -> Schema:
+    """Gives the schema that the patients of a run were read with.
+
+    Raises:
+        FormatError: The run folder is damaged.
+    """
+    try:
+        return Schema.from_dict(json.loads((run / SCHEMA).read_text(encoding="utf-8")))
+    except (OSError, ValueError, WardganError) as error:
+        raise FormatError(f"run={str(run)!r} is damaged: {SCHEMA} cannot be read.") from error
+
+
+def _digest(cohort: Cohort, family: str, settings: Mapping[str, object]) -> str:
     seen = {name: list(levels) for name, levels in sorted(cohort.seen.items())}
-    facts = [cohort.schema.fingerprint(), config.family, _settings(config), seen]
+    facts = [cohort.schema.fingerprint(), family, dict(settings), seen]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for codes in [*cohort.static.values(), *cohort.measured.values(), cohort.present]:
         digest.update(b"" if codes is None else np.ascontiguousarray(codes).tobytes())

@@ -205,6 +205,17 @@ def _read_off(cohort: Cohort, column: Column, values: Codes) -> Column:
     return column.with_bounds(low, max(float(known.max()), low + (column.step or 1.0)))
 
 
+def as_learned(cohort: Cohort, schema: Schema) -> Cohort:
+    """Gives patients under a schema whose bounds and levels were learned from a first fit.
+
+    Args:
+        cohort: Patients, read with the schema as it was declared.
+        schema: The same one with what was learned.
+    """
+    changed = {column.name: schema.column(column.name) for column in to_learn(cohort.schema)}
+    return cohort if not changed else _under(cohort, changed)
+
+
 def _under(cohort: Cohort, changed: dict[str, Column]) -> Cohort:
     def codes(name: str, old: Codes) -> Codes:
         column = changed.get(name)

@@ -81,7 +81,7 @@ def release(
     files.check_new(path, force=force)
     if not isinstance(getattr(trained, "generator", None), Generator):
         raise UsageError(f"trained: {type(trained).__name__} is no finished fit; pass what fit or Trained.load gives.")
-    day = _day(created)
+    day = day_of(created)
     generator, ledger = trained.generator, trained.ledger.to_dict()
     reasons = [*gate.generator_reasons(generator), *gate.claim_reasons(generator.privacy, ledger, override)]
     if reasons:
@@ -164,7 +164,12 @@ def verify(path: str | Path, trust: str | Path | None = None, *, rebill: Rebill 
     )
 
 
-def _day(created: str | None) -> str:
+def day_of(created: str | None) -> str:
+    """Gives a date as `YYYY-MM-DD`: the one that is given, that of `$SOURCE_DATE_EPOCH`, or today.
+
+    Raises:
+        UsageError: It is none.
+    """
     if created is None:
         epoch = os.environ.get("SOURCE_DATE_EPOCH")
         try:

@@ -263,8 +263,9 @@ def test_reaching_behind_the_counter_is_seen(mutant):
     assert reached_into(ast.parse(mutant))
 
 
-def test_p04_in_models_only_fit_sees_a_cohort_and_for_three_reasons():
-    # The digest stays on site, `_enough` judges fits without privacy only, `learn` and `Records` bill what they read.
+def test_p04_in_models_only_fit_sees_a_cohort_and_for_five_reasons():
+    # The digest stays on site, `_enough` judges fits without privacy only, `learn` and `Records` bill what they read,
+    # `entered` keeps a keyed fingerprint on site, and `as_learned` is for the dossier, after the fit.
     cells, calls = set(), set()
     for name, tree in sources("models"):
         cells |= {
@@ -277,8 +278,8 @@ def test_p04_in_models_only_fit_sees_a_cohort_and_for_three_reasons():
     assert calls - {("models/checkpoint.py", "optimiser.load_state_dict")} == {
         ("models/fit.py", call)
         for call in (
-            "begin", "_begin", "_check_types", "_digest", "_enough", "_fitted", "_population", "classes_of", "isinstance",
-            "learn", "len", "Records", "type",
+            "as_learned", "begin", "_begin", "_check_types", "_digest", "_enough", "entered", "_fitted", "_population",
+            "classes_of", "isinstance", "learn", "len", "Records", "type",
         )
     }  # fmt: skip
 
@@ -291,6 +292,7 @@ def test_p04_in_models_nobody_encodes_or_peeks():
 
 
 def test_p02_in_privacy_cells_are_read_by_learn_alone_and_each_read_is_billed():
+    # The institution's ledger makes a fingerprint of them with a key that stays on site; nothing else of them is kept.
     readers = {
         (name, function)
         for name, tree in sources("privacy")
@@ -298,7 +300,8 @@ def test_p02_in_privacy_cells_are_read_by_learn_alone_and_each_read_is_billed():
         if "cohort" in owner
     }
     assert readers <= {
-        ("privacy/learn.py", function) for function in ("_values", "_levels", "_read_off", "_under", "codes")
+        *(("privacy/learn.py", function) for function in ("_values", "_levels", "_read_off", "_under", "codes")),
+        *(("privacy/accounts/fingerprint.py", function) for function in ("_cells", "fingerprint")),
     }
 
 

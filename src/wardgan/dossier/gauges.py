@@ -1,0 +1,184 @@
+"""Which of the measured numbers a gate judges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from wardgan.attack import Battery, Result
+from wardgan.dossier.gates import Measured
+from wardgan.dossier.measure import Findings
+from wardgan.estimate import Estimate, proportion
+from wardgan.evaluate import Subgroup, Utility
+from wardgan.sample.generator import Generator
+
+_GATES: Final = {
+    "tpr_1": "membership", "auc": "membership area", "epsilon": "certified epsilon",
+    "inference": "attribute", "linkability": "linkability", "singling_out": "singling out",
+    "copies.excess": "copies", "copies.certain": "certain copies",
+}  # fmt: skip
+# Numbers that see much in a large study and cannot clear anybody in a small one; they hardly see leaks either.
+_ACCUSE: Final = ("membership.forest.tpr_1", "singling_out.one")
+ATTACKERS: Final = {
+    "nearest": "nearest synthetic patient", "distance": "distance alone", "forest": "random forest",
+}  # fmt: skip
+NO_HOLDOUT: Final = "There is no hold-out: nobody can tell what the generator knows from what is true of all patients."
+
+
+def internal_numbers(found: Findings, generator: Generator) -> list[Measured]:
+    """Gives what the gates of the internal edition judge.
+
+    Args:
+        found: What was measured.
+        generator: What it claims.
+    """
+    claim = claimed(generator)
+    return [
+        epsilon_number(claim),
+        *(_attacks(found.attacks, claim) if found.attacks is not None else _unattacked()),
+        _rules(found),
+        *_utility(found.target, found.utility),
+        _survival(found),
+        *_groups(found),
+    ]
+
+
+def claimed(generator: Generator) -> float | None:
+    """Gives the epsilon that a generator claims; `None` if nothing protects the patients."""
+    epsilon = generator.privacy.get("epsilon")
+    return float(epsilon) if isinstance(epsilon, (int, float)) else None
+
+
+def epsilon_number(claim: float | None) -> Measured:
+    """Gives what the gate on epsilon judges; without privacy it is endless."""
+    if claim is None:
+        because = "Nothing protects the patients (privacy none): it may leave only by override."
+        return Measured("epsilon", "", None, because=because)
+    return Measured("epsilon", "", Estimate(claim, claim, claim, 1, "target of the fit, billed in the ledger"))
+
+
+def gate_of(name: str) -> str | None:
+    """Gives the gate that an attack's number belongs to; `None` for information.
+
+    Example:
+        >>> gate_of("membership.nearest.tpr_1"), gate_of("nearer_to_training")
+        ('membership', None)
+    """
+    if name == "membership.worst.auc":
+        return "membership of outliers"
+    parts = name.split(".")
+    for key in (name, parts[0], parts[-1]):
+        if key in _GATES:
+            return _GATES[key]
+    return None
+
+
+def attack_name(name: str) -> str:
+    """Gives what people call an attack.
+
+    Example:
+        >>> attack_name("membership.nearest.tpr_1"), attack_name("inference.hiv")
+        ('nearest synthetic patient, at 1 %', 'guessing hiv')
+    """
+    parts = name.split(".")
+    if parts[0] == "inference":
+        return f"guessing {'.'.join(parts[1:])}"
+    if parts[0] == "membership":
+        who = "most isolated 5 %" if parts[1] == "worst" else ATTACKERS.get(parts[1], parts[1])
+        what = {"auc": "", "tpr_1": ", at 1 %", "tpr_01": ", at 0.1 %", "epsilon": ", epsilon proved"}[parts[2]]
+        return f"{who}{what}"
+    return {
+        "singling_out.one": "singling out by one value", "singling_out.many": "singling out by many values",
+        "copies.excess": "copies of unusual patients", "copies.certain": "copies beyond doubt",
+        "nearer_to_training": "nearer to training (information)",
+    }.get(name, name)  # fmt: skip
+
+
+def _attacks(found: Battery, claim: float | None) -> Iterator[Measured]:
+    for result in found.results:
+        gate = gate_of(result.name)
+        if gate is not None and result.limit is not None:
+            yield _attack(result, gate, claim)
+
+
+def _attack(result: Result, gate: str, claim: float | None) -> Measured:
+    about = attack_name(result.name)
+    why, certain = result.power.reason, result.by == "value"
+    if not math.isfinite(result.joint.value):
+        return Measured(gate, about, None, because=f"Not measured: {why}.")
+    if certain:
+        value, proves = result.joint.value, gate == "certified epsilon"
+        one = replace(result.joint, low=value, high=value, baseline=None)
+        because = "with so many patients nothing above the claim could be proved." if proves else "too few patients."
+        return Measured(
+            gate, about, one, enough=result.power.enough, because=because, accuses=proves,
+            limit=(claim or 0.0) if proves else None,
+        )  # fmt: skip
+    smallest = result.power.smallest
+    seen = f"a leak of {smallest:.3g} would have been seen in 80 of 100 cases." if math.isfinite(smallest) else ""
+    return Measured(
+        gate, about, result.estimate, alarm=result.joint, chance=result.chance, because=seen,
+        accuses=result.name in _ACCUSE,
+    )  # fmt: skip
+
+
+def _unattacked() -> Iterator[Measured]:
+    for gate in dict.fromkeys((*_GATES.values(), "membership of outliers")):
+        yield Measured(gate, "", None, because=NO_HOLDOUT)
+
+
+def _rules(found: Findings) -> Measured:
+    if found.rules.impossible is None:
+        return Measured("impossible", "", None, because="The schema declares no rules.", asked=False)
+    return Measured("impossible", "", found.rules.impossible)
+
+
+def rules_number(broken: int, drawn: int) -> Measured:
+    """Gives what the gate on rules judges, from synthetic patients alone.
+
+    Args:
+        broken: How many of them break a rule.
+        drawn: How many there are.
+    """
+    return Measured("impossible", "", proportion(broken, drawn))
+
+
+def _utility(target: str | None, found: Utility | None) -> Iterator[Measured]:
+    if target is None:
+        yield Measured("utility", "", None, because="The schema has no label, so nothing is predicted.", asked=False)
+    elif found is None:
+        yield Measured("utility", target, None, because=NO_HOLDOUT)
+    elif not found.models:
+        yield Measured("utility", target, None, because=found.refusal or "")
+    else:
+        for model, one in found.models.items():
+            if one.kept is None:
+                because = "the real patients themselves teach nothing that could be told from chance."
+                yield Measured("utility", f"{target}, {model}", one.share, enough=False, because=because)
+            else:
+                yield Measured("utility", f"{target}, {model}", one.share)
+
+
+def _survival(found: Findings) -> Measured:
+    if found.survival is None:
+        return Measured("survival", "", None, because="The schema declares no time-to-event pair.", asked=False)
+    gap = found.survival.gaps["all"]
+    if gap.mean is None:
+        return Measured("survival", "", None, because=gap.refusal or "")
+    return Measured("survival", "mean gap", gap.mean.synthetic)
+
+
+def _groups(found: Findings) -> Iterator[Measured]:
+    """Gives the share ratio of each group that can be judged."""
+    judged = [group for group in found.groups if group.verdict in ("kept", "vanished") and group.ratio is not None]
+    if not judged:
+        because = "No group of patients is large enough to be judged." if found.groups else "The schema has no groups."
+        yield Measured("subgroups", "", None, because=because, asked=bool(found.groups))
+    for group in judged:
+        yield Measured("subgroups", _named(group), group.ratio)
+
+
+def _named(group: Subgroup) -> str:
+    return f"{group.column}: {group.group}"

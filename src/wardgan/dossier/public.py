@@ -1,0 +1,190 @@
+"""The public edition: functions of synthetic patients and of public declarations, and numbers that were paid for.
+
+Nothing here sees a real patient. What it is made from is handed over: the generator, its bill, and the paid counts.
+So two data sets that gave the same generator and the same paid counts give the same bytes (Rule P13).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final, cast
+
+import pandas as pd
+
+from wardgan.attack import questions
+from wardgan.dossier.account import spent
+from wardgan.dossier.document import Block, Document, Facts, Number, Numbers, Section, Table, Text
+from wardgan.dossier.gates import Measured, judged, overall
+from wardgan.dossier.gauges import attack_name, claimed, epsilon_number, rules_number
+from wardgan.dossier.paid import PaidCounts, plain_counts
+from wardgan.dossier.policy import Policy
+from wardgan.dossier.shapes import AXES, shapes
+from wardgan.dossier.subject import Subject, declared, glossary, guarantee, identity, method, purpose, reproduce
+from wardgan.errors import counted
+from wardgan.estimate import proportion
+from wardgan.evaluate import default_groups
+from wardgan.schema.cohort import Cohort
+from wardgan.schema.read import broken
+
+if TYPE_CHECKING:
+    from wardgan.privacy.accounts.facts import Page
+
+DRAWN: Final = 10_000
+GATES: Final = ("epsilon", "impossible", "public utility")
+_FIGURES: Final = 40
+_INSIDE: Final = (
+    "Numbers about real patients that were not paid for stand in the internal edition only, which stays in the "
+    "hospital: showing them would give away more than the privacy statement says (Rule P13)."
+)
+
+
+def public_edition(
+    subject: Subject, synthetic: Cohort, paid: PaidCounts | None, why_unpaid: str, policy: Policy, page: Page | None,
+    why_no_ledger: str,
+) -> Document:  # fmt: skip
+    """Gives the public edition.
+
+    Args:
+        subject: The generator and its bill.
+        synthetic: Patients drawn from it.
+        paid: Counts that were measured with noise; `None` if there are none.
+        why_unpaid: Why there are none.
+        policy: What it is judged by.
+        page: What the institution's ledger says; only totals are shown.
+        why_no_ledger: Why it says nothing.
+    """
+    measured = public_numbers(subject, synthetic, paid, why_unpaid)
+    judgements = judged(measured, policy, gates=GATES)
+    table = wide(synthetic)
+    sections = [
+        identity(subject),
+        purpose(subject),
+        Section(3, "Source data", [*declared(subject), Text(f"Real counts and missing cells: {_INSIDE}", "quiet")]),
+        method(subject, None),
+        guarantee(subject),
+        _attacks(subject),
+        _shapes(subject, table),
+        _use(paid, why_unpaid),
+        _rules(subject, synthetic),
+        _groups(subject, table),
+        _limits(subject),
+        spent(subject, page, why_no_ledger, paid, (), internal=False),
+        reproduce(subject, "wardgan verify FILE.hgan re-computes the bill, the gates and what synthetic patients show"),
+        glossary(),
+    ]
+    facts = {"seed": subject.seed, "drawn": len(synthetic), "paid": None if paid is None else plain_counts(paid)}
+    return Document(
+        subject.schema.name, "public", subject.private, subject.digests(), policy.to_dict(), measured,
+        overall(judgements), judgements, (), facts, sections,
+    )  # fmt: skip
+
+
+def public_numbers(subject: Subject, synthetic: Cohort, paid: PaidCounts | None, why_unpaid: str) -> list[Measured]:
+    """Gives what the gates of the public edition judge: a receiver comes to the same.
+
+    Args:
+        subject: The generator.
+        synthetic: Patients drawn from it.
+        paid: The paid counts.
+        why_unpaid: Why there are none.
+    """
+    numbers = [epsilon_number(claimed(subject.generator))]
+    if subject.schema.rules:
+        numbers.append(rules_number(int(broken(synthetic)[1].sum()), len(synthetic)))
+    else:
+        numbers.append(Measured("impossible", "", None, because="The schema declares no rules.", asked=False))
+    numbers.append(_paid_number(paid, why_unpaid))
+    return numbers
+
+
+def wide(synthetic: Cohort) -> pd.DataFrame:
+    """Gives a wide table without the patients' names."""
+    name = synthetic.schema.patient
+    return synthetic.wide().drop(columns=[] if name is None else [name])
+
+
+def _paid_number(paid: PaidCounts | None, why: str) -> Measured:
+    if paid is None:
+        return Measured("public utility", "", None, because=why, asked=False)
+    skill = paid.skill()
+    about = f"{paid.target}, {paid.model}"
+    if skill is None:
+        because = "The noise hides how many patients a class has; a larger share or hold-out would show more."
+        return Measured("public utility", about, None, because=because)
+    because = "the interval, with the noise in it, holds what guessing finds."
+    return Measured("public utility", about, skill, enough=skill.low > 0, because=because)
+
+
+def _attacks(subject: Subject) -> Section:
+    rows = [
+        [attack_name(question.name), question.text]
+        for question in questions(subject.schema, claimed(subject.generator))
+    ]
+    return Section(
+        6, "Attacks", [Text(_INSIDE), Table("What the hospital's edition asks", ["attack", "question"], rows)]
+    )
+
+
+def _shapes(subject: Subject, table: pd.DataFrame) -> Section:
+    names = [str(name) for name in table.columns][:_FIGURES]
+    text = f"{counted(len(table), 'synthetic patient')}, as anybody with the generator can draw them. {AXES} {_INSIDE}"
+    more = [] if len(names) == table.shape[1] else [Text(f"The first {len(names)} of {table.shape[1]} columns.")]
+    return Section(
+        7,
+        "What synthetic patients look like",
+        [Text(text), *more, *shapes(subject.schema, {"synthetic": table}, names)],
+    )
+
+
+def _use(paid: PaidCounts | None, why: str) -> Section:
+    if paid is None:
+        return Section(8, "Use", [Text(f"No public number: {why}"), Text(_INSIDE)])
+    text = (
+        f"A {paid.model} learned {paid.target} from {paid.taught:,} synthetic patients. Real patients of the hold-out, "
+        "whom the generator has never seen, were asked how many of each class there are and how many it recognises. "
+        f"Both counts carry noise of standard deviation {paid.sd:.3g}, and cost each of these patients epsilon "
+        f"{paid.epsilon:.4g} at delta {paid.delta:g}."
+    )
+    rows = [
+        [name, f"{people:.0f}", f"{right:.0f}"]
+        for name, people, right in zip(paid.classes, paid.people, paid.recognised, strict=True)
+    ]
+    skill = paid.skill()
+    number = Number("recognised beyond guessing (0 is guessing, 1 everybody)", skill,
+                    note="" if skill is not None else "hidden by the noise")  # fmt: skip
+    return Section(8, "Use", [
+        Text(text), Table("Noisy counts", [paid.target, "patients", "recognised"], rows),
+        Numbers("Use on real patients", [number], "guessing"), Text(_INSIDE),
+    ])  # fmt: skip
+
+
+def _rules(subject: Subject, synthetic: Cohort) -> Section:
+    if not subject.schema.rules:
+        return Section(9, "Clinical validity", [Text("The schema declares no rules."), Text(_INSIDE)])
+    one = proportion(int(broken(synthetic)[1].sum()), len(synthetic))
+    number = Numbers("Rules", [Number("synthetic patients who break a rule", one)], "")
+    return Section(9, "Clinical validity", [number, Text(_INSIDE)])
+
+
+def _groups(subject: Subject, table: pd.DataFrame) -> Section:
+    rows: list[Number] = []
+    for name, grouped in default_groups(subject.schema).items():
+        if name in table:
+            counts = Counter(grouped.of(cast("pd.Series", table[name])).tolist())
+            rows += [Number(f"{name}: {group}", proportion(counts[group], len(table))) for group in sorted(counts)]
+    if not rows:
+        return Section(10, "Groups of patients", [Text("The schema has no flags, small categories or ages.")])
+    return Section(10, "Groups of patients", [Numbers("Share among synthetic patients", rows, ""), Text(_INSIDE)])
+
+
+def _limits(subject: Subject) -> Section:
+    rows = [
+        ("single patients", "Never decide about a person with a synthetic patient: nobody of that kind need exist."),
+        ("rare things", "What few patients had may be missing or wrong; with a small epsilon more so."),
+        ("causes", "Associations are kept as well as noise allows; an effect must be confirmed with real patients."),
+        ("what was not tested", "Attackers with other knowledge, such as relatives or other releases of them."),
+    ]  # fmt: skip
+    first: list[Block] = []
+    if not subject.private:
+        first.append(Text("Nothing protects the patients whom this generator has learned from.", "alarm"))
+    return Section(11, "Limits", [*first, Facts(rows)])
