@@ -3,9 +3,11 @@
     import wardgan as wg
 
     schema = wg.Schema.load("schema.yaml")
-    cohort = wg.read("patients.csv", schema)
-    trained = wg.fit(cohort, wg.Budget(epsilon=3))
-    wg.release(trained, "patients.hgan", key="hospital.key")
+    patients = wg.read("patients.csv", schema)
+    train, holdout = patients.split(0.8, seed=1)
+    trained = wg.fit(train, wg.Budget(epsilon=3), run="run")
+    wg.assess("run", train, holdout).write("run/dossier")
+    wg.release(trained, "patients.hgan", key="hospital.key", dossier="run/dossier")
 
     generator = wg.load("patients.hgan")
     patients = generator.sample(1000, where={"arm": "intensive"}, seed=7)
@@ -21,6 +23,9 @@ from typing import TYPE_CHECKING
 from wardgan._version import __version__
 
 if TYPE_CHECKING:
+    from wardgan.dossier.assess import Dossier, assess
+    from wardgan.dossier.receiver import verify
+    from wardgan.dossier.release import release
     from wardgan.errors import WardganError
     from wardgan.estimate import Estimate
     from wardgan.models.acgan.config import AcganConfig
@@ -39,7 +44,7 @@ if TYPE_CHECKING:
     from wardgan.schema.draft import draft
     from wardgan.schema.read import read
     from wardgan.schema.schema import Schema
-    from wardgan.seal.artifact import inspect, load, release, verify
+    from wardgan.seal.artifact import inspect, load
     from wardgan.seal.keys import new_key
     from wardgan.simulate.assume import Assumptions
 
@@ -49,6 +54,7 @@ _HOME = {
     "Budget": "wardgan.privacy.events",
     "Cohort": "wardgan.schema.cohort",
     "CopulaConfig": "wardgan.models.copula.config",
+    "Dossier": "wardgan.dossier.assess",
     "Estimate": "wardgan.estimate",
     "Generator": "wardgan.sample.generator",
     "Ledger": "wardgan.privacy.ledger",
@@ -59,6 +65,7 @@ _HOME = {
     "TabganConfig": "wardgan.models.tabgan.config",
     "Trained": "wardgan.models.base",
     "WardganError": "wardgan.errors",
+    "assess": "wardgan.dossier.assess",
     "draft": "wardgan.schema.draft",
     "fit": "wardgan.models.fit",
     "inspect": "wardgan.seal.artifact",
@@ -66,9 +73,9 @@ _HOME = {
     "new_key": "wardgan.seal.keys",
     "plan": "wardgan.models.fit",
     "read": "wardgan.schema.read",
-    "release": "wardgan.seal.artifact",
+    "release": "wardgan.dossier.release",
     "sketch": "wardgan.rehearsal.sketch",
-    "verify": "wardgan.seal.artifact",
+    "verify": "wardgan.dossier.receiver",
 }
 
 __all__ = [
@@ -77,6 +84,7 @@ __all__ = [
     "Budget",
     "Cohort",
     "CopulaConfig",
+    "Dossier",
     "Estimate",
     "Generator",
     "Ledger",
@@ -88,6 +96,7 @@ __all__ = [
     "Trained",
     "WardganError",
     "__version__",
+    "assess",
     "draft",
     "fit",
     "inspect",

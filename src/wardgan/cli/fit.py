@@ -147,7 +147,7 @@ def _report(
         facts |= {"spent_epsilon": spent, "spent_epsilon_rdp": bound, "plan": plan_facts(plan)}
     _show_size(console, trained, source)
     _show_notes(console, trained)
-    say(console, f"Next: wardgan release {run} -o {generator.schema.name}.hgan --key YOUR.key")
+    say(console, f"Next: wardgan dossier {run} --data FILE --holdout FILE, then wardgan release {run}")
     if as_json:
         answer(facts)
 

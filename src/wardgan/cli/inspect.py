@@ -44,13 +44,21 @@ def show_model(console: Console, facts: Mapping[str, Any]) -> None:
     )
     if privacy["mode"] == "none":
         banner(console)
-        say(console, f"Released by decision of {shown(card['override'])}", style="red")
     else:
         guarantee = f"epsilon {privacy['epsilon']:g} at delta {privacy['delta']:g}"
         say(console, f"Privacy:   {guarantee}, for each {privacy['unit']} ({privacy['neighbours']})")
         ours = "" if facts["epsilon_bound"] is None else f"; by our own accountant at most {facts['epsilon_bound']:.4g}"
         spent = f"{privacy['spent']['epsilon']:.4g} by the file's own word{ours}"
         say(console, f"Spent:     epsilon {spent}; wardgan verify bills it again")
+    if card["override"] is not None:
+        say(console, f"Override:  released by decision of {shown(card['override'])}", style="red")
+    if facts.get("dossier") is None:
+        say(console, "Dossier:   none", style="yellow")
+    else:
+        say(
+            console,
+            f"Dossier:   {facts['dossier'].get('overall')}, by the hospital's own word; wardgan verify judges again",
+        )
     say(console, f"Licence:   {shown(card['licence'] or 'not declared')}")
     _show_columns(console, schema)
     parts = ", ".join(f"{part['name']} {part['bytes']:,}" for part in facts["parts"])

@@ -12,7 +12,22 @@ import typer
 from typer.core import TyperGroup
 
 from wardgan._version import __version__
-from wardgan.cli import check, demo, fit, init, inspect, keys, ledger, plan, release, sample, sketch, verify
+from wardgan.cli import (
+    card,
+    check,
+    demo,
+    dossier,
+    fit,
+    init,
+    inspect,
+    keys,
+    ledger,
+    plan,
+    release,
+    sample,
+    sketch,
+    verify,
+)
 from wardgan.cli.terminal import Stopped, refuse, refuse_error
 
 # Typer does not export the base class of its usage errors.
@@ -78,11 +93,13 @@ app.command("init", rich_help_panel=_HOSPITAL)(init.init)
 app.command("check", rich_help_panel=_HOSPITAL)(check.check)
 app.command("plan", rich_help_panel=_HOSPITAL)(plan.plan)
 app.command("fit", rich_help_panel=_HOSPITAL)(fit.fit)
+app.command("dossier", rich_help_panel=_HOSPITAL)(dossier.dossier)
 app.command("release", rich_help_panel=_HOSPITAL)(release.release)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=_HOSPITAL)
 app.add_typer(keys.app, name="keys", rich_help_panel=_HOSPITAL)
 app.command("verify", rich_help_panel=_ANYWHERE)(verify.verify)
 app.command("inspect", rich_help_panel=_ANYWHERE)(inspect.inspect)
+app.command("card", rich_help_panel=_ANYWHERE)(card.card)
 app.command("sample", rich_help_panel=_ANYWHERE)(sample.sample)
 app.command("demo", rich_help_panel=_ANYWHERE)(demo.demo)
 

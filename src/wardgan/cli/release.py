@@ -23,7 +23,15 @@ def release(
     ] = None,
     override: Annotated[
         str | None,
-        typer.Option("--override", metavar="'NAME: REASON'", help="Release without privacy; printed in the file."),
+        typer.Option(
+            "--override",
+            metavar="'NAME: REASON'",
+            help="Release against the gates, or without privacy; printed in the file.",
+        ),
+    ] = None,
+    dossier: Annotated[
+        Path | None,
+        typer.Option("--dossier", metavar="DIR", help="Folder of the dossier.", show_default="RUN/dossier"),
     ] = None,
     data_id: Annotated[
         str | None,
@@ -32,21 +40,27 @@ def release(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Check a run at the gate, sign it, and write it to one file."""
+    """Let a run and its public dossier pass the gates, sign them, and write them to one file."""
     from wardgan.cli.keys import passphrase_of
+    from wardgan.dossier.release import release as released
     from wardgan.files import check_new
     from wardgan.models.base import Trained
     from wardgan.seal.artifact import inspect
-    from wardgan.seal.artifact import release as released
 
     check_new(output, force=force)
     trained = Trained.load(run)
     secret = None if key is None else passphrase_of(key)
-    released(trained, output, key, override, force=force, passphrase=secret, training_data_id=data_id)
+    usual = run / "dossier"
+    folder = usual if dossier is None and usual.is_dir() else dossier
+    released(
+        trained, output, key, override, dossier=folder, force=force, passphrase=secret, training_data_id=data_id
+    )  # fmt: skip
     facts = inspect(output)
     console = screen(errors=json)
     if trained.ledger.plan is None:
         banner(console)
+    if override is not None:
+        say(console, f"Released by override: {override}", style="red")
     say(console, f"{output}: {facts['bytes']:,} bytes, {facts['digest']}", style="bold green")
     if key is None:
         say(console, "The file is unsigned, and receivers may refuse it; sign it with --key.", style="yellow")
@@ -57,6 +71,7 @@ def release(
             {
                 "output": str(output), "bytes": facts["bytes"], "digest": facts["digest"],
                 "signature": facts["signature"], "mode": trained.ledger.mode, "ledger": entered,
+                "dossier": None if folder is None else str(folder), "override": override,
             }
         )  # fmt: skip
 

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from math import isfinite
+from typing import Annotated
+
+import typer
 
 from wardgan.cli.inspect import shown
 from wardgan.cli.options import Json, Model, Trust
 from wardgan.cli.terminal import answer, banner, say, screen
 
+_STYLES = {"fail": "red", "warn": "yellow", "unjudged": "yellow"}
 
-def verify(model: Model, trust: Trust = None, json: Json = False) -> None:
-    """Check a file: every digest, the signature, and the privacy bill, added up again."""
-    from wardgan.seal.artifact import verify as verified
 
-    found = verified(model, trust)
+def verify(
+    model: Model,
+    trust: Trust = None,
+    policy: Annotated[
+        str | None,
+        typer.Option("--policy", metavar="NAME|FILE", help="Judge by your own policy.", show_default="the hospital's"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check a file: every digest, the signature, the privacy bill added up again, and the public gates judged again."""
+    from wardgan.dossier.receiver import verify as verified
+
+    found = verified(model, trust, policy=policy)
     claim, console = found.privacy, screen(errors=json)
     # Where batches are cut off too often for our own accountant, its bound is infinite.
     bound = found.epsilon_bound if isfinite(found.epsilon_bound or 0.0) else None
@@ -31,10 +44,23 @@ def verify(model: Model, trust: Trust = None, json: Json = False) -> None:
             say(console, f"Billed:    epsilon {found.epsilon:.4g} by the accountant of record (PLD)")
         if bound is not None:
             say(console, f"           epsilon {bound:.4g} by our own (Renyi), an upper bound")
+    if found.dossier is None:
+        say(console, "Dossier:   none; nobody says what attacks found", style="yellow")
+    for one in found.gates:
+        about = f" ({shown(one.about)})" if one.about else ""
+        say(
+            console, f"Gate:      {one.gate}{about}: {one.verdict}. {shown(one.reason)}", style=_STYLES.get(one.verdict)
+        )
+    if found.override is not None:
+        say(console, f"Override:  {shown(found.override)}", style="red")
+    say(console, f"Verdict:   {shown(found.verdict)}", style="bold")
     if json:
         answer(
             {
                 "ok": True, "digest": found.digest, "signer": found.signer, "keyid": found.keyid,
                 "privacy": claim.model_dump(), "epsilon": found.epsilon, "epsilon_bound": bound,
+                "override": found.override, "overall": found.overall, "verdict": found.verdict,
+                "gates": [vars(one) | {"estimate": None if one.estimate is None else one.estimate.to_dict()}
+                          for one in found.gates],
             }
         )  # fmt: skip

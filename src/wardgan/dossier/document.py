@@ -200,10 +200,13 @@ class Document:
     format: Literal["wardgan-dossier"] = "wardgan-dossier"
     version: Literal[1] = 1
 
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Gives the dossier for JSON."""
+        return _DOCUMENT.dump_python(self, mode="json")
+
     def to_json(self) -> bytes:
         """Gives the dossier as JSON: the same dossier gives the same bytes."""
-        found = _DOCUMENT.dump_python(self, mode="json")
-        return json.dumps(found, ensure_ascii=False, allow_nan=False, indent=1).encode() + b"\n"
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=1).encode() + b"\n"
 
     @classmethod
     def of_json(cls, data: bytes, what: str) -> Document:

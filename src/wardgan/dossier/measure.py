@@ -179,7 +179,7 @@ def measure(
 class _Steps:
     """Counts the parts of the work."""
 
-    ALL = 9
+    ALL = 8
 
     def __init__(self, told: Told) -> None:
         self._told = told

@@ -113,7 +113,14 @@ class PaidCounts:
         value = (math.fsum(inside) / count - 1 / count) / scale
         half = 1.959963984540054 * math.sqrt(math.fsum(variances)) / count / scale
         n = max(0, round(math.fsum(self.people)))
-        return Estimate(value, value - half, value + half, n, "noisy counts, normal interval with the noise in it", 0.0)
+        return Estimate(
+            value,
+            max(value - half, 1 - 1 / scale),
+            min(value + half, 1.0),
+            n,
+            "noisy counts, normal interval with the noise in it",
+            0.0,
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -17,6 +17,7 @@ from wardgan.sample.generator import Generator
 from wardgan.schema.columns import Column
 from wardgan.schema.schema import Schema
 from wardgan.seal.json_text import canonical
+from wardgan.seal.records import read_ledger
 
 _DELTAS: Final = tuple(10 ** (-exponent / 2) for exponent in range(20, 3, -1))
 _LEVELS: Final = 8
@@ -57,12 +58,24 @@ class Subject:
         return self.generator.privacy.get("mode") == "private"
 
     def digests(self) -> dict[str, str]:
-        """Gives what ties a dossier to a generator: digests of the network and of the bill."""
-        return {
-            "network": "sha256:" + hashlib.sha256(self.generator.network).hexdigest(),
-            "bill": "sha256:" + hashlib.sha256(canonical(self.bill)).hexdigest(),
-            "schema": self.schema.fingerprint(),
-        }
+        """Gives what ties a dossier to a generator."""
+        return digests(self.generator, self.bill)
+
+
+def digests(generator: Generator, bill: Mapping[str, object]) -> dict[str, str]:
+    """Gives the digests of the network, the bill and the schema: what ties a dossier to a generator.
+
+    Args:
+        generator: The generator.
+        bill: The ledger's JSON.
+    """
+    # As a strict record, so that the hospital and a receiver write the same bytes.
+    plain = canonical(read_ledger(bill, "bill").model_dump(exclude_none=True))
+    return {
+        "network": "sha256:" + hashlib.sha256(generator.network).hexdigest(),
+        "bill": "sha256:" + hashlib.sha256(plain).hexdigest(),
+        "schema": generator.schema.fingerprint(),
+    }
 
 
 def identity(subject: Subject) -> Section:

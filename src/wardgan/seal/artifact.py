@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import math
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +20,9 @@ from wardgan.errors import GateError, UsageError
 from wardgan.sample.generator import Generator
 from wardgan.seal import gate, keys, oci, sign
 from wardgan.seal.bill import Rebill, billed
-from wardgan.seal.card import readme
+from wardgan.seal.card import page_of
 from wardgan.seal.json_text import canonical
-from wardgan.seal.reading import Signature, claim_of, read_file, read_model, signature_of
+from wardgan.seal.reading import Model, Signature, claim_of, read_file, read_model, signature_of
 from wardgan.seal.records import FORMAT, VERSION, Card, Claim, read, read_ledger
 
 if TYPE_CHECKING:
@@ -51,10 +52,10 @@ class Verified:
     epsilon_bound: float | None
 
 
-def release(
+def release(  # noqa: PLR0913 - what a release may be told, in one place
     trained: Trained, path: str | Path, key: str | Path | None = None, override: str | None = None, *,
     force: bool = False, created: str | None = None, passphrase: bytes | None = None,
-    training_data_id: str | None = None,
+    training_data_id: str | None = None, dossier: bytes | None = None,
 ) -> Path:  # fmt: skip
     """Writes a model to a `.hgan` file, if the gate lets it leave: the same model gives the same bytes.
 
@@ -68,6 +69,7 @@ def release(
         passphrase: Of the private key.
         training_data_id: Opaque name of the patients, the same for all models of the same patients, such as a random
             `data-3f9c...`. `None` names this fit only.
+        dossier: JSON of the public dossier, in canonical form.
 
     Returns:
         The path.
@@ -87,7 +89,7 @@ def release(
     if reasons:
         raise GateError(reasons)
     private = None if key is None else keys.read_private(key, passphrase=passphrase)
-    parts = _parts(generator, ledger, override, day, training_data_id)
+    parts = replace(_parts(generator, ledger, override, day, training_data_id), dossier=dossier)
     data = oci.pack(parts, None if private is None else lambda digest: sign.sign(digest, private))
     # What a receiver would refuse must not leave.
     read_model(io.BytesIO(data), len(data), lambda _: Signature("unsigned"))
@@ -122,16 +124,19 @@ def inspect(path: str | Path, trust: str | Path | None = None) -> dict[str, obje
             key are facts here, not errors.
 
     Returns:
-        `bytes`, `digest`, `card`, `privacy` (the ledger), `epsilon_bound` (of its events, by our own accountant;
-        `None` if it has none), `schema`, `parts` (name, media type, bytes, digest) and `signature` (status, name,
-        keyid). What the ledger says was spent is its own word: `verify` bills it.
+        `bytes`, `digest`, `card`, `dossier` (the public one as it stands in the file, or `None`), `privacy` (the
+        ledger), `epsilon_bound` (of its events, by our own accountant; `None` if it has none), `schema`, `parts` (name,
+        media type, bytes, digest) and `signature` (status, name, keyid). What the ledger says was spent is its own
+        word, and what the dossier says the hospital's: `verify` bills and judges again.
     """
     model = read_file(path, lambda layout: signature_of(layout, trust, required=False))
-    layers = zip((model.manifest.config, *model.manifest.layers), (oci.CARD, *oci.LAYERS), strict=True)
+    parts = [model.manifest.config, *model.manifest.layers]
+    layers = zip(parts, oci.kinds(len(parts)), strict=True)
     return {
         "bytes": Path(path).stat().st_size,
         "digest": model.digest,
         "card": model.card.model_dump(),
+        "dossier": None if model.dossier is None else json.loads(model.dossier),
         "privacy": model.ledger.model_dump(exclude_none=True),
         "epsilon_bound": None if model.bound is None or math.isinf(model.bound) else model.bound,
         "schema": model.generator.schema.to_dict(),
@@ -156,7 +161,20 @@ def verify(path: str | Path, trust: str | Path | None = None, *, rebill: Rebill 
             cannot be checked, because that takes the accountant of record or too much time.
         FormatError: The ledger's events cost more than the file claims; and whatever `load` raises.
     """
-    model = read_file(path, lambda layout: signature_of(layout, trust, required=True))
+    return verified(read_file(path, lambda layout: signature_of(layout, trust, required=True)), rebill)
+
+
+def verified(model: Model, rebill: Rebill | None = None) -> Verified:
+    """Gives what is known of a file that was read with its signature, once its bill is added up again.
+
+    Args:
+        model: The file.
+        rebill: See `verify`.
+
+    Raises:
+        TrustError: The bill cannot be checked.
+        FormatError: The ledger's events cost more than the file claims.
+    """
     bound = model.bound
     epsilon = None if bound is None else billed(model.ledger, bound, rebill)
     return Verified(
@@ -210,5 +228,5 @@ def _parts(
         "licence": licence if isinstance(licence, str) else None,
     }
     card = read(Card, facts, "card")
-    page = readme(card, schema, record).encode()
+    page = page_of(card, schema, record).encode()
     return oci.Parts(canonical(facts), generator.network, declared, bill, page)

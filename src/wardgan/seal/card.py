@@ -22,7 +22,7 @@ _OPEN: Final = re.compile(rf"---\n(?:[a-z_]+: [^\n]*\n)+---\n\n# [^\n]*\n\n# {BA
 _MARKS: Final = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 
 
-def readme(card: Card, schema: Schema, ledger: LedgerRecord) -> str:
+def page_of(card: Card, schema: Schema, ledger: LedgerRecord) -> str:
     """Gives the page: YAML header, guarantee, columns, how to load it, what is not protected.
 
     Args:
@@ -30,13 +30,14 @@ def readme(card: Card, schema: Schema, ledger: LedgerRecord) -> str:
         schema: What the synthetic patients obey.
         ledger: What was spent.
     """
-    parts = [_header(card), f"# {_plain(card.name)}"]
+    parts = [_header(card), f"# {plain(card.name)}"]
     if card.privacy.mode == "none":
         parts.append(f"# {BANNER}")
     parts += [
-        f"A generator of synthetic patients, made by the family `{card.family}` of wardgan {_plain(card.package)} on "
+        f"A generator of synthetic patients, made by the family `{card.family}` of wardgan {plain(card.package)} on "
         f"{card.created}. It holds no patient: draw as many synthetic ones as you need.",
         "## Privacy",
+        f"**Released by override:** {plain(card.override)}" if card.override else "",
         statement(card.privacy),
         _bill(card, ledger),
         "## What is not protected",
@@ -99,7 +100,7 @@ def check_readme(data: bytes, card: Card, schema: Schema, ledger: LedgerRecord) 
         raise FormatError("README.md: its header does not repeat the privacy guarantee of the card.")
     if claim.mode == "none" and not _OPEN.match(text):
         raise FormatError("README.md: nothing protects the patients, and the page does not say so first.")
-    if card.package == __version__ and text != readme(card, schema, ledger):
+    if card.package == __version__ and text != page_of(card, schema, ledger):
         raise FormatError(
             f"README.md: is not the page that wardgan {card.package} writes for this card, schema and ledger."
         )
@@ -143,15 +144,15 @@ def _yaml(value: float | None) -> str:
 
 def _bill(card: Card, ledger: LedgerRecord) -> str:
     if ledger.mode == "none":
-        return f"Released by decision of {_plain(card.override or '')}"
+        return "Nothing was spent, because nothing was protected."
     rows = [
-        f"| {_plain(event.name)} | {event.mechanism} | {event.steps} | {_number(event.noise_multiplier)} "
+        f"| {plain(event.name)} | {event.mechanism} | {event.steps} | {_number(event.noise_multiplier)} "
         f"| {_number(event.sampling_rate)} | {_number(event.epsilon)} |"
         for event in ledger.events
     ]
     names = "| what was read | mechanism | times | noise multiplier | sampling rate | epsilon each |"
     head = f"{names}\n|---|---|---|---|---|---|"
-    spent = f"Spent: epsilon {ledger.spent.epsilon:.4g} by {_plain(ledger.spent.accountant)}." if ledger.spent else ""
+    spent = f"Spent: epsilon {ledger.spent.epsilon:.4g} by {plain(ledger.spent.accountant)}." if ledger.spent else ""
     return "\n".join([spent, "", head, *rows])
 
 
@@ -176,7 +177,7 @@ def _columns(schema: Schema) -> str:
     lines = [head, *rows]
     if schema.visits is not None:
         slots = schema.visits.slots
-        shown = ", ".join(_plain(slot) for slot in slots[:_MAX_LEVELS]) + (", ..." if len(slots) > _MAX_LEVELS else "")
+        shown = ", ".join(plain(slot) for slot in slots[:_MAX_LEVELS]) + (", ..." if len(slots) > _MAX_LEVELS else "")
         kind = "up to" if schema.visits.ragged else "at"
         lines += ["", f"Visits: {kind} {len(slots)} ({shown})."]
     return "\n".join(lines)
@@ -195,12 +196,12 @@ def _row(column: Column, note: str) -> str:
     flags = [note, "may be missing" if column.nullable else ""]
     notes = ", ".join(flag for flag in flags if flag)
     cells = (column.name, column.kind, values, column.unit or "", column.code or "", notes)
-    return "| " + " | ".join(_plain(cell) for cell in cells) + " |"
+    return "| " + " | ".join(plain(cell) for cell in cells) + " |"
 
 
 def _use(schema: Schema) -> str:
-    terms = [f"{_plain(key)}: {_plain(json.dumps(value, ensure_ascii=False))}" for key, value in schema.terms.items()]
-    labels = ", ".join(f"`{_plain(column.name)}`" for column in schema.labels)
+    terms = [f"{plain(key)}: {plain(json.dumps(value, ensure_ascii=False))}" for key, value in schema.terms.items()]
+    labels = ", ".join(f"`{plain(column.name)}`" for column in schema.labels)
     lines = [
         f"Patients of one class: `generator.sample(1000, where={{...}})`; classes are made of {labels}."
         if labels
@@ -212,7 +213,7 @@ def _use(schema: Schema) -> str:
     return "\n\n".join(line for line in lines if line)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Gives a text that Markdown and HTML leave as it is."""
     return _MARKS.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from wardgan.sample.generator import Generator
 
 _OVERRIDE: Final = re.compile(r"[^:\n]*\w[^:\n]*: *\S[^\n]*")
+NOT_PROTECTED: Final = (
+    "Nothing protects the patients (privacy none); it may leave only with an override 'person: reason'."
+)
 _COMMON: Final = 65_535
 _BATCHED: Final = 8
 
@@ -28,7 +31,7 @@ def reasons_to_refuse(generator: Generator, ledger: Ledger, *, override: str | N
     Args:
         generator: The model.
         ledger: What its fit has spent.
-        override: `person: reason` for a release without privacy. It excuses nothing else.
+        override: `person: reason`. It excuses that nothing protects the patients, and nothing else here.
     """
     return [*generator_reasons(generator), *claim_reasons(generator.privacy, ledger.to_dict(), override)]
 
@@ -39,7 +42,7 @@ def claim_reasons(claim: Mapping[str, object], ledger: Mapping[str, object], ove
     Args:
         claim: The generator's `privacy`.
         ledger: The ledger's JSON.
-        override: `person: reason` for a release without privacy.
+        override: `person: reason`.
     """
     try:
         record = read_ledger(ledger, "ledger")
@@ -57,13 +60,11 @@ def ledger_reasons(record: LedgerRecord, override: str | None) -> list[str]:
 
     Args:
         record: The ledger.
-        override: `person: reason` for a release without privacy.
+        override: `person: reason`; without privacy it must be there.
     """
     if record.mode == "none":
         return _open_reasons(override)
-    found: list[str] = []
-    if override is not None:
-        found.append("An override excuses only a release without privacy; this model claims to be private.")
+    found = [] if override is None else override_reasons(override)
     if record.replayable:
         found.append(
             "It is a rehearsal: its noise can be replayed, so anyone can subtract it. Fit again without a noise seed."
@@ -120,7 +121,12 @@ def scan_for(values: Iterable[str], data: bytes) -> list[str]:
 
 def _open_reasons(override: str | None) -> list[str]:
     if override is None:
-        return ["Nothing protects the patients (privacy none); it may leave only with an override 'person: reason'."]
+        return [NOT_PROTECTED]
+    return override_reasons(override)
+
+
+def override_reasons(override: str) -> list[str]:
+    """Gives what is wrong with an override, if anything."""
     if not _OVERRIDE.fullmatch(override):
         return ["The override does not name a person and a reason; write 'person: reason'."]
     return []

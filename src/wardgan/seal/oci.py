@@ -47,18 +47,20 @@ LAYERS: Final = (
     Kind("privacy.json", "application/vnd.wardgan.privacy.v1+json", 8 * _MIB),
     Kind("README.md", "text/markdown", _MIB),
 )
+DOSSIER: Final = Kind("dossier.json", "application/vnd.wardgan.dossier.v1+json", 2 * _MIB)
 _ENVELOPE: Final = Kind("signature", ENVELOPE_TYPE, 64 << 10)
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The bytes of a model, in the order of `CARD` and `LAYERS`."""
+    """The bytes of a model, in the order of `CARD`, `LAYERS` and, if there is one, `DOSSIER`."""
 
     card: bytes
     network: bytes
     schema: bytes
     privacy: bytes
     readme: bytes
+    dossier: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,8 @@ class Layout:
             FormatError: A part is missing, too large, or has another size than its descriptor says.
             DigestError: A part's bytes do not match its digest.
         """
-        found = [self.blobs.read(self.manifest.config, CARD)]
-        found += [self.blobs.read(layer, kind) for layer, kind in zip(self.manifest.layers, LAYERS, strict=True)]
-        return Parts(*found)
+        parts = [self.manifest.config, *self.manifest.layers]
+        return Parts(*(self.blobs.read(part, kind) for part, kind in zip(parts, kinds(len(parts)), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,11 @@ class Blobs:
         return data
 
 
+def kinds(count: int) -> tuple[Kind, ...]:
+    """Gives the kinds of so many parts of a model, in order: the dossier may be absent."""
+    return (CARD, *LAYERS, DOSSIER)[:count]
+
+
 def digest_of(data: bytes) -> str:
     """Gives the name of bytes: `sha256:` and 64 hexadecimal digits."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
@@ -136,7 +142,8 @@ def pack(parts: Parts, sign: Callable[[str], bytes] | None = None) -> bytes:
     blobs: dict[str, bytes] = {}
     config, *layers = (
         _put(blobs, data, kind.media_type, title=kind.name)
-        for data, kind in zip(astuple(parts), (CARD, *LAYERS), strict=True)
+        for data, kind in zip(astuple(parts), (CARD, *LAYERS, DOSSIER), strict=True)
+        if data is not None
     )
     model = _put(blobs, _manifest(CARD_TYPE, config, layers), MANIFEST_TYPE)
     manifests = [_entry(model, CARD_TYPE)]
@@ -225,13 +232,15 @@ def _read_manifest(blobs: Blobs, descriptor: Descriptor, what: str) -> Manifest:
 def _check_model(manifest: Manifest) -> None:
     if manifest.artifact_type != CARD_TYPE or manifest.subject is not None:
         raise FormatError("model manifest: is not the manifest of a model.")
-    found = [(part.media_type, part.annotations) for part in (manifest.config, *manifest.layers)]
-    if found != [(kind.media_type, {_TITLE: kind.name}) for kind in (CARD, *LAYERS)]:
+    parts = [manifest.config, *manifest.layers]
+    found = [(part.media_type, part.annotations) for part in parts]
+    wanted = [(kind.media_type, {_TITLE: kind.name}) for kind in kinds(len(parts))]
+    if found != wanted or len(parts) <= len(LAYERS):
         raise FormatError(
-            "model manifest: the parts are not card, network, schema, ledger, README, once each, in order."
+            "model manifest: the parts are not card, network, schema, ledger, README and perhaps a dossier, once each, "
+            "in order."
         )
-    digests = {part.digest for part in (manifest.config, *manifest.layers)}
-    if len(digests) <= len(LAYERS):
+    if len({part.digest for part in parts}) < len(parts):
         raise FormatError("model manifest: two parts are the same bytes.")
 
 

@@ -18,7 +18,7 @@ from wardgan.schema.schema import Schema
 from wardgan.schema.texts import formula_problem
 from wardgan.seal import bill, gate, keys, oci, sign
 from wardgan.seal.card import check_readme
-from wardgan.seal.json_text import parse
+from wardgan.seal.json_text import canonical, parse
 from wardgan.seal.onnx_check import check_network
 from wardgan.seal.records import Card, Claim, LedgerRecord, read_card, read_ledger
 
@@ -49,6 +49,7 @@ class Model:
         ledger: The bill.
         generator: What can be sampled.
         manifest: Names, sizes and digests of the parts.
+        dossier: The public dossier's JSON, checked for its form only; `None` without one.
         bound: Upper bound of what the ledger's events cost, by our own accountant; `None` without privacy.
     """
 
@@ -59,6 +60,7 @@ class Model:
     generator: Generator
     manifest: oci.Manifest
     bound: float | None
+    dossier: bytes | None = None
 
 
 def read_file(path: str | Path, check: Callable[[oci.Layout], Signature]) -> Model:
@@ -119,7 +121,7 @@ def read_model(file: BinaryIO, size: int, check: Callable[[oci.Layout], Signatur
     layout = oci.unpack(file, size)
     signature = check(layout)
     parts = layout.parts()
-    cap = {kind.name: kind.cap for kind in (oci.CARD, *oci.LAYERS)}
+    cap = {kind.name: kind.cap for kind in (oci.CARD, *oci.LAYERS, oci.DOSSIER)}
     card = read_card(parse(parts.card, what="card.json", cap=cap["card.json"]), "card.json")
     ledger = read_ledger(parse(parts.privacy, what="privacy.json", cap=cap["privacy.json"]), "privacy.json")
     schema = _schema(parse(parts.schema, what="schema.json", cap=cap["schema.json"], free={"terms"}))
@@ -129,7 +131,11 @@ def read_model(file: BinaryIO, size: int, check: Callable[[oci.Layout], Signatur
     row = check_network(parts.network, latent=card.latent, variables=card.variables, classes=schema.classes)
     shares, claim = tuple(card.probabilities), card.privacy.model_dump()
     generator = Generator(schema, card.family, parts.network, card.latent, shares, claim, row_bytes=row)
-    return Model(layout.digest, signature, card, ledger, generator, layout.manifest, bound)
+    if parts.dossier is not None:
+        found = parse(parts.dossier, what="dossier.json", cap=cap["dossier.json"])
+        if parts.dossier != canonical(found):
+            raise FormatError("dossier.json: is not written in canonical form.")
+    return Model(layout.digest, signature, card, ledger, generator, layout.manifest, bound, parts.dossier)
 
 
 def claim_of(record: LedgerRecord) -> Claim:

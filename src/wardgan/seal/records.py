@@ -99,7 +99,7 @@ class Card(Record):
         network: Digest of the network.
         schema_fingerprint: Digest of the schema's declarations.
         privacy: The guarantee.
-        override: `person: reason` for a release without privacy.
+        override: `person: reason` for a release without privacy, without a dossier, or against its gates.
         licence: Terms of use (SPDX), if declared.
     """
 

@@ -1,0 +1,40 @@
+"""`wardgan card`: a model card for other people's shelves."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wardgan.cli.options import Force, Json, Model, Trust
+from wardgan.cli.terminal import answer, say, screen
+
+
+def card(
+    model: Model,
+    form: Annotated[
+        str, typer.Option("--format", help="hf (Hugging Face), chai (Applied Model Card) or datasheet.")
+    ] = "hf",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; without it to standard output.")
+    ] = None,
+    trust: Trust = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Write a model card from a file: for Hugging Face, for CHAI, or as a datasheet."""
+    from wardgan.dossier.cards import card as made
+    from wardgan.files import check_new, write_bytes
+
+    if output is not None:
+        check_new(output, force=force)
+    text = made(model, form, trust=trust)
+    if output is not None:
+        write_bytes(output, text.encode(), force=force)
+        say(screen(errors=json), f"{output}: {len(text.encode()):,} bytes", style="bold green")
+    elif not json:
+        sys.stdout.write(text)
+    if json:
+        answer({"format": form, "output": None if output is None else str(output), "card": text})

@@ -1,0 +1,113 @@
+"""`wardgan dossier`: what a generator gives away and what it is good for, in two editions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from wardgan.cli.options import Delimiter, Force, Json, Visits, delimiter_of
+from wardgan.cli.terminal import answer, banner, bar, say, screen
+from wardgan.errors import OutputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from wardgan.dossier.assess import Dossier
+    from wardgan.schema.read import Invalid
+
+_STYLES = {"pass": "bold green", "warn": "bold yellow", "unjudged": "bold magenta", "fail": "bold red"}
+_WORDS = {"pass": "PASS", "warn": "PASS, WITH WARNINGS", "unjudged": "NOT ALL COULD BE JUDGED", "fail": "FAIL"}
+
+
+def dossier(  # noqa: PLR0913, PLR0917 - one argument for each option
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a finished fit.", show_default=False)],
+    data: Annotated[
+        Path, typer.Option("--data", metavar="FILE", help="The patients that were fitted to.", show_default=False)
+    ],
+    holdout: Annotated[
+        Path | None,
+        typer.Option("--holdout", metavar="FILE", help="Others, set aside before the fit; without them little can be "
+                     "judged."),
+    ] = None,
+    visits: Visits = None,
+    holdout_visits: Annotated[
+        Path | None, typer.Option("--holdout-visits", metavar="FILE", help="Second file, with visits of the hold-out.")
+    ] = None,
+    invalid: Annotated[
+        str, typer.Option("--invalid", help="Rows that break the schema, as for the fit: refuse, clip or drop.")
+    ] = "refuse",
+    delimiter: Delimiter = ",",
+    policy: Annotated[
+        str, typer.Option("--policy", metavar="NAME|FILE", help="strict, default, research, or a YAML file.")
+    ] = "default",
+    target: Annotated[
+        str | None,
+        typer.Option("--target", metavar="COLUMN", help="What classifiers learn.", show_default="first label"),
+    ] = None,
+    public_share: Annotated[
+        float, typer.Option("--public-share", help="Part of epsilon that the hold-out pays for public numbers.")
+    ] = 0.05,
+    seed: Annotated[int, typer.Option("--seed", help="Of the synthetic patients that are judged.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where to.", show_default="RUN/dossier")
+    ] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Measure what a run gives away and what it is good for, judge it, and write both editions."""
+    from wardgan.dossier.assess import assess
+    from wardgan.dossier.policy import Policy
+    from wardgan.models.base import Trained
+    from wardgan.models.fit import declared_in
+    from wardgan.schema.read import read
+
+    place = run / "dossier" if output is None else output
+    _check_free(place, force=force)
+    rules = Policy.load(policy)
+    Trained.load(run)
+    schema, sign, how = declared_in(run), delimiter_of(delimiter), cast("Invalid", invalid)
+    train = read(data, schema, visits=visits, invalid=how, delimiter=sign)
+    held = None if holdout is None else read(holdout, schema, visits=holdout_visits, invalid=how, delimiter=sign)
+    size = sum(file.stat().st_size for file in (data, visits) if file is not None)
+    with bar("measuring", 1) as advance:
+        found = assess(
+            run, train, held, policy=rules, target=target, public_share=public_share, seed=seed, source_bytes=size,
+            told=lambda what, done, whole: advance(done, whole, what),
+        )  # fmt: skip
+    files = found.write(place, force=force)
+    console = screen(errors=json)
+    _show(console, found, files, held is not None)
+    if json:
+        answer(
+            {
+                "files": [str(file) for file in files], "policy": rules.name, "internal": found.internal.overall,
+                "public": found.public.overall, "refusals": found.refusals,
+                "gates": [vars(one) | {"estimate": None if one.estimate is None else one.estimate.to_dict()}
+                          for one in found.judgements],
+            }
+        )  # fmt: skip
+
+
+def _check_free(place: Path, *, force: bool) -> None:
+    if place.exists() and not place.is_dir():
+        raise OutputError(f"output={str(place)!r} is a file; choose another name for the folder of the dossier.")
+    if place.is_dir() and any(place.glob("*.json")) and not force:
+        raise OutputError(f"output={str(place)!r} holds a dossier already; replace it with --force.")
+
+
+def _show(console: Console, found: Dossier, files: list[Path], held: bool) -> None:
+    if not found.internal.private:
+        banner(console)
+    if not held:
+        say(console, "Without a hold-out no attack and no use could be judged: pass --holdout.", style="yellow")
+    for document in (found.internal, found.public):
+        say(console, f"{document.edition}: {_WORDS[document.overall]}", style=_STYLES[document.overall])
+    for refusal in found.refusals:
+        say(console, f"  refuses: {refusal}", style="red")
+    say(console, f"{files[0]} stays in the hospital; {files[2]} may leave it.")
+    if found.refusals:
+        say(console, "Next: mend the cause, or let a person answer for it: wardgan release --override 'NAME: REASON'")
+    else:
+        say(console, f"Next: wardgan release {files[0].parent.parent} -o FILE.hgan --key YOUR.key")

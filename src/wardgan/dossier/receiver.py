@@ -1,0 +1,157 @@
+"""What a receiver can check alone: digests, signature, the bill, and the gates from the public numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+from wardgan.dossier.document import Document
+from wardgan.dossier.gates import Judgement, Measured, Verdict, judged, overall
+from wardgan.dossier.paid import read_counts
+from wardgan.dossier.policy import Policy
+from wardgan.dossier.public import DRAWN, GATES, public_numbers
+from wardgan.dossier.subject import Subject
+from wardgan.errors import FormatError
+from wardgan.seal.artifact import Verified, verified
+from wardgan.seal.bill import Rebill
+from wardgan.seal.reading import Model, read_file, signature_of
+
+_NAME: Final = "dossier.json"
+_WORDS: Final[dict[Verdict, str]] = {
+    "pass": "pass", "warn": "warn", "fail": "fail", "unjudged": "not judged", "not asked": "not asked",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Received(Verified):
+    """What is known for certain after `verify`.
+
+    Attributes:
+        override: `person: reason` of a release without privacy, without a dossier, or against its gates.
+        dossier: The public dossier; `None` if the file has none.
+        gates: What its gates say, judged again from the public numbers and from synthetic patients drawn here.
+        overall: The worst of them; `None` without a dossier.
+    """
+
+    override: str | None = None
+    dossier: Document | None = None
+    gates: Sequence[Judgement] = ()
+    overall: Verdict | None = None
+
+    @property
+    def verdict(self) -> str:
+        """One line: what is in order, and what is not."""
+        parts = [f"signed by {self.signer}"]
+        if self.privacy.mode == "none":
+            parts.append("NOT PRIVATE")
+        else:
+            parts.append(f"epsilon {self.privacy.epsilon:g} at delta {self.privacy.delta:g}, billed again")
+        if self.dossier is None:
+            parts.append("no dossier: nobody says what attacks found")
+        else:
+            counts = Counter(one.verdict for one in self.gates)
+            told = ", ".join(f"{counts[verdict]} {word}" for verdict, word in _WORDS.items() if counts[verdict])
+            parts.append(f"public gates judged again: {told}")
+        if self.override is not None:
+            parts.append(f"released by override of {self.override}")
+        return "; ".join(parts) + "."
+
+
+def verify(
+    path: str | Path, trust: str | Path | None = None, *, rebill: Rebill | None = None,
+    policy: str | Path | Policy | None = None,
+) -> Received:  # fmt: skip
+    """Checks everything that can be checked about a `.hgan` file: digests, signature, the bill, and the public gates.
+
+    Args:
+        path: The file.
+        trust: Trust file; `None` for the default one. The file must be signed by a key in it.
+        rebill: Bills a ledger's JSON again; `None` for the accountant of record, if it is installed.
+        policy: What you ask for; `None` for what the hospital asked for.
+
+    Raises:
+        TrustError: The file is unsigned, or its signature is unknown, wrong or belongs to another file; or the bill
+            cannot be checked, because that takes the accountant of record or too much time.
+        FormatError: The ledger's events cost more than the file claims; the dossier is about another generator, or its
+            numbers do not follow from what was paid for; and whatever `load` raises.
+        UsageError: The policy means nothing.
+    """
+    asked = policy if policy is None or isinstance(policy, Policy) else Policy.load(policy)
+    model = read_file(path, lambda layout: signature_of(layout, trust, required=True))
+    found = verified(model, rebill)
+    document = None if model.dossier is None else read_dossier(model)
+    gates = [] if document is None else public_gates(model, document, asked)
+    return Received(
+        **vars(found), override=model.card.override, dossier=document, gates=gates,
+        overall=None if document is None else overall(gates),
+    )  # fmt: skip
+
+
+def read_dossier(model: Model) -> Document:
+    """Gives the public dossier of a file.
+
+    Raises:
+        FormatError: It is none, or it is about another generator.
+    """
+    document = Document.of_json(cast("bytes", model.dossier), _NAME)
+    subject = _subject(model, 0)
+    overrides = [] if model.card.override is None else [model.card.override]
+    for what, ours, theirs in (
+        ("edition", "public", document.edition),
+        ("name", model.card.name, document.name),
+        ("private", subject.private, document.private),
+        ("generator", subject.digests(), document.generator),
+        ("overrides", overrides, list(document.overrides)),
+    ):
+        if ours != theirs:
+            raise FormatError(f"{_NAME}: {what} does not agree with the other parts of the file.")
+    return document
+
+
+def public_gates(model: Model, document: Document, policy: Policy | None = None) -> list[Judgement]:
+    """Gives what the public gates say, from the paid counts and from synthetic patients that are drawn here.
+
+    Args:
+        model: The file.
+        document: Its public dossier.
+        policy: What is asked for; `None` for what the dossier was judged by.
+
+    Raises:
+        FormatError: The dossier's own numbers or verdicts do not follow.
+    """
+    seed, own = document.facts.get("seed"), Policy.of_dict(document.policy, _NAME)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise FormatError(f"{_NAME}: seed is not a whole number of at least 0.")
+    told = {one.gate: one for one in document.measured}
+    if len(told) != len(document.measured) or told.keys() != set(GATES):
+        raise FormatError(f"{_NAME}: its numbers are not one for each public gate.")
+    paid = document.facts.get("paid")
+    counts = None if paid is None else read_counts(paid, _NAME)
+    subject = _subject(model, seed)
+    numbers = public_numbers(subject, model.generator.draw(DRAWN, seed=seed), counts, told["public utility"].because)
+    for number in numbers:
+        _check_same(number, told[number.gate])
+    judgements = judged(numbers, own, gates=GATES)
+    if policy is None and [one.verdict for one in judgements] != [one.verdict for one in document.judgements]:
+        raise FormatError(f"{_NAME}: its verdicts do not follow from its numbers.")
+    return judgements if policy is None else judged(numbers, policy, gates=GATES)
+
+
+def _check_same(ours: Measured, theirs: Measured) -> None:
+    mine, other = ours.estimate, theirs.estimate
+    same = ours.asked == theirs.asked and (mine is None) == (other is None)
+    if same and mine is not None and other is not None:
+        same = all(
+            abs(one - two) <= 1e-9 * max(1.0, abs(one))
+            for one, two in ((mine.value, other.value), (mine.low, other.low), (mine.high, other.high))
+        )
+    if not same:
+        raise FormatError(f"{_NAME}: the number behind the gate {ours.gate!r} is not what comes out here.")
+
+
+def _subject(model: Model, seed: int) -> Subject:
+    bill = model.ledger.model_dump(exclude_none=True)
+    return Subject(model.generator, bill, {}, model.card.created, seed)
