@@ -55,7 +55,8 @@ def _verdict(document: Document) -> str:
     rows = "".join(_gate(one) for one in sorted(document.judgements, key=lambda one: order.index(one.verdict)))
     return (
         f'<section class="verdict {document.overall}" id="s0"><h2>0 Verdict</h2>'
-        f'<p class="word"><span aria-hidden="true">{_MARKS[document.overall]}</span> {word}</p><p>{escape(means)}</p>{banner}{released}'
+        f'<p class="word"><span aria-hidden="true">{_MARKS[document.overall]}</span> {word}</p>'
+        f"<p>{escape(means)}</p>{banner}{released}"
         '<div class="wide"><table><caption>Gates</caption><thead><tr><th scope="col">verdict</th>'
         '<th scope="col">gate</th><th scope="col">what was found, and what is asked for</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div></section>"
