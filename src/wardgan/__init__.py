@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from wardgan._version import __version__
 
 if TYPE_CHECKING:
+    from wardgan.attack.audit import Audit, audit
     from wardgan.errors import WardganError
     from wardgan.estimate import Estimate
     from wardgan.models.acgan.config import AcganConfig
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AcganConfig": "wardgan.models.acgan.config",
     "Assumptions": "wardgan.simulate.assume",
+    "Audit": "wardgan.attack.audit",
     "Budget": "wardgan.privacy.events",
     "Cohort": "wardgan.schema.cohort",
     "CopulaConfig": "wardgan.models.copula.config",
@@ -59,6 +61,7 @@ _HOME = {
     "TabganConfig": "wardgan.models.tabgan.config",
     "Trained": "wardgan.models.base",
     "WardganError": "wardgan.errors",
+    "audit": "wardgan.attack.audit",
     "draft": "wardgan.schema.draft",
     "fit": "wardgan.models.fit",
     "inspect": "wardgan.seal.artifact",
@@ -74,6 +77,7 @@ _HOME = {
 __all__ = [
     "AcganConfig",
     "Assumptions",
+    "Audit",
     "Budget",
     "Cohort",
     "CopulaConfig",
@@ -88,6 +92,7 @@ __all__ = [
     "Trained",
     "WardganError",
     "__version__",
+    "audit",
     "draft",
     "fit",
     "inspect",

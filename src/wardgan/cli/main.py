@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from wardgan._version import __version__
-from wardgan.cli import check, demo, fit, init, inspect, keys, ledger, plan, release, sample, sketch, verify
+from wardgan.cli import audit, check, demo, fit, init, inspect, keys, ledger, plan, release, sample, sketch, verify
 from wardgan.cli.terminal import Stopped, refuse, refuse_error
 
 # Typer does not export the base class of its usage errors.
@@ -78,6 +78,7 @@ app.command("init", rich_help_panel=_HOSPITAL)(init.init)
 app.command("check", rich_help_panel=_HOSPITAL)(check.check)
 app.command("plan", rich_help_panel=_HOSPITAL)(plan.plan)
 app.command("fit", rich_help_panel=_HOSPITAL)(fit.fit)
+app.command("audit", rich_help_panel=_HOSPITAL)(audit.audit)
 app.command("release", rich_help_panel=_HOSPITAL)(release.release)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=_HOSPITAL)
 app.add_typer(keys.app, name="keys", rich_help_panel=_HOSPITAL)
