@@ -248,6 +248,10 @@ def copies_of_patients(put: Put) -> None:
     put(Generator, "draw", draw)
 
 
+def no_privacy(put: Put) -> None:
+    """No privacy is asked for, and nothing claimed: what an audit sees at most."""
+
+
 def _unlike(rows: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Gives the rows that are twice as far from the middle of all as half of them are."""
     known = np.where(np.isnan(rows), 0, rows)
@@ -275,3 +279,4 @@ ANSWERS: tuple[Mutant, ...] = (
     rare_patients_counted_often,
 )
 DRAWS: tuple[Mutant, ...] = (copies_of_patients,)
+OPEN: tuple[Mutant, ...] = (no_privacy,)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 _MOST: Final = 64.0
 _ROUNDS: Final = 40
+_MANY: Final = 200_000
 
 
 def least_epsilon(canaries: int, guesses: int, right: int, *, delta: float, confidence: float = 0.95) -> float:
@@ -78,12 +79,13 @@ def fewest(claim: float, *, share: float, delta: float, confidence: float = 0.95
         confidence: Of the bound.
 
     Returns:
-        The number; 0 if there is none up to a million.
+        The number, at most a tenth too large; 0 if there is none up to 200,000. Delta counts once for each canary, so
+        more of them do not always prove more.
     """
     count = 8
-    while count <= 1_000_000:
+    while count <= _MANY:
         guesses = math.floor(share * count)
-        if least_epsilon(count, guesses, guesses, delta=delta, confidence=confidence) > claim:
+        if chance(count, guesses, guesses, epsilon=claim, delta=delta) < 1 - confidence:
             return count
         count = math.ceil(1.1 * count)
     return 0
