@@ -158,6 +158,7 @@ def audit(
     _check_size(cohort, budget, canaries, power)
     config = config_of(family, cohort.schema, patients=None if budget else len(cohort))
     source = Seed.secret() if seed is None else Seed(seed)
+    # Nothing below depends on the coins before they are used: neither the canaries, nor who or how many are left out.
     birds = canary_patients(cohort.schema, canaries, source.stream("audit/canaries"))
     inside = source.choices(canaries, 0.5, "audit/coins")
     others = cohort.take(np.sort(source.stream("audit/left out").permutation(len(cohort))[canaries:]))
