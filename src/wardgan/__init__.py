@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from wardgan._version import __version__
 
 if TYPE_CHECKING:
+    from wardgan.attack.audit import Audit, audit
     from wardgan.dossier.assess import Dossier, assess
     from wardgan.dossier.receiver import verify
     from wardgan.dossier.release import release
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AcganConfig": "wardgan.models.acgan.config",
     "Assumptions": "wardgan.simulate.assume",
+    "Audit": "wardgan.attack.audit",
     "Budget": "wardgan.privacy.events",
     "Cohort": "wardgan.schema.cohort",
     "CopulaConfig": "wardgan.models.copula.config",
@@ -66,6 +68,7 @@ _HOME = {
     "Trained": "wardgan.models.base",
     "WardganError": "wardgan.errors",
     "assess": "wardgan.dossier.assess",
+    "audit": "wardgan.attack.audit",
     "draft": "wardgan.schema.draft",
     "fit": "wardgan.models.fit",
     "inspect": "wardgan.seal.artifact",
@@ -81,6 +84,7 @@ _HOME = {
 __all__ = [
     "AcganConfig",
     "Assumptions",
+    "Audit",
     "Budget",
     "Cohort",
     "CopulaConfig",
@@ -97,6 +101,7 @@ __all__ = [
     "WardganError",
     "__version__",
     "assess",
+    "audit",
     "draft",
     "fit",
     "inspect",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, cast
@@ -43,6 +43,7 @@ from wardgan.schema.schema import Schema
 from wardgan.schema.texts import travel_problem
 
 Privacy = Literal["private", "none"]
+Enter = Callable[[Ledger], AbstractContextManager[Spending]]
 COUNT: Final = "patient count"
 DIGEST: Final = "cohort.sha256"
 SCHEMA: Final = "schema.json"
@@ -69,7 +70,7 @@ def plan(schema: Schema, budget: Budget, *, family: str | Config = "auto") -> Pl
     _confirmed(schema)
     _check_texts(schema)
     layout = Layout.of(placeholder(schema))
-    config = _config(family, schema)
+    config = config_of(family, schema)
     config.check(layout, budget, schema.population)
     shares = learn_shares(schema, budget.delta)
     if schema.population is None:
@@ -110,13 +111,7 @@ def fit(  # noqa: PLR0913 - what a fit may be told, in one place
             does not allow the plan.
         DataError: A resumed run has other patients, or is finished.
     """
-    _check_types(cohort, budget, seed)
-    if privacy not in ("private", "none"):
-        raise PlanError(f"privacy={privacy!r} is not one of private, none.")
-    if privacy == "none" and budget is not None:
-        raise PlanError("budget: a fit with privacy='none' has no budget; leave it out.")
-    if privacy == "private" and budget is None:
-        raise PlanError("budget: say how much may be given away, e.g. Budget(epsilon=3), or privacy='none'.")
+    check_asked(cohort, budget, privacy, seed)
     _enough(cohort, private=privacy == "private")
     folder = None if run is None else Path(run)
     account = account_of(accounts, folder, resume=resume)
@@ -136,6 +131,58 @@ def fit(  # noqa: PLR0913 - what a fit may be told, in one place
                 _take_back(folder, whole=fresh)
             raise
         return _fitted(cohort, config, ledger, spending, seed=seed, folder=folder, watch=watch or _nobody)
+
+
+def trial(
+    cohort: Cohort, budget: Budget | None, *, config: Config, seed: int | None, watch: Watcher, enter: Enter, size: int
+) -> Cohort:
+    """Gives synthetic patients of a generator that is thrown away: of a fit that is none, for an audit.
+
+    The fit is that of `fit`, step by step. There is no run folder and no generator to hand on, so what was trained
+    cannot be released.
+
+    Args:
+        cohort: Who is trained on.
+        budget: As in `fit`; `None`: without privacy.
+        config: The family.
+        seed: As in `fit`.
+        watch: Is told of progress.
+        enter: Enters the fit, by its empty ledger, in the institution's ledger, and settles it in the end.
+        size: How many synthetic patients.
+
+    Raises:
+        SchemaError: As in `fit`.
+        PlanError: As in `fit`.
+        BudgetError: A cap of the institution's ledger does not allow the plan.
+        DataError: Without privacy, a class has no patient.
+    """
+    _enough(cohort, private=budget is not None)
+    config, ledger = _begun(cohort, budget, config, replayable=seed is not None, folder=None)
+    with enter(ledger) as spending:
+        trained = _fitted(cohort, config, ledger, spending, seed=seed, folder=None, watch=watch)
+    return trained.generator.draw(size, seed=seed)
+
+
+def check_asked(cohort: object, budget: object, privacy: object, seed: object) -> None:
+    """Refuses a fit whose arguments are of the wrong kind, or contradict each other.
+
+    Args:
+        cohort: As in `fit`.
+        budget: As in `fit`.
+        privacy: As in `fit`.
+        seed: As in `fit`.
+
+    Raises:
+        UsageError: An argument is of the wrong kind.
+        PlanError: `privacy` and `budget` contradict each other.
+    """
+    _check_types(cohort, budget, seed)
+    if privacy not in ("private", "none"):
+        raise PlanError(f"privacy={privacy!r} is not one of private, none.")
+    if privacy == "none" and budget is not None:
+        raise PlanError("budget: a fit with privacy='none' has no budget; leave it out.")
+    if privacy == "private" and budget is None:
+        raise PlanError("budget: say how much may be given away, e.g. Budget(epsilon=3), or privacy='none'.")
 
 
 def _fitted(
@@ -174,7 +221,7 @@ def _begun(
     """Gives the configuration and an empty ledger."""
     if budget is None:
         _check_texts(cohort.schema)
-        config = _config(family, cohort.schema, patients=len(cohort))
+        config = config_of(family, cohort.schema, patients=len(cohort))
         ledger = Ledger(None, replayable=replayable)
     else:
         planned = plan(cohort.schema, budget, family=family)
@@ -209,7 +256,7 @@ def _resumed(
         raise PlanError("budget: the run was begun with another budget; resume it with the same one.")
     if ledger.plan is not None and family == "auto":
         family = ledger.plan.family
-    config = _config(family, cohort.schema, patients=len(cohort))
+    config = config_of(family, cohort.schema, patients=len(cohort))
     known = folder / DIGEST
     if not known.exists() or known.read_text(encoding="utf-8") != _digest(cohort, config.family, _settings(config)):
         raise DataError(
@@ -283,8 +330,8 @@ def _digest(cohort: Cohort, family: str, settings: Mapping[str, object]) -> str:
     return digest.hexdigest()
 
 
-def _config(family: str | Config, schema: Schema, *, patients: int | None = None) -> Config:
-    """Gives the configuration; `patients` of a fit without privacy, `None` of a plan."""
+def config_of(family: str | Config, schema: Schema, *, patients: int | None = None) -> Config:
+    """Gives the configuration of a family; `patients` of a fit without privacy, `None` of a plan."""
     if not isinstance(family, str):
         return family
     if family == "auto":
