@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from wardgan.models.acgan.config import AcganConfig
     from wardgan.models.base import Trained
     from wardgan.models.copula.config import CopulaConfig
-    from wardgan.models.fit import fit, plan
+    from wardgan.models.fit import fit
     from wardgan.models.marginal.config import MarginalConfig
+    from wardgan.models.planning import plan
     from wardgan.models.tabgan.config import TabganConfig
     from wardgan.privacy.events import Budget
     from wardgan.privacy.ledger import Ledger
@@ -74,7 +75,7 @@ _HOME = {
     "inspect": "wardgan.seal.artifact",
     "load": "wardgan.seal.artifact",
     "new_key": "wardgan.seal.keys",
-    "plan": "wardgan.models.fit",
+    "plan": "wardgan.models.planning",
     "read": "wardgan.schema.read",
     "release": "wardgan.dossier.release",
     "sketch": "wardgan.rehearsal.sketch",

@@ -24,7 +24,8 @@ from wardgan.attack.suspicion import Scene, Scores, by_cells, by_copies
 from wardgan.errors import DataError, UsageError
 from wardgan.estimate import Estimate
 from wardgan.models.base import Config, Progress, Watcher
-from wardgan.models.fit import Privacy, check_asked, config_of, trial
+from wardgan.models.fit import Privacy, check_asked, trial
+from wardgan.models.planning import config_of
 from wardgan.privacy.accounts.spending import Account, account_of, entered
 from wardgan.privacy.events import DEFAULT_DELTA, Budget
 from wardgan.privacy.records import admit

@@ -110,7 +110,7 @@ def planned(schema: Schema, epsilon: float | None, delta: float, privacy: str, f
     Raises:
         PlanError: The options contradict each other, or the budget is too small.
     """
-    from wardgan.models.fit import plan
+    from wardgan.models.planning import plan
     from wardgan.privacy.events import Budget
 
     if privacy not in ("private", "none"):

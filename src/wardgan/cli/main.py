@@ -27,6 +27,7 @@ from wardgan.cli import (
     release,
     sample,
     sketch,
+    split,
     verify,
 )
 from wardgan.cli.terminal import Stopped, refuse, refuse_error
@@ -92,6 +93,7 @@ _HOSPITAL, _ANYWHERE = "In the hospital", "Anywhere"
 app.command("sketch", rich_help_panel=_HOSPITAL)(sketch.sketch)
 app.command("init", rich_help_panel=_HOSPITAL)(init.init)
 app.command("check", rich_help_panel=_HOSPITAL)(check.check)
+app.command("split", rich_help_panel=_HOSPITAL)(split.split)
 app.command("plan", rich_help_panel=_HOSPITAL)(plan.plan)
 app.command("fit", rich_help_panel=_HOSPITAL)(fit.fit)
 app.command("dossier", rich_help_panel=_HOSPITAL)(dossier.dossier)

@@ -19,7 +19,7 @@ from wardgan.dossier.release import release
 from wardgan.errors import OutputError, UsageError
 from wardgan.models.base import Config, Progress, Trained
 from wardgan.models.fit import fit
-from wardgan.models.fit import plan as planned
+from wardgan.models.planning import plan as planned
 from wardgan.privacy.events import Budget
 from wardgan.privacy.plan import Plan
 from wardgan.rng import Seed

@@ -20,64 +20,30 @@ from wardgan.errors import (
     FormatError,
     OutputError,
     PlanError,
-    SchemaError,
     UsageError,
     WardganError,
-    counted,
 )
 from wardgan.files import locked
-from wardgan.models import auto_family, family_config
+from wardgan.models import family_config
 from wardgan.models.base import CHECKPOINT, LEDGER, TRAINED, Config, Progress, Run, Trained, Watcher
+from wardgan.models.planning import COUNT, check_texts, config_of, plan
 from wardgan.privacy.accounts.slip import SLIP
 from wardgan.privacy.accounts.spending import Account, Spending, account_of, entered
 from wardgan.privacy.events import NEIGHBOURS, UNIT, Budget
-from wardgan.privacy.learn import as_learned, learn, learn_shares, level_threshold, placeholder, to_learn
+from wardgan.privacy.learn import as_learned, learn
 from wardgan.privacy.ledger import Ledger
-from wardgan.privacy.plan import Plan, Share, solve, with_population
+from wardgan.privacy.plan import with_population
 from wardgan.privacy.queries import PatientCount
 from wardgan.privacy.records import Records, admit
 from wardgan.rng import Seed
 from wardgan.sample.generator import Generator
 from wardgan.schema.cohort import Cohort
 from wardgan.schema.schema import Schema
-from wardgan.schema.texts import travel_problem
 
 Privacy = Literal["private", "none"]
 Enter = Callable[[Ledger], AbstractContextManager[Spending]]
-COUNT: Final = "patient count"
 DIGEST: Final = "cohort.sha256"
 SCHEMA: Final = "schema.json"
-
-
-def plan(schema: Schema, budget: Budget, *, family: str | Config = "auto") -> Plan:
-    """Gives what a fit would spend, and on what, without reading a patient.
-
-    Args:
-        schema: The declarations.
-        budget: The target.
-        family: Name of a family, its configuration, or `auto`, which with a budget is `copula`.
-
-    Raises:
-        SchemaError: Bounds, levels or confirmations are missing.
-        PlanError: The budget is too small for the population; says what would be possible.
-
-    Example:
-        >>> age = {"kind": "integer", "low": 0, "high": 99}
-        >>> schema = Schema.from_dict({"name": "demo", "population": 1000, "table": {"age": age}})
-        >>> [event.name for event in plan(schema, Budget(epsilon=1), family="copula").events]
-        ['grid', 'label tables']
-    """
-    _confirmed(schema)
-    _check_texts(schema)
-    layout = Layout.of(placeholder(schema))
-    config = config_of(family, schema)
-    config.check(layout, budget, schema.population)
-    shares = learn_shares(schema, budget.delta)
-    if schema.population is None:
-        shares.insert(0, Share(COUNT, 0.01))
-    made = solve(budget, shares + config.shares(layout, budget), population=schema.population, family=config.family)
-    _check_levels(made, schema)
-    return made
 
 
 def fit(  # noqa: PLR0913 - what a fit may be told, in one place
@@ -220,7 +186,7 @@ def _begun(
 ) -> tuple[Config, Ledger]:
     """Gives the configuration and an empty ledger."""
     if budget is None:
-        _check_texts(cohort.schema)
+        check_texts(cohort.schema)
         config = config_of(family, cohort.schema, patients=len(cohort))
         ledger = Ledger(None, replayable=replayable)
     else:
@@ -328,43 +294,6 @@ def _digest(cohort: Cohort, family: str, settings: Mapping[str, object]) -> str:
     for codes in [*cohort.static.values(), *cohort.measured.values(), cohort.present]:
         digest.update(b"" if codes is None else np.ascontiguousarray(codes).tobytes())
     return digest.hexdigest()
-
-
-def config_of(family: str | Config, schema: Schema, *, patients: int | None = None) -> Config:
-    """Gives the configuration of a family; `patients` of a fit without privacy, `None` of a plan."""
-    if not isinstance(family, str):
-        return family
-    if family == "auto":
-        family = auto_family(schema, private=patients is None, patients=patients or 0)
-    return family_config(family)
-
-
-def _confirmed(schema: Schema) -> None:
-    if schema.confirm:
-        places = ", ".join(schema.confirm[:5]) + (", ..." if len(schema.confirm) > 5 else "")
-        raise SchemaError(
-            f"confirm: {counted(len(schema.confirm), 'value')} of the draft, read off patients, still to be confirmed "
-            f"({places}). Replace each by what is public, or delete it and set learn: true; then take it off the list."
-        )
-
-
-def _check_levels(made: Plan, schema: Schema) -> None:
-    """Refuses to learn levels that no number of the declared patients could reach."""
-    for column in to_learn(schema):
-        if column.numeric or schema.population is None:
-            continue
-        least = level_threshold(made, column, schema)
-        if least > schema.population:
-            raise PlanError(
-                f"{column.name}: a level is learned from about {least:,.0f} patients on, and population="
-                f"{schema.population}. Declare its levels, join more patients, or raise epsilon."
-            )
-
-
-def _check_texts(schema: Schema) -> None:
-    problem = travel_problem(schema)
-    if problem is not None:
-        raise SchemaError(f"schema: it could not be released. {problem}")
 
 
 def _enough(cohort: Cohort, *, private: bool) -> None:
