@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -39,10 +40,14 @@ def divide(
         check.whole(0, seed=seed)
     frame = frame_of(source, delimiter=delimiter)
     aside = _sides(_keys(frame, schema.patient), seed) < share
-    train, held = (frame.take(np.flatnonzero(side)).reset_index(drop=True) for side in (~aside, aside))
+    train, held = (_rows(frame, side) for side in (~aside, aside))
     if not len(train) or not len(held):
         raise DataError(f"share={share!r} leaves one of the two sides without a patient.")
     return train, held
+
+
+def _rows(frame: pd.DataFrame, chosen: NDArray[np.bool_]) -> pd.DataFrame:
+    return cast("pd.DataFrame", frame[chosen]).reset_index(drop=True)
 
 
 def _keys(frame: pd.DataFrame, patient: str | None) -> list[str]:
@@ -51,7 +56,7 @@ def _keys(frame: pd.DataFrame, patient: str | None) -> list[str]:
     if patient not in frame.columns:
         raise DataError(f"{patient}: the patient's column is not in the file{hint_of(frame, patient)}.")
     cells = cells_of(frame, patient)
-    absent = np.asarray(pd.isna(cells), dtype=bool).tolist()
+    absent = cast("list[bool]", cells.isna().tolist())
     names = ["" if hole else str(cell).strip() for cell, hole in zip(cells.tolist(), absent, strict=True)]
     if "" in names:
         at = names.index("") + 1
