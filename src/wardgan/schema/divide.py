@@ -1,5 +1,8 @@
 """Setting patients aside: a table in two, each patient with all rows on one side."""
 
+# pandas comes without complete types.
+# pyright: reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 import hashlib
