@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import wardgan as wg
 from wardgan.cli.main import app
+from wardgan.dossier.policy import Policy
 from wardgan.schema.formulas import MAX_LENGTH
 from wardgan.schema.rules import MAX_RULES
 from wardgan.schema.search import TRIED, hardest_rule
@@ -154,5 +155,19 @@ def test_the_dates_of_the_schema_page():
         wg.read(frame.assign(discharged="1998-12-31"), schema)
 
 
+def test_the_policy_of_the_dossier_page(tmp_path):
+    (block,) = page("docs/dossier.md").blocks("yaml")
+    (tmp_path / "policy.yaml").write_text(block, encoding="utf-8")
+    policy = Policy.load(tmp_path / "policy.yaml")
+    assert (policy.name, policy.unjudged) == ("our-hospital", "refuse")
+    assert (policy.limits["epsilon"].fail, policy.limits["attribute"].fail) == (2, 0.05)
+    default = Policy.named("default")
+    for name, limit in default.limits.items():
+        assert name in page("docs/dossier.md").text
+        if name not in ("certified epsilon", "certain copies", "impossible", "public utility"):
+            assert f"{limit.fail:.2f}".removeprefix("0").removesuffix(".00") in page("docs/dossier.md").text
+
+
 def test_every_yaml_block_is_tried():
-    assert [path.name for path in PAGES if "```yaml\n" in path.read_text(encoding="utf-8")] == ["schema.md"]
+    found = [path.name for path in PAGES if "```yaml\n" in path.read_text(encoding="utf-8")]
+    assert sorted(found) == ["dossier.md", "schema.md"]

@@ -11,7 +11,7 @@ _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 # Folders of somebody's machine, and addresses of hosts.
 _FORBIDDEN = re.compile(
     r"(?<![\w.*])/(?:work|tmp|home|root|mnt|opt|srv|Users|var)/|[A-Z]:\\\\|\b(?:\d{1,3}\.){3}\d{1,3}\b"
-    r"|\b[\w-]+\.(?:internal|local|lan|intra)\b|localhost:\d|\bTODO\b|\bFIXME\b"
+    r"|\b(?!(?:found|dossier|self)\.internal\b)[\w-]+\.(?:internal|local|lan|intra)\b|localhost:\d|\bTODO\b|\bFIXME\b"
 )
 
 
