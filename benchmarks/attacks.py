@@ -8,9 +8,10 @@ Each table is cut at random into three equal parts, anew for each seed: training
 generators: `safe`, which hands out the fresh patients, so it cannot know anything about the training part; `leak`, the
 planted leak: 30 % copies of training patients with noise of 2 % of a standard deviation, and 70 % fresh ones; and
 families that were fitted to the training part, which draw as many patients. Tables: `uci_heart` and `support2` (see
-`datasets.py`), in which rows that occur twice are kept once, and the simulated SPRINT-like trial, 6,000 patients in
-each part. What is done is kept in `benchmarks/out/attacks.jsonl`, and not done again: the script can be stopped and
-goes on. `uci_heart` and `support2` declare one sensitive column each; the arm of the trial is guessed as its label.
+`datasets.py`), in which rows that occur twice are kept once; `flchain_like`, invented patients with the columns of a
+study of free light chains and mortality (Dispenzieri et al. 2012), 2,600 in each part; and the simulated SPRINT-like
+trial, 6,000 in each part. What is done is kept in `benchmarks/out/attacks.jsonl`, and not done again: the script can be
+stopped and goes on. The first three declare one sensitive column each; the arm of the trial is guessed as its label.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 import datasets
 import wardgan as wg
@@ -30,10 +32,26 @@ from wardgan.attack import battery, leak
 from wardgan.rng import Seed
 from wardgan.simulate.sprint import SPRINT_SCHEMA, sprint_like
 
-TABLES = ("uci_heart", "support2", "sprint_like")
+TABLES = ("uci_heart", "support2", "flchain_like", "sprint_like")
 FAMILIES = ("copula", "marginal", "tabgan")
 DONE = OUT / "attacks.jsonl"
-_PATIENTS = 6_000
+_PATIENTS = {"sprint_like": 6_000, "flchain_like": 2_600}
+_FLCHAIN = {
+    "name": "flchain-like",
+    "population": 2_600,
+    "table": {
+        "age": {"kind": "integer", "low": 50, "high": 105, "unit": "a"},
+        "sex": {"kind": "category", "levels": ["F", "M"]},
+        "year": {"kind": "integer", "low": 1995, "high": 2003},
+        "kappa": {"kind": "number", "low": 0.01, "high": 25, "scale": "log", "step": 0.01, "unit": "mg/dL"},
+        "lambda": {"kind": "number", "low": 0.01, "high": 30, "scale": "log", "step": 0.01, "unit": "mg/dL"},
+        "creatinine": {"kind": "number", "low": 0.3, "high": 12, "step": 0.1, "unit": "mg/dL", "nullable": True},
+        "mgus": {"kind": "flag", "sensitive": True},
+        "days": {"kind": "integer", "low": 0, "high": 5500, "unit": "d"},
+        "death": {"kind": "flag"},
+    },
+    "events": {"time": "days", "event": "death"},
+}
 _SHOWN = {
     "membership.nearest.auc": "nearest: AUC",
     "membership.nearest.tpr_1": "nearest: found at 1 %",
@@ -113,7 +131,9 @@ def parts(table: str, seed: int) -> tuple[wg.Cohort, wg.Cohort, wg.Cohort]:
     """
     if table == "sprint_like":
         schema = wg.Schema.from_dict(SPRINT_SCHEMA)
-        whole = wg.read(sprint_like(3 * _PATIENTS, seed=Seed(500 + seed)), schema)
+        whole = wg.read(sprint_like(3 * _PATIENTS[table], seed=Seed(500 + seed)), schema)
+    elif table == "flchain_like":
+        whole = wg.read(flchain_like(3 * _PATIENTS[table], 700 + seed), wg.Schema.from_dict(_FLCHAIN), invalid="clip")
     else:
         found = datasets.load(table)
         names = [column.name for column in found.schema.table]
@@ -123,6 +143,30 @@ def parts(table: str, seed: int) -> tuple[wg.Cohort, wg.Cohort, wg.Cohort]:
     size = len(whole) // 3
     one, two, three = (whole.take(np.sort(order[at * size : (at + 1) * size])) for at in range(3))
     return one, two, three
+
+
+def flchain_like(patients: int, seed: int) -> pd.DataFrame:
+    """Gives invented patients whose light chains, age and kidneys shorten their lives.
+
+    Args:
+        patients: How many.
+        seed: Replays them.
+    """
+    random = np.random.default_rng(seed)
+    age = np.clip(np.round(50 + random.gamma(2.0, 7.0, patients)), 50, 105)
+    male = random.random(patients) < 0.45
+    kidneys = random.normal(0, 1, patients)
+    chains = 0.3 * random.normal(0, 1, patients) + 0.25 * kidneys + 0.012 * (age - 64)
+    kappa, lambda_ = (np.exp(level + chains + 0.3 * random.normal(0, 1, patients)) for level in (0.2, 0.4))
+    hazard = np.exp(-9.6 + 0.1 * (age - 64) + 0.5 * chains + 0.2 * kidneys + 0.2 * male)
+    died, left = random.exponential(1 / hazard), random.uniform(2_500, 5_300, patients)
+    creatinine = np.round(np.exp(0.05 + 0.15 * male + 0.25 * kidneys), 1)
+    creatinine[random.random(patients) < 0.17] = np.nan
+    return pd.DataFrame({
+        "age": age, "sex": np.where(male, "M", "F"), "year": 1995 + np.minimum(random.poisson(1.4, patients), 8),
+        "kappa": np.round(kappa, 2), "lambda": np.round(lambda_, 2), "creatinine": creatinine,
+        "mgus": random.random(patients) < 0.015, "days": np.floor(np.minimum(died, left)), "death": died < left,
+    })  # fmt: skip
 
 
 def _known() -> list[dict]:
