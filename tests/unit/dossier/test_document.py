@@ -144,7 +144,6 @@ def put(place, **fields):
     return change
 
 
-
 def whole(found):
     return found
 

@@ -121,7 +121,9 @@ def results(draw):
     if draw(st.integers(0, 9)) == 0:
         return question.unanswered("12 hold-out patients are fewer than 50")
     return question.judged(
-        estimate(value, value - below, value + above), estimate(value, value - below - more, value + above + more), power
+        estimate(value, value - below, value + above),
+        estimate(value, value - below - more, value + above + more),
+        power,
     )
 
 
