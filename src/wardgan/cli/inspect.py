@@ -57,7 +57,7 @@ def show_model(console: Console, facts: Mapping[str, Any]) -> None:
     else:
         say(
             console,
-            f"Dossier:   {facts['dossier'].get('overall')}, by the hospital's own word; wardgan verify judges again",
+            f"Dossier:   {shown(str(facts['dossier'].get('overall')))}, by the hospital's own word; wardgan verify judges again",
         )
     say(console, f"Licence:   {shown(card['licence'] or 'not declared')}")
     _show_columns(console, schema)

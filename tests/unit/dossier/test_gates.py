@@ -160,7 +160,7 @@ def test_the_limits_of_the_default_policy_are_those_of_the_attacks():
         "auc": "membership area", "tpr_1": "membership", "worst": "membership of outliers", "inference": "attribute",
         "linkability": "linkability", "singling_out": "singling out", "copies": "copies",
     }  # fmt: skip
-    assert LIMITS == {name: POLICY.limits[gate].fail for name, gate in gates.items()}
+    assert {name: POLICY.limits[gate].fail for name, gate in gates.items()} == LIMITS
     for gate in gates.values():
         assert POLICY.limits[gate].warn == POLICY.limits[gate].fail
         assert POLICY.limits[gate].sense == "shown below"
