@@ -214,7 +214,7 @@ def test_without_a_dossier_nothing_is_claimed(form, tmp_path):
         root = check_chai(text)
         assert texts(root, "Transparency") == ["Public gates, judged again here: no public dossier."]
         assert "not measured" in texts(root, "Label")
-        assert {text for text in texts(root, "Interpretation")} == {
+        assert set(texts(root, "Interpretation")) == {
             "Judged by no policy; numbers about real patients that were not paid for stay in the hospital."
         }
     else:
