@@ -37,7 +37,7 @@ Common to all verbs:
 |---|---|
 | 0 | done |
 | 2 | an argument, a file, a schema or a `.hgan` file is wrong; the message says what, and the way out |
-| 3 | not trusted, or refused at the gate |
+| 3 | not trusted, refused at the gate, or a mistake is proved by an audit |
 | 4 | the privacy budget does not allow it |
 | 130 | stopped with Ctrl-C; the message says how to go on |
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from wardgan._version import __version__
 
 if TYPE_CHECKING:
+    from wardgan.attack.audit import Audit, audit
     from wardgan.dossier.assess import Dossier, assess
     from wardgan.dossier.receiver import verify
     from wardgan.dossier.release import release
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     from wardgan.models.acgan.config import AcganConfig
     from wardgan.models.base import Trained
     from wardgan.models.copula.config import CopulaConfig
-    from wardgan.models.fit import fit, plan
+    from wardgan.models.fit import fit
     from wardgan.models.marginal.config import MarginalConfig
+    from wardgan.models.planning import plan
     from wardgan.models.tabgan.config import TabganConfig
     from wardgan.privacy.events import Budget
     from wardgan.privacy.ledger import Ledger
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AcganConfig": "wardgan.models.acgan.config",
     "Assumptions": "wardgan.simulate.assume",
+    "Audit": "wardgan.attack.audit",
     "Budget": "wardgan.privacy.events",
     "Cohort": "wardgan.schema.cohort",
     "CopulaConfig": "wardgan.models.copula.config",
@@ -66,12 +69,13 @@ _HOME = {
     "Trained": "wardgan.models.base",
     "WardganError": "wardgan.errors",
     "assess": "wardgan.dossier.assess",
+    "audit": "wardgan.attack.audit",
     "draft": "wardgan.schema.draft",
     "fit": "wardgan.models.fit",
     "inspect": "wardgan.seal.artifact",
     "load": "wardgan.seal.artifact",
     "new_key": "wardgan.seal.keys",
-    "plan": "wardgan.models.fit",
+    "plan": "wardgan.models.planning",
     "read": "wardgan.schema.read",
     "release": "wardgan.dossier.release",
     "sketch": "wardgan.rehearsal.sketch",
@@ -81,6 +85,7 @@ _HOME = {
 __all__ = [
     "AcganConfig",
     "Assumptions",
+    "Audit",
     "Budget",
     "Cohort",
     "CopulaConfig",
@@ -97,6 +102,7 @@ __all__ = [
     "WardganError",
     "__version__",
     "assess",
+    "audit",
     "draft",
     "fit",
     "inspect",

@@ -173,7 +173,7 @@ FORMAT = {
     "fingerprint": (set_card(schema_fingerprint="sha256:" + "0" * 64), "schema_fingerprint does not agree"),
     "smaller epsilon in the card": (set_card(privacy=claim(epsilon=0.1)), "privacy does not agree"),
     "private card, open ledger": (lambda: kit.forge(ledger=lambda _: kit.OPEN_LEDGER), "without|Nothing protects"),
-    "override of a private file": (set_card(override=kit.OVERRIDE), "override excuses only"),
+    "override without a reason": (set_card(override="why not"), "does not name a person"),
     # ledger
     "empty but private": (set_ledger(events=[]), "its ledger is empty"),
     "rehearsal": (set_ledger(replayable=True), "rehearsal"),

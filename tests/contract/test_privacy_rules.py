@@ -16,8 +16,9 @@ from wardgan.encode.layout import Layout
 from wardgan.encode.units import encode
 from wardgan.errors import BudgetError, GateError, PlanError, SchemaError
 from wardgan.models.anchor.anchor import COVARIANCE, LABELS
-from wardgan.models.fit import plan
-from wardgan.privacy.accountant import gaussian_mu, pld_epsilon, rdp_epsilon
+from wardgan.models.fit import DIGEST, _digest
+from wardgan.models.planning import plan
+from wardgan.privacy.accountant import gaussian_delta, gaussian_mu, pld_epsilon, rdp_epsilon
 from wardgan.privacy.accounts.book import Accounts
 from wardgan.privacy.batches import poisson_batch
 from wardgan.privacy.clip import PatientGradients, PrivateStep
@@ -28,6 +29,7 @@ from wardgan.privacy.queries import CellCounts, LevelCounts, Levels, LevelTotals
 from wardgan.privacy.records import Records
 from wardgan.rng import Seed
 
+NO_DOSSIER = "A. Tester: no dossier in a test"
 SOURCE = Path(wg.__file__).parent
 QUERIES = [
     CellCounts(((0, 1), (2,)), (np.linspace(0, 1, 9), np.linspace(0, 1, 17))),
@@ -227,11 +229,53 @@ def test_p12_the_discriminator_does_not_outlive_the_fit(family, tmp_path):
     assert {"generator.onnx", "trained.json", "ledger.jsonl"} <= left
 
 
-def test_p13_the_file_has_no_figure_about_patients(tmp_path):
-    facts = wg.inspect(wg.release(wg.fit(cohort(), BUDGET, family="copula"), tmp_path / "x.hgan"))
-    names = {part["mediaType"] if "mediaType" in part else part.get("media_type") for part in facts["parts"]}
-    assert len(facts["parts"]) == len(names) <= 5
+def test_p13_a_file_without_a_dossier_has_no_figure_about_patients(tmp_path):
+    made = wg.fit(cohort(), BUDGET, family="copula")
+    facts = wg.inspect(wg.release(made, tmp_path / "x.hgan", override=NO_DOSSIER))
+    assert [part["name"] for part in facts["parts"]] == [
+        "card.json", "generator.onnx", "schema.json", "privacy.json", "README.md",
+    ]  # fmt: skip
     assert "accuracy" not in json.dumps(facts)
+
+
+def _public(run, train, holdout):
+    """Gives the public edition without what was paid for: the counts, and what is computed from them."""
+    found = json.loads(wg.assess(run, train, holdout, created="2026-01-31").public.to_json())
+    found["facts"].pop("paid")
+    found["measured"] = [one for one in found["measured"] if one["gate"] != "public utility"]
+    found["judgements"] = [one for one in found["judgements"] if one["gate"] != "public utility"]
+    found["overall"] = None
+    for section in found["sections"]:
+        if section["title"] == "Use":
+            section["blocks"] = [block for block in section["blocks"] if block["kind"] not in ("table", "numbers")]
+    return json.dumps(found)
+
+
+def test_p13_one_outlying_patient_changes_no_byte_of_the_public_dossier_but_paid_numbers(tmp_path):
+    frame = families.table(501)
+    frame.loc[500, ["weight", "site", "sex", "group"]] = 200.0, 9, None, "z"
+    whole = wg.read(frame, wg.Schema.from_dict(families.SCHEMA))
+    train, holdout = whole.take(np.arange(250)), whole.take(np.arange(250, 500))
+    run = tmp_path / "run"
+    wg.fit(train, BUDGET, family="copula", run=run)
+    wanted = _public(run, train, holdout)
+    assert _public(run, train, whole.take(np.arange(250, 501))) == wanted
+    # The same generator, as if it had come out of the fit with the outlier, too.
+    more = whole.take(np.array([*range(250), 500]))
+    (run / DIGEST).write_text(_digest(more, "copula", wg.Trained.load(run).config))
+    assert _public(run, more, holdout) == wanted
+
+
+def test_p13_the_public_numbers_are_paid_for_with_a_share_of_the_budget(tmp_path):
+    whole = cohort()
+    train, holdout = whole.take(np.arange(300)), whole.take(np.arange(300, len(whole)))
+    wg.fit(train, BUDGET, family="copula", run=tmp_path / "run", accounts=tmp_path / "ledger.db")
+    paid = wg.assess(tmp_path / "run", train, holdout).public.facts["paid"]
+    assert paid["epsilon"] == pytest.approx(0.05 * BUDGET.epsilon)
+    assert gaussian_delta(1 / paid["noise_multiplier"], paid["epsilon"]) <= paid["delta"] * (1 + 1e-6)
+    with Accounts.open(tmp_path / "ledger.db") as accounts:
+        (found,) = accounts.show()
+    assert [entry.kind for entry in found.entries] == ["fit", "figure"]
 
 
 def test_p14_a_runs_ledger_is_never_begun_twice(tmp_path):
@@ -259,7 +303,7 @@ def test_p14_fits_of_the_same_patients_add_up_and_a_cap_refuses_the_next(tmp_pat
 
 def test_p15_sampling_needs_no_patient(tmp_path):
     mine = cohort()
-    path = wg.release(wg.fit(mine, BUDGET, family="copula"), tmp_path / "x.hgan")
+    path = wg.release(wg.fit(mine, BUDGET, family="copula"), tmp_path / "x.hgan", override=NO_DOSSIER)
     for codes in mine.static.values():
         codes[:] = np.nan
     sample = wg.load(path).sample(100, seed=1)
@@ -293,7 +337,7 @@ def test_p17_half_the_noise_is_seen():
 
 def test_p18_a_planted_patient_is_nowhere_in_a_run_folder_that_is_released(tmp_path):
     made = wg.fit(cohort("named"), BUDGET, family="copula", run=tmp_path / "run")
-    data = wg.release(made, tmp_path / "x.hgan").read_bytes()
+    data = wg.release(made, tmp_path / "x.hgan", override=NO_DOSSIER).read_bytes()
     assert families.CANARY_ID.encode() not in data
     everything = b"".join(path.read_bytes() for path in (tmp_path / "run").iterdir() if os.path.isfile(path))
     assert families.CANARY_ID.encode() not in everything

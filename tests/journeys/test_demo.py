@@ -13,7 +13,7 @@ from wardgan.cli.main import app
 from wardgan.demo import journey
 
 FILES = {
-    "patients.csv", "draft.yaml", "schema.yaml", "run", "demo.key", "demo.key.pub", "trust.json", "sprint.hgan",
+    "patients.csv", "holdout.csv", "draft.yaml", "schema.yaml", "run", "dossier", "demo.key", "demo.key.pub", "trust.json", "sprint.hgan",
     "synthetic.parquet", "synthetic.csv", "medians.png", "medians.svg", "correlations.png", "correlations.svg",
 }  # fmt: skip
 

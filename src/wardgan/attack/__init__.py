@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wardgan.attack.audit import Audit, audit
 from wardgan.attack.battery import Battery, battery
 from wardgan.attack.leak import leak
 from wardgan.attack.patients import Parties
@@ -11,6 +12,7 @@ from wardgan.attack.result import FEWEST, Curve, Power, Question, Result, Verdic
 __all__ = [
     "FEWEST",
     "LIMITS",
+    "Audit",
     "Battery",
     "Curve",
     "Parties",
@@ -18,6 +20,7 @@ __all__ = [
     "Question",
     "Result",
     "Verdict",
+    "audit",
     "battery",
     "leak",
     "questions",

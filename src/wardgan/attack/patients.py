@@ -89,6 +89,20 @@ class Parties:
         return cls(train.schema, variables, _sorted(mine), _sorted(held), _sorted(made))
 
 
+def rows_of(cohort: Cohort) -> tuple[Rows, Variables]:
+    """Gives patients as an attacker compares them, in their own order, and what the columns of the rows are.
+
+    Args:
+        cohort: Real or synthetic patients, as many as there are rows.
+
+    Raises:
+        SchemaError: A column waits for bounds or levels.
+    """
+    layout = Layout.of(cohort.schema)
+    variables, order = _variables(layout)
+    return _rows(cohort, layout)[:, order], variables
+
+
 def keys(rows: Rows) -> NDArray[np.void]:
     """Gives each row as one value, so that equal rows are equal values; shape (patients,)."""
     whole = np.ascontiguousarray(rows)

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from wardgan.cli.dossier import show_dossier
 from wardgan.cli.inspect import show_model
 from wardgan.cli.options import Epsilon, Force, Json
 from wardgan.cli.plan import show_plan
 from wardgan.cli.run import watched
-from wardgan.cli.terminal import Stopped, answer, say, screen
+from wardgan.cli.terminal import Stopped, answer, bar, say, screen
 from wardgan.files import check_name
 
 if TYPE_CHECKING:
     from wardgan.demo.journey import Shown
+    from wardgan.dossier.assess import Dossier
+    from wardgan.dossier.receiver import Received
     from wardgan.models.base import Progress
     from wardgan.privacy.plan import Plan
     from wardgan.schema.draft import Drafted
-    from wardgan.seal.artifact import Verified
 
 
 def demo(
@@ -31,11 +33,11 @@ def demo(
         "demo"
     ),
     patients: Annotated[int, typer.Option("--patients", help="How many invented patients.")] = 6502,
-    epsilon: Epsilon = 3.5,
+    epsilon: Epsilon = 3.0,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """See the whole journey with invented patients, in about a minute or two."""
+    """See the whole journey with invented patients, in about two minutes."""
     from wardgan.demo.journey import run_demo
 
     check_name(output)
@@ -71,13 +73,25 @@ class _Stage:
     def fitting(self, plan: Plan, run: Path) -> AbstractContextManager[Callable[[Progress], None]]:
         return watched(plan, run)
 
-    def verified(self, found: Verified, facts: Mapping[str, Any]) -> None:
+    def assessing(self) -> AbstractContextManager[Callable[[str, int, int], None]]:
+        return _measuring()
+
+    def assessed(self, dossier: Dossier, files: Sequence[Path]) -> None:
+        show_dossier(self._console, dossier, files, held=True)
+
+    def verified(self, found: Received, facts: Mapping[str, Any]) -> None:
         say(
             self._console,
-            f"Verified: signed by {found.signer}, billed again at epsilon {found.epsilon:.4g}.",
+            f"Verified: {found.verdict}",
             style="green",
         )
         show_model(self._console, facts)
+
+
+@contextmanager
+def _measuring() -> Iterator[Callable[[str, int, int], None]]:
+    with bar("measuring", 1) as advance:
+        yield lambda what, done, whole: advance(done, whole, what)
 
 
 def _show(console: Console, shown: Shown) -> None:
@@ -106,4 +120,5 @@ def _show(console: Console, shown: Shown) -> None:
     )
     say(console, f"Model file:    {shown.model_bytes:,} bytes; fitted in {shown.fit_seconds:.0f} s")
     say(console, f"Sampling:      {shown.rows_per_second:,.0f} rows a second, to Parquet")
-    say(console, f"Look at {shown.files['medians']} and {shown.files['correlations']}.", style="bold green")
+    page = shown.files["dossier"] / "internal.html"
+    say(console, f"Look at {page}, {shown.files['medians']} and {shown.files['correlations']}.", style="bold green")

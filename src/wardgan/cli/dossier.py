@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -78,7 +79,7 @@ def dossier(  # noqa: PLR0913, PLR0917 - one argument for each option
         )  # fmt: skip
     files = found.write(place, force=force)
     console = screen(errors=json)
-    _show(console, found, files, held is not None)
+    show_dossier(console, found, files, held=held is not None)
     if json:
         answer(
             {
@@ -97,15 +98,28 @@ def _check_free(place: Path, *, force: bool) -> None:
         raise OutputError(f"output={str(place)!r} holds a dossier already; replace it with --force.")
 
 
-def _show(console: Console, found: Dossier, files: list[Path], held: bool) -> None:
+def show_dossier(console: Console, found: Dossier, files: Sequence[Path], *, held: bool) -> None:
+    """Prints the verdict of a dossier, and where it is.
+
+    Args:
+        console: Where to.
+        found: The dossier.
+        files: What was written.
+        held: Whether there was a hold-out.
+    """
+    from wardgan.dossier.gates import meaning
+
     if not found.internal.private:
         banner(console)
     if not held:
         say(console, "Without a hold-out no attack and no use could be judged: pass --holdout.", style="yellow")
     for document in (found.internal, found.public):
         say(console, f"{document.edition}: {_WORDS[document.overall]}", style=_STYLES[document.overall])
-    for refusal in found.refusals:
-        say(console, f"  refuses: {refusal}", style="red")
+    say(console, meaning(found.judgements, found.policy))
+    for one in found.judgements:
+        if one.verdict in ("fail", "warn", "unjudged"):
+            about = f" ({one.about})" if one.about else ""
+            say(console, f"  {one.verdict}: {one.gate}{about}: {one.reason}", style=_STYLES[one.verdict])
     say(console, f"{files[0]} stays in the hospital; {files[2]} may leave it.")
     if found.refusals:
         say(console, "Next: mend the cause, or let a person answer for it: wardgan release --override 'NAME: REASON'")

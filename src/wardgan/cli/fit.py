@@ -9,10 +9,14 @@ import typer
 
 from wardgan.cli.options import (
     Data,
+    DataSet,
     Delimiter,
     Delta,
     Family,
+    FitLedger,
+    Invalid,
     Json,
+    Privacy,
     SchemaFile,
     Visits,
     delimiter_of,
@@ -25,10 +29,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from wardgan.models import fit as fits
     from wardgan.models.base import Trained
-    from wardgan.models.fit import Privacy
     from wardgan.privacy.plan import Plan
-    from wardgan.schema.read import Invalid
+    from wardgan.schema import read as reading
     from wardgan.schema.schema import Schema
 
 
@@ -43,25 +47,12 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     ] = None,
     delta: Delta = 1e-5,
     family: Family = "auto",
-    privacy: Annotated[str, typer.Option("--privacy", help="private, or none for no protection at all.")] = "private",
-    invalid: Annotated[
-        str, typer.Option("--invalid", help="Rows that break the schema: refuse, clip to bounds, or drop the patient.")
-    ] = "refuse",
+    privacy: Privacy = "private",
+    invalid: Invalid = "refuse",
     visits: Visits = None,
     delimiter: Delimiter = ",",
-    ledger: Annotated[
-        Path | None,
-        typer.Option(
-            "--ledger",
-            metavar="FILE",
-            help="The institution's ledger, which adds up all fits.",
-            show_default="ledger.db beside DATA",
-        ),
-    ] = None,
-    dataset: Annotated[
-        str | None,
-        typer.Option("--dataset", metavar="NAME", help="Whose data it is: all fits of one NAME are counted together."),
-    ] = None,
+    ledger: FitLedger = None,
+    dataset: DataSet = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Rehearsal: can be replayed, never released.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that stopped in this folder.")] = False,
     json: Json = False,
@@ -80,7 +71,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
         plan = stopped_run(output, epsilon).plan
     else:
         check_free(output)
-        plan = _plan(declared, epsilon, delta, privacy, family)
+        plan = planned(declared, epsilon, delta, privacy, family)
     if plan is None:
         banner(console)
     else:
@@ -88,8 +79,10 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
         show_noise(console, plan, declared)
     if seed is not None:
         say(console, "A rehearsal: whoever has the seed can subtract the noise. It is never released.", style="red")
-    cohort = read(data, declared, visits=visits, invalid=cast("Invalid", invalid), delimiter=delimiter_of(delimiter))
-    mode: Privacy = "none" if plan is None else "private"
+    cohort = read(
+        data, declared, visits=visits, invalid=cast("reading.Invalid", invalid), delimiter=delimiter_of(delimiter)
+    )
+    mode: fits.Privacy = "none" if plan is None else "private"
     account = account_for(ledger, data, dataset, run=output if resume else None)
     entered = show_whose(console, account, cohort)
     try:
@@ -104,8 +97,20 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     _report(trained, output, plan, sum(_bytes(file) for file in (data, visits)), entered, as_json=json)
 
 
-def _plan(schema: Schema, epsilon: float | None, delta: float, privacy: str, family: str) -> Plan | None:
-    from wardgan.models.fit import plan
+def planned(schema: Schema, epsilon: float | None, delta: float, privacy: str, family: str) -> Plan | None:
+    """Gives what a fit would spend; `None` without privacy.
+
+    Args:
+        schema: The declarations.
+        epsilon: What `--epsilon` says.
+        delta: What `--delta` says.
+        privacy: What `--privacy` says.
+        family: What `--family` says.
+
+    Raises:
+        PlanError: The options contradict each other, or the budget is too small.
+    """
+    from wardgan.models.planning import plan
     from wardgan.privacy.events import Budget
 
     if privacy not in ("private", "none"):

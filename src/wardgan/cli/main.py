@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from wardgan._version import __version__
 from wardgan.cli import (
+    audit,
     card,
     check,
     demo,
@@ -26,6 +27,7 @@ from wardgan.cli import (
     release,
     sample,
     sketch,
+    split,
     verify,
 )
 from wardgan.cli.terminal import Stopped, refuse, refuse_error
@@ -91,9 +93,11 @@ _HOSPITAL, _ANYWHERE = "In the hospital", "Anywhere"
 app.command("sketch", rich_help_panel=_HOSPITAL)(sketch.sketch)
 app.command("init", rich_help_panel=_HOSPITAL)(init.init)
 app.command("check", rich_help_panel=_HOSPITAL)(check.check)
+app.command("split", rich_help_panel=_HOSPITAL)(split.split)
 app.command("plan", rich_help_panel=_HOSPITAL)(plan.plan)
 app.command("fit", rich_help_panel=_HOSPITAL)(fit.fit)
 app.command("dossier", rich_help_panel=_HOSPITAL)(dossier.dossier)
+app.command("audit", rich_help_panel=_HOSPITAL)(audit.audit)
 app.command("release", rich_help_panel=_HOSPITAL)(release.release)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=_HOSPITAL)
 app.add_typer(keys.app, name="keys", rich_help_panel=_HOSPITAL)

@@ -29,6 +29,23 @@ Epsilon = Annotated[
 ]
 Delta = Annotated[float, typer.Option("--delta", help="Probability that goes with epsilon.")]
 Family = Annotated[str, typer.Option("--family", help="Model family: auto, copula, marginal, tabgan or acgan.")]
+Privacy = Annotated[str, typer.Option("--privacy", help="private, or none for no protection at all.")]
+Invalid = Annotated[
+    str, typer.Option("--invalid", help="Rows that break the schema: refuse, clip to bounds, or drop the patient.")
+]
+FitLedger = Annotated[
+    Path | None,
+    typer.Option(
+        "--ledger",
+        metavar="FILE",
+        help="The institution's ledger, which adds up all fits.",
+        show_default="ledger.db beside DATA",
+    ),
+]
+DataSet = Annotated[
+    str | None,
+    typer.Option("--dataset", metavar="NAME", help="Whose data it is: all fits of one NAME are counted together."),
+]
 LedgerFile = Annotated[
     Path | None,
     typer.Option(

@@ -21,7 +21,7 @@ def plan(
 ) -> None:
     """Show what a fit would spend, and on what. Reads no patient."""
     from wardgan.cli.findings import rules_together
-    from wardgan.models.fit import plan as planned
+    from wardgan.models.planning import plan as planned
     from wardgan.privacy.events import Budget
     from wardgan.schema.schema import Schema
 

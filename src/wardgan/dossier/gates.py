@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
@@ -14,6 +15,7 @@ from wardgan.dossier.policy import PRIVACY, Limit, Policy
 from wardgan.estimate import Estimate
 
 Verdict = Literal["pass", "warn", "fail", "unjudged", "not asked"]
+_COUNTED: Final[Mapping[Verdict, str]] = {"fail": "failed", "unjudged": "could not be judged"}
 _WORST: Final[Sequence[Verdict]] = ("pass", "warn", "unjudged", "fail")
 
 
@@ -104,6 +106,30 @@ def reasons(judgements: Sequence[Judgement], policy: Policy) -> list[str]:
         for one in judgements
         if one.verdict == "fail" or (one.verdict == "unjudged" and _refuses(one, policy, proved=proved and attacked))
     ]
+
+
+def meaning(judgements: Sequence[Judgement], policy: Policy) -> str:
+    """Gives what the verdicts come to, in a sentence or two.
+
+    Args:
+        judgements: What the gates say.
+        policy: What becomes of those that cannot be judged.
+    """
+    counts = Counter(one.verdict for one in judgements)
+    if reasons(judgements, policy):
+        what = [f"{counts[verdict]} {word}" for verdict, word in _COUNTED.items() if counts[verdict]]
+        return f"It may leave only by a person's decision: {' and '.join(what)}."
+    if counts["unjudged"]:
+        because = "by this policy they do not hold it back."
+        if policy.unjudged == "proof":
+            limit = policy.limits["epsilon"].warn
+            because = f"epsilon is at most {limit:g}, so by this policy the proof stands in their place."
+        return f"No gate failed. {counts['unjudged']} had too few patients to be sure: {because}"
+    return (
+        "No gate failed; the warnings are for people to weigh."
+        if counts["warn"]
+        else "Every gate that was asked passed."
+    )
 
 
 def _refuses(one: Judgement, policy: Policy, *, proved: bool) -> bool:

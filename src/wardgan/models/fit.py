@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, cast
@@ -20,63 +20,30 @@ from wardgan.errors import (
     FormatError,
     OutputError,
     PlanError,
-    SchemaError,
     UsageError,
     WardganError,
-    counted,
 )
 from wardgan.files import locked
-from wardgan.models import auto_family, family_config
+from wardgan.models import family_config
 from wardgan.models.base import CHECKPOINT, LEDGER, TRAINED, Config, Progress, Run, Trained, Watcher
+from wardgan.models.planning import COUNT, check_texts, config_of, plan
 from wardgan.privacy.accounts.slip import SLIP
 from wardgan.privacy.accounts.spending import Account, Spending, account_of, entered
 from wardgan.privacy.events import NEIGHBOURS, UNIT, Budget
-from wardgan.privacy.learn import as_learned, learn, learn_shares, level_threshold, placeholder, to_learn
+from wardgan.privacy.learn import as_learned, learn
 from wardgan.privacy.ledger import Ledger
-from wardgan.privacy.plan import Plan, Share, solve, with_population
+from wardgan.privacy.plan import with_population
 from wardgan.privacy.queries import PatientCount
 from wardgan.privacy.records import Records, admit
 from wardgan.rng import Seed
 from wardgan.sample.generator import Generator
 from wardgan.schema.cohort import Cohort
 from wardgan.schema.schema import Schema
-from wardgan.schema.texts import travel_problem
 
 Privacy = Literal["private", "none"]
-COUNT: Final = "patient count"
+Enter = Callable[[Ledger], AbstractContextManager[Spending]]
 DIGEST: Final = "cohort.sha256"
 SCHEMA: Final = "schema.json"
-
-
-def plan(schema: Schema, budget: Budget, *, family: str | Config = "auto") -> Plan:
-    """Gives what a fit would spend, and on what, without reading a patient.
-
-    Args:
-        schema: The declarations.
-        budget: The target.
-        family: Name of a family, its configuration, or `auto`, which with a budget is `copula`.
-
-    Raises:
-        SchemaError: Bounds, levels or confirmations are missing.
-        PlanError: The budget is too small for the population; says what would be possible.
-
-    Example:
-        >>> age = {"kind": "integer", "low": 0, "high": 99}
-        >>> schema = Schema.from_dict({"name": "demo", "population": 1000, "table": {"age": age}})
-        >>> [event.name for event in plan(schema, Budget(epsilon=1), family="copula").events]
-        ['grid', 'label tables']
-    """
-    _confirmed(schema)
-    _check_texts(schema)
-    layout = Layout.of(placeholder(schema))
-    config = _config(family, schema)
-    config.check(layout, budget, schema.population)
-    shares = learn_shares(schema, budget.delta)
-    if schema.population is None:
-        shares.insert(0, Share(COUNT, 0.01))
-    made = solve(budget, shares + config.shares(layout, budget), population=schema.population, family=config.family)
-    _check_levels(made, schema)
-    return made
 
 
 def fit(  # noqa: PLR0913 - what a fit may be told, in one place
@@ -110,13 +77,7 @@ def fit(  # noqa: PLR0913 - what a fit may be told, in one place
             does not allow the plan.
         DataError: A resumed run has other patients, or is finished.
     """
-    _check_types(cohort, budget, seed)
-    if privacy not in ("private", "none"):
-        raise PlanError(f"privacy={privacy!r} is not one of private, none.")
-    if privacy == "none" and budget is not None:
-        raise PlanError("budget: a fit with privacy='none' has no budget; leave it out.")
-    if privacy == "private" and budget is None:
-        raise PlanError("budget: say how much may be given away, e.g. Budget(epsilon=3), or privacy='none'.")
+    check_asked(cohort, budget, privacy, seed)
     _enough(cohort, private=privacy == "private")
     folder = None if run is None else Path(run)
     account = account_of(accounts, folder, resume=resume)
@@ -136,6 +97,58 @@ def fit(  # noqa: PLR0913 - what a fit may be told, in one place
                 _take_back(folder, whole=fresh)
             raise
         return _fitted(cohort, config, ledger, spending, seed=seed, folder=folder, watch=watch or _nobody)
+
+
+def trial(
+    cohort: Cohort, budget: Budget | None, *, config: Config, seed: int | None, watch: Watcher, enter: Enter, size: int
+) -> Cohort:
+    """Gives synthetic patients of a generator that is thrown away: of a fit that is none, for an audit.
+
+    The fit is that of `fit`, step by step. There is no run folder and no generator to hand on, so what was trained
+    cannot be released.
+
+    Args:
+        cohort: Who is trained on.
+        budget: As in `fit`; `None`: without privacy.
+        config: The family.
+        seed: As in `fit`.
+        watch: Is told of progress.
+        enter: Enters the fit, by its empty ledger, in the institution's ledger, and settles it in the end.
+        size: How many synthetic patients.
+
+    Raises:
+        SchemaError: As in `fit`.
+        PlanError: As in `fit`.
+        BudgetError: A cap of the institution's ledger does not allow the plan.
+        DataError: Without privacy, a class has no patient.
+    """
+    _enough(cohort, private=budget is not None)
+    config, ledger = _begun(cohort, budget, config, replayable=seed is not None, folder=None)
+    with enter(ledger) as spending:
+        trained = _fitted(cohort, config, ledger, spending, seed=seed, folder=None, watch=watch)
+    return trained.generator.draw(size, seed=seed)
+
+
+def check_asked(cohort: object, budget: object, privacy: object, seed: object) -> None:
+    """Refuses a fit whose arguments are of the wrong kind, or contradict each other.
+
+    Args:
+        cohort: As in `fit`.
+        budget: As in `fit`.
+        privacy: As in `fit`.
+        seed: As in `fit`.
+
+    Raises:
+        UsageError: An argument is of the wrong kind.
+        PlanError: `privacy` and `budget` contradict each other.
+    """
+    _check_types(cohort, budget, seed)
+    if privacy not in ("private", "none"):
+        raise PlanError(f"privacy={privacy!r} is not one of private, none.")
+    if privacy == "none" and budget is not None:
+        raise PlanError("budget: a fit with privacy='none' has no budget; leave it out.")
+    if privacy == "private" and budget is None:
+        raise PlanError("budget: say how much may be given away, e.g. Budget(epsilon=3), or privacy='none'.")
 
 
 def _fitted(
@@ -173,8 +186,8 @@ def _begun(
 ) -> tuple[Config, Ledger]:
     """Gives the configuration and an empty ledger."""
     if budget is None:
-        _check_texts(cohort.schema)
-        config = _config(family, cohort.schema, patients=len(cohort))
+        check_texts(cohort.schema)
+        config = config_of(family, cohort.schema, patients=len(cohort))
         ledger = Ledger(None, replayable=replayable)
     else:
         planned = plan(cohort.schema, budget, family=family)
@@ -209,7 +222,7 @@ def _resumed(
         raise PlanError("budget: the run was begun with another budget; resume it with the same one.")
     if ledger.plan is not None and family == "auto":
         family = ledger.plan.family
-    config = _config(family, cohort.schema, patients=len(cohort))
+    config = config_of(family, cohort.schema, patients=len(cohort))
     known = folder / DIGEST
     if not known.exists() or known.read_text(encoding="utf-8") != _digest(cohort, config.family, _settings(config)):
         raise DataError(
@@ -281,43 +294,6 @@ def _digest(cohort: Cohort, family: str, settings: Mapping[str, object]) -> str:
     for codes in [*cohort.static.values(), *cohort.measured.values(), cohort.present]:
         digest.update(b"" if codes is None else np.ascontiguousarray(codes).tobytes())
     return digest.hexdigest()
-
-
-def _config(family: str | Config, schema: Schema, *, patients: int | None = None) -> Config:
-    """Gives the configuration; `patients` of a fit without privacy, `None` of a plan."""
-    if not isinstance(family, str):
-        return family
-    if family == "auto":
-        family = auto_family(schema, private=patients is None, patients=patients or 0)
-    return family_config(family)
-
-
-def _confirmed(schema: Schema) -> None:
-    if schema.confirm:
-        places = ", ".join(schema.confirm[:5]) + (", ..." if len(schema.confirm) > 5 else "")
-        raise SchemaError(
-            f"confirm: {counted(len(schema.confirm), 'value')} of the draft, read off patients, still to be confirmed "
-            f"({places}). Replace each by what is public, or delete it and set learn: true; then take it off the list."
-        )
-
-
-def _check_levels(made: Plan, schema: Schema) -> None:
-    """Refuses to learn levels that no number of the declared patients could reach."""
-    for column in to_learn(schema):
-        if column.numeric or schema.population is None:
-            continue
-        least = level_threshold(made, column, schema)
-        if least > schema.population:
-            raise PlanError(
-                f"{column.name}: a level is learned from about {least:,.0f} patients on, and population="
-                f"{schema.population}. Declare its levels, join more patients, or raise epsilon."
-            )
-
-
-def _check_texts(schema: Schema) -> None:
-    problem = travel_problem(schema)
-    if problem is not None:
-        raise SchemaError(f"schema: it could not be released. {problem}")
 
 
 def _enough(cohort: Cohort, *, private: bool) -> None:

@@ -17,7 +17,8 @@ from wardgan.estimate import Estimate, mean
 from wardgan.models import auto_family, family_config
 from wardgan.models.anchor.anchor import count_noise
 from wardgan.models.base import Config
-from wardgan.models.fit import fit, plan
+from wardgan.models.fit import fit
+from wardgan.models.planning import plan
 from wardgan.privacy.events import DEFAULT_DELTA, Budget
 from wardgan.privacy.plan import Plan
 from wardgan.rehearsal.judge import CLASSIFIERS, Judged, Stage

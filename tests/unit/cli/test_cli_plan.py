@@ -8,7 +8,7 @@ from rich.console import Console
 
 from wardgan.cli.plan import budget_shares, plan_facts, show_noise, show_plan
 from wardgan.cli.run import how_to_resume
-from wardgan.models.fit import plan as planned
+from wardgan.models.planning import plan as planned
 from wardgan.privacy.events import Budget
 from wardgan.privacy.plan import Share, solve
 from wardgan.schema.schema import Schema

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 import wardgan
 from wardgan.cli.main import app
 
-VERBS = ("init", "check", "plan", "fit", "release", "ledger", "keys", "verify", "inspect", "sample", "demo")
+VERBS = ("init", "check", "plan", "fit", "audit", "release", "ledger", "keys", "verify", "inspect", "sample", "demo")
 HEAVY = (
     "torch",
     "pandas",

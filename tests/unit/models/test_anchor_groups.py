@@ -18,7 +18,8 @@ from wardgan.models.anchor import groups
 from wardgan.models.anchor.anchor import TOTALS, Weights, anchor_shares, measure_anchor
 from wardgan.models.anchor.groups import LARGE, denoised, group_margins, grouping, is_large, level_query
 from wardgan.models.copula.config import CopulaConfig
-from wardgan.models.fit import fit, plan
+from wardgan.models.fit import fit
+from wardgan.models.planning import plan
 from wardgan.privacy.events import Budget
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.records import Records

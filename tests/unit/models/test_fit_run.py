@@ -14,7 +14,8 @@ from wardgan.errors import BudgetError, DataError, FormatError, OutputError, Pla
 from wardgan.files import locked
 from wardgan.models import auto_family, family_config
 from wardgan.models.base import CHECKPOINT, Run, Trained
-from wardgan.models.fit import COUNT, LEDGER, fit, plan
+from wardgan.models.fit import LEDGER, fit
+from wardgan.models.planning import COUNT, plan
 from wardgan.privacy import records as records_module
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.plan import largest
@@ -152,7 +153,7 @@ def test_auto_follows_public_facts():
 
 def test_without_privacy_auto_takes_the_family_that_is_named(monkeypatch):
     taken = []
-    monkeypatch.setattr("wardgan.models.fit.family_config", lambda name: taken.append(name) or wg.CopulaConfig())
+    monkeypatch.setattr("wardgan.models.planning.family_config", lambda name: taken.append(name) or wg.CopulaConfig())
     fit(cohort(), privacy="none")
     assert taken == [auto_family(cohort().schema, private=False, patients=len(cohort()))]
 
@@ -287,7 +288,7 @@ def test_p12_nothing_in_the_run_folder_but_what_is_noisy_or_public(tmp_path):
     fit(cohort(), BUDGET, family=TABGAN, run=run)
     left = {path.name for path in run.iterdir()}
     answers = {"grid.npy", "label-tables.npy", "class-means.npy", "covariance.npy"}
-    assert left == {"cohort.sha256", LEDGER, "generator.onnx", "trained.json"} | answers
+    assert left == {"cohort.sha256", "schema.json", LEDGER, "generator.onnx", "trained.json"} | answers
     about = json.loads((run / "trained.json").read_text())
     assert set(about) == {"family", "latent", "probabilities", "privacy", "config", "notes", "schema"}
     tables = np.load(run / "label-tables.npy")

@@ -278,8 +278,8 @@ def test_p04_in_models_only_fit_sees_a_cohort_and_for_five_reasons():
     assert calls - {("models/checkpoint.py", "optimiser.load_state_dict")} == {
         ("models/fit.py", call)
         for call in (
-            "as_learned", "begin", "_begin", "_check_types", "_digest", "_enough", "entered", "_fitted", "_population",
-            "classes_of", "isinstance", "learn", "len", "Records", "type",
+            "as_learned", "begin", "_begin", "_begun", "check_asked", "_check_types", "_digest", "_enough", "entered", "_fitted",
+            "_population", "classes_of", "isinstance", "learn", "len", "Records", "type",
         )
     }  # fmt: skip
 
@@ -313,6 +313,7 @@ def test_p10_noise_is_drawn_by_few_and_never_from_the_seed_of_a_family():
         if name != "rng.py" and not owner.startswith("random")
     }
     assert found == {
+        ("attack/audit.py", "choices", "source"),  # which canaries are in
         ("privacy/batches.py", "choices", "seed"),
         ("privacy/batches.py", "gumbels", "seed"),
         ("privacy/clip.py", "noisy", "seed"),

@@ -11,7 +11,8 @@ import wardgan as wg
 from accounts_kit import plan
 from wardgan.errors import BudgetError, FormatError, OutputError, PlanError, UsageError
 from wardgan.files import locked
-from wardgan.models.fit import COUNT, fit
+from wardgan.models.fit import fit
+from wardgan.models.planning import COUNT
 from wardgan.privacy.accounts.book import Accounts
 from wardgan.privacy.accounts.slip import SLIP, slip_of
 from wardgan.privacy.accounts.spending import Account, note_release, paid_figure, preview

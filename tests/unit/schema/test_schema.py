@@ -5,7 +5,7 @@ import traceback
 import pytest
 
 from wardgan.errors import OutputError, SchemaError
-from wardgan.models.fit import plan
+from wardgan.models.planning import plan
 from wardgan.privacy.events import Budget
 from wardgan.schema.schema import Schema
 from wardgan.schema.texts import travel_problem

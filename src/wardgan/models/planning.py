@@ -1,0 +1,90 @@
+"""What a fit would spend, and on what, before a patient is read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from wardgan.encode.layout import Layout
+from wardgan.errors import PlanError, SchemaError, counted
+from wardgan.models import auto_family, family_config
+from wardgan.models.base import Config
+from wardgan.privacy.events import Budget
+from wardgan.privacy.learn import learn_shares, level_threshold, placeholder, to_learn
+from wardgan.privacy.plan import Plan, Share, solve
+from wardgan.schema.schema import Schema
+from wardgan.schema.texts import travel_problem
+
+COUNT: Final = "patient count"
+
+
+def plan(schema: Schema, budget: Budget, *, family: str | Config = "auto") -> Plan:
+    """Gives what a fit would spend, and on what, without reading a patient.
+
+    Args:
+        schema: The declarations.
+        budget: The target.
+        family: Name of a family, its configuration, or `auto`, which with a budget is `copula`.
+
+    Raises:
+        SchemaError: Bounds, levels or confirmations are missing.
+        PlanError: The budget is too small for the population; says what would be possible.
+
+    Example:
+        >>> age = {"kind": "integer", "low": 0, "high": 99}
+        >>> schema = Schema.from_dict({"name": "demo", "population": 1000, "table": {"age": age}})
+        >>> [event.name for event in plan(schema, Budget(epsilon=1), family="copula").events]
+        ['grid', 'label tables']
+    """
+    _confirmed(schema)
+    check_texts(schema)
+    layout = Layout.of(placeholder(schema))
+    config = config_of(family, schema)
+    config.check(layout, budget, schema.population)
+    shares = learn_shares(schema, budget.delta)
+    if schema.population is None:
+        shares.insert(0, Share(COUNT, 0.01))
+    made = solve(budget, shares + config.shares(layout, budget), population=schema.population, family=config.family)
+    _check_levels(made, schema)
+    return made
+
+
+def config_of(family: str | Config, schema: Schema, *, patients: int | None = None) -> Config:
+    """Gives the configuration of a family; `patients` of a fit without privacy, `None` of a plan."""
+    if not isinstance(family, str):
+        return family
+    if family == "auto":
+        family = auto_family(schema, private=patients is None, patients=patients or 0)
+    return family_config(family)
+
+
+def _confirmed(schema: Schema) -> None:
+    if schema.confirm:
+        places = ", ".join(schema.confirm[:5]) + (", ..." if len(schema.confirm) > 5 else "")
+        raise SchemaError(
+            f"confirm: {counted(len(schema.confirm), 'value')} of the draft, read off patients, still to be confirmed "
+            f"({places}). Replace each by what is public, or delete it and set learn: true; then take it off the list."
+        )
+
+
+def _check_levels(made: Plan, schema: Schema) -> None:
+    """Refuses to learn levels that no number of the declared patients could reach."""
+    for column in to_learn(schema):
+        if column.numeric or schema.population is None:
+            continue
+        least = level_threshold(made, column, schema)
+        if least > schema.population:
+            raise PlanError(
+                f"{column.name}: a level is learned from about {least:,.0f} patients on, and population="
+                f"{schema.population}. Declare its levels, join more patients, or raise epsilon."
+            )
+
+
+def check_texts(schema: Schema) -> None:
+    """Refuses texts that could not leave the hospital, before anything is spent on them.
+
+    Raises:
+        SchemaError: Says which.
+    """
+    problem = travel_problem(schema)
+    if problem is not None:
+        raise SchemaError(f"schema: it could not be released. {problem}")
