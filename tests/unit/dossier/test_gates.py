@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wardgan.attack import LIMITS, Power, questions
@@ -115,19 +115,22 @@ def results(draw):
     question = QUESTIONS[draw(st.sampled_from(sorted(QUESTIONS)))]
     near = st.sampled_from([question.limit or 0.0, question.chance, 0.0, 0.5, 1.0])
     value = draw(near | st.floats(-1, 6) | st.floats(0, 0.12))
-    below, above = draw(st.floats(0, 1) | st.floats(0, 0.05)), draw(st.floats(0, 1) | st.floats(0, 0.05) | near)
-    more = draw(st.floats(0, 0.3))
+    widths = st.floats(0, 1) | st.floats(0, 0.05)
+    high = value + draw(widths | near)
+    # Ends beside chance are where an alarm is decided.
+    ends = st.sampled_from([question.chance - 1e-3, question.chance, question.chance + 1e-3]) | widths.map(
+        lambda width: value - width
+    )
+    low = min(value, draw(ends))
+    joint_low, joint_high = min(low, draw(ends)), high + draw(st.floats(0, 0.3))
     power = Power(draw(st.floats(0, 1) | st.just(math.inf)), enough=draw(st.booleans()))
     if draw(st.integers(0, 9)) == 0:
         return question.unanswered("12 hold-out patients are fewer than 50")
-    return question.judged(
-        estimate(value, value - below, value + above),
-        estimate(value, value - below - more, value + above + more),
-        power,
-    )
+    return question.judged(estimate(value, low, high), estimate(value, joint_low, joint_high), power)
 
 
 @given(results())
+@settings(max_examples=400)
 def test_a_gate_of_the_default_policy_says_what_the_attack_says(result):
     gate = gate_of(result.name)
     assert (gate is None) == (result.verdict is None)
