@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -24,7 +25,10 @@ def estimate(value, half=0.02, baseline=0.01):
 
 def document(edition="internal", attribute=0.02, name="heart", *, private=True):
     policy = Policy.load("default")
-    measured = [Measured("attribute", "died", estimate(attribute)), Measured("survival", EVIL, None, asked=False)]
+    measured = [
+        Measured("attribute", "died", estimate(attribute)),
+        Measured("survival", EVIL, None, because=EVIL, asked=False),
+    ]
     judgements = judged(measured, policy)
     rows = [Row("died", estimate(0.02), estimate(0.3)), Row(EVIL, None)]
     numbers = [Number("died", estimate(0.02), estimate(0.3)), Number("sex", None, note="One level only.")]
@@ -89,6 +93,16 @@ def test_what_patients_or_people_wrote_stays_text():
     text = page(document(name=EVIL))
     assert "<script" not in text
     assert text.count("&lt;script&gt;") > 8
+
+
+def test_what_a_foreign_dossier_calls_gates_and_sections_stays_text():
+    made = document()
+    judgements = [replace(one, gate=EVIL, about=EVIL, reason=EVIL) for one in made.judgements]
+    sections = [replace(one, title=EVIL) for one in made.sections]
+    text = page(replace(made, judgements=judgements, sections=sections))
+    checked(text)
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;") > 3 * len(judgements)
 
 
 def test_every_figure_has_a_text_and_every_table_a_caption():
