@@ -55,10 +55,8 @@ def show_model(console: Console, facts: Mapping[str, Any]) -> None:
     if facts.get("dossier") is None:
         say(console, "Dossier:   none", style="yellow")
     else:
-        say(
-            console,
-            f"Dossier:   {facts['dossier'].get('overall')}, by the hospital's own word; wardgan verify judges again",
-        )
+        overall = shown(str(facts["dossier"].get("overall")))
+        say(console, f"Dossier:   {overall}, by the hospital's own word; wardgan verify judges again")
     say(console, f"Licence:   {shown(card['licence'] or 'not declared')}")
     _show_columns(console, schema)
     parts = ", ".join(f"{part['name']} {part['bytes']:,}" for part in facts["parts"])

@@ -111,14 +111,17 @@ class Dossier:
             document = Document.of_json(data, str(place))
             if document.edition != edition:
                 raise FormatError(f"{place}: is the {document.edition} edition.")
+            limits = Policy.of_dict(document.policy, str(place)).limits
+            if any(one.gate not in limits for one in document.measured):
+                raise FormatError(f"{place}: it has a number of a gate that is none.")
             found.append(document)
         return cls(*found)
 
     def overridden(self, override: str) -> Dossier:
-        """Gives the dossier with a release against the gates printed in it."""
+        """Gives the dossier with a release against the gates printed in it; the public edition is about one release."""
+        earlier = [one for one in self.internal.overrides if one != override]
         return Dossier(
-            replace(self.internal, overrides=[*self.internal.overrides, override]),
-            replace(self.public, overrides=[*self.public.overrides, override]),
+            replace(self.internal, overrides=[*earlier, override]), replace(self.public, overrides=[override])
         )
 
 

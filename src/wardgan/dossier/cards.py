@@ -73,6 +73,7 @@ def _datasheet(model: Model, document: Document | None, gates: Sequence[Judgemen
         f"{'Cells of ' + ', '.join(missing) if missing else 'Nothing'} by declaration. **Does it hold data of "
         "persons?** No row of the patients is in it.",
         "## Privacy",
+        *([f"**Released by override:** {plain(facts.override)}"] if facts.override else []),
         statement(facts.privacy),
         "## Collection",
         f"**How were the real data obtained?** {_said(schema, 'collection')} **On which ground?** "
@@ -104,23 +105,23 @@ def _chai(model: Model, document: Document | None, gates: Sequence[Judgement]) -
     guarantee = bet(claim.epsilon, claim.delta) if claim.epsilon and claim.delta else statement(claim)
     tree: Mapping[str, object] = {
         "BasicInfo": {
-            "ModelName": facts.name, "ModelDeveloper": _said(schema, "controller"),
-            "DeveloperContact": _said(schema, "contact"),
+            "ModelName": facts.name, "ModelDeveloper": _told(schema, "controller"),
+            "DeveloperContact": _told(schema, "contact"),
         },
         "ReleaseInfo": {
             "ReleaseStage": "released" if facts.override is None else f"released by override: {facts.override}",
             "ReleaseDate": facts.created, "ReleaseVersion": model.digest,
-            "GlobalAvailability": _said(schema, "recipients"),
+            "GlobalAvailability": _told(schema, "recipients"),
         },
         "ModelSummary": {
             "Summary": f"A generator of synthetic patients ({facts.family}). {guarantee}",
             "Keywords": [("Keyword", word) for word in ("synthetic data", "differential privacy", facts.family)],
         },
         "UsesAndDirections": {
-            "IntendedUseAndWorkflow": _said(schema, "purpose"),
-            "PrimaryIntendedUsers": _said(schema, "recipients"),
+            "IntendedUseAndWorkflow": _told(schema, "purpose"),
+            "PrimaryIntendedUsers": _told(schema, "recipients"),
             "HowToUse": "wardgan verify FILE, then wardgan sample FILE; or wardgan.load(FILE).sample(1000) in Python.",
-            "TargetedPatientPopulation": _said(schema, "population_described"),
+            "TargetedPatientPopulation": _told(schema, "population_described"),
             "CautionedOutOfScopeSettings": _FORBIDDEN,
         },
         "Warnings": {
@@ -132,16 +133,16 @@ def _chai(model: Model, document: Document | None, gates: Sequence[Judgement]) -
             "AISystemFacts": {
                 "OutcomesAndOutputs": f"Synthetic patients with {len(schema.columns)} columns.",
                 "ModelType": facts.family,
-                "InputDataSource": _said(schema, "source"),
+                "InputDataSource": _told(schema, "source"),
                 "OutputAndInputDataTypes": ", ".join(sorted({column.kind for column in schema.columns})),
                 "DevelopmentDataCharacterization": f"Declared patients: {schema.population or 'no number'}.",
                 "BiasMitigationApproaches": "Balanced samples by class on demand; groups are compared in the dossier.",
-                "OngoingMaintenance": _said(schema, "expires"),
+                "OngoingMaintenance": _told(schema, "expires"),
                 "Security": f"Signature: {model.signature.status}. {guarantee}",
                 "Transparency": f"Public gates, judged again here: {told}.",
             },
             "TransparencyInformation": {
-                "FundingSource": _said(schema, "funding"), "StakeholdersConsulted": _said(schema, "stakeholders"),
+                "FundingSource": _told(schema, "funding"), "StakeholdersConsulted": _told(schema, "stakeholders"),
             },
         },
         "KeyMetrics": {
@@ -150,8 +151,8 @@ def _chai(model: Model, document: Document | None, gates: Sequence[Judgement]) -
             "SafetyReliability": _metric("Nothing about a patient is given away", safety, document),
         },
         "Resources": {
-            "PeerReviewedPublications": _said(schema, "publications"),
-            "PatientConsentOrDisclosure": _said(schema, "legal_basis"),
+            "PeerReviewedPublications": _told(schema, "publications"),
+            "PatientConsentOrDisclosure": _told(schema, "legal_basis"),
         },
         "Bibliography": "",
     }  # fmt: skip
@@ -198,8 +199,13 @@ def _value(one: Judgement) -> object:
 
 
 def _said(schema: Schema, name: str) -> str:
-    found = schema.terms.get(name)
-    return plain(str(found)) + "." if found else _NOT_SAID
+    return plain(_told(schema, name))
+
+
+def _told(schema: Schema, name: str) -> str:
+    """Gives what the hospital says in its terms, as one sentence on one line."""
+    found = " ".join(str(schema.terms.get(name) or "").split()).rstrip(".")
+    return f"{found}." if found else _NOT_SAID
 
 
 _FORMS: Final[Mapping[Form, Callable[[Model, Document | None, Sequence[Judgement]], str]]] = {

@@ -222,13 +222,17 @@ class Document:
         if len(data) > MOST_BYTES:
             raise FormatError(f"{what}: {len(data)} bytes are more than {MOST_BYTES}.")
         try:
-            return _DOCUMENT.validate_json(data)
+            found = _DOCUMENT.validate_json(data)
+            json.dumps([found.facts, found.policy], allow_nan=False)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(map(str, first["loc"]))[:200] or "the whole"
             raise FormatError(f"{what}: is no dossier of version 1 ({place}: {first['msg'][:200]}).") from error
         except RecursionError as error:
             raise FormatError(f"{what}: is nested too deeply.") from error
+        except ValueError as error:
+            raise FormatError(f"{what}: a number of facts or policy is not finite.") from error
+        return found
 
 
 MOST_BYTES: Final = 2 << 20

@@ -44,6 +44,7 @@ EVENT: Final = "recognised by class"
 TAUGHT: Final = 10_000
 _FOLDER: Final = "figures"
 _MOST_CLASSES: Final = 50
+_MOST_PEOPLE: Final = 1e9
 # A class whose noisy count is below so many standard deviations of the noise is not told from an empty one.
 _SEEN: Final = 3.0
 
@@ -87,6 +88,8 @@ class PaidCounts:
             return "it does not have one count for each class"
         if not (self.epsilon > 0 and 0 < self.delta < 1 and self.noise_multiplier > 0):
             return "its epsilon, delta or noise is out of range"
+        if max(map(abs, (*self.people, *self.recognised))) > _MOST_PEOPLE:
+            return "its counts are out of range"
         if not self.sensitivity >= math.sqrt(2) - 1e-9:
             return "its sensitivity is below that of the question"
         if gaussian_delta(1 / self.noise_multiplier, self.epsilon) > self.delta * (1 + 1e-6):
@@ -106,8 +109,7 @@ class PaidCounts:
         shares = [right / people for right, people in zip(self.recognised, self.people, strict=True)]
         inside = [min(max(share, 0.0), 1.0) for share in shares]
         variances = [
-            share * (1 - share) / people + (1 + share**2) * (self.sd / people) ** 2
-            for share, people in zip(inside, self.people, strict=True)
+            _variance(right, people, self.sd) for right, people in zip(self.recognised, self.people, strict=True)
         ]
         scale = 1 - 1 / count
         value = (math.fsum(inside) / count - 1 / count) / scale
@@ -121,6 +123,15 @@ class PaidCounts:
             "noisy counts, normal interval with the noise in it",
             0.0,
         )
+
+
+def _variance(right: float, people: float, sd: float) -> float:
+    """Gives the variance of a share of noisy counts: of the choice of the patients, and of the noise."""
+    # One more of each kind, so that nobody out of 20 is not taken for nobody at all.
+    share = min(max((right + 1) / (people + 2), 1 / (people + 2)), 1 - 1 / (people + 2))
+    # What noise made large is shown, what it made small is hidden: the count may well be smaller.
+    noise = sd / (people - sd)
+    return share * (1 - share) / people + (1 + min(max(right / people, 0.0), 1.0) ** 2) * noise**2
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -160,12 +171,18 @@ class Recognised:
         if not bool(np.asarray(patients[self.target].notna()).any()):
             return found.ravel()
         answers = ask_classifiers(self.synthetic, patients, target=self.target, seed=self.seed, models=(MODEL,))[MODEL]
-        guesses = answers.levels[answers.chances.argmax(axis=1)]
+        guesses = self._names(answers.levels[answers.chances.argmax(axis=1)])
+        wanted = self._names(answers.wanted)
         for at, name in enumerate(self.classes):
-            here = np.array([str(cell) == name for cell in answers.wanted])
+            here = wanted == name
             found[0, at] = here.sum()
-            found[1, at] = (here & np.array([str(guess) == name for guess in guesses])).sum()
+            found[1, at] = (here & (guesses == name)).sum()
         return found.ravel()
+
+    def _names(self, cells: np.ndarray) -> np.ndarray:
+        # Classifiers know flags as 0 and 1.
+        flag = self.layout.schema.column(self.target).kind == "flag"
+        return np.array([str(bool(cell)) if flag else str(cell) for cell in cells], dtype=object)
 
 
 def paid_counts(

@@ -152,7 +152,7 @@ class Policy:
             what: What it is called in messages.
 
         Raises:
-            FormatError: It is none, or it leaves out a gate.
+            FormatError: It is none, it leaves out a gate, or it turns one around.
         """
         try:
             policy = _POLICY.validate_json(json.dumps(found))
@@ -160,6 +160,9 @@ class Policy:
             raise FormatError(f"{what}: its policy is malformed.") from error
         if policy.limits.keys() != _DEFAULT.keys():
             raise FormatError(f"{what}: its policy does not have a limit for each gate.")
+        turned = [gate for gate, limit in policy.limits.items() if limit.sense != _DEFAULT[gate].sense]
+        if turned:
+            raise FormatError(f"{what}: its policy asks for something else than the gate {turned[0]!r} does.")
         return policy
 
     def to_dict(self) -> dict[str, JsonValue]:
@@ -173,7 +176,7 @@ def _of_file(found: object, place: str) -> Policy:
     given = cast("dict[object, object]", found)
     _known(given, _KEYS, place, "keys")
     base = given.get("base", "default")
-    if base not in _CHANGED:
+    if not isinstance(base, str) or base not in _CHANGED:
         raise UsageError(f"policy={place!r}: base={base!r} is not one of {', '.join(_CHANGED)}.")
     policy = Policy.named(cast("Name", base))
     unjudged = given.get("unjudged", policy.unjudged)

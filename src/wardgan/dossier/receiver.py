@@ -130,12 +130,15 @@ def public_gates(model: Model, document: Document, policy: Policy | None = None)
         raise FormatError(f"{_NAME}: its numbers are not one for each public gate.")
     paid = document.facts.get("paid")
     counts = None if paid is None else read_counts(paid, _NAME)
+    if counts is not None and counts.epsilon > (model.card.privacy.epsilon or 0.0):
+        raise FormatError(f"{_NAME}: the paid counts cost more than the generator.")
     subject = _subject(model, seed)
     numbers = public_numbers(subject, model.generator.draw(DRAWN, seed=seed), counts, told["public utility"].because)
     for number in numbers:
         _check_same(number, told[number.gate])
     judgements = judged(numbers, own, gates=GATES)
-    if policy is None and [one.verdict for one in judgements] != [one.verdict for one in document.judgements]:
+    ours, theirs = ([(one.gate, one.about, one.verdict) for one in each] for each in (judgements, document.judgements))
+    if ours != theirs or overall(judgements) != document.overall:
         raise FormatError(f"{_NAME}: its verdicts do not follow from its numbers.")
     return judgements if policy is None else judged(numbers, policy, gates=GATES)
 

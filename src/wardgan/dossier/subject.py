@@ -96,7 +96,7 @@ def purpose(subject: Subject) -> Section:
     """Gives section 2: what it is for, and on which terms."""
     names = ("purpose", "licence", "duo", "recipients", "legal_basis")
     known = set(names) | {"controller", "contact", "expires"}
-    more = [(name, str(value)) for name, value in subject.schema.terms.items() if name not in known]
+    more = [(name, _short(value)) for name, value in subject.schema.terms.items() if name not in known]
     forbidden = (
         "Not allowed, whatever else is agreed: to try to recognise a person; to decide about a person by a synthetic "
         "patient; to hand it on as if it were real."

@@ -9,10 +9,10 @@ from typing import Final
 from wardgan.schema.schema import Schema
 
 # Control characters move a terminal's cursor, bidirectional controls reorder what is shown, surrogates are no text,
-# and with characters that nobody sees two names look like one.
+# with characters that nobody sees two names look like one, and XML and YAML have no place for U+FFFE and U+FFFF.
 _UNSAFE: Final = (
     r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff"
-    r"\ufff9-\ufffb\U000e0000-\U000e0fff"
+    r"\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e0fff"
 )
 _IN_TEXT: Final = re.compile(f"[{_UNSAFE}]")
 _IN_NAME: Final = re.compile(rf"[\t\n\xad\u200c\u200d{_UNSAFE}]")

@@ -132,9 +132,11 @@ def read_model(file: BinaryIO, size: int, check: Callable[[oci.Layout], Signatur
     shares, claim = tuple(card.probabilities), card.privacy.model_dump()
     generator = Generator(schema, card.family, parts.network, card.latent, shares, claim, row_bytes=row)
     if parts.dossier is not None:
-        found = parse(parts.dossier, what="dossier.json", cap=cap["dossier.json"])
+        found = parse(parts.dossier, what="dossier.json", cap=cap["dossier.json"], free={"sections"})
         if parts.dossier != canonical(found):
             raise FormatError("dossier.json: is not written in canonical form.")
+        if not isinstance(found, dict):
+            raise FormatError("dossier.json: is not an object.")
     return Model(layout.digest, signature, card, ledger, generator, layout.manifest, bound, parts.dossier)
 
 

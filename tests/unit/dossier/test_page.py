@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -22,8 +23,13 @@ def estimate(value, half=0.02, baseline=0.01):
     return Estimate(value, value - half, value + half, 1234, "made up", baseline)
 
 
-def document(edition="internal", attribute=0.02, name="heart"):
-    judgements = judged([Measured("attribute", "died", estimate(attribute))], Policy.load("default"))
+def document(edition="internal", attribute=0.02, name="heart", *, private=True):
+    policy = Policy.load("default")
+    measured = [
+        Measured("attribute", "died", estimate(attribute)),
+        Measured("survival", EVIL, None, because=EVIL, asked=False),
+    ]
+    judgements = judged(measured, policy)
     rows = [Row("died", estimate(0.02), estimate(0.3)), Row(EVIL, None)]
     numbers = [Number("died", estimate(0.02), estimate(0.3)), Number("sex", None, note="One level only.")]
     lines = [
@@ -38,7 +44,10 @@ def document(edition="internal", attribute=0.02, name="heart"):
         Bars("Sex", ["f", EVIL], [("real", "real", [0.4, 0.6]), ("synthetic", "synthetic", [0.5, 0.5])]),
     ]  # fmt: skip
     sections = [Section(1, "Identity", blocks), Section(2, "Purpose", [Text("For teaching.")])]
-    return Document(name, edition, overall(judgements), ("A. Person: because",), judgements, {}, sections)
+    return Document(
+        name, edition, private, {"network": "sha256:0"}, policy.to_dict(), measured, overall(judgements), judgements,
+        ("A. Person: because", EVIL), {"seed": 3}, sections,
+    )  # fmt: skip
 
 
 class Checked(HTMLParser):
@@ -86,6 +95,16 @@ def test_what_patients_or_people_wrote_stays_text():
     assert text.count("&lt;script&gt;") > 8
 
 
+def test_what_a_foreign_dossier_calls_gates_and_sections_stays_text():
+    made = document()
+    judgements = [replace(one, gate=EVIL, about=EVIL, reason=EVIL) for one in made.judgements]
+    sections = [replace(one, title=EVIL) for one in made.sections]
+    text = page(replace(made, judgements=judgements, sections=sections))
+    checked(text)
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;") > 3 * len(judgements)
+
+
 def test_every_figure_has_a_text_and_every_table_a_caption():
     text = page(document())
     figures = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
@@ -102,7 +121,15 @@ def test_verdicts_are_words_before_they_are_colours():
     assert "FAIL" in text
     assert "0.5 [0.48, 0.52]; its interval must lie below 0.09." in text
     assert "Released by override: A. Person: because" in text
-    assert "NOT JUDGED" in page(document())  # of most gates nothing was measured
+    assert "NOT ALL COULD BE JUDGED" in page(document())  # of most gates nothing was measured
+    assert "○</span> not asked" in page(document())
+
+
+def test_what_is_not_private_says_so_first():
+    banner = '<p class="alarm">NOT PRIVATE: nothing protects the patients.</p>'
+    assert banner not in page(document())
+    text = page(document(private=False))
+    assert text.index(banner) < text.index("<table")
 
 
 def test_the_verdict_comes_first_and_links_lead_to_sections():
@@ -130,5 +157,8 @@ def test_the_json_has_every_number():
     assert numbers[0]["estimate"]["baseline"] == 0.01
     assert numbers[0]["control"]["value"] == 0.3
     assert numbers[1] == {"label": "sex", "estimate": None, "control": None, "note": "One level only."}
-    assert found["gates"][0]["gate"] == "attribute"
-    assert found["overrides"] == ["A. Person: because"]
+    assert found["judgements"][0]["gate"] == "attribute"
+    assert found["measured"][0]["estimate"]["n"] == 1234
+    assert found["overrides"] == ["A. Person: because", EVIL]
+    assert (found["format"], found["version"], found["private"]) == ("wardgan-dossier", 1, True)
+    assert found["policy"]["limits"]["epsilon"]["fail"] == 10.0

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+import math
 
-from wardgan.dossier.policy import Policy
-from wardgan.errors import UsageError
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wardgan.dossier.policy import PRIVACY, Policy
+from wardgan.errors import FormatError, UsageError
+
+NAMES = ("strict", "default", "research")
 
 
 def written(tmp_path, text):
@@ -21,7 +28,7 @@ def test_strict_asks_for_more_and_research_for_less():
         for one, other in ((strict.limits[gate], limit), (limit, research.limits[gate])):
             assert sign * one.fail <= sign * other.fail
             assert sign * one.warn <= sign * other.warn
-    assert (strict.unjudged, usual.unjudged, research.unjudged) == ("refuse", "refuse", "warn")
+    assert (strict.unjudged, usual.unjudged, research.unjudged) == ("refuse", "proof", "warn")
 
 
 @pytest.mark.parametrize("name", ["strict", "default", "research"])
@@ -61,9 +68,10 @@ def test_a_stricter_limit_takes_its_warning_with_it(tmp_path, change, expected):
     ("limits: {epsilon: {fail: 1, warn: 2}}", "would fail at 1 before it warns at 2"),
     ("limits: {utility: {fail: 0.9, warn: 0.8}}", "would fail at 0.9 before it warns at 0.8"),
     ("limits: 3", "limits are not gates"), ("base: lax", "base='lax' is not one of strict, default, research"),
-    ("unjudged: pass", "unjudged='pass' is not one of refuse, warn"), ("- strict", "is not a list of settings"),
+    ("unjudged: pass", "unjudged='pass' is not one of refuse, proof, warn"), ("- strict", "is not a list of settings"),
     ("", "is not a list of settings"), ("{", "is not a YAML file"), ("name: ''", "name is not a text"),
-    ("name: 3", "name is not a text"),
+    ("name: 3", "name is not a text"), ("unjudged: [warn]", "unjudged=['warn'] is not one of"),
+    ("base: [strict]", "base=['strict'] is not one of"), ("name: \"a\\u202eb\"", "name is not a text"),
 ])  # fmt: skip
 def test_what_means_nothing_is_refused(tmp_path, text, phrase):
     with pytest.raises(UsageError) as error:
@@ -76,3 +84,62 @@ def test_what_means_nothing_is_refused(tmp_path, text, phrase):
 def test_a_policy_that_is_not_there(asked):
     with pytest.raises(UsageError, match="neither strict, default nor research"):
         Policy.load(asked)
+
+
+def test_the_gates_of_privacy_are_gates():
+    assert set(PRIVACY) < set(Policy.load("default").limits)
+    assert not {"epsilon", "utility", "impossible", "public utility"} & set(PRIVACY)
+
+
+@given(st.sampled_from(NAMES), st.data())
+def test_what_a_dossier_was_judged_by_can_be_read_back(name, data):
+    policy = Policy.load(name)
+    gate = data.draw(st.sampled_from(sorted(policy.limits)))
+    found = json.loads(json.dumps(policy.to_dict()))
+    found["name"] = data.draw(st.text(min_size=1, max_size=20))
+    found["limits"][gate]["fail"] = found["limits"][gate]["warn"] = data.draw(st.floats(0, 100))
+    assert Policy.of_dict(found, "x.json").to_dict() == found
+    assert Policy.of_dict(policy.to_dict(), "x.json") == policy
+
+
+def changed(**fields):
+    def change(found):
+        found.update(fields)
+
+    return change
+
+
+def in_limit(gate, **fields):
+    def change(found):
+        found["limits"][gate].update(fields)
+
+    return change
+
+
+@pytest.mark.parametrize(("change", "phrase"), [
+    (lambda found: found["limits"].pop("copies"), "does not have a limit for each gate"),
+    (changed(limits={}), "does not have a limit for each gate"),
+    (lambda found: found["limits"].update(more=found["limits"]["copies"]), "does not have a limit for each gate"),
+    (changed(unjudged="pass"), "malformed"), (changed(name=3), "malformed"), (changed(hook="x"), "malformed"),
+    (lambda found: found.pop("name"), "malformed"), (changed(limits=[]), "malformed"),
+    (in_limit("epsilon", fail="10"), "malformed"), (in_limit("epsilon", fail=True), "malformed"),
+    (in_limit("epsilon", fail=math.nan), "malformed"), (in_limit("epsilon", warn=math.inf), "malformed"),
+    (in_limit("epsilon", fail=None), "malformed"), (in_limit("epsilon", sense="below"), "malformed"),
+    (in_limit("epsilon", more=1), "malformed"), (lambda found: found["limits"]["epsilon"].pop("about"), "malformed"),
+    # A gate turned around would let everything pass.
+    (in_limit("epsilon", sense="at least"), "asks for something else"),
+    (in_limit("copies", sense="not above"), "asks for something else"),
+])  # fmt: skip
+def test_a_foreign_policy_that_means_something_else_is_refused(change, phrase):
+    found = json.loads(json.dumps(Policy.load("default").to_dict()))
+    change(found)
+    with pytest.raises(FormatError) as error:
+        Policy.of_dict(found, "x.json")
+    assert phrase in str(error.value)
+    assert str(error.value).startswith("x.json: ")
+
+
+@pytest.mark.parametrize("found", [None, [], "default", 3, {}, {1: 2}, {"name": {1, 2}}])
+def test_what_is_no_policy_at_all(found):
+    with pytest.raises(FormatError, match="malformed"):
+        Policy.of_dict(found, "x.json")
