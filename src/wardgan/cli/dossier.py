@@ -50,6 +50,10 @@ def dossier(  # noqa: PLR0913, PLR0917 - one argument for each option
     public_share: Annotated[
         float, typer.Option("--public-share", help="Part of epsilon that the hold-out pays for public numbers.")
     ] = 0.05,
+    audit: Annotated[
+        Path | None,
+        typer.Option("--audit", metavar="FILE", help="What wardgan audit -o has written.", show_default=False),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the synthetic patients that are judged.")] = 0,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where to.", show_default="RUN/dossier")
@@ -74,7 +78,8 @@ def dossier(  # noqa: PLR0913, PLR0917 - one argument for each option
     size = sum(file.stat().st_size for file in (data, visits) if file is not None)
     with bar("measuring", 1) as advance:
         found = assess(
-            run, train, held, policy=rules, target=target, public_share=public_share, seed=seed, source_bytes=size,
+            run, train, held, policy=rules, target=target, public_share=public_share, seed=seed, audit=audit,
+            source_bytes=size,
             told=lambda what, done, whole: advance(done, whole, what),
         )  # fmt: skip
     files = found.write(place, force=force)

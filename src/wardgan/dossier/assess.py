@@ -11,6 +11,7 @@ import numpy as np
 from wardgan import check
 from wardgan.dossier.account import institution, spent
 from wardgan.dossier.attacked import attacks, power
+from wardgan.dossier.canaries import audit_number, read_audit
 from wardgan.dossier.document import Document, Facts, Number, Numbers, Section, Text
 from wardgan.dossier.gates import Judgement, judged, overall, reasons
 from wardgan.dossier.gauges import claimed, internal_numbers
@@ -127,8 +128,8 @@ class Dossier:
 
 def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
     run: str | Path, train: Cohort, holdout: Cohort | None = None, *, policy: str | Path | Policy = "default",
-    target: str | None = None, public_share: float = SHARE, seed: int = 0, source_bytes: int | None = None,
-    created: str | None = None, told: Told = lambda _what, _done, _all: None,
+    target: str | None = None, public_share: float = SHARE, seed: int = 0, audit: str | Path | None = None,
+    source_bytes: int | None = None, created: str | None = None, told: Told = lambda _what, _done, _all: None,
 ) -> Dossier:  # fmt: skip
     """Gives the dossier of a run: what its generator gives away, what it is good for, and whether it may leave.
 
@@ -141,6 +142,7 @@ def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
         target: Column that classifiers learn; `None` for the first label.
         public_share: Part of the fit's epsilon that the hold-out pays for the public counts; 0 for none.
         seed: Of the synthetic patients and of all choices.
+        audit: What `wardgan audit -o` has written, to be shown and judged, too.
         source_bytes: Size of the files with the patients, if known.
         created: Date, `YYYY-MM-DD`; `None` for `$SOURCE_DATE_EPOCH`, or today.
         told: Called with what is being done, how many parts are done and how many there are.
@@ -154,6 +156,7 @@ def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
     check.path(run=run)
     check.whole(0, seed=seed)
     rules = policy if isinstance(policy, Policy) else Policy.load(policy)
+    proved = None if audit is None else read_audit(audit)
     place = Path(run)
     trained = Trained.load(place)
     real = fitted_to(place, trained, train)
@@ -172,6 +175,7 @@ def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
     synthetic = trained.generator.draw(DRAWN, seed=seed)
     public = public_edition(subject, synthetic, counts, why, rules, ledger, no_ledger)
     measured = internal_numbers(found, trained.generator)
+    measured += [] if proved is None else [audit_number(proved)]
     judgements = judged(measured, rules, gates=[gate for gate in rules.limits if gate != "public utility"])
     sections = [
         identity(subject),
@@ -179,7 +183,7 @@ def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
         _source(subject, patients),
         method(subject, _size(patients, source_bytes)),
         guarantee(subject),
-        attacks(found.attacks, found.control, rules),
+        attacks(found.attacks, found.control, rules, proved),
         fidelity(found, patients),
         utility(found),
         clinical(found),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from wardgan.attack import Battery, Result
+from wardgan.dossier.canaries import CanaryAudit, audit_blocks
 from wardgan.dossier.document import Block, Curves, Forest, Number, Numbers, Section, Table, Text, Who
 from wardgan.dossier.draw import Axis, Line, Row
 from wardgan.dossier.gauges import ATTACKERS, NO_HOLDOUT, attack_name
@@ -22,16 +23,19 @@ _POINTS: Final = 60
 _FLOOR: Final = 1e-3
 
 
-def attacks(found: Battery | None, control: Battery | None, policy: Policy) -> Section:
+def attacks(
+    found: Battery | None, control: Battery | None, policy: Policy, audit: CanaryAudit | None = None
+) -> Section:
     """Gives section 6.
 
     Args:
         found: What attacks found; `None` without a hold-out.
         control: The same about a generator that leaks on purpose.
         policy: The limits that are drawn.
+        audit: What a canary audit proved.
     """
     if found is None:
-        return Section(6, "Attacks", [Text(f"No attack was made. {NO_HOLDOUT}", "alarm")])
+        return Section(6, "Attacks", [Text(f"No attack was made. {NO_HOLDOUT}", "alarm"), *audit_blocks(audit)])
     leaks = {} if control is None else {result.name: result for result in control.results}
     seen = 0 if control is None else len(control.leaks)
     how = (
@@ -48,7 +52,7 @@ def attacks(found: Battery | None, control: Battery | None, policy: Policy) -> S
         "That no attack found anything does not make a generator private: attacks only accuse. Distances to the "
         "nearest record (nearer_to_training) are for information; generators that pass them are known to leak."
     )
-    return Section(6, "Attacks", [*blocks, Text(note)])
+    return Section(6, "Attacks", [*blocks, Text(note), *audit_blocks(audit)])
 
 
 def power(found: Battery | None) -> list[Block]:

@@ -10,6 +10,7 @@ from typing import Final, cast
 
 from wardgan.dossier.document import Document
 from wardgan.dossier.gates import Judgement, Measured, Verdict, judged, overall
+from wardgan.dossier.gauges import claimed
 from wardgan.dossier.paid import read_counts
 from wardgan.dossier.policy import Policy
 from wardgan.dossier.public import DRAWN, GATES, public_numbers
@@ -112,10 +113,15 @@ def read_dossier(model: Model) -> Document:
 
 
 def public_gates(model: Model, document: Document, policy: Policy | None = None) -> list[Judgement]:
+    """Gives what the public gates of a file say; see `gates_of`."""
+    return gates_of(_subject(model, 0), document, policy)
+
+
+def gates_of(subject: Subject, document: Document, policy: Policy | None = None) -> list[Judgement]:
     """Gives what the public gates say, from the paid counts and from synthetic patients that are drawn here.
 
     Args:
-        model: The file.
+        subject: The generator and its bill.
         document: Its public dossier.
         policy: What is asked for; `None` for what the dossier was judged by.
 
@@ -130,10 +136,10 @@ def public_gates(model: Model, document: Document, policy: Policy | None = None)
         raise FormatError(f"{_NAME}: its numbers are not one for each public gate.")
     paid = document.facts.get("paid")
     counts = None if paid is None else read_counts(paid, _NAME)
-    if counts is not None and counts.epsilon > (model.card.privacy.epsilon or 0.0):
+    if counts is not None and counts.epsilon > (claimed(subject.generator) or 0.0):
         raise FormatError(f"{_NAME}: the paid counts cost more than the generator.")
-    subject = _subject(model, seed)
-    numbers = public_numbers(subject, model.generator.draw(DRAWN, seed=seed), counts, told["public utility"].because)
+    synthetic = subject.generator.draw(DRAWN, seed=seed)
+    numbers = public_numbers(subject, synthetic, counts, told["public utility"].because)
     for number in numbers:
         _check_same(number, told[number.gate])
     judgements = judged(numbers, own, gates=GATES)

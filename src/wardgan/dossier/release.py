@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from wardgan import check
 from wardgan.dossier.assess import Dossier
-from wardgan.dossier.subject import digests
+from wardgan.dossier.receiver import gates_of
+from wardgan.dossier.subject import Subject, digests
 from wardgan.errors import GateError, UsageError
 from wardgan.files import check_new
 from wardgan.sample.generator import Generator
@@ -51,7 +52,7 @@ def release(  # noqa: PLR0913 - what a release may be told, in one place
         OutputError: `path` is no path, the file exists, or cannot be written.
         UsageError: `trained` is no finished fit, the dossier is not about it, the key cannot be used, or the date is
             none.
-        FormatError: The dossier is damaged.
+        FormatError: The dossier is damaged, or its public numbers do not follow.
         NetworkError: The network is not one that a receiver would accept.
     """
     check_new(path, force=force)
@@ -66,6 +67,9 @@ def release(  # noqa: PLR0913 - what a release may be told, in one place
         raise GateError(["It passes all gates, so there is nothing to override; leave the override out."])
     if found is not None and override is not None:
         found = found.overridden(override)
+    if found is not None:
+        # What a receiver would refuse must not leave.
+        gates_of(Subject(trained.generator, trained.ledger.to_dict(), {}, "", 0), found.public)
     public = None if found is None else canonical(found.public.to_dict())
     made = artifact.release(
         trained, path, key, override, force=force, created=created, passphrase=passphrase,

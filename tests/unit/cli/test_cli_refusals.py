@@ -7,15 +7,15 @@ import pytest
 from typer.testing import CliRunner
 
 from wardgan.cli.main import app
+from wardgan.dossier import receiver
 from wardgan.errors import BudgetError, DataError, GateError, TrustError
-from wardgan.seal import artifact
 
 
 def invoke(monkeypatch, error, *words):
     def verify(*_args, **_options):
         raise error
 
-    monkeypatch.setattr(artifact, "verify", verify)
+    monkeypatch.setattr(receiver, "verify", verify)
     return CliRunner().invoke(app, ["verify", "model.hgan", *words])
 
 

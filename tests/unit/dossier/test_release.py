@@ -349,3 +349,13 @@ def test_without_privacy_the_banner_is_everywhere(clinic):
     told = line("inspect", clinic.open)
     assert "NOT PRIVATE" in told.output
     assert kit.OVERRIDE in told.output
+
+
+def test_a_public_edition_that_a_receiver_would_refuse_does_not_leave(clinic, tmp_path):
+    def better(found):
+        measured(found, "public utility")["estimate"]["value"] = 0.99
+
+    changed = edited(copied(clinic, tmp_path), better, "public")
+    with pytest.raises(FormatError, match="not what comes out here"):
+        clinic.release(tmp_path / "x.hgan", dossier=changed)
+    assert not (tmp_path / "x.hgan").exists()
