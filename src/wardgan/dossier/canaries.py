@@ -61,8 +61,8 @@ def audit_blocks(found: CanaryAudit | None) -> list[Block]:
     note = f"{found.right} of {found.guesses} guesses right; the most that could be proved is {found.power:.3g}"
     text = (
         f"A second training of the family {found.family}, with {found.canaries} invented canary patients, each in or "
-        f"out by a coin, and thrown away. The claim is {claim}. What is proved holds for that training and its code, not "
-        "for the file that is released; a bound within the claim proves nothing."
+        f"out by a coin, and thrown away. The claim is {claim}. What is proved holds for that training and its code, "
+        "not for the file that is released; a bound within the claim proves nothing."
     )
     return [Text(text), Numbers("Canary audit", [Number("epsilon proved at least", found.estimate, note=note)], "")]
 
