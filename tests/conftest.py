@@ -21,3 +21,14 @@ def no_trust_file(tmp_path_factory, monkeypatch):
 def no_ledger_file(tmp_path_factory, monkeypatch):
     """Nor a ledger of an institution, and none appears beside a test's files unless it asks for it."""
     monkeypatch.setenv("WARDGAN_LEDGER", str(tmp_path_factory.mktemp("institution") / "ledger.db"))
+
+
+@pytest.fixture(scope="session")
+def clinic(tmp_path_factory):
+    """Fits, dossiers, keys and files of `dossier_kit`, made once: tests read them and write elsewhere."""
+    import dossier_kit
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WARDGAN_TRUST", str(tmp_path_factory.getbasetemp() / "nobody" / "trust.json"))
+        patch.setenv("WARDGAN_LEDGER", str(tmp_path_factory.mktemp("institution") / "ledger.db"))
+        return dossier_kit.opened(tmp_path_factory.mktemp("clinic"))

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from wardgan.cli.main import app
 
+OVERRIDE = ("--override", "A. Tester: no dossier in a test")
 SCHEMA = """\
 name: clinic
 patient: patient_id
@@ -95,5 +96,5 @@ def finished_run(tmp_path_factory) -> Path:
 def model(clinic, finished_run) -> Path:
     """An unsigned model of the clinic; its run folder is beside it."""
     shutil.copytree(finished_run, clinic.folder / "run")
-    clinic.ok("release", clinic.folder / "run", "-o", clinic.folder / "clinic.hgan")
+    clinic.ok("release", clinic.folder / "run", "-o", clinic.folder / "clinic.hgan", *OVERRIDE)
     return clinic.folder / "clinic.hgan"

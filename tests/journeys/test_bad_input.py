@@ -16,6 +16,8 @@ import wardgan as wg
 from release_kit import changed, forge
 from wardgan.privacy.ledger import Ledger
 
+OVERRIDE = ("--override", "A. Tester: no dossier in a test")
+
 resource = pytest.importorskip("resource", reason="only Unix limits the size of a process's files")
 
 # Values of patients that no message may repeat.
@@ -476,7 +478,7 @@ def test_the_output_exists(clinic, model):
         (home / name).write_text("mine", encoding="utf-8")
     commands = [
         ("init", clinic.data, "-o", home / "x.yaml"),
-        ("release", home / "run", "-o", home / "x.hgan"),
+        ("release", home / "run", "-o", home / "x.hgan", *OVERRIDE),
         ("sample", model, "-n", 5, "-o", home / "x.csv"),
     ]
     for words in commands:
@@ -494,7 +496,7 @@ def test_the_output_is_a_pipe_or_standard_output(clinic, model, monkeypatch):
     (home / "x.csv").symlink_to("pipe")
     commands = [
         ("init", clinic.data, "-o"),
-        ("release", home / "run", "-o"),
+        ("release", home / "run", *OVERRIDE, "-o"),
         ("sample", model, "-n", 5, "--format", "csv", "-o"),
     ]
     for words in commands:
@@ -529,7 +531,7 @@ def test_the_disk_is_full(clinic, model, monkeypatch, verb):
     home = clinic.folder
     words = {
         "init": ("init", clinic.data, "-o", home / "x.yaml"),
-        "release": ("release", home / "run", "-o", home / "x.hgan"),
+        "release": ("release", home / "run", "-o", home / "x.hgan", *OVERRIDE),
         "keys": ("keys", "new", "Clinic", "-o", home / "x.key"),
     }[verb]
     monkeypatch.setattr("os.fsync", full)
@@ -555,7 +557,7 @@ def test_the_disk_fills_up_while_sampling(clinic, model, name):
 def test_the_disk_is_full_during_a_fit(clinic, monkeypatch):
     monkeypatch.setattr("os.fsync", full)
     # The folder of a run stays for `--resume`; what is in it was begun, and nothing was read.
-    left = {"run", "run/cohort.sha256", "run/ledger.jsonl"}
+    left = {"run", "run/cohort.sha256", "run/schema.json", "run/ledger.jsonl"}
     done = refused(clinic, *fit(clinic), phrase="No space left on device; nothing was read", new=left)
     assert "go on with --resume" in done.stderr
     assert "keep the folder as the record" in done.stderr
@@ -660,7 +662,7 @@ def test_the_number_of_patients_or_the_name_of_the_file_says_nothing(clinic, mod
 
 
 def test_the_run_is_not_finished(clinic):
-    words = ("release", clinic.folder / "run", "-o", clinic.folder / "x.hgan")
+    words = ("release", clinic.folder / "run", "-o", clinic.folder / "x.hgan", *OVERRIDE)
     refused(clinic, *words, phrase="does not exist")
     (clinic.folder / "run").mkdir()
     refused(clinic, *words, phrase="is not a run folder")
@@ -669,6 +671,6 @@ def test_the_run_is_not_finished(clinic):
 
 
 def test_the_key_is_missing_or_no_key(clinic, model):
-    words = ("release", clinic.folder / "run", "-o", clinic.folder / "x.hgan", "--key")
+    words = ("release", clinic.folder / "run", "-o", clinic.folder / "x.hgan", *OVERRIDE, "--key")
     refused(clinic, *words, clinic.folder / "nowhere.key", phrase="cannot be read")
     refused(clinic, *words, clinic.schema, phrase="is not a PEM key")

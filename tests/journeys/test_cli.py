@@ -15,6 +15,8 @@ from wardgan.cli import run as run_module
 from wardgan.privacy.ledger import Ledger
 from wardgan.seal import new_key, release
 
+OVERRIDE = ("--override", "A. Tester: no dossier in a test")
+
 
 def test_the_whole_journey_on_the_command_line(clinic):
     home = clinic.folder
@@ -31,20 +33,31 @@ def test_the_whole_journey_on_the_command_line(clinic):
     assert plan["planned_epsilon"] <= 4
     assert sum(event["share"] for event in plan["events"]) == pytest.approx(1, abs=1e-4)
 
+    sides = ("-o", home / "train.csv", "--holdout", home / "holdout.csv", "--seed", 1)
+    assert clinic.ok("split", clinic.data, home / "public.yaml", *sides)["rows"] > 150
     fitted = clinic.ok(
-        "fit", clinic.data, home / "public.yaml", "--epsilon", 4, "--family", "copula", "-o", home / "run"
+        "fit", home / "train.csv", home / "public.yaml", "--epsilon", 4, "--family", "copula", "-o", home / "run"
     )
     assert fitted["spent_epsilon"] == pytest.approx(plan["planned_epsilon"])
     assert isinstance(fitted["notes"], list)
     key = clinic.ok("keys", "new", "Clinic", "-o", home / "clinic.key")
     assert clinic.ok("keys", "list")["keys"] == [{"name": "Clinic", "keyid": key["keyid"]}]
     model = home / "clinic.hgan"
-    released = clinic.ok("release", home / "run", "-o", model, "--key", home / "clinic.key")
+    with_key = ("release", home / "run", "-o", model, "--key", home / "clinic.key")
+    assert "It has no dossier" in clinic.run(*with_key).stderr
+    found = clinic.ok("dossier", home / "run", "--data", home / "train.csv", "--holdout", home / "holdout.csv")
+    # Two hundred patients are too few for most attacks, and epsilon 4 is too large for the proof alone.
+    assert any("Not enough power" in reason for reason in found["refusals"])
+    assert clinic.run(*with_key).exit_code == 3
+    released = clinic.ok(*with_key, "--override", "Dr Ada Example: invented patients")
     assert released["signature"]["status"] == "verified"
     verified = clinic.ok("verify", model)
     assert (verified["signer"], verified["digest"]) == ("Clinic", released["digest"])
     assert verified["epsilon"] <= 4
+    assert {gate["gate"] for gate in verified["gates"]} == {"epsilon", "impossible", "public utility"}
+    assert "released by override of Dr Ada Example: invented patients" in verified["verdict"]
     assert clinic.ok("inspect", model)["card"]["name"] == "patients"
+    assert "# Datasheet of patients" in clinic.run("card", model, "--format", "datasheet").stdout
 
     drawn = clinic.ok(
         "sample", model, "-n", 500, "--where", "arm=intensive", "--where", "age=40..70", "-o", home / "a.csv"
@@ -152,7 +165,7 @@ def test_an_unsigned_file_is_for_its_owner_only(clinic, model):
 def test_a_receiver_adds_the_key_of_a_hospital(clinic, model):
     home = clinic.folder
     clinic.ok("keys", "new", "Clinic", "-o", home / "c.key", "--trust", home / "theirs.json")
-    clinic.ok("release", home / "run", "-o", model, "--key", home / "c.key", "--force")
+    clinic.ok("release", home / "run", "-o", model, "--key", home / "c.key", "--force", *OVERRIDE)
     unknown = clinic.run("verify", model)
     assert unknown.exit_code == 3
     assert "unknown key" in unknown.stderr
@@ -165,9 +178,9 @@ def test_an_encrypted_key_asks_for_its_passphrase(clinic, model, monkeypatch):
     monkeypatch.setenv("WARDGAN_PASSPHRASE", "correct horse")
     clinic.ok("keys", "new", "Clinic", "-o", home / "c.key", "--encrypt")
     assert b"ENCRYPTED" in (home / "c.key").read_bytes()
-    clinic.ok("release", home / "run", "-o", home / "signed.hgan", "--key", home / "c.key")
+    clinic.ok("release", home / "run", "-o", home / "signed.hgan", "--key", home / "c.key", *OVERRIDE)
     monkeypatch.setenv("WARDGAN_PASSPHRASE", "wrong")
-    refused = clinic.run("release", home / "run", "-o", home / "b.hgan", "--key", home / "c.key")
+    refused = clinic.run("release", home / "run", "-o", home / "b.hgan", "--key", home / "c.key", *OVERRIDE)
     assert refused.exit_code == 2
     assert "passphrase is wrong" in refused.stderr
 
@@ -208,7 +221,7 @@ def test_a_rehearsal_is_never_released(clinic):
     home = clinic.folder
     fitted = clinic.run("fit", clinic.data, clinic.schema, "--epsilon", 4, "--seed", 3, "-o", home / "run")
     assert "rehearsal" in fitted.stdout
-    done = clinic.run("release", home / "run", "-o", home / "x.hgan", "--json")
+    done = clinic.run("release", home / "run", "-o", home / "x.hgan", *OVERRIDE, "--json")
     assert done.exit_code == 3
     assert any("rehearsal" in reason for reason in json.loads(done.stdout)["error"]["reasons"])
 

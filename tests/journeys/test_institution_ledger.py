@@ -14,6 +14,7 @@ import pytest
 
 from wardgan.privacy.accounts.book import Accounts
 
+OVERRIDE = ("--override", "A. Tester: no dossier in a test")
 ROOT = Path(__file__).resolve().parents[1]
 RESERVE = """
 import sys, time
@@ -73,7 +74,7 @@ def test_p14_a_steward_keeps_the_books(home):
     said = home.run(*fit(home, "second", left))
     assert said.exit_code == 0, said.output
     assert "data set 'clinic', the same patients as before (1 fit so far)" in said.stdout
-    home.ok("release", home.folder / "first", "-o", home.folder / "x.hgan")
+    home.ok("release", home.folder / "first", "-o", home.folder / "x.hgan", *OVERRIDE)
 
     found = home.ok("ledger", "show", "clinic")
     (page,) = found["datasets"]
@@ -186,11 +187,11 @@ def test_p14_a_resumed_run_goes_on_in_its_ledger(home, monkeypatch):
 def test_a_file_that_leaves_is_written_though_the_ledger_is_gone(home):
     home.ok(*fit(home))
     (home.folder / "ledger.db").rename(home.folder / "away.db")
-    done = home.run("release", home.folder / "run", "-o", home.folder / "x.hgan")
+    done = home.run("release", home.folder / "run", "-o", home.folder / "x.hgan", *OVERRIDE)
     assert done.exit_code == 0
     assert "The ledger does not know of this file" in done.stdout
     assert not (home.folder / "ledger.db").exists()
-    assert home.ok("release", home.folder / "run", "-o", home.folder / "y.hgan")["ledger"] is None
+    assert home.ok("release", home.folder / "run", "-o", home.folder / "y.hgan", *OVERRIDE)["ledger"] is None
 
 
 def test_what_is_wrong_with_the_words_or_the_file(home):
@@ -274,6 +275,8 @@ def test_p14_kill_9_in_the_middle_loses_no_entry(tmp_path):
 FIT = """
 import sys
 import numpy as np, pandas as pd, wardgan as wg
+
+OVERRIDE = ("--override", "A. Tester: no dossier in a test")
 numbers = np.random.default_rng(0)
 frame = pd.DataFrame({"id": range(800), "age": numbers.integers(20, 90, 800), "arm": np.tile(["a", "b"], 400)})
 schema = wg.Schema.from_dict({"name": "demo", "patient": "id", "population": 800, "table": {

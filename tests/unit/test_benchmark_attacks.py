@@ -7,7 +7,7 @@ import attacks
 
 
 def test_the_parts_of_the_trial_share_nobody(monkeypatch):
-    monkeypatch.setattr(attacks, "_PATIENTS", 40)
+    monkeypatch.setitem(attacks._PATIENTS, "sprint_like", 40)
     parts = attacks.parts("sprint_like", 1)
     names = [set(part.patients.tolist()) for part in parts]
     assert [len(part) for part in parts] == [40, 40, 40]
