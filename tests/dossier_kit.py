@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 import wardgan as wg
-from wardgan.dossier.assess import Dossier, assess
+from wardgan.dossier.assess import Dossier, assess, tied
 from wardgan.dossier.release import release
 from wardgan.models.base import Trained
 from wardgan.models.fit import fit
@@ -125,7 +125,7 @@ def rejudged(made: Dossier, policy) -> Dossier:
     inside = judged(made.internal.measured, policy, gates=[gate for gate in policy.limits if gate != "public utility"])
     outside = judged(made.public.measured, policy, gates=GATES)
     found = policy.to_dict()
-    return Dossier(
+    return tied(
         replace(made.internal, policy=found, judgements=inside, overall=overall(inside)),
         replace(made.public, policy=found, judgements=outside, overall=overall(outside)),
     )

@@ -84,7 +84,7 @@ def dossier(  # noqa: PLR0913, PLR0917 - one argument for each option
         )  # fmt: skip
     files = found.write(place, force=force)
     console = screen(errors=json)
-    show_dossier(console, found, files, held=held is not None)
+    show_dossier(console, found, run, files, held=held is not None)
     if json:
         answer(
             {
@@ -103,12 +103,13 @@ def _check_free(place: Path, *, force: bool) -> None:
         raise OutputError(f"output={str(place)!r} holds a dossier already; replace it with --force.")
 
 
-def show_dossier(console: Console, found: Dossier, files: Sequence[Path], *, held: bool) -> None:
+def show_dossier(console: Console, found: Dossier, run: Path, files: Sequence[Path], *, held: bool) -> None:
     """Prints the verdict of a dossier, and where it is.
 
     Args:
         console: Where to.
         found: The dossier.
+        run: Run folder of the fit.
         files: What was written.
         held: Whether there was a hold-out.
     """
@@ -129,4 +130,9 @@ def show_dossier(console: Console, found: Dossier, files: Sequence[Path], *, hel
     if found.refusals:
         say(console, "Next: mend the cause, or let a person answer for it: wardgan release --override 'NAME: REASON'")
     else:
-        say(console, f"Next: wardgan release {files[0].parent.parent} -o FILE.hgan --key YOUR.key")
+        where = "" if files[0].parent == run / "dossier" else f" --dossier {files[0].parent}"
+        say(console, f"Next: wardgan release {run} -o FILE.hgan --key YOUR.key{where}")
+    if files[0].parent != run / "dossier" and (run / "dossier").exists():
+        say(
+            console, f"{run / 'dossier'} is an older one, which release takes unless you say --dossier.", style="yellow"
+        )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from wardgan.cli.inspect import shown
 from wardgan.cli.options import Json, Model, Trust
 from wardgan.cli.terminal import answer, banner, say, screen
 
+if TYPE_CHECKING:
+    from wardgan.dossier.receiver import Received
+
+_REFUSED = 3
 _STYLES = {"fail": "red", "warn": "yellow", "unjudged": "yellow"}
 
 
@@ -30,7 +35,8 @@ def verify(
     claim, console = found.privacy, screen(errors=json)
     # Where batches are cut off too often for our own accountant, its bound is infinite.
     bound = found.epsilon_bound if isfinite(found.epsilon_bound or 0.0) else None
-    say(console, f"{model}: in order", style="bold green")
+    failed = found.overall == "fail" and (policy is not None or found.override is None)
+    say(console, f"{model}: {'a gate fails' if failed else 'in order'}", style="bold red" if failed else "bold green")
     say(console, f"Digest:    {found.digest}")
     say(console, f"Signed by: {shown(found.signer)} (key id {found.keyid})")
     if claim.mode == "none":
@@ -44,15 +50,7 @@ def verify(
             say(console, f"Billed:    epsilon {found.epsilon:.4g} by the accountant of record (PLD)")
         if bound is not None:
             say(console, f"           epsilon {bound:.4g} by our own (Renyi), an upper bound")
-    if found.dossier is None:
-        say(console, "Dossier:   none; nobody says what attacks found", style="yellow")
-    for one in found.gates:
-        about = f" ({shown(one.about)})" if one.about else ""
-        say(
-            console, f"Gate:      {one.gate}{about}: {one.verdict}. {shown(one.reason)}", style=_STYLES.get(one.verdict)
-        )
-    if found.override is not None:
-        say(console, f"Override:  {shown(found.override)}", style="red")
+    _show_gates(console, found)
     say(console, f"Verdict:   {shown(found.verdict)}", style="bold")
     if json:
         answer(
@@ -64,3 +62,17 @@ def verify(
                           for one in found.gates],
             }
         )  # fmt: skip
+    if failed:
+        raise typer.Exit(_REFUSED)
+
+
+def _show_gates(console: Console, found: Received) -> None:
+    if found.dossier is None:
+        say(console, "Dossier:   none; nobody says what attacks found", style="yellow")
+    for one in found.gates:
+        about = f" ({shown(one.about)})" if one.about else ""
+        say(
+            console, f"Gate:      {one.gate}{about}: {one.verdict}. {shown(one.reason)}", style=_STYLES.get(one.verdict)
+        )
+    if found.override is not None:
+        say(console, f"Override:  {shown(found.override)}", style="red")

@@ -141,8 +141,7 @@ def run_demo(
     _empty(folder, force=force)
 
     audience.step(f"1  Simulate a blood-pressure trial of {patients:,} invented patients: {files['patients']}")
-    sprint_like(patients, seed=Seed(_TRIAL)).to_csv(files["patients"], index=False)
-    sprint_like(patients, seed=Seed(_TRIAL + 2)).to_csv(files["hold-out"], index=False)
+    _simulated(patients, files)
 
     audience.step(f"2  Draft a schema from the file: {files['draft']}")
     drafted = draft(files["patients"], name="sprint-like")
@@ -187,6 +186,14 @@ def run_demo(
     worth = judge(cohort, unseen, generator.draw(SYNTHETIC, seed=_SAMPLE), folder=folder)
     size = files["model"].stat().st_size
     return Shown(files, patients, SYNTHETIC, speed, fit_seconds, size, trained.ledger.epsilon(), budget, worth)
+
+
+def _simulated(patients: int, files: Mapping[str, Path]) -> None:
+    """Writes the patients, and as many others to hold out."""
+    sprint_like(patients, seed=Seed(_TRIAL)).to_csv(files["patients"], index=False)
+    others = sprint_like(patients, seed=Seed(_TRIAL + 2))
+    others["patient_id"] = "H" + others["patient_id"]
+    others.to_csv(files["hold-out"], index=False)
 
 
 def public_schema(patients: int) -> Schema:

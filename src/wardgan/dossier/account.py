@@ -40,7 +40,7 @@ def institution(run: Path) -> tuple[Page | None, str]:
             return None, "The institution's ledger does not know this fit."
         return facts_of(found)["datasets"][0], ""
     except WardganError as error:
-        return None, f"The institution's ledger cannot be read: {error}"
+        return None, f"The institution's ledger cannot be read ({type(error).__name__})."
 
 
 def spent(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, cast
@@ -11,22 +12,24 @@ import numpy as np
 from wardgan import check
 from wardgan.dossier.account import institution, spent
 from wardgan.dossier.attacked import attacks, power
-from wardgan.dossier.canaries import audit_number, read_audit
+from wardgan.dossier.canaries import audit_number, check_audit, read_audit
 from wardgan.dossier.document import Document, Facts, Number, Numbers, Section, Text
 from wardgan.dossier.gates import Judgement, judged, overall, reasons
 from wardgan.dossier.gauges import claimed, internal_numbers
 from wardgan.dossier.measure import Findings, Patients, Told, measure, target_of
 from wardgan.dossier.page import page
-from wardgan.dossier.paid import SHARE, PaidCounts, can_be_paid, paid_counts
+from wardgan.dossier.paid import SHARE, PaidCounts, all_paid, can_be_paid, paid_counts
 from wardgan.dossier.policy import Policy
 from wardgan.dossier.public import DRAWN, GATES, public_edition
 from wardgan.dossier.subject import Subject, declared, glossary, guarantee, identity, method, purpose, reproduce
 from wardgan.dossier.useful import clinical, fidelity, groups, utility
-from wardgan.errors import FormatError, OutputError, UsageError
+from wardgan.errors import DataError, FormatError, OutputError, UsageError, counted
 from wardgan.estimate import proportion
 from wardgan.files import check_name, write_bytes
 from wardgan.models.base import Trained
 from wardgan.models.fit import fitted_to
+from wardgan.privacy.accounts.fingerprint import plain_key
+from wardgan.privacy.events import DEFAULT_DELTA
 from wardgan.privacy.learn import as_learned
 from wardgan.rng import Seed
 from wardgan.schema.cohort import Cohort
@@ -47,6 +50,13 @@ class Dossier:
 
     internal: Document
     public: Document
+
+    @property
+    def whole(self) -> bool:
+        """Whether the two editions were made together, and the public one was not changed since."""
+        plain = replace(self.public, overrides=())
+        same = self.internal.facts.get("public") == hashlib.sha256(plain.to_json()).hexdigest()
+        return same and self.internal.policy == self.public.policy
 
     @property
     def policy(self) -> Policy:
@@ -89,7 +99,10 @@ class Dossier:
             made[f"{document.edition}.json"] = document.to_json()
         if not force and any((place / name).exists() for name in made):
             raise OutputError(f"output={str(place)!r} holds a dossier already; replace it with --force (force=True).")
-        return [write_bytes(place / name, data, force=True) for name, data in made.items()]
+        return [
+            write_bytes(place / name, data, force=True, mode=0o600 if name.startswith(INTERNAL) else 0o644)
+            for name, data in made.items()
+        ]
 
     @classmethod
     def read(cls, folder: str | Path) -> Dossier:
@@ -160,7 +173,11 @@ def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
     place = Path(run)
     trained = Trained.load(place)
     real = fitted_to(place, trained, train)
+    if holdout is not None:
+        _check_apart(train, holdout)
     held = None if holdout is None else as_learned(holdout, trained.generator.schema)
+    if proved is not None:
+        check_audit(proved, trained.generator)
     subject = Subject(trained.generator, trained.ledger.to_dict(), trained.config, day_of(created), seed)
     schema = trained.generator.schema
     aim = target_of(schema, target)
@@ -173,7 +190,9 @@ def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
     counts, why = _paid(place, trained, held, aim, public_share, seed)
     ledger, no_ledger = institution(place)
     synthetic = trained.generator.draw(DRAWN, seed=seed)
-    public = public_edition(subject, synthetic, counts, why, rules, ledger, no_ledger)
+    public = public_edition(
+        subject, synthetic, counts, why, rules, ledger, no_ledger, all_paid(place, delta or DEFAULT_DELTA)
+    )  # fmt: skip
     measured = internal_numbers(found, trained.generator)
     measured += [] if proved is None else [audit_number(proved)]
     judgements = judged(measured, rules, gates=[gate for gate in rules.limits if gate != "public utility"])
@@ -193,12 +212,39 @@ def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
         reproduce(subject, f"wardgan dossier RUN --data FILE --holdout FILE --policy {rules.name} --seed {seed}"),
         glossary(),
     ]
-    facts = {"seed": seed, "patients": {"train": len(real), "holdout": None if held is None else len(held)}}
+    facts = {
+        "seed": seed,
+        "patients": {"train": len(real), "holdout": None if held is None else len(held)},
+    }
     internal = Document(
         schema.name, "internal", subject.private, subject.digests(), rules.to_dict(), measured, overall(judgements),
         judgements, (), facts, sections,
     )  # fmt: skip
-    return Dossier(internal, public)
+    return tied(internal, public)
+
+
+def tied(internal: Document, public: Document) -> Dossier:
+    """Gives a dossier of two editions that were made together.
+
+    Args:
+        internal: The internal edition.
+        public: The public one; its digest is noted in the internal one.
+    """
+    digest = hashlib.sha256(replace(public, overrides=()).to_json()).hexdigest()
+    return Dossier(replace(internal, facts={**internal.facts, "public": digest}), public)
+
+
+def _check_apart(train: Cohort, holdout: Cohort) -> None:
+    """Refuses a hold-out with names of training patients; equal rows are looked for by the attacks."""
+    if train.schema.patient is None:
+        return
+    names = {plain_key(str(name)) for name in train.patients.tolist()}
+    both = sum(plain_key(str(name)) in names for name in holdout.patients.tolist())
+    if both:
+        raise DataError(
+            f"holdout: {counted(both, 'patient')} of it are patients of data, too, by their names in "
+            f"{train.schema.patient}. Take them out: wardgan split sets patients aside before a fit."
+        )
 
 
 def _paid(

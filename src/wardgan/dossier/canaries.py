@@ -13,6 +13,7 @@ from wardgan.dossier.document import Block, Number, Numbers, Text
 from wardgan.dossier.gates import Measured
 from wardgan.dossier.numbers import STRICT, Stated
 from wardgan.errors import FormatError, UsageError
+from wardgan.sample.generator import Generator
 
 _ABSENT: Final = "No canary audit was made: wardgan audit, then wardgan dossier --audit FILE."
 
@@ -53,6 +54,21 @@ def read_audit(path: str | Path) -> CanaryAudit:
         raise FormatError(f"audit={str(path)!r} is not what wardgan audit writes.") from error
 
 
+def check_audit(found: CanaryAudit, generator: Generator) -> None:
+    """Refuses an audit that says nothing about a generator.
+
+    Raises:
+        UsageError: It is of another family, epsilon or delta, or its noise could be replayed.
+    """
+    claim = generator.privacy
+    for what, ours, theirs in (
+        ("family", generator.family, found.family), ("epsilon", claim.get("epsilon"), found.claim),
+        ("delta", claim.get("delta") or found.delta, found.delta), ("replayable noise", False, found.replayable),
+    ):  # fmt: skip
+        if ours != theirs:
+            raise UsageError(f"audit: its {what} is {theirs}, that of the run {ours}; audit the same training.")
+
+
 def audit_blocks(found: CanaryAudit | None) -> list[Block]:
     """Gives what section 6 says of an audit."""
     if found is None:
@@ -70,7 +86,7 @@ def audit_blocks(found: CanaryAudit | None) -> list[Block]:
 def audit_number(found: CanaryAudit) -> Measured:
     """Gives what the gate on certified epsilon judges."""
     return Measured(
-        "certified epsilon", "canary audit", found.estimate, accuses=True, limit=found.claim or 0.0,
+        "certified epsilon", "canary audit", found.estimate, enough=False, accuses=True, limit=found.claim or 0.0,
         because="it proves nothing within the claim.",
     )  # fmt: skip
 

@@ -71,7 +71,7 @@ def _datasheet(model: Model, document: Document | None, gates: Sequence[Judgemen
         f"**What is one item?** One synthetic patient, with {columns}. **How many are there?** As many as are drawn. "
         f"**From how many real ones?** From {people}. **Is anything missing?** "
         f"{'Cells of ' + ', '.join(missing) if missing else 'Nothing'} by declaration. **Does it hold data of "
-        "persons?** No row of the patients is in it.",
+        f"persons?** {'No row of the patients' if facts.privacy.mode == 'private' else 'It may reproduce them'}.",
         "## Privacy",
         *([f"**Released by override:** {plain(facts.override)}"] if facts.override else []),
         statement(facts.privacy),

@@ -11,11 +11,13 @@ from typing import Final, Literal
 from pydantic.dataclasses import dataclass
 
 from wardgan.dossier.numbers import STRICT, Stated
-from wardgan.dossier.policy import PRIVACY, Limit, Policy
+from wardgan.dossier.policy import PRIVACY, PROVES, Limit, Policy
 from wardgan.estimate import Estimate
 
 Verdict = Literal["pass", "warn", "fail", "unjudged", "not asked"]
 _COUNTED: Final[Mapping[Verdict, str]] = {"fail": "failed", "unjudged": "could not be judged"}
+# Attacks that must have been made; the others may have nobody to ask about, such as unusual patients.
+_MADE: Final = ("membership", "membership area", "attribute", "linkability")
 _WORST: Final[Sequence[Verdict]] = ("pass", "warn", "unjudged", "fail")
 
 
@@ -99,12 +101,16 @@ def reasons(judgements: Sequence[Judgement], policy: Policy) -> list[str]:
         judgements: What the gates say.
         policy: Whether a gate that cannot be judged refuses.
     """
-    proved = any(one.gate == "epsilon" and one.verdict == "pass" for one in judgements)
+    proved = any(
+        one.gate == "epsilon" and one.verdict == "pass" and one.estimate is not None and one.estimate.value <= PROVES
+        for one in judgements
+    )
     attacked = any(one.gate == "membership area" and one.estimate is not None for one in judgements)
     return [
         f"{one.gate}{f' ({one.about})' if one.about else ''}: {one.reason}"
         for one in judgements
-        if one.verdict == "fail" or (one.verdict == "unjudged" and _refuses(one, policy, proved=proved and attacked))
+        if one.verdict == "fail"
+        or (one.verdict == "unjudged" and _refuses(one, policy, proved=proved and attacked, attacked=attacked))
     ]
 
 
@@ -122,7 +128,7 @@ def meaning(judgements: Sequence[Judgement], policy: Policy) -> str:
     if counts["unjudged"]:
         because = "by this policy they do not hold it back."
         if policy.unjudged == "proof":
-            limit = policy.limits["epsilon"].warn
+            limit = min(PROVES, policy.limits["epsilon"].warn)
             because = f"epsilon is at most {limit:g}, so by this policy the proof stands in their place."
         return f"No gate failed. {counts['unjudged']} had too few patients to be sure: {because}"
     return (
@@ -132,13 +138,18 @@ def meaning(judgements: Sequence[Judgement], policy: Policy) -> str:
     )
 
 
-def _refuses(one: Judgement, policy: Policy, *, proved: bool) -> bool:
+def _refuses(one: Judgement, policy: Policy, *, proved: bool, attacked: bool) -> bool:
     if one.gate == "public utility":
         # The noise on a public number is no fault of the generator; its use is judged in the internal edition.
         return False
+    if one.gate in PRIVACY and one.estimate is None and not attacked:
+        # No policy lets a generator leave that nobody has attacked: a person may.
+        return True
     if policy.unjudged != "proof":
         return policy.unjudged == "refuse"
-    return not proved or one.gate not in PRIVACY
+    if one.gate in PRIVACY:
+        return not proved or (one.estimate is None and one.gate in _MADE)
+    return one.estimate is None
 
 
 def _judgement(measured: Measured, limit: Limit) -> Judgement:
@@ -165,7 +176,9 @@ def _judgement(measured: Measured, limit: Limit) -> Judgement:
 
 def _verdict(estimate: Estimate, alarm: Estimate, chance: float, limit: Limit) -> Verdict:
     if limit.sense == "at least":
-        return _worse(estimate.value < limit.fail, estimate.value < limit.warn)
+        return _two_sided(-estimate.value, -estimate.high, -estimate.low, -limit.fail, -limit.warn)
+    if limit.sense == "at most":
+        return _two_sided(estimate.value, estimate.low, estimate.high, limit.fail, limit.warn)
     if limit.sense == "not above":
         return _worse(estimate.low > limit.fail, estimate.low > limit.warn)
     if alarm.value > limit.fail and alarm.low > chance:
@@ -173,6 +186,15 @@ def _verdict(estimate: Estimate, alarm: Estimate, chance: float, limit: Limit) -
     if estimate.high > limit.fail:
         return "unjudged"
     return _worse(False, estimate.high > limit.warn)
+
+
+def _two_sided(value: float, low: float, high: float, fail: float, warn: float) -> Verdict:
+    """Gives the verdict on a number that must not be above: only an interval on one side of the limit decides."""
+    if low > fail:
+        return "fail"
+    if high > fail:
+        return "unjudged"
+    return "warn" if value > warn else "pass"
 
 
 def _worse(fails: bool, warns: bool) -> Verdict:
@@ -188,5 +210,8 @@ def _shown(estimate: Estimate) -> str:
 
 
 def _asked(limit: Limit) -> str:
-    words = {"shown below": "its interval must lie below", "not above": "it must not lie above"}
+    words = {
+        "shown below": "its interval must lie below", "not above": "it must not lie above",
+        "at most": "it must be at most",
+    }  # fmt: skip
     return f"{words.get(limit.sense, 'it must be at least')} {limit.fail:g}"

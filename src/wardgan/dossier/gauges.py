@@ -159,6 +159,8 @@ def _utility(target: str | None, found: Utility | None) -> Iterator[Measured]:
                 yield Measured("utility", f"{target}, {model}", one.share, enough=False, because=because)
             else:
                 yield Measured("utility", f"{target}, {model}", one.share)
+                # Guessing alone reaches more than .8 of what is hardly better than guessing.
+                yield Measured("utility", f"{target}, {model}, beyond guessing", one.kept, limit=0.0)
 
 
 def _survival(found: Findings) -> Measured:

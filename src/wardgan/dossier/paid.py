@@ -27,9 +27,9 @@ from wardgan.errors import BudgetError, FormatError, PlanError, UsageError
 from wardgan.estimate import Estimate
 from wardgan.evaluate.utility import ask_classifiers
 from wardgan.models.base import LEDGER
-from wardgan.privacy.accountant import gaussian_delta
+from wardgan.privacy.accountant import gaussian_delta, rdp_epsilon
 from wardgan.privacy.accounts.spending import paid_figure
-from wardgan.privacy.events import Budget
+from wardgan.privacy.events import Budget, Event
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.plan import Share, solve
 from wardgan.privacy.queries import Classes, Total
@@ -229,6 +229,19 @@ def paid_counts(
         target, query.classes, MODEL, len(query.synthetic), tuple(people.tolist()), tuple(recognised.tolist()),
         budget.epsilon, budget.delta, sd, query.sensitivity,
     )  # fmt: skip
+
+
+def all_paid(run: Path, delta: float) -> tuple[int, float]:
+    """Gives how many questions the hold-outs of a run were asked, and an upper bound of what they cost together.
+
+    Args:
+        run: Run folder of the fit.
+        delta: That goes with the bound.
+    """
+    ledgers = [Ledger.resume(file) for file in sorted((run / _FOLDER).glob(f"*/{LEDGER}"))]
+    events = [event for ledger in ledgers for event in ledger.events if event.steps]
+    mu = math.sqrt(math.fsum((event.noise_multiplier or 0.0) ** -2 for event in events if event.noise_multiplier))
+    return len(events), rdp_epsilon([Event(EVENT, "gaussian", noise_multiplier=1 / mu)], delta) if mu else 0.0
 
 
 def can_be_paid(generator: Generator, target: str | None) -> str:

@@ -23,7 +23,7 @@ _LONGEST: Final = 100
 _HIGHEST: Final = 100.0
 
 Name = Literal["strict", "default", "research"]
-Sense = Literal["shown below", "not above", "at least"]
+Sense = Literal["shown below", "not above", "at most", "at least"]
 Unjudged = Literal["refuse", "proof", "warn"]
 _UNJUDGED: Final = ("refuse", "proof", "warn")
 
@@ -35,8 +35,8 @@ class Limit:
     Attributes:
         about: What is measured, as people say it.
         sense: `shown below`: the whole interval must lie below, so that few patients never pass; it fails if the value
-            is above and the interval for alarms leaves chance out. `not above`: the interval must not lie above.
-            `at least`: the value must reach it.
+            is above and the interval for alarms leaves chance out. `at most`, `at least`: it fails if the whole
+            interval is beyond, and passes if none of it is. `not above`: what is certain, or counted, must not be.
         fail: Beyond it the gate fails.
         warn: Beyond it the gate warns; the same as `fail` where it does not warn.
     """
@@ -52,6 +52,8 @@ PRIVACY: Final = (
     "membership", "membership area", "membership of outliers", "certified epsilon", "attribute", "singling out",
     "linkability", "copies", "certain copies",
 )  # fmt: skip
+# A larger epsilon is no proof that could stand in the place of an attack, whatever a policy says.
+PROVES: Final = 3.0
 _DEFAULT: Final[Mapping[str, Limit]] = {
     "epsilon": Limit("epsilon of the generator", "not above", 10.0, 3.0),
     "membership": Limit(
@@ -67,7 +69,7 @@ _DEFAULT: Final[Mapping[str, Limit]] = {
     "certain copies": Limit("share of the synthetic patients who are certain copies", "not above", 0.0, 0.0),
     "impossible": Limit("share of the synthetic patients who break a rule of the schema", "not above", 0.0, 0.0),
     "utility": Limit("what classifiers learn, as a share of real patients", "at least", 0.80, 0.90),
-    "survival": Limit("gap between the Kaplan-Meier curves", "not above", 0.06, 0.03),
+    "survival": Limit("gap between the Kaplan-Meier curves", "at most", 0.06, 0.03),
     "subgroups": Limit("share of a group among the synthetic patients, by its real share", "at least", 0.50, 0.80),
     "public utility": Limit("what classifiers find beyond guessing, by paid counts", "at least", 0.0, 0.1),
 }
@@ -163,6 +165,8 @@ class Policy:
         turned = [gate for gate, limit in policy.limits.items() if limit.sense != _DEFAULT[gate].sense]
         if turned:
             raise FormatError(f"{what}: its policy asks for something else than the gate {turned[0]!r} does.")
+        if policy.name in _CHANGED and policy != cls.named(cast("Name", policy.name)):
+            raise FormatError(f"{what}: its policy is called {policy.name}, and is another one.")
         return policy
 
     def to_dict(self) -> dict[str, JsonValue]:
@@ -193,7 +197,10 @@ def _of_file(found: object, place: str) -> Policy:
     name = given.get("name", Path(place).stem)
     if not isinstance(name, str) or not name or len(name) > _LONGEST or not name.isprintable():
         raise UsageError(f"policy={place!r}: name is not a text of at most {_LONGEST} characters.")
-    return Policy(name, limits, cast("Unjudged", unjudged))
+    policy = Policy(name, limits, cast("Unjudged", unjudged))
+    if name in _CHANGED and policy != Policy.named(cast("Name", name)):
+        raise UsageError(f"policy={place!r}: name={name!r} is that of another policy; write name: our-hospital.")
+    return policy
 
 
 def _limit(limit: Limit, change: object, place: str) -> Limit:

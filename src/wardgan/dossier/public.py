@@ -40,7 +40,7 @@ _INSIDE: Final = (
 
 def public_edition(
     subject: Subject, synthetic: Cohort, paid: PaidCounts | None, why_unpaid: str, policy: Policy, page: Page | None,
-    why_no_ledger: str,
+    why_no_ledger: str, asked: tuple[int, float] = (0, 0.0),
 ) -> Document:  # fmt: skip
     """Gives the public edition.
 
@@ -52,6 +52,7 @@ def public_edition(
         policy: What it is judged by.
         page: What the institution's ledger says; only totals are shown.
         why_no_ledger: Why it says nothing.
+        asked: How many questions the hold-outs of this run were asked in all, and what they cost together.
     """
     measured = public_numbers(subject, synthetic, paid, why_unpaid)
     judgements = judged(measured, policy, gates=GATES)
@@ -64,7 +65,7 @@ def public_edition(
         guarantee(subject),
         _attacks(subject),
         _shapes(subject, table),
-        _use(paid, why_unpaid),
+        _use(paid, why_unpaid, asked),
         _rules(subject, synthetic),
         _groups(subject, table),
         _limits(subject),
@@ -136,7 +137,7 @@ def _shapes(subject: Subject, table: pd.DataFrame) -> Section:
     )
 
 
-def _use(paid: PaidCounts | None, why: str) -> Section:
+def _use(paid: PaidCounts | None, why: str, asked: tuple[int, float]) -> Section:
     if paid is None:
         return Section(8, "Use", [Text(f"No public number: {why}"), Text(_INSIDE)])
     text = (
@@ -145,6 +146,10 @@ def _use(paid: PaidCounts | None, why: str) -> Section:
         f"Both counts carry noise of standard deviation {paid.sd:.3g}, and cost each of these patients epsilon "
         f"{paid.epsilon:.4g} at delta {paid.delta:g}."
     )
+    if asked[0] > 1:
+        text += (
+            f" In all, hold-outs of this run were asked {asked[0]} questions: together at most epsilon {asked[1]:.4g}."
+        )
     rows = [
         [name, f"{people:.0f}", f"{right:.0f}"]
         for name, people, right in zip(paid.classes, paid.people, paid.recognised, strict=True)

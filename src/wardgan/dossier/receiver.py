@@ -35,12 +35,14 @@ class Received(Verified):
         dossier: The public dossier; `None` if the file has none.
         gates: What its gates say, judged again from the public numbers and from synthetic patients drawn here.
         overall: The worst of them; `None` without a dossier.
+        policy: Name of the policy that they were judged by.
     """
 
     override: str | None = None
     dossier: Document | None = None
     gates: Sequence[Judgement] = ()
     overall: Verdict | None = None
+    policy: str = ""
 
     @property
     def verdict(self) -> str:
@@ -55,7 +57,7 @@ class Received(Verified):
         else:
             counts = Counter(one.verdict for one in self.gates)
             told = ", ".join(f"{counts[verdict]} {word}" for verdict, word in _WORDS.items() if counts[verdict])
-            parts.append(f"public gates judged again: {told}")
+            parts.append(f"public gates judged again by the policy {self.policy}: {told}")
         if self.override is not None:
             parts.append(f"released by override of {self.override}")
         return "; ".join(parts) + "."
@@ -85,8 +87,9 @@ def verify(
     found = verified(model, rebill)
     document = None if model.dossier is None else read_dossier(model)
     gates = [] if document is None else public_gates(model, document, asked)
+    name = asked.name if asked is not None else str(document.policy.get("name")) if document is not None else ""
     return Received(
-        **vars(found), override=model.card.override, dossier=document, gates=gates,
+        **vars(found), policy=name, override=model.card.override, dossier=document, gates=gates,
         overall=None if document is None else overall(gates),
     )  # fmt: skip
 
@@ -139,7 +142,7 @@ def gates_of(subject: Subject, document: Document, policy: Policy | None = None)
     if counts is not None and counts.epsilon > (claimed(subject.generator) or 0.0):
         raise FormatError(f"{_NAME}: the paid counts cost more than the generator.")
     synthetic = subject.generator.draw(DRAWN, seed=seed)
-    numbers = public_numbers(subject, synthetic, counts, told["public utility"].because)
+    numbers = public_numbers(subject, synthetic, counts, "No public number was paid for.")
     for number in numbers:
         _check_same(number, told[number.gate])
     judgements = judged(numbers, own, gates=GATES)

@@ -112,4 +112,9 @@ def _dossier_of(trained: Trained, folder: str | Path) -> Dossier:
                 f"dossier={str(folder)!r} is about another generator, or an earlier state of this one; make it again "
                 "with wardgan dossier."
             )
+    if not found.whole:
+        raise UsageError(
+            f"dossier={str(folder)!r}: the public edition is not the one that was made with the internal one; make "
+            "both again with wardgan dossier."
+        )
     return found

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from wardgan import check
 from wardgan.errors import DataError, UsageError
+from wardgan.schema.cells import keys_of
 from wardgan.schema.schema import Schema
 from wardgan.schema.source import Source, cells_of, frame_of, hint_of
 
@@ -58,13 +59,11 @@ def _keys(frame: pd.DataFrame, patient: str | None) -> list[str]:
         return [str(at) for at in range(len(frame))]
     if patient not in frame.columns:
         raise DataError(f"{patient}: the patient's column is not in the file{hint_of(frame, patient)}.")
-    cells = cells_of(frame, patient)
-    absent = cast("list[bool]", cells.isna().tolist())
-    names = ["" if hole else str(cell).strip() for cell, hole in zip(cells.tolist(), absent, strict=True)]
-    if "" in names:
-        at = names.index("") + 1
-        raise DataError(f"{patient}: row {at} names no patient, so nobody knows on which side it belongs.")
-    return names
+    at, names = keys_of(cells_of(frame, patient))
+    if (at < 0).any():
+        row = int(np.flatnonzero(at < 0)[0]) + 1
+        raise DataError(f"{patient}: row {row} names no patient, so nobody knows on which side it belongs.")
+    return [names[place] for place in at]
 
 
 def _sides(keys: list[str], seed: int | None) -> NDArray[np.float64]:

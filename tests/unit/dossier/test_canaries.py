@@ -26,7 +26,7 @@ def written(path, bound, claim=1.0):
 
 
 @pytest.mark.parametrize(("bound", "claim", "verdict"), [
-    (0.4, 1.0, "pass"), (1.2, 1.0, "fail"), (0.2, None, "fail"), (0.0, None, "pass"),
+    (0.4, 1.0, "not asked"), (1.2, 1.0, "fail"), (0.2, None, "fail"), (0.0, None, "not asked"),
 ])  # fmt: skip
 def test_a_bound_above_the_claim_fails(tmp_path, bound, claim, verdict):
     found = read_audit(written(tmp_path / "audit.json", bound, claim))

@@ -54,7 +54,11 @@ def verdict(gate, *numbers, **more):
     ("copies", (0.0, 0.0, 0.0), "pass"), ("copies", (0.01, 0.001, 0.02), "unjudged"),
     ("copies", (0.02, 0.001, 0.03), "fail"), ("certain copies", (0.001,) * 3, "fail"),
     ("epsilon", (1.0, 1.0, 1.0), "pass"), ("epsilon", (4.0, 4.0, 4.0), "warn"), ("epsilon", (11.0,) * 3, "fail"),
-    ("utility", (0.95, 0.9, 1.0), "pass"), ("utility", (0.85, 0.8, 0.9), "warn"), ("utility", (0.7, 0.6, 0.8), "fail"),
+    ("utility", (0.95, 0.9, 1.0), "pass"), ("utility", (0.85, 0.8, 0.9), "warn"), ("utility", (0.7, 0.6, 0.79), "fail"),
+    ("utility", (0.7, 0.6, 0.85), "unjudged"), ("utility", (0.81, 0.3, 2.0), "unjudged"),
+    ("survival", (0.02, 0.01, 0.05), "pass"), ("survival", (0.04, 0.02, 0.05), "warn"),
+    ("survival", (0.15, 0.05, 0.25), "unjudged"), ("survival", (0.4, -math.inf, math.inf), "unjudged"),
+    ("survival", (0.15, 0.07, 0.25), "fail"),
     ("impossible", (0.01, 0.0, 0.02), "pass"), ("impossible", (0.01, 0.001, 0.02), "fail"),
 ])  # fmt: skip
 def test_what_a_gate_says(gate, numbers, expected):
@@ -247,15 +251,20 @@ def test_the_proof_excuses_no_accusation(gate):
 
 def test_the_proof_stands_only_beside_attacks_that_were_made():
     assert set(refused(gates(attacked=False))) == set(PRIVACY)
-    assert refused(gates(attacked=False), RESEARCH) == []
+    # Nobody may leave whom nobody has attacked, by no policy.
+    assert set(refused(gates(attacked=False), RESEARCH)) == set(PRIVACY)
     without_epsilon = [one for one in gates(copies="unjudged") if one.gate != "epsilon"]
     assert refused(without_epsilon) == ["copies"]
 
 
 @pytest.mark.parametrize("gate", ["impossible", "utility", "survival", "subgroups"])
 def test_the_proof_says_nothing_of_use(gate):
-    assert refused(gates(**{gate: "unjudged"})) == [gate]
-    assert refused(gates(**{gate: "unjudged"}), RESEARCH) == []
+    # What was measured and is not clear is no risk to anybody; what was not measured at all is unknown.
+    assert refused(gates(**{gate: "unjudged"})) == []
+    assert refused(gates(**{gate: "unjudged"}), STRICT) == [gate]
+    unknown = [replace(one, estimate=None) if one.gate == gate else one for one in gates(**{gate: "unjudged"})]
+    assert refused(unknown) == [gate]
+    assert refused(unknown, RESEARCH) == []
     assert refused(gates(**{gate: "warn"})) == []
 
 
@@ -266,7 +275,8 @@ def test_noise_on_a_public_number_refuses_nobody_unless_it_fails():
 
 
 def test_a_policy_decides_whether_what_cannot_be_judged_refuses():
-    found = judged([Measured("attribute", "died", estimate(0.05, 0.0, 0.2))], POLICY)
+    found = judged([Measured("attribute", "died", estimate(0.05, 0.0, 0.2))], POLICY, gates=["attribute"])
+    found.append(Judgement("membership area", "", "pass", "", estimate(0.5, 0.49, 0.51)))
     assert any("Not enough power" in reason for reason in reasons(found, POLICY))
     assert not reasons(found, replace(POLICY, unjudged="warn"))
     assert any("attribute (died)" in reason for reason in reasons(found, replace(POLICY, unjudged="refuse")))

@@ -38,7 +38,8 @@ def test_what_is_in_order_is_said_in_one_line(clinic):
     ]  # fmt: skip
     assert found.epsilon <= 3
     assert found.verdict == (
-        "signed by Clinic; epsilon 3 at delta 1e-05, billed again; public gates judged again: 3 pass."
+        "signed by Clinic; epsilon 3 at delta 1e-05, billed again; public gates judged again by the policy default: "
+        "3 pass."
     )
     assert found.dossier.edition == "public"
     assert found.dossier.facts["paid"]["epsilon"] == 1.5
@@ -64,7 +65,7 @@ def test_an_own_policy_decides(clinic, tmp_path):
     assert "1 pass, 2 fail" in found.verdict
     assert "it must not lie above 2." in found.gates[0].reason
     told = line("verify", clinic.good, "--trust", clinic.trust, "--policy", own, "--json")
-    assert told.exit_code == 0, told.output
+    assert told.exit_code == 3, told.output
     answer = json.loads(told.stdout)
     assert (answer["overall"], answer["gates"][0]["verdict"]) == ("fail", "fail")
     with pytest.raises(UsageError, match="neither strict, default nor research"):
@@ -168,8 +169,13 @@ LIES = {
     "a gate turned around": (
         lambda found: found["policy"]["limits"]["epsilon"].update(sense="at least"), "asks for something else"
     ),
+    "a toothless policy with a good name": (
+        lambda found: found["policy"]["limits"]["epsilon"].update(fail=100.0, warn=100.0), "and is another one"
+    ),
     "a stricter policy, the same verdict": (
-        lambda found: found["policy"]["limits"]["epsilon"].update(fail=1.0, warn=1.0), "verdicts do not follow"
+        lambda found: (
+            found["policy"].update(name="ours"), found["policy"]["limits"]["epsilon"].update(fail=1.0, warn=1.0)
+        ), "verdicts do not follow"
     ),
 }  # fmt: skip
 

@@ -11,14 +11,16 @@ from typer.testing import CliRunner
 
 import dossier_kit as kit
 from wardgan.cli.main import app
-from wardgan.dossier.assess import Dossier, assess
+from wardgan.dossier.assess import Dossier, assess, tied
 from wardgan.dossier.policy import Policy
 from wardgan.dossier.receiver import verify
 from wardgan.dossier.release import NO_DOSSIER, refusals_of, release
-from wardgan.errors import FormatError, GateError, UsageError
+from wardgan.errors import DataError, FormatError, GateError, UsageError
 from wardgan.models.base import Trained
 from wardgan.models.fit import fit
 from wardgan.privacy.events import Budget
+from wardgan.schema.read import read
+from wardgan.schema.schema import Schema
 from wardgan.seal import artifact
 from wardgan.seal.card import BANNER
 
@@ -259,13 +261,16 @@ def test_a_number_beyond_a_limit_refuses_with_its_reason(clinic, tmp_path):
     assert reason in " ".join(told.output.split())
 
 
-def test_a_public_number_beyond_a_limit_refuses_too(clinic, tmp_path):
-    folder = edited(
-        copied(clinic, tmp_path),
-        lambda found: measured(found, "public utility")["estimate"].update(value=-0.2, low=-0.3, high=-0.1), "public"
-    )  # fmt: skip
-    (reason,) = refused(clinic, tmp_path, dossier=folder)
-    assert reason.startswith("public utility (died, logistic regression): -0.2")
+def test_editions_that_were_not_made_together_do_not_leave(clinic, tmp_path):
+    def worse(found):
+        found["sections"][0]["blocks"].append({"kind": "text", "text": "AUROC .931 on real patients", "tone": "plain"})
+
+    with pytest.raises(UsageError, match="made with the internal one"):
+        clinic.release(tmp_path / "x.hgan", dossier=edited(copied(clinic, tmp_path), worse, "public"))
+    mixed = copied(clinic, tmp_path, "strict")
+    shutil.copy(clinic.dossier() / "public.json", mixed / "public.json")
+    with pytest.raises(UsageError, match="made with the internal one"):
+        clinic.release(tmp_path / "x.hgan", dossier=mixed)
 
 
 def test_a_policy_of_ones_own_refuses(clinic, tmp_path):
@@ -352,10 +357,21 @@ def test_without_privacy_the_banner_is_everywhere(clinic):
 
 
 def test_a_public_edition_that_a_receiver_would_refuse_does_not_leave(clinic, tmp_path):
-    def better(found):
-        measured(found, "public utility")["estimate"]["value"] = 0.99
-
-    changed = edited(copied(clinic, tmp_path), better, "public")
+    found = Dossier.read(clinic.dossier())
+    measured_ = [
+        replace(one, estimate=replace(one.estimate, value=0.99)) if one.gate == "public utility" else one
+        for one in found.public.measured
+    ]
+    tied(found.internal, replace(found.public, measured=measured_)).write(tmp_path / "better")
     with pytest.raises(FormatError, match="not what comes out here"):
-        clinic.release(tmp_path / "x.hgan", dossier=changed)
+        clinic.release(tmp_path / "x.hgan", dossier=tmp_path / "better")
     assert not (tmp_path / "x.hgan").exists()
+
+
+def test_patients_of_the_training_are_known_by_their_names(tmp_path):
+    schema = Schema.from_dict({**kit.SCHEMA, "patient": "id", "rules": []})
+    table = kit.cohort(300, 4).wide().assign(id=[f"P{at:03d}" for at in range(300)])
+    other = kit.cohort(300, 5).wide().assign(id=[f" p{at} " for at in range(250, 550)])
+    fit(read(table, schema), Budget(3.0), family="copula", run=tmp_path / "run")
+    with pytest.raises(DataError, match="50 patients of it are patients of data, too, by their names in id"):
+        assess(tmp_path / "run", read(table, schema), read(other, schema))

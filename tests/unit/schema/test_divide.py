@@ -75,3 +75,10 @@ def test_cells_of_a_csv_file_stay_as_they_are(tmp_path):
     assert CliRunner().invoke(app, words).exit_code == 2
     assert CliRunner().invoke(app, [*words[:-3], str(tmp_path / "all.csv"), "--force"]).exit_code == 2
     assert (tmp_path / "all.csv").read_text() == text
+
+
+def test_a_name_that_is_written_in_two_ways_is_one_patient():
+    frame = pd.DataFrame({"id": [f"{at}{end}" for at in range(200) for end in ("", ".0", " ")], "age": 1})
+    train, held = divide(frame, SCHEMA, share=0.5, seed=2)
+    sides = [{name.strip().removesuffix(".0") for name in side["id"]} for side in (train, held)]
+    assert not sides[0] & sides[1]

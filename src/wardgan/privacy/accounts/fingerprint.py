@@ -44,13 +44,13 @@ def fingerprint(cohort: Cohort, key: bytes) -> str:
         digest.update(_cells(cohort))
     else:
         digest.update(b"patients\0")
-        names = sorted({_plain(str(name)) for name in cohort.patients.tolist()})
+        names = sorted({plain_key(str(name)) for name in cohort.patients.tolist()})
         texts = [name.encode("utf-8", "surrogatepass") for name in names]
         digest.update(b"".join(len(text).to_bytes(8, "big") + text for text in texts))
     return digest.hexdigest()
 
 
-def _plain(name: str) -> str:
+def plain_key(name: str) -> str:
     """Gives a patient key as a spreadsheet would have left it: "0007" as "7", "p1 " and "P1" as one."""
     plain = name.strip().casefold()
     return plain.lstrip("0") or "0" if plain.startswith("0") and plain.isdecimal() else plain
