@@ -33,7 +33,7 @@ def test_the_limits_are_those_that_are_used():
 
 def test_what_was_seen_is_as_measured():
     found = rows("What was measured")
-    assert found[0] == ["attack", "uci_heart", "support2", "sprint_like"]
+    assert found[0] == ["attack", "uci_heart", "support2", "flchain_like", "sprint_like"]
     body = found[1 : found.index(["table", "generator", "epsilon", "patients", "leak seen", "unclear"])]
     assert len(body) == 16
     for name, *cells in body:
