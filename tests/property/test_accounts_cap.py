@@ -62,7 +62,7 @@ class World:
         if name in self.truth:
             bill, token = Ledger(plan(epsilon)), f"figure {len(self.truth)} {name}"
             try:
-                self.accounts.reserve_figure(name, claim(token, epsilon))
+                self.accounts.reserve_figure(name, claim(token, epsilon), patients(f"held {name}"))
             except BudgetError:
                 self.refused += 1
                 return

@@ -15,7 +15,8 @@ from wardgan.cli.terminal import answer, say, screen
 def card(
     model: Model,
     form: Annotated[
-        str, typer.Option("--format", help="hf (Hugging Face), chai (Applied Model Card) or datasheet.")
+        str,
+        typer.Option("--format", help="hf (Hugging Face), chai (Applied Model Card), datasheet, html (the dossier)."),
     ] = "hf",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; without it to standard output.")
@@ -24,7 +25,7 @@ def card(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Write a model card from a file: for Hugging Face, for CHAI, or as a datasheet."""
+    """Write a model card from a file: for Hugging Face, for CHAI, as a datasheet, or its public dossier as a page."""
     from wardgan.dossier.cards import card as made
     from wardgan.files import check_new, write_bytes
 

@@ -90,8 +90,7 @@ def dossier(  # noqa: PLR0913, PLR0917 - one argument for each option
             {
                 "files": [str(file) for file in files], "policy": rules.name, "internal": found.internal.overall,
                 "public": found.public.overall, "refusals": found.refusals,
-                "gates": [vars(one) | {"estimate": None if one.estimate is None else one.estimate.to_dict()}
-                          for one in found.judgements],
+                "gates": [one.to_dict() for one in found.judgements],
             }
         )  # fmt: skip
 
@@ -122,6 +121,8 @@ def show_dossier(console: Console, found: Dossier, run: Path, files: Sequence[Pa
     for document in (found.internal, found.public):
         say(console, f"{document.edition}: {_WORDS[document.overall]}", style=_STYLES[document.overall])
     say(console, meaning(found.judgements, found.policy))
+    for warning in cast("list[str]", found.internal.facts.get("warnings", [])):
+        say(console, warning, style="bold red")
     for one in found.judgements:
         if one.verdict in ("fail", "warn", "unjudged"):
             about = f" ({one.about})" if one.about else ""

@@ -58,8 +58,8 @@ def verify(
                 "ok": True, "digest": found.digest, "signer": found.signer, "keyid": found.keyid,
                 "privacy": claim.model_dump(), "epsilon": found.epsilon, "epsilon_bound": bound,
                 "override": found.override, "overall": found.overall, "verdict": found.verdict,
-                "gates": [vars(one) | {"estimate": None if one.estimate is None else one.estimate.to_dict()}
-                          for one in found.gates],
+                "policy": found.policy, "weaker": [*found.weaker],
+                "gates": [one.to_dict() for one in found.gates],
             }
         )  # fmt: skip
     if failed:
@@ -69,6 +69,8 @@ def verify(
 def _show_gates(console: Console, found: Received) -> None:
     if found.dossier is None:
         say(console, "Dossier:   none; nobody says what attacks found", style="yellow")
+    for weaker in found.weaker:
+        say(console, f"Policy:    the hospital's asks for less than default does: {weaker}", style="yellow")
     for one in found.gates:
         about = f" ({shown(one.about)})" if one.about else ""
         say(

@@ -59,7 +59,7 @@ def judge(real: Cohort, unseen: Cohort, synthetic: Cohort, *, folder: Path) -> W
         synthetic: Patients of the generator.
         folder: Where the two figures go.
     """
-    ours, others, theirs = (_wide(cohort) for cohort in (real, unseen, synthetic))
+    ours, others, theirs = (cohort.wide(named=False) for cohort in (real, unseen, synthetic))
     median_trajectories(ours, theirs, variable="sbp", by="arm", path=folder / "medians.png", unit="mm Hg")
     correlation_pair(ours, theirs, path=folder / "correlations.png")
     return Worth(
@@ -69,10 +69,6 @@ def judge(real: Cohort, unseen: Cohort, synthetic: Cohort, *, folder: Path) -> W
         median_gap(_pressure(ours), _pressure(theirs), by="arm"),
         median_gap(_pressure(ours), _pressure(others), by="arm"),
     )
-
-
-def _wide(cohort: Cohort) -> pd.DataFrame:
-    return cohort.wide().drop(columns=cohort.schema.patient or [])
 
 
 def _pressure(wide: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from wardgan.dossier.canaries import CanaryAudit, audit_blocks
 from wardgan.dossier.document import Block, Curves, Forest, Number, Numbers, Section, Table, Text, Who
 from wardgan.dossier.draw import Axis, Line, Row
 from wardgan.dossier.gauges import ATTACKERS, NO_HOLDOUT, attack_name
+from wardgan.dossier.measure import Findings
 from wardgan.dossier.policy import Policy
 from wardgan.errors import UsageError
 from wardgan.estimate import Estimate
@@ -23,17 +24,15 @@ _POINTS: Final = 60
 _FLOOR: Final = 1e-3
 
 
-def attacks(
-    found: Battery | None, control: Battery | None, policy: Policy, audit: CanaryAudit | None = None
-) -> Section:
+def attacks(findings: Findings, policy: Policy, audit: CanaryAudit | None = None) -> Section:
     """Gives section 6.
 
     Args:
-        found: What attacks found; `None` without a hold-out.
-        control: The same about a generator that leaks on purpose.
+        findings: What attacks found about this generator, and about one that leaks on purpose.
         policy: The limits that are drawn.
         audit: What a canary audit proved.
     """
+    found, control = findings.attacks, findings.control
     if found is None:
         return Section(6, "Attacks", [Text(f"No attack was made. {NO_HOLDOUT}", "alarm"), *audit_blocks(audit)])
     leaks = {} if control is None else {result.name: result for result in control.results}

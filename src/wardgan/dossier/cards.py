@@ -1,4 +1,4 @@
-"""Cards for other people's shelves: Hugging Face, CHAI's Applied Model Card, and a datasheet, all from one file."""
+"""Cards for other people's shelves, all from one file: Hugging Face, CHAI, a datasheet, and the dossier's page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from wardgan.dossier.document import Document
 from wardgan.dossier.gates import Judgement
+from wardgan.dossier.page import page
 from wardgan.dossier.receiver import public_gates, read_dossier
 from wardgan.dossier.subject import bet
 from wardgan.errors import UsageError
@@ -17,7 +18,7 @@ from wardgan.schema.schema import Schema
 from wardgan.seal.card import page_of, plain, statement
 from wardgan.seal.reading import Model, read_file, signature_of
 
-Form = Literal["hf", "chai", "datasheet"]
+Form = Literal["hf", "chai", "datasheet", "html"]
 _CHAI: Final = "https://mc.chai.org/v0.2/schema.xsd"
 _NOT_SAID: Final = "Not said by the hospital."
 _RISKS: Final = (
@@ -35,12 +36,12 @@ def card(path: str | Path, form: str, *, trust: str | Path | None = None) -> str
 
     Args:
         path: The file.
-        form: `hf` (Hugging Face, Markdown), `chai` (Applied Model Card 0.2, XML) or `datasheet` (Markdown, after Gebru
-            et al. 2021).
+        form: `hf` (Hugging Face, Markdown), `chai` (Applied Model Card 0.2, XML), `datasheet` (Markdown, after Gebru
+            et al. 2021) or `html` (the public dossier as one page).
         trust: Trust file that gives the signer a name; an unsigned file and an unknown key are facts here.
 
     Raises:
-        UsageError: There is no such form, or no such file.
+        UsageError: There is no such form, or no such file; or a page is asked for and the file has no dossier.
         FormatError: The file or its dossier is malformed; and whatever `load` raises.
     """
     if form not in _FORMS:
@@ -96,6 +97,12 @@ def _datasheet(model: Model, document: Document | None, gates: Sequence[Judgemen
     return "\n\n".join(parts) + "\n"
 
 
+def _html(_model: Model, document: Document | None, _gates: Sequence[Judgement]) -> str:
+    if document is None:
+        raise UsageError("format='html': the file has no dossier; the other forms say what it says itself.")
+    return page(document)
+
+
 def _chai(model: Model, document: Document | None, gates: Sequence[Judgement]) -> str:
     schema, facts = model.generator.schema, model.card
     told = ", ".join(f"{one.gate}: {one.verdict}" for one in gates) or "no public dossier"
@@ -148,7 +155,7 @@ def _chai(model: Model, document: Document | None, gates: Sequence[Judgement]) -
         "KeyMetrics": {
             "UsefulnessUsabilityEfficacy": _metric("What classifiers learn beyond guessing", useful, document),
             "FairnessEquity": _metric("Groups keep their share", [("groups", "in the internal dossier")], document),
-            "SafetyReliability": _metric("Nothing about a patient is given away", safety, document),
+            "SafetyReliability": _metric("What is given away is within the limits", safety, document),
         },
         "Resources": {
             "PeerReviewedPublications": _told(schema, "publications"),
@@ -171,9 +178,17 @@ def _metric(goal: str, results: Sequence[tuple[str, object]], document: Document
         "MetricGoal": goal, "Results": found,
         "Interpretation": f"Judged by {by}; numbers about real patients that were not paid for stay in the hospital.",
         "TestType": "internal, on patients who were set aside",
-        "TestingDataDescription": "Hold-out patients of the same hospital, with noise; synthetic patients.",
+        "TestingDataDescription": _tested_on(document),
         "ValidationProcessAndJustification": "wardgan dossier; see its documentation for methods and sources.",
     }  # fmt: skip
+
+
+def _tested_on(document: Document | None) -> str:
+    if document is None:
+        return "Nothing was tested."
+    if document.facts.get("paid") is None:
+        return "Synthetic patients; no number about real patients was paid for."
+    return "Hold-out patients of the same hospital, in counts with noise; synthetic patients."
 
 
 def _grow(parent: ElementTree.Element, branch: object) -> None:
@@ -209,5 +224,5 @@ def _told(schema: Schema, name: str) -> str:
 
 
 _FORMS: Final[Mapping[Form, Callable[[Model, Document | None, Sequence[Judgement]], str]]] = {
-    "hf": _hf, "chai": _chai, "datasheet": _datasheet,
+    "hf": _hf, "chai": _chai, "datasheet": _datasheet, "html": _html,
 }  # fmt: skip

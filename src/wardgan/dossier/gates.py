@@ -68,6 +68,10 @@ class Judgement:
     reason: str
     estimate: Stated | None
 
+    def to_dict(self) -> dict[str, object]:
+        """Gives the judgement for JSON."""
+        return {**vars(self), "estimate": None if self.estimate is None else self.estimate.to_dict()}
+
 
 def judged(measured: Iterable[Measured], policy: Policy, *, gates: Iterable[str] | None = None) -> list[Judgement]:
     """Gives what each gate says; a gate of which nothing was measured is not judged.

@@ -24,7 +24,20 @@ _ACCUSE: Final = ("membership.forest.tpr_1", "singling_out.one")
 ATTACKERS: Final = {
     "nearest": "nearest synthetic patient", "distance": "distance alone", "forest": "random forest",
 }  # fmt: skip
+_APART: Final = 0.55
 NO_HOLDOUT: Final = "There is no hold-out: nobody can tell what the generator knows from what is true of all patients."
+
+
+def unlike(found: Findings) -> list[str]:
+    """Gives a warning if the hold-out is not drawn like the training patients: then attacks compare the wrong ones."""
+    apart = found.detector[0].holdout
+    if apart is None or not apart.low > _APART:
+        return []
+    return [
+        f"The hold-out is not drawn like the training patients: a classifier tells them apart (area {apart}). So "
+        "attacks may accuse a safe generator, and clear none; draw both at random from the same patients (wardgan "
+        "split)."
+    ]
 
 
 def internal_numbers(found: Findings, generator: Generator) -> list[Measured]:

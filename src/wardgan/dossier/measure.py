@@ -216,5 +216,4 @@ def _courses(
 def _wide(cohort: Cohort) -> pd.DataFrame:
     if not len(cohort):
         raise DataError("A table has no patient; a dossier needs patients to compare.")
-    name = cohort.schema.patient
-    return cohort.wide().drop(columns=[] if name is None else [name])
+    return cohort.wide(named=False)

@@ -8,6 +8,8 @@ from html import escape
 from itertools import groupby
 from typing import Final
 
+from pydantic import JsonValue
+
 from wardgan.dossier import draw
 from wardgan.dossier.document import Bars, Block, Curves, Document, Facts, Forest, Numbers, Section, Table, Text
 from wardgan.dossier.gates import Judgement, Verdict, meaning
@@ -50,17 +52,23 @@ def _verdict(document: Document) -> str:
     released = "".join(
         f'<p class="alarm">Released by override: {escape(override)}</p>' for override in document.overrides
     )
+    warned = "".join(f'<p class="alarm">{escape(str(warning))}</p>' for warning in _warnings(document))
     means = meaning(document.judgements, Policy.of_dict(document.policy, "dossier"))
     order = ("fail", "unjudged", "warn", "pass", "not asked")
     rows = "".join(_gate(one) for one in sorted(document.judgements, key=lambda one: order.index(one.verdict)))
     return (
         f'<section class="verdict {document.overall}" id="s0"><h2>0 Verdict</h2>'
         f'<p class="word"><span aria-hidden="true">{_MARKS[document.overall]}</span> {word}</p>'
-        f"<p>{escape(means)}</p>{banner}{released}"
+        f"<p>{escape(means)}</p>{banner}{released}{warned}"
         '<div class="wide"><table><caption>Gates</caption><thead><tr><th scope="col">verdict</th>'
         '<th scope="col">gate</th><th scope="col">what was found, and what is asked for</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div></section>"
     )
+
+
+def _warnings(document: Document) -> list[JsonValue]:
+    found = document.facts.get("warnings")
+    return found if isinstance(found, list) else []
 
 
 def _gate(one: Judgement) -> str:

@@ -37,6 +37,7 @@ from wardgan.privacy.records import Records
 from wardgan.rng import Seed
 from wardgan.sample.generator import Generator
 from wardgan.schema.cohort import Cohort
+from wardgan.schema.schema import Schema
 
 SHARE: Final = 0.05
 MODEL: Final = "logistic regression"
@@ -250,20 +251,24 @@ def can_be_paid(generator: Generator, target: str | None) -> str:
         return "Nothing protects the patients, so there is no budget from which a public number could be paid."
     if target is None:
         return "The schema has no label, so there is nothing to predict."
-    if not 2 <= len(_classes(generator, target)) <= _MOST_CLASSES:
+    if not 2 <= len(classes_to_find(generator.schema, target)) <= _MOST_CLASSES:
         return f"{target} does not have 2 to {_MOST_CLASSES} classes."
     return ""
 
 
 def _query(generator: Generator, target: str, seed: Seed) -> Recognised:
-    drawn = generator.draw(TAUGHT, seed=seed.value).wide()
-    name = generator.schema.patient
-    table = drawn if name is None else drawn.drop(columns=[name])
-    return Recognised(generator.layout, table, target, _classes(generator, target), seed)
+    table = generator.draw(TAUGHT, seed=seed.value).wide(named=False)
+    return Recognised(generator.layout, table, target, classes_to_find(generator.schema, target), seed)
 
 
-def _classes(generator: Generator, target: str) -> tuple[str, ...]:
-    column = generator.schema.column(target)
+def classes_to_find(schema: Schema, target: str) -> tuple[str, ...]:
+    """Gives the classes that a classifier looks for, as texts.
+
+    Args:
+        schema: Declarations.
+        target: A category or a flag of the table.
+    """
+    column = schema.column(target)
     names = ("False", "True") if column.kind == "flag" else column.levels
     return tuple(map(str, names))
 
@@ -283,7 +288,7 @@ def _answer(run: Path, folder: Path, ledger: Ledger, holdout: Cohort, query: Rec
         if not known.steps(EVENT):
             raise BudgetError(f"figure={str(folder)!r} was begun and not finished; remove the folder to pay again.")
         return Records(holdout, known, noise=noise, folder=folder).measure(EVENT, query)
-    with paid_figure(run, ledger, "dossier"):
+    with paid_figure(run, ledger, "dossier", holdout):
         folder.mkdir(parents=True, exist_ok=True)
         ledger.open_file(file)
         return Records(holdout, ledger, noise=noise, folder=folder).measure(EVENT, query)

@@ -169,6 +169,25 @@ class Policy:
             raise FormatError(f"{what}: its policy is called {policy.name}, and is another one.")
         return policy
 
+    def weaker_than(self, other: Policy) -> list[str]:
+        """Gives where this policy asks for less than another one, in a few words each.
+
+        Args:
+            other: What it is compared with.
+
+        Example:
+            >>> Policy.named("default").weaker_than(Policy.named("strict"))[0]
+            'epsilon fails above 10 instead of 3'
+        """
+        found: list[str] = []
+        for gate, limit in self.limits.items():
+            asked, least = other.limits[gate].fail, limit.sense == "at least"
+            if (limit.fail < asked) if least else (limit.fail > asked):
+                found.append(f"{gate} fails {'below' if least else 'above'} {limit.fail:g} instead of {asked:g}")
+        if _UNJUDGED.index(self.unjudged) > _UNJUDGED.index(other.unjudged):
+            found.append(f"gates that cannot be judged: {self.unjudged} instead of {other.unjudged}")
+        return found
+
     def to_dict(self) -> dict[str, JsonValue]:
         """Gives the policy for JSON, limits and all: a dossier says what it was judged by."""
         return _POLICY.dump_python(self, mode="json")

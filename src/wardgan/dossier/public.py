@@ -7,6 +7,7 @@ So two data sets that gave the same generator and the same paid counts give the 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 import pandas as pd
@@ -56,7 +57,7 @@ def public_edition(
     """
     measured = public_numbers(subject, synthetic, paid, why_unpaid)
     judgements = judged(measured, policy, gates=GATES)
-    table = wide(synthetic)
+    table = synthetic.wide(named=False)
     sections = [
         identity(subject),
         purpose(subject),
@@ -66,7 +67,7 @@ def public_edition(
         _attacks(subject),
         _shapes(subject, table),
         _use(paid, why_unpaid, asked),
-        _rules(subject, synthetic),
+        _rules(measured),
         _groups(subject, table),
         _limits(subject),
         spent(subject, page, why_no_ledger, paid, (), internal=False),
@@ -96,12 +97,6 @@ def public_numbers(subject: Subject, synthetic: Cohort, paid: PaidCounts | None,
         numbers.append(Measured("impossible", "", None, because="The schema declares no rules.", asked=False))
     numbers.append(_paid_number(paid, why_unpaid))
     return numbers
-
-
-def wide(synthetic: Cohort) -> pd.DataFrame:
-    """Gives a wide table without the patients' names."""
-    name = synthetic.schema.patient
-    return synthetic.wide().drop(columns=[] if name is None else [name])
 
 
 def _paid_number(paid: PaidCounts | None, why: str) -> Measured:
@@ -163,11 +158,11 @@ def _use(paid: PaidCounts | None, why: str, asked: tuple[int, float]) -> Section
     ])  # fmt: skip
 
 
-def _rules(subject: Subject, synthetic: Cohort) -> Section:
-    if not subject.schema.rules:
-        return Section(9, "Clinical validity", [Text("The schema declares no rules."), Text(_INSIDE)])
-    one = proportion(int(broken(synthetic)[1].sum()), len(synthetic))
-    number = Numbers("Rules", [Number("synthetic patients who break a rule", one)], "")
+def _rules(measured: Sequence[Measured]) -> Section:
+    one = next(number for number in measured if number.gate == "impossible")
+    if one.estimate is None:
+        return Section(9, "Clinical validity", [Text(one.because), Text(_INSIDE)])
+    number = Numbers("Rules", [Number("synthetic patients who break a rule", one.estimate)], "")
     return Section(9, "Clinical validity", [number, Text(_INSIDE)])
 
 

@@ -11,7 +11,7 @@ from typing import Final, cast
 from wardgan.dossier.document import Document
 from wardgan.dossier.gates import Judgement, Measured, Verdict, judged, overall
 from wardgan.dossier.gauges import claimed
-from wardgan.dossier.paid import read_counts
+from wardgan.dossier.paid import PaidCounts, classes_to_find, read_counts
 from wardgan.dossier.policy import Policy
 from wardgan.dossier.public import DRAWN, GATES, public_numbers
 from wardgan.dossier.subject import Subject
@@ -36,6 +36,7 @@ class Received(Verified):
         gates: What its gates say, judged again from the public numbers and from synthetic patients drawn here.
         overall: The worst of them; `None` without a dossier.
         policy: Name of the policy that they were judged by.
+        weaker: Where the hospital's own policy asks for less than `default` does.
     """
 
     override: str | None = None
@@ -43,6 +44,7 @@ class Received(Verified):
     gates: Sequence[Judgement] = ()
     overall: Verdict | None = None
     policy: str = ""
+    weaker: Sequence[str] = ()
 
     @property
     def verdict(self) -> str:
@@ -87,10 +89,12 @@ def verify(
     found = verified(model, rebill)
     document = None if model.dossier is None else read_dossier(model)
     gates = [] if document is None else public_gates(model, document, asked)
-    name = asked.name if asked is not None else str(document.policy.get("name")) if document is not None else ""
+    if document is None:
+        return Received(**vars(found), override=model.card.override)
+    own = Policy.of_dict(document.policy, _NAME)
     return Received(
-        **vars(found), policy=name, override=model.card.override, dossier=document, gates=gates,
-        overall=None if document is None else overall(gates),
+        **vars(found), policy=own.name if asked is None else asked.name, override=model.card.override,
+        dossier=document, gates=gates, overall=overall(gates), weaker=own.weaker_than(Policy.named("default")),
     )  # fmt: skip
 
 
@@ -139,8 +143,8 @@ def gates_of(subject: Subject, document: Document, policy: Policy | None = None)
         raise FormatError(f"{_NAME}: its numbers are not one for each public gate.")
     paid = document.facts.get("paid")
     counts = None if paid is None else read_counts(paid, _NAME)
-    if counts is not None and counts.epsilon > (claimed(subject.generator) or 0.0):
-        raise FormatError(f"{_NAME}: the paid counts cost more than the generator.")
+    if counts is not None:
+        _check_counts(counts, subject)
     synthetic = subject.generator.draw(DRAWN, seed=seed)
     numbers = public_numbers(subject, synthetic, counts, "No public number was paid for.")
     for number in numbers:
@@ -150,6 +154,16 @@ def gates_of(subject: Subject, document: Document, policy: Policy | None = None)
     if ours != theirs or overall(judgements) != document.overall:
         raise FormatError(f"{_NAME}: its verdicts do not follow from its numbers.")
     return judgements if policy is None else judged(numbers, policy, gates=GATES)
+
+
+def _check_counts(counts: PaidCounts, subject: Subject) -> None:
+    if counts.epsilon > (claimed(subject.generator) or 0.0) or counts.delta != subject.generator.privacy.get("delta"):
+        raise FormatError(f"{_NAME}: the paid counts cost more than the generator, or are stated at another delta.")
+    schema = subject.schema
+    if counts.target not in {column.name for column in schema.table}:
+        raise FormatError(f"{_NAME}: the paid counts are of a column that the schema does not have.")
+    if counts.classes != classes_to_find(schema, counts.target):
+        raise FormatError(f"{_NAME}: the paid counts are of other classes than the schema's.")
 
 
 def _check_same(ours: Measured, theirs: Measured) -> None:

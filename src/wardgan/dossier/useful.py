@@ -129,6 +129,15 @@ def groups(found: Findings, policy: Policy) -> Section:
     blocks: list[Block] = []
     if gone:
         blocks.append(Text(f"Groups that vanished (less than half of their real share): {', '.join(gone)}.", "alarm"))
+    unsure = [
+        f"{one.column}: {one.group} ({one.n})"
+        for one in found.groups
+        if one.verdict == "too few to judge" and one.n and not one.synthetic.value
+    ]
+    if unsure:
+        blocks.append(
+            Text(f"Groups of few real patients that no synthetic patient belongs to: {', '.join(unsure)}.", "alarm")
+        )
     judged = [one for one in found.groups if one.ratio is not None and one.verdict in ("kept", "vanished")]
     if judged:
         rows = [Row(f"{one.column}: {one.group}", one.ratio) for one in judged]

@@ -147,4 +147,4 @@ def targets_of(schema: Schema, wide: pd.DataFrame) -> tuple[Target, ...]:
 
 def wide_of(cohort: Cohort) -> pd.DataFrame:
     """Gives one row per patient without the patients' names."""
-    return cohort.wide().drop(columns=cohort.schema.patient or [])
+    return cohort.wide(named=False)

@@ -98,9 +98,15 @@ class Cohort:
             columns[column.name] = self._values(self.measured[column.name][present], column)
         return pd.DataFrame(self._table(present.sum(axis=1)) | columns, copy=False)
 
-    def wide(self) -> pd.DataFrame:
-        """Gives one row per patient; a visit's cells are columns such as `sbp@3M`, missing where there was no visit."""
+    def wide(self, *, named: bool = True) -> pd.DataFrame:
+        """Gives one row per patient; a visit's cells are columns such as `sbp@3M`, missing where there was no visit.
+
+        Args:
+            named: Whether the column that names the patient is among them.
+        """
         columns = self._table(None)
+        if not named and self.schema.patient is not None:
+            del columns[self.schema.patient]
         visits = self.schema.visits
         for column in visits.columns if visits else ():
             cells = self.measured[column.name].T.copy()  # (slots, patients)

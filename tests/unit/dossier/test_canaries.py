@@ -8,7 +8,6 @@ import math
 import pytest
 
 from wardgan.attack.audit import Audit
-from wardgan.dossier.attacked import attacks
 from wardgan.dossier.canaries import audit_blocks, audit_number, read_audit
 from wardgan.dossier.gates import judged
 from wardgan.dossier.policy import Policy
@@ -39,7 +38,7 @@ def test_the_section_says_what_was_proved_or_that_nobody_tried(tmp_path):
     assert "200 invented canary patients" in text.text
     assert numbers.rows[0].estimate.value == 0.4
     assert "60 of 100 guesses right" in numbers.rows[0].note
-    assert "No canary audit was made" in attacks(None, None, POLICY).blocks[-1].text
+    assert audit_blocks(None)[0].text.startswith("No canary audit was made")
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", "nothing", '{"estimate": {"value": 1}}', "null"])

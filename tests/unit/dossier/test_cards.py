@@ -153,9 +153,9 @@ def test_a_lying_dossier_gets_no_card(form, clinic, tmp_path):
         card(path, form)
 
 
-@pytest.mark.parametrize("form", ["HF", "", "html", "../hf", None])
+@pytest.mark.parametrize("form", ["HF", "", "HTML", "../hf", None])
 def test_an_unknown_form(form, clinic):
-    with pytest.raises(UsageError, match="is not one of hf, chai, datasheet"):
+    with pytest.raises(UsageError, match="is not one of hf, chai, datasheet, html"):
         card(clinic.good, form)
 
 
@@ -205,6 +205,14 @@ def test_what_no_card_could_hold_does_not_leave(word, tmp_path):
     for schema in ({"name": f"x{word}"}, {"terms": {"purpose": f"x{word}"}}):
         with pytest.raises(FormatError, match="control character"):
             made(tmp_path, **schema)
+
+
+def test_the_page_is_that_of_the_public_edition(clinic, tmp_path):
+    text = card(clinic.good, "html")
+    assert text == (clinic.dossier() / "public.html").read_text(encoding="utf-8")
+    assert f"Released by override: {kit.OVERRIDE}" in card(clinic.overridden, "html")
+    with pytest.raises(UsageError, match="the file has no dossier"):
+        card(made(tmp_path), "html")
 
 
 @pytest.mark.parametrize("form", FORMS)

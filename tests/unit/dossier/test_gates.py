@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 
 from wardgan.attack import LIMITS, Power, questions
 from wardgan.dossier.gates import Judgement, Measured, judged, overall, reasons
-from wardgan.dossier.gauges import _attack, epsilon_number, gate_of
+from wardgan.dossier.gauges import _attack, epsilon_number, gate_of, unlike
 from wardgan.dossier.policy import PRIVACY, Policy
 from wardgan.estimate import Estimate
+from wardgan.evaluate import Beside
 from wardgan.schema.schema import Schema
 
 POLICY = Policy.load("default")
@@ -280,3 +282,11 @@ def test_a_policy_decides_whether_what_cannot_be_judged_refuses():
     assert any("Not enough power" in reason for reason in reasons(found, POLICY))
     assert not reasons(found, replace(POLICY, unjudged="warn"))
     assert any("attribute (died)" in reason for reason in reasons(found, replace(POLICY, unjudged="refuse")))
+
+
+@pytest.mark.parametrize(("low", "warned"), [(0.5, False), (0.55, False), (0.56, True), (None, False)])
+def test_a_holdout_that_is_told_from_the_training_is_named(low, warned):
+    apart = None if low is None else Estimate(0.7, low, 0.8, 100, "made up")
+    found = unlike(SimpleNamespace(detector=(Beside(estimate(0.5, 0.4, 0.6), apart), None)))
+    assert len(found) == warned
+    assert all("not drawn like the training patients" in one and "0.700 [0.560, 0.800]" in one for one in found)

@@ -162,3 +162,10 @@ def test_the_json_has_every_number():
     assert found["overrides"] == ["A. Person: because", EVIL]
     assert (found["format"], found["version"], found["private"]) == ("wardgan-dossier", 1, True)
     assert found["policy"]["limits"]["epsilon"]["fail"] == 10.0
+
+
+def test_warnings_stand_in_the_verdict():
+    found = page(replace(document(), facts={"warnings": [EVIL]}))
+    verdict = found[found.index('id="s0"') : found.index("<nav")]
+    assert "&lt;script&gt;alert(&quot;x&quot;)" in verdict.split("<table>")[0].rsplit('<p class="alarm">', 1)[1]
+    assert page(replace(document(), facts={"warnings": "none"})) == page(replace(document(), facts={}))

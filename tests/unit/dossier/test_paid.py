@@ -61,8 +61,8 @@ POOL = SOURCE.draw(120, seed=9)
 
 
 def question(target):
-    teachers = SOURCE.draw(150, seed=1).wide().drop(columns=["id"])
-    return Recognised(Layout.of(DEMO), teachers, target, paid._classes(SOURCE, target), Seed(1))
+    teachers = SOURCE.draw(150, seed=1).wide(named=False)
+    return Recognised(Layout.of(DEMO), teachers, target, paid.classes_to_find(SOURCE.schema, target), Seed(1))
 
 
 QUESTIONS = {target: question(target) for target in TARGETS}
@@ -137,11 +137,11 @@ def test_p01_whatever_the_schema_the_total_is_the_sum(cohort):
     if not targets or cohort.wide().shape[1] - (schema.patient is not None) < 2:
         return
     source = kit.generator(schema)
-    teachers = source.draw(40, seed=1).wide().drop(columns=[schema.patient] if schema.patient else [])
+    teachers = source.draw(40, seed=1).wide(named=False)
     target = targets[-1]
     if teachers[target].isna().all():
         return
-    query = Recognised(Layout.of(schema), teachers, target, paid._classes(source, target), Seed(1))
+    query = Recognised(Layout.of(schema), teachers, target, paid.classes_to_find(source.schema, target), Seed(1))
     parts = [asked(query, cohort.take(np.array([at]))) for at in range(len(cohort))]
     np.testing.assert_array_equal(asked(query, cohort), np.sum(parts, axis=0))
     assert max(np.linalg.norm(part) for part in parts) <= query.sensitivity * (1 + 1e-12)

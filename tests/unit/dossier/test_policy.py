@@ -31,6 +31,17 @@ def test_strict_asks_for_more_and_research_for_less():
     assert (strict.unjudged, usual.unjudged, research.unjudged) == ("refuse", "proof", "warn")
 
 
+def test_where_a_policy_asks_for_less_is_told():
+    strict, usual, research = (Policy.load(name) for name in ("strict", "default", "research"))
+    assert usual.weaker_than(usual) == strict.weaker_than(usual) == []
+    assert research.weaker_than(usual) == [
+        "membership fails above 0.05 instead of 0.03", "attribute fails above 0.2 instead of 0.09",
+        "singling out fails above 0.2 instead of 0.09", "linkability fails above 0.1 instead of 0.05",
+        "utility fails below 0 instead of 0.8", "survival fails above 1 instead of 0.06",
+        "subgroups fails below 0 instead of 0.5", "gates that cannot be judged: warn instead of proof",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["strict", "default", "research"])
 def test_no_gate_fails_before_it_warns(name):
     for limit in Policy.load(name).limits.values():

@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 
 import dossier_kit as kit
 from wardgan.cli.main import app
+from wardgan.dossier.assess import Dossier
 from wardgan.dossier.cards import card
+from wardgan.dossier.policy import Policy
 from wardgan.dossier.receiver import verify
 from wardgan.errors import FormatError, TrustError, UsageError
 from wardgan.seal import artifact
@@ -72,6 +74,22 @@ def test_an_own_policy_decides(clinic, tmp_path):
         checked(clinic, clinic.good, policy="lenient")
 
 
+def test_a_policy_that_asks_for_less_is_told(clinic, tmp_path):
+    assert checked(clinic, clinic.good).weaker == []
+    clinic.release(tmp_path / "x.hgan", dossier=lenient(clinic, tmp_path))
+    found = checked(clinic, tmp_path / "x.hgan", policy="default")
+    assert (found.policy, found.weaker) == ("default", ["epsilon fails above 20 instead of 10"])
+    told = line("verify", tmp_path / "x.hgan", "--trust", clinic.trust)
+    assert "asks for less than default does: epsilon fails above 20 instead of 10" in " ".join(told.output.split())
+
+
+def lenient(clinic, folder):
+    own = folder / "ours.yaml"
+    own.write_text("name: ours\nlimits: {epsilon: {fail: 20}}\n", encoding="utf-8")
+    kit.rejudged(Dossier.read(clinic.dossier()), Policy.load(own)).write(folder / "lenient")
+    return folder / "lenient"
+
+
 def test_without_privacy_it_says_so_first(clinic):
     found = checked(clinic, clinic.open)
     assert found.verdict.startswith("signed by Clinic; NOT PRIVATE; ")
@@ -130,6 +148,9 @@ LIES = {
     "more noise, the same interval": (scaled("noise_multiplier", 1.5), FOLLOWS),
     "a smaller sensitivity": (paid(sensitivity=1.0), BILL),
     "a smaller price": (pays_less, BILL),
+    "a column that is none": (paid(target="nothing"), "a column that the schema does not have"),
+    "classes with other names": (paid(classes=["no", "yes"]), "other classes than the schema's"),
+    "a larger delta": (paid(delta=1e-3), "stated at another delta"),
     "a price above that of the generator": (paid(epsilon=3.1), "cost more than the generator"),
     "another class": (lambda found: found["facts"]["paid"]["classes"].append("maybe"), BILL),
     "counts of nobody": (paid(people=[1.7e308, 1.7e308]), BILL),

@@ -181,15 +181,37 @@ def test_a_revised_plan_is_held_against_the_cap_too(accounts):
 def test_paid_figures_count_with_their_fit(accounts):
     accounts.cap(Budget(2.0))
     spent(accounts, "one", 1.0)
-    accounts.reserve_figure("one", claim("figure", 0.5))
+    accounts.reserve_figure("one", claim("figure", 0.5), patients("held"))
     accounts.settle("figure", plan(0.5).events)
     (found,) = accounts.show()
     assert [entry.kind for entry in found.entries] == ["fit", "figure"]
     assert 1.0 < found.total().epsilon < 1.5
     with pytest.raises(BudgetError):
-        accounts.reserve_figure("one", claim("second", 1.8))
+        accounts.reserve_figure("one", claim("second", 1.8), patients("held"))
     with pytest.raises(UsageError, match="no entry of this run"):
-        accounts.reserve_figure("nobody", claim("third", 0.1))
+        accounts.reserve_figure("nobody", claim("third", 0.1), patients("held"))
+
+
+def test_p14_patients_of_a_figure_are_known_from_then_on(accounts):
+    spent(accounts, "one", 1.0)
+    accounts.reserve_figure("one", claim("figure", 0.5), patients("held"))
+    accounts.settle("figure", plan(0.5).events)
+    whose = accounts.whose(patients("held", "renamed"))
+    assert (whose.how, whose.fits) == ("same patients", 2)
+    with pytest.raises(UsageError, match="must not be counted apart"):
+        accounts.reserve(patients("held", dataset="new name"), claim("two", 1.0))
+    assert accounts.whose(patients("a")).fits == 2
+
+
+def test_p14_a_figure_is_paid_by_those_who_are_asked(accounts):
+    spent(accounts, "one", 1.0, dataset="north")
+    spent(accounts, "two", 1.0, mark="b", dataset="south")
+    accounts.cap(Budget(1.2), "south")
+    with pytest.raises(BudgetError, match="south"):
+        accounts.reserve_figure("one", claim("figure", 1.0), patients("b"))
+    accounts.cap(None, "south")
+    accounts.reserve_figure("one", claim("figure", 1.0), patients("b"))
+    assert [[entry.token for entry in each.entries] for each in accounts.show()] == [["one"], ["two", "figure"]]
 
 
 def test_a_release_is_noted(accounts):

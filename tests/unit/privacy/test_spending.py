@@ -35,6 +35,9 @@ def cohort(first=0, **schema):
     return wg.read(frame, wg.Schema.from_dict({key: value for key, value in found.items() if value is not None}))
 
 
+HELD = cohort(5000)
+
+
 class Killed(BaseException):
     """Ends a fit in the middle."""
 
@@ -276,25 +279,26 @@ def test_p14_a_figure_is_paid_with_its_run(tmp_path, ledger):
     run = tmp_path / "run"
     fit(cohort(), BUDGET, family="copula", run=run, accounts=ledger)
     bill = Ledger(plan(0.2))
-    with paid_figure(run, bill, "dossier"):
+    with paid_figure(run, bill, "dossier", HELD):
         assert entries(ledger)[1].state == "open"
         bill.spend("part 0")
     figure = entries(ledger)[1]
     assert (figure.kind, figure.family, figure.state, figure.events) == ("figure", "dossier", "done", bill.events)
-    with pytest.raises(BudgetError, match="begin with an empty ledger"), paid_figure(run, bill, "dossier"):
+    assert preview(Account(ledger), HELD).how == "same patients"
+    with pytest.raises(BudgetError, match="begin with an empty ledger"), paid_figure(run, bill, "dossier", HELD):
         pass
-    with pytest.raises(RuntimeError), paid_figure(run, Ledger(plan(0.2)), "dossier"):
+    with pytest.raises(RuntimeError), paid_figure(run, Ledger(plan(0.2)), "dossier", HELD):
         raise RuntimeError
     assert entries(ledger)[2].state == "failed"
     capped(ledger, 1.0)
-    with pytest.raises(BudgetError), paid_figure(run, Ledger(plan(0.2)), "dossier"):
+    with pytest.raises(BudgetError), paid_figure(run, Ledger(plan(0.2)), "dossier", HELD):
         pass
     assert len(entries(ledger)) == 3
 
 
 def test_p14_a_run_that_was_entered_nowhere_enters_nothing_later(tmp_path):
     fit(cohort(), BUDGET, family="copula", run=tmp_path / "run")
-    with paid_figure(tmp_path / "run", Ledger(plan(0.2)), "dossier"):
+    with paid_figure(tmp_path / "run", Ledger(plan(0.2)), "dossier", HELD):
         pass
     assert note_release(tmp_path / "run", tmp_path / "x.hgan", "sha256:1") is None
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

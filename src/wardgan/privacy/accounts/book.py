@@ -132,10 +132,7 @@ class Accounts:
             UsageError: The name contradicts the fingerprint, or several data sets have the schema's name.
         """
         with explained(self.path):
-            row = self._connection.execute(
-                "SELECT dataset FROM fingerprint WHERE mark = ?", (patients.mark,)
-            ).fetchone()
-            return found(patients, self.show(), None if row is None else int(row[0]))
+            return found(patients, self.show(), self._marked(patients.mark))
 
     def reserve(self, patients: Patients, claim: Claim) -> Whose:
         """Sets the whole plan of a fit aside, before it reads a patient, if the caps allow it.
@@ -150,28 +147,31 @@ class Accounts:
         with self._entering(claim):
             whose = self.whose(patients)
             number = self._own(claim.token) or whose.number or self._new_data_set(whose.name)
-            known = {"mark": patients.mark, "schema": patients.schema, "number": number, "made": _now()}
-            for statement in (
-                "INSERT OR IGNORE INTO fingerprint (mark, dataset, made) VALUES (:mark, :number, :made)",
-                "INSERT OR IGNORE INTO schema_name (name, dataset) VALUES (:schema, :number)",
-            ):
-                self._connection.execute(statement, known)
+            self._remember(patients, number)
             self._enter(claim, number)
         return replace(whose, number=number)
 
-    def reserve_figure(self, fit: str, claim: Claim) -> None:
-        """Sets aside what a figure about the patients of an earlier fit costs, such as one of a dossier.
+    def reserve_figure(self, fit: str, claim: Claim, patients: Patients) -> None:
+        """Sets aside what a figure costs that belongs to an earlier fit, such as one of a dossier.
+
+        Patients whom the ledger has seen pay where they are counted; others pay with the fit, and are counted there
+        from now on.
 
         Args:
             fit: Token of the fit.
             claim: The figure's own token, plan and name.
+            patients: Who is asked.
 
         Raises:
             BudgetError: A cap does not allow it; says what is left.
             UsageError: There is no such fit.
         """
         with self._entering(claim):
-            self._enter(replace(claim, kind="figure"), self._number_of(fit))
+            number = self._number_of(fit)
+            known = self._marked(patients.mark)
+            if known is None:
+                self._remember(patients, number)
+            self._enter(replace(claim, kind="figure"), number if known is None else known)
 
     def revise(self, token: str, plan: Plan) -> None:
         """Replaces the plan of an open entry by the one with batch caps, after the paid count of patients.
@@ -296,6 +296,18 @@ class Accounts:
                 "made": _now(),
             },
         )  # fmt: skip
+
+    def _marked(self, mark: str) -> int | None:
+        row = self._connection.execute("SELECT dataset FROM fingerprint WHERE mark = ?", (mark,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def _remember(self, patients: Patients, number: int) -> None:
+        known = {"mark": patients.mark, "schema": patients.schema, "number": number, "made": _now()}
+        for statement in (
+            "INSERT OR IGNORE INTO fingerprint (mark, dataset, made) VALUES (:mark, :number, :made)",
+            "INSERT OR IGNORE INTO schema_name (name, dataset) VALUES (:schema, :number)",
+        ):
+            self._connection.execute(statement, known)
 
     def _own(self, token: str) -> int | None:
         row = self._connection.execute("SELECT dataset FROM entry WHERE token = ?", (token,)).fetchone()

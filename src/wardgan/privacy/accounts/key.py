@@ -33,7 +33,7 @@ def key_of(path: Path, connection: sqlite3.Connection, *, named: bool) -> bytes:
         if known is not None and not named:
             raise UsageError(
                 f"ledger={str(path)!r}: its key {place.name} is gone, so it cannot be told whose patients these are. "
-                "Put it back, or say which data set it is with --dataset NAME."
+                "Put it back; a fit may also say which data set it is, with --dataset NAME."
             )
         _new_key(place, path, connection)
     try:

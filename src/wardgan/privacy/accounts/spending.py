@@ -138,16 +138,18 @@ def entered(
 
 
 @contextmanager
-def paid_figure(run: Path, ledger: Ledger, name: str) -> Generator[None]:
-    """Reserves what a figure about the patients of a run costs, and settles it however that ends.
+def paid_figure(run: Path, ledger: Ledger, name: str, patients: Cohort) -> Generator[None]:
+    """Reserves what a figure costs the patients who are asked, and settles it however that ends.
 
-    The figure is counted with the patients of the run, wherever that was entered; for a run that was entered nowhere
-    nothing is done. Spend from `ledger` inside the block.
+    It is counted with these patients if the ledger has seen them, and otherwise with those of the run, with whom they
+    are counted from then on: a later fit of a hold-out finds what the hold-out has paid. For a run that was entered
+    nowhere nothing is done. Spend from `ledger` inside the block.
 
     Args:
         run: Run folder of the fit.
         ledger: The figure's own bill, with a plan; empty so far.
         name: What it is for, such as `dossier`.
+        patients: Who is asked.
 
     Raises:
         BudgetError: A cap does not allow it; or patients were read before it was entered.
@@ -161,7 +163,8 @@ def paid_figure(run: Path, ledger: Ledger, name: str) -> Generator[None]:
     account = Account(slip.ledger)
     own = Slip.new(Path(slip.ledger), None)
     with _opened(account, create=False) as accounts:
-        accounts.reserve_figure(slip.entry, _claim(own, ledger.plan, name, replayable=ledger.replayable, run=run))
+        claim = _claim(own, ledger.plan, name, replayable=ledger.replayable, run=run)
+        accounts.reserve_figure(slip.entry, claim, accounts.patients(patients))
     spending = Spending(account, own.entry)
     try:
         yield
