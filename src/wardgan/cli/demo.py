@@ -77,7 +77,7 @@ class _Stage:
         return _measuring()
 
     def assessed(self, dossier: Dossier, files: Sequence[Path]) -> None:
-        show_dossier(self._console, dossier, files[0].parent.parent / "run", files, held=True)
+        show_dossier(self._console, dossier, files[0].parent.parent / "run", files)
 
     def verified(self, found: Received, facts: Mapping[str, Any]) -> None:
         say(

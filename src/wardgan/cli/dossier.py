@@ -84,7 +84,7 @@ def dossier(  # noqa: PLR0913, PLR0917 - one argument for each option
         )  # fmt: skip
     files = found.write(place, force=force)
     console = screen(errors=json)
-    show_dossier(console, found, run, files, held=held is not None)
+    show_dossier(console, found, run, files)
     if json:
         answer(
             {
@@ -102,7 +102,7 @@ def _check_free(place: Path, *, force: bool) -> None:
         raise OutputError(f"output={str(place)!r} holds a dossier already; replace it with --force.")
 
 
-def show_dossier(console: Console, found: Dossier, run: Path, files: Sequence[Path], *, held: bool) -> None:
+def show_dossier(console: Console, found: Dossier, run: Path, files: Sequence[Path]) -> None:
     """Prints the verdict of a dossier, and where it is.
 
     Args:
@@ -110,14 +110,11 @@ def show_dossier(console: Console, found: Dossier, run: Path, files: Sequence[Pa
         found: The dossier.
         run: Run folder of the fit.
         files: What was written.
-        held: Whether there was a hold-out.
     """
     from wardgan.dossier.gates import meaning
 
     if not found.internal.private:
         banner(console)
-    if not held:
-        say(console, "Without a hold-out no attack and no use could be judged: pass --holdout.", style="yellow")
     for document in (found.internal, found.public):
         say(console, f"{document.edition}: {_WORDS[document.overall]}", style=_STYLES[document.overall])
     say(console, meaning(found.judgements, found.policy))

@@ -15,7 +15,7 @@ from wardgan.dossier.attacked import attacks, power
 from wardgan.dossier.canaries import audit_number, check_audit, read_audit
 from wardgan.dossier.document import Document, Facts, Number, Numbers, Section, Text
 from wardgan.dossier.gates import Judgement, judged, overall, reasons
-from wardgan.dossier.gauges import claimed, internal_numbers, unlike
+from wardgan.dossier.gauges import claimed, internal_numbers, warnings
 from wardgan.dossier.measure import Findings, Patients, Told, measure, target_of
 from wardgan.dossier.page import page
 from wardgan.dossier.paid import SHARE, PaidCounts, all_paid, can_be_paid, paid_counts
@@ -215,7 +215,7 @@ def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
     facts = {
         "seed": seed,
         "patients": {"train": len(real), "holdout": None if held is None else len(held)},
-        "warnings": unlike(found),
+        "warnings": warnings(found),
     }
     internal = Document(
         schema.name, "internal", subject.private, subject.digests(), rules.to_dict(), measured, overall(judgements),

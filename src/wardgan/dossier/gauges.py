@@ -28,8 +28,10 @@ _APART: Final = 0.55
 NO_HOLDOUT: Final = "There is no hold-out: nobody can tell what the generator knows from what is true of all patients."
 
 
-def unlike(found: Findings) -> list[str]:
-    """Gives a warning if the hold-out is not drawn like the training patients: then attacks compare the wrong ones."""
+def warnings(found: Findings) -> list[str]:
+    """Says what takes the ground from under all attacks: no hold-out, or one that is not drawn like the training."""
+    if found.attacks is None:
+        return [f"{NO_HOLDOUT} No attack and no use could be judged; name one with --holdout (holdout=)."]
     apart = found.detector[0].holdout
     if apart is None or not apart.low > _APART:
         return []

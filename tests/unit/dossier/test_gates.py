@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from wardgan.attack import LIMITS, Power, questions
 from wardgan.dossier.gates import Judgement, Measured, judged, overall, reasons
-from wardgan.dossier.gauges import _attack, epsilon_number, gate_of, unlike
+from wardgan.dossier.gauges import _attack, epsilon_number, gate_of, warnings
 from wardgan.dossier.policy import PRIVACY, Policy
 from wardgan.estimate import Estimate
 from wardgan.evaluate import Beside
@@ -287,6 +287,7 @@ def test_a_policy_decides_whether_what_cannot_be_judged_refuses():
 @pytest.mark.parametrize(("low", "warned"), [(0.5, False), (0.55, False), (0.56, True), (None, False)])
 def test_a_holdout_that_is_told_from_the_training_is_named(low, warned):
     apart = None if low is None else Estimate(0.7, low, 0.8, 100, "made up")
-    found = unlike(SimpleNamespace(detector=(Beside(estimate(0.5, 0.4, 0.6), apart), None)))
+    found = warnings(SimpleNamespace(attacks=1, detector=(Beside(estimate(0.5, 0.4, 0.6), apart), None)))
     assert len(found) == warned
+    assert "name one with --holdout" in warnings(SimpleNamespace(attacks=None))[0]
     assert all("not drawn like the training patients" in one and "0.700 [0.560, 0.800]" in one for one in found)
