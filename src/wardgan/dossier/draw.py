@@ -20,6 +20,7 @@ _ROW: Final = 22
 _LEFT: Final = 250
 _RIGHT: Final = 24
 _FOOT: Final = 34
+_LETTER: Final = 8.5  # of the larger print in figures that stand beside each other
 _NICE: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -133,18 +134,16 @@ def curves(title: str, lines: Sequence[Line], across: Axis, up: Axis, *, diagona
         up: Vertical axis.
         diagonal: Whether to draw where both axes have the same value.
     """
-    height, left, top = 300, 64, 12
+    left, right = 64, _WIDTH - _RIGHT
+    legend, top = _legend([(line.label, line.kind) for line in lines], left, right)
+    height = top + 288
     bottom = height - _FOOT - 14
-    x, y = _placer(across, left, _WIDTH - 150), _placer(up, bottom, top)
-    parts = [_grid(across, x, top, bottom), _grid_up(up, y, left, _WIDTH - 150)]
+    x, y = _placer(across, left, right), _placer(up, bottom, top)
+    parts = [*legend, _grid(across, x, top, bottom), _grid_up(up, y, left, right)]
     if diagonal:
         ends = [max(across.low, up.low), min(across.high, up.high)]
         parts.append(_path("limit", [(x(end), y(end)) for end in ends]))
-    for number, line in enumerate(lines):
-        parts.append(_curve(line, x, y))
-        key = top + 14 + 20 * number
-        parts.append(_path(f"line {line.kind}", [(_WIDTH - 138, key - 4), (_WIDTH - 112, key - 4)]))
-        parts.append(_text(_WIDTH - 104, key, line.label))
+    parts += [_curve(line, x, y) for line in lines]
     told = "; ".join(f"{line.label} from {line.y[0]:.3g} to {line.y[-1]:.3g}" for line in lines if len(line.y))
     return _figure(title, f"{up.label} against {across.label}. {told}.", height, parts)
 
@@ -214,6 +213,19 @@ def _forest_legend(rows: Sequence[Row], y: float, limit: float | None) -> list[s
     ]
 
 
+def _legend(names: Sequence[tuple[str, str]], left: float, right: float) -> tuple[list[str], float]:
+    """Gives the names of curves with their lines, as many in a row as there is room for; and where the rows end."""
+    parts: list[str] = []
+    x, y = left, 14.0
+    for label, kind in names:
+        wide = 50 + _LETTER * len(label)
+        if x > left and x + wide > right:
+            x, y = left, y + 20
+        parts += [_path(f"line {kind}", [(x, y - 4), (x + 26, y - 4)]), _text(x + 34, y, label)]
+        x += wide
+    return parts, y + 12
+
+
 def _curve(line: Line, x: Callable[[float], float], y: Callable[[float], float]) -> str:
     def points(heights: Sequence[float]) -> list[tuple[float, float]]:
         found: list[tuple[float, float]] = []
@@ -271,7 +283,7 @@ def _tick(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
 
 
-def _cut(text: str, most: int = 34) -> str:
+def _cut(text: str, most: int = 36) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from itertools import groupby
 from typing import Final
@@ -26,6 +26,7 @@ _SHORT: Final[dict[Verdict, str]] = {
     "pass": "pass", "warn": "warning", "unjudged": "not judged", "fail": "fail",
     "not asked": "not asked",
 }  # fmt: skip
+_ORDER: Final[tuple[Verdict, ...]] = ("fail", "unjudged", "warn", "pass", "not asked")
 _EDITIONS: Final = {
     "internal": "Internal edition: it shows numbers of real patients and stays in the hospital.",
     "public": "Public edition: every number was paid for with noise, or is of synthetic patients alone.",
@@ -36,6 +37,7 @@ def page(document: Document) -> str:
     """Gives the whole page."""
     title = escape(f"Dossier of {document.name}")
     body = [_verdict(document), _contents(document), *[_section(section) for section in document.sections]]
+    body.append(_all_gates(document))
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -54,16 +56,50 @@ def _verdict(document: Document) -> str:
     )
     warned = "".join(f'<p class="alarm">{escape(str(warning))}</p>' for warning in _warnings(document))
     means = meaning(document.judgements, Policy.of_dict(document.policy, "dossier"))
-    order = ("fail", "unjudged", "warn", "pass", "not asked")
-    rows = "".join(_gate(one) for one in sorted(document.judgements, key=lambda one: order.index(one.verdict)))
     return (
         f'<section class="verdict {document.overall}" id="s0"><h2>0 Verdict</h2>'
         f'<p class="word"><span aria-hidden="true">{_MARKS[document.overall]}</span> {word}</p>'
         f"<p>{escape(means)}</p>{banner}{released}{warned}"
-        '<div class="wide"><table><caption>Gates</caption><thead><tr><th scope="col">verdict</th>'
-        '<th scope="col">gate</th><th scope="col">what was found, and what is asked for</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div></section>"
+        f"{_gates('Gates', _in_short(document.judgements))}</section>"
     )
+
+
+def _all_gates(document: Document) -> str:
+    if _in_short(document.judgements) == _in_order(document.judgements):
+        return ""
+    return (
+        f'<section id="gates"><h2>All gates</h2>{_gates("Each number that was judged", document.judgements)}</section>'
+    )
+
+
+def _gates(caption: str, judgements: Sequence[Judgement]) -> str:
+    return (
+        f'<div class="wide"><table><caption>{caption}</caption><thead><tr><th scope="col">verdict</th>'
+        '<th scope="col">gate</th><th scope="col">what was found, and what is asked for</th></tr></thead>'
+        f"<tbody>{''.join(map(_gate, _in_order(judgements)))}</tbody></table></div>"
+    )
+
+
+def _in_order(judgements: Sequence[Judgement]) -> list[Judgement]:
+    return sorted(judgements, key=lambda one: _ORDER.index(one.verdict))
+
+
+def _in_short(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """Gives the judgements with several that passed the same gate as one."""
+    passed = [one for one in judgements if one.verdict == "pass"]
+    groups: dict[tuple[str, str], list[Judgement]] = {}
+    for one in passed:
+        groups.setdefault((one.gate, one.reason.rpartition("; ")[2]), []).append(one)
+    short = [same[0] if len(same) == 1 else _as_one(same, asked) for (_, asked), same in groups.items()]
+    return _in_order([*(one for one in judgements if one.verdict != "pass"), *short])
+
+
+def _as_one(same: Sequence[Judgement], asked: str) -> Judgement:
+    values = [one.estimate.value for one in same if one.estimate is not None]
+    ends = {one.about.rpartition(", ")[2] for one in same}
+    about = f"{len(same)} numbers{f', {ends.pop()}' if len(ends) == 1 else ''} (see All gates)"
+    found = f"{_digits(min(values))} to {_digits(max(values))}; " if values else ""
+    return Judgement(same[0].gate, about, "pass", f"{found}{asked}", None)
 
 
 def _warnings(document: Document) -> list[JsonValue]:
@@ -84,6 +120,7 @@ def _contents(document: Document) -> str:
         f'<li><a href="#s{section.number}">{section.number} {escape(section.title)}</a></li>'
         for section in document.sections
     )
+    links += '<li><a href="#gates">All gates</a></li>' if _all_gates(document) else ""
     return f'<nav aria-label="Contents"><ol>{links}</ol></nav>'
 
 

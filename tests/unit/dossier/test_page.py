@@ -169,3 +169,22 @@ def test_warnings_stand_in_the_verdict():
     verdict = found[found.index('id="s0"') : found.index("<nav")]
     assert "&lt;script&gt;alert(&quot;x&quot;)" in verdict.split("<table>")[0].rsplit('<p class="alarm">', 1)[1]
     assert page(replace(document(), facts={"warnings": "none"})) == page(replace(document(), facts={}))
+
+
+def test_numbers_that_passed_the_same_gate_are_one_line_of_the_verdict():
+    made = document()
+    measured = [
+        *made.measured,
+        *(Measured("subgroups", name, estimate(value)) for name, value in (("a", 1.0), ("b", 0.9), ("c", 1.1))),
+        Measured("subgroups", "d", estimate(0.2)),
+        *(Measured("utility", f"died, {name}, beyond guessing", estimate(0.9), limit=0.0) for name in "xy"),
+    ]
+    judgements = judged(measured, Policy.load("default"))
+    verdict, _, rest = page(replace(made, judgements=judgements)).partition("<nav")
+    assert verdict.index("subgroups <span class='quiet'>d</span>") < verdict.index("3 numbers (see All gates)")
+    assert "0.900 to 1.10; it must be at least 0.5." in verdict
+    assert "2 numbers, beyond guessing (see All gates)" in verdict
+    whole = rest[rest.index('<section id="gates">') :]
+    assert whole.count("<tr class=") == len(judgements)
+    assert 'href="#gates"' in rest
+    assert 'href="#gates"' not in page(made)
