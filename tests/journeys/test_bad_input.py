@@ -300,21 +300,20 @@ def test_a_constant_column_is_noted_and_modelled(clinic):
 FAMILIES = ("copula", "marginal", "tabgan")
 
 
-@pytest.mark.parametrize("family", ["copula", "marginal"])
-def test_a_column_is_empty(clinic, family):
+def test_a_column_is_empty(clinic):
     frame = clinic.frame()
     frame["crp"] = ""
     rewrite(clinic, frame)
     declare(clinic, crp={"kind": "number", "low": 0, "high": 500})
     refused(
-        clinic, *fit(clinic, "--epsilon", 4, "--family", family), phrase="crp: no cell is missing; broken 400 times"
+        clinic, *fit(clinic, "--epsilon", 4, "--family", "copula"), phrase="crp: no cell is missing; broken 400 times"
     )
     declare(clinic, crp={"nullable": True})
     checked = json.loads(clinic.run("check", clinic.data, clinic.schema, "--json").stdout)
     (told,) = [found for found in checked["findings"] if found["column"] == "crp"]
     assert (told["way_out"], told["blocking"]) == ("It is empty; leave it out of the schema.", False)
     # So large that the noise, which is new in each run, can hardly hide it.
-    done = clinic.run(*fit(clinic, "--epsilon", 30, "--family", family))
+    done = clinic.run(*fit(clinic, "--epsilon", 30, "--family", "copula"))
     assert done.exit_code == 0, done.output
     assert re.search(r"crp: about (9\d|100) % of the cells are missing; its values are mostly noise", flat(done))
     drafted = clinic.run("init", clinic.data, "-o", clinic.folder / "draft.yaml")

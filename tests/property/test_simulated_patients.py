@@ -15,7 +15,7 @@ from wardgan.schema.read import broken, examine, read
 from wardgan.simulate.assume import Assumptions
 from wardgan.simulate.world import World
 
-many = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 assumptions = st.builds(
     Assumptions, signal=st.sampled_from(["weak", "medium", "strong"]), missing=st.floats(0, 0.9)
 )  # fmt: skip

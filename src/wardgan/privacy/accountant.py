@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, cast
 
 import numpy as np
@@ -103,7 +104,12 @@ def pld_epsilon(events: Sequence[Event], delta: float, *, grid: float = _GRID) -
     Returns:
         Epsilon; 0 for no events, infinity if delta is used up.
     """
-    done = [event for event in events if event.steps]
+    return _pld_epsilon(tuple(event for event in events if event.steps), delta, grid)
+
+
+@lru_cache(maxsize=256)
+def _pld_epsilon(done: tuple[Event, ...], delta: float, grid: float) -> float:
+    """Remembers what was added up: one bill is asked for at the end of a fit, in its dossier, and at its release."""
     left = delta - sum(event.steps * event.delta for event in done)
     if left <= 0:
         return math.inf

@@ -365,7 +365,7 @@ def test_a_class_whose_cells_are_all_missing(privacy):
     frame = pd.DataFrame({"died": died, "lab": lab, "age": numbers.integers(20, 90, 600)})
     found = read(frame, Schema.from_dict({"name": "demo", "population": 600, "table": table}))
     budget = Budget(20) if privacy == "private" else None
-    drawn = fit(found, budget, privacy=privacy, seed=1).generator.sample(2000, seed=1)
+    drawn = fit(found, budget, family="copula", privacy=privacy, seed=1).generator.sample(2000, seed=1)
     assert drawn[drawn["died"]]["lab"].isna().mean() > 0.95
     assert drawn[~drawn["died"]]["lab"].isna().mean() < 0.05
 
