@@ -36,7 +36,7 @@ TABLES = ("uci_heart", "support2", "flchain_like", "sprint_like")
 FAMILIES = ("copula", "marginal", "tabgan")
 DONE = OUT / "attacks.jsonl"
 _PATIENTS = {"sprint_like": 6_000, "flchain_like": 2_600}
-_FLCHAIN = {
+FLCHAIN = {
     "name": "flchain-like",
     "population": 2_600,
     "table": {
@@ -133,7 +133,7 @@ def parts(table: str, seed: int) -> tuple[wg.Cohort, wg.Cohort, wg.Cohort]:
         schema = wg.Schema.from_dict(SPRINT_SCHEMA)
         whole = wg.read(sprint_like(3 * _PATIENTS[table], seed=Seed(500 + seed)), schema)
     elif table == "flchain_like":
-        whole = wg.read(flchain_like(3 * _PATIENTS[table], 700 + seed), wg.Schema.from_dict(_FLCHAIN), invalid="clip")
+        whole = wg.read(flchain_like(3 * _PATIENTS[table], 700 + seed), wg.Schema.from_dict(FLCHAIN), invalid="clip")
     else:
         found = datasets.load(table)
         names = [column.name for column in found.schema.table]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal, cast
@@ -45,6 +45,7 @@ class Ledger:
         self._steps: dict[str, int] = {}
         self._unbilled: list[str] = []
         self._path: Path | None = None
+        self._told: Callable[[Ledger], None] | None = None
         self._valid = self._bytes = 0
         if path is not None:
             self.open_file(path)
@@ -112,7 +113,17 @@ class Ledger:
             )
         self._write({"spend": name, "steps": steps})
         self._steps[name] = self.steps(name) + steps
+        if self._told is not None:
+            self._told(self)
         return event
+
+    def tell(self, told: Callable[[Ledger], None]) -> None:
+        """Has somebody told of each bill once it is written, and before patients are read.
+
+        Args:
+            told: Called with the ledger; what it raises ends the fit, and nothing is read.
+        """
+        self._told = told
 
     def read_unbilled(self, reason: str) -> None:
         """Notes a read of patients that nobody paid for."""

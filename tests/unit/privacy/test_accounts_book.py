@@ -164,7 +164,7 @@ def test_a_run_that_goes_on_has_one_entry(accounts):
     assert accounts.entry("one").events == plan(2.0).events[:1]
     accounts.settle("two", (), "refused")
     accounts.reserve(patients(), claim("one", 2.0))
-    assert accounts.entry("one").events is None
+    assert accounts.entry("one").part.events == plan(2.0).events
 
 
 def test_a_revised_plan_is_held_against_the_cap_too(accounts):

@@ -207,6 +207,57 @@ def test_p14_a_run_that_was_set_back_pays_again(tmp_path, ledger, monkeypatch):
     assert [entry.state for entry in entries(ledger)] == ["failed", "done"]
 
 
+def test_p14_a_killed_run_that_was_set_back_pays_again(tmp_path, ledger, monkeypatch):
+    """Nothing was settled, so only what the ledger was told of each bill can show that the folder is an older one."""
+    run = left_open(tmp_path, ledger, monkeypatch)
+    shutil.copytree(run, tmp_path / "copy")
+    with monkeypatch.context() as patched:
+        patched.setattr("wardgan.privacy.accounts.spending.Spending.settle", lambda *_: None)
+        with pytest.raises(Killed):
+            fit(cohort(), BUDGET, family=TABGAN, run=run, resume=True, watch=_after(100))
+    shutil.rmtree(run)
+    (tmp_path / "copy").rename(run)
+    (entry,) = entries(ledger)
+    assert (entry.state, entry.events[-1].steps) == ("crashed", 100)
+    fit(cohort(), BUDGET, family=TABGAN, run=run, resume=True)
+    assert [entry.state for entry in entries(ledger)] == ["open", "done"]
+    assert shown(ledger)[0].total().epsilon > 1.3
+
+
+def test_p14_of_two_copies_one_is_another_run(tmp_path, ledger, monkeypatch):
+    """The original is gone, so each copy could be it; whoever comes second pays, however close they come."""
+    run = left_open(tmp_path, ledger, monkeypatch)
+    shutil.copytree(run, tmp_path / "copy")
+    run.rename(tmp_path / "moved")
+    real, beside = Accounts.reserve, []
+
+    def reserve(self, patients, claim):
+        if not beside:
+            beside.append(tmp_path / "copy")
+            fit(cohort(), BUDGET, family=TABGAN, run=tmp_path / "copy", resume=True)
+        return real(self, patients, claim)
+
+    monkeypatch.setattr(Accounts, "reserve", reserve)
+    fit(cohort(), BUDGET, family=TABGAN, run=tmp_path / "moved", resume=True)
+    assert [entry.state for entry in entries(ledger)] == ["done", "done"]
+    assert slip_of(tmp_path / "copy").entry != slip_of(tmp_path / "moved").entry
+
+
+def test_p14_what_is_billed_is_entered_before_patients_are_read(tmp_path, ledger, monkeypatch):
+    fit(cohort(), BUDGET, family="copula", accounts=ledger)
+    asked = []
+
+    def out_of_reach(self, token, events):
+        asked.append(len(events))
+        raise OutputError("the disk is gone")
+
+    monkeypatch.setattr(Accounts, "note_bill", out_of_reach)
+    with pytest.raises(OutputError, match="the disk is gone"):
+        fit(cohort(), BUDGET, family="copula", run=tmp_path / "run", accounts=ledger)
+    assert asked == [1]
+    assert not list((tmp_path / "run").glob("*.npy"))
+
+
 def _after(steps):
     def watch(progress):
         if "discriminator" in progress.doing and progress.done >= steps:

@@ -16,7 +16,7 @@ from wardgan.errors import BudgetError, UsageError, counted
 from wardgan.privacy.accounts.file import connect, explained, new_database, writing
 from wardgan.privacy.accounts.fingerprint import fingerprint
 from wardgan.privacy.accounts.key import key_of
-from wardgan.privacy.accounts.rows import DataSet, Entry, Kind, State, data_sets
+from wardgan.privacy.accounts.rows import DataSet, Entry, Kind, State, data_sets, goes_on
 from wardgan.privacy.accounts.slip import check_name
 from wardgan.privacy.accounts.together import Part, room, total, within
 from wardgan.privacy.accounts.whose import Patients, Whose, found
@@ -39,6 +39,7 @@ class Claim:
         replayable: Whether the noise comes from a user's seed.
         run: The run folder.
         kind: `fit` or `figure`.
+        billed: What the run's own ledger says; more than nothing if the run goes on.
     """
 
     token: str
@@ -47,6 +48,7 @@ class Claim:
     replayable: bool = False
     run: Path | None = None
     kind: Kind = "fit"
+    billed: tuple[Event, ...] = ()
 
     @property
     def part(self) -> Part:
@@ -141,10 +143,14 @@ class Accounts:
         is left for one of them. A run that goes on continues its own entry: it counts once.
 
         Raises:
+            AnotherRun: The entry of that name is not this run's: it is a copy, or an older state; it needs a new name.
             BudgetError: A cap does not allow it; says what is left.
             UsageError: It cannot be told with whom the patients are counted.
         """
         with self._entering(claim):
+            entry = self.entry(claim.token)
+            if entry is not None and not goes_on(entry, claim.run, claim.billed):
+                raise AnotherRun(claim.token)
             whose = self.whose(patients)
             number = self._own(claim.token) or whose.number or self._new_data_set(whose.name)
             self._remember(patients, number)
@@ -189,6 +195,17 @@ class Accounts:
         claim = Claim(token, plan, family, bool(replayable), None if run is None else Path(run), kind)
         with self._entering(claim):
             self._enter(claim, self._number_of(token))
+
+    def note_bill(self, token: str, events: Sequence[Event]) -> None:
+        """Notes what an open entry has billed so far: a run folder that is set back later is found out by it.
+
+        Args:
+            token: The entry.
+            events: What the run's own ledger has billed.
+        """
+        text = json.dumps([event.to_dict() for event in events])
+        with explained(self.path), writing(self._connection):
+            self._connection.execute("UPDATE entry SET events = ? WHERE token = ? AND state = 'open'", (text, token))
 
     def settle(self, token: str, events: Sequence[Event], state: State = "done", *, unbilled: bool = False) -> None:
         """Lowers a reservation to what was really spent.
@@ -288,8 +305,7 @@ class Accounts:
         self._connection.execute(
             "INSERT INTO entry (token, dataset, kind, run, family, state, replayable, unbilled, begun, plan) "
             "VALUES (:token, :number, :kind, :run, :family, 'open', :replayable, 0, :made, :plan) ON CONFLICT (token) "
-            "DO UPDATE SET state = 'open', run = :run, replayable = :replayable, ended = NULL, plan = :plan, "
-            "events = NULL",
+            "DO UPDATE SET state = 'open', run = :run, replayable = :replayable, ended = NULL, plan = :plan",
             {
                 "token": claim.token, "number": number, "kind": claim.kind, "family": claim.family, "plan": plan,
                 "run": None if claim.run is None else str(claim.run.resolve()), "replayable": int(claim.replayable),
@@ -329,6 +345,10 @@ class Accounts:
     def _new_data_set(self, name: str) -> int:
         done = self._connection.execute("INSERT INTO dataset (name, made) VALUES (?, ?)", (name, _now()))
         return int(done.lastrowid or 0)
+
+
+class AnotherRun(Exception):  # noqa: N818 - it never leaves this package
+    """The entry of a token is not that of the run that shows it."""
 
 
 class _OverCap(Exception):  # noqa: N818 - it never leaves this module

@@ -58,7 +58,7 @@ class Entry:
         begun: When, in UTC.
         ended: When; `None` while it is open.
         plan: What may be spent; `None` without privacy.
-        events: What was spent; `None` while it is open.
+        events: What was billed so far; `None` if nothing is known of it.
         releases: What left of it.
     """
 
@@ -82,7 +82,7 @@ class Entry:
         """What it counts for: all that is planned while it is open, afterwards what was spent."""
         if self.plan is None:
             return Part((), None, protected=False)
-        events = self.plan.events if self.events is None else self.events
+        events = self.plan.events if self.state == "open" or self.events is None else self.events
         return Part(events, self.plan.budget, protected=not self.unbilled and not (self.replayable and events))
 
     @property
@@ -196,7 +196,39 @@ def found_out(entry: Entry) -> Entry:
         return entry
     state: State = "done" if finished else "crashed"
     replayable = entry.replayable or ledger.replayable
-    return replace(entry, state=state, replayable=replayable, unbilled=bool(ledger.unbilled), events=ledger.events)
+    events = at_least(ledger.events, entry.events or ())
+    return replace(entry, state=state, replayable=replayable, unbilled=bool(ledger.unbilled), events=events)
+
+
+def at_least(events: Sequence[Event], others: Sequence[Event]) -> tuple[Event, ...]:
+    """Gives what was spent if both are right: of each event the larger number of runs.
+
+    Args:
+        events: What a run's own ledger says; a folder may have been set back to an older state.
+        others: What the institution's ledger was told.
+    """
+    found = {event.name: event for event in others}
+    for event in events:
+        if event.name not in found or event.steps >= found[event.name].steps:
+            found[event.name] = event
+    return tuple(found.values())
+
+
+def goes_on(entry: Entry, run: Path | None, billed: Sequence[Event]) -> bool:
+    """Tells whether a run is the one that was entered, not a copy of it or an older state: these spend anew.
+
+    Args:
+        entry: What was entered under the token of the run's slip.
+        run: The run folder.
+        billed: What its own ledger says.
+    """
+    if run is None:
+        return True
+    moved = entry.run is not None and Path(entry.run) != run.resolve()
+    if entry.state == "done" or (moved and (Path(entry.run or "") / RUN_LEDGER).exists()):
+        return False
+    steps = {event.name: event.steps for event in billed}
+    return all(event.steps <= steps.get(event.name, 0) for event in entry.events or ())
 
 
 def _entry(row: Sequence[object], releases: tuple[Release, ...]) -> Entry:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wardgan import check
 from wardgan.errors import BudgetError, OutputError, PlanError, WardganError
-from wardgan.privacy.accounts.slip import RUN_LEDGER, Slip, check_name, slip_of
+from wardgan.privacy.accounts.slip import Slip, check_name, slip_of
 
 if TYPE_CHECKING:
     from wardgan.privacy.accounts.book import Accounts, Claim
@@ -58,6 +58,16 @@ class Spending:
         if self._account is not None:
             with _opened(self._account) as accounts:
                 accounts.revise(self._token, plan)
+
+    def note(self, ledger: Ledger) -> None:
+        """Notes what was billed, before patients are read.
+
+        Raises:
+            OutputError: The ledger is out of reach.
+        """
+        if self._account is not None:
+            with _opened(self._account, create=False) as accounts:
+                accounts.note_bill(self._token, ledger.events)
 
     def settle(self, ledger: Ledger, state: State) -> None:
         """Lowers the reservation to what was billed.
@@ -118,11 +128,9 @@ def entered(
     if account is None:
         yield Spending()
         return
-    slip = _slip(account, run, ledger)
-    with _opened(account) as accounts:
-        claim = _claim(slip, ledger.plan, family, replayable=ledger.replayable, run=run)
-        accounts.reserve(accounts.patients(cohort, account.dataset), claim)
+    slip = _reserved(account, cohort, ledger, family, run)
     spending = Spending(account, slip.entry)
+    ledger.tell(spending.note)
     try:
         yield spending
     except WardganError:
@@ -163,7 +171,7 @@ def paid_figure(run: Path, ledger: Ledger, name: str, patients: Cohort) -> Gener
     account = Account(slip.ledger)
     own = Slip.new(Path(slip.ledger), None)
     with _opened(account, create=False) as accounts:
-        claim = _claim(own, ledger.plan, name, replayable=ledger.replayable, run=run)
+        claim = _claim(own, ledger, name, run)
         accounts.reserve_figure(slip.entry, claim, accounts.patients(patients))
     spending = Spending(account, own.entry)
     try:
@@ -213,32 +221,30 @@ def _opened(account: Account, *, create: bool = True) -> Accounts:
     return Accounts.open(account.ledger, create=create)
 
 
-def _claim(slip: Slip, plan: Plan | None, family: str, *, replayable: bool, run: Path | None) -> Claim:
+def _claim(slip: Slip, ledger: Ledger, family: str, run: Path | None) -> Claim:
     from wardgan.privacy.accounts.book import Claim
 
-    return Claim(slip.entry, plan, family, replayable, run)
+    return Claim(slip.entry, ledger.plan, family, ledger.replayable, run, billed=ledger.events)
 
 
-def _slip(account: Account, run: Path | None, ledger: Ledger) -> Slip:
-    """Gives the slip of a run, which is in its folder before anything is reserved: a crash cannot part the two."""
-    found = None if run is None else slip_of(run)
-    if found is not None and run is not None and _same_run(account, found, run, ledger):
-        return found
+def _reserved(account: Account, cohort: Cohort, ledger: Ledger, family: str, run: Path | None) -> Slip:
+    """Gives the slip of a run once it is reserved; a copy of a run, or an older state of it, gets a new one."""
+    from wardgan.privacy.accounts.book import AnotherRun
+
+    slip = (None if run is None else slip_of(run)) or _new_slip(account, run)
+    with _opened(account) as accounts:
+        patients = accounts.patients(cohort, account.dataset)
+        try:
+            accounts.reserve(patients, _claim(slip, ledger, family, run))
+        except AnotherRun:
+            slip = _new_slip(account, run)
+            accounts.reserve(patients, _claim(slip, ledger, family, run))
+    return slip
+
+
+def _new_slip(account: Account, run: Path | None) -> Slip:
+    """Gives a new slip, which is in the run folder before anything is reserved: a crash cannot part the two."""
     made = Slip.new(Path(account.ledger), account.dataset)
     if run is not None:
         made.write(run)
     return made
-
-
-def _same_run(account: Account, slip: Slip, run: Path, ledger: Ledger) -> bool:
-    """Tells whether a run folder is the one that was entered, not a copy of it or an older state: these spend anew."""
-    if not Path(account.ledger).exists():
-        return True
-    with _opened(account) as accounts:
-        entry = accounts.entry(slip.entry)
-    if entry is None:
-        return True
-    moved = entry.run is not None and Path(entry.run) != run.resolve()
-    if entry.state == "done" or (moved and (Path(entry.run or "") / RUN_LEDGER).exists()):
-        return False
-    return all(event.steps <= ledger.steps(event.name) for event in entry.events or ())
