@@ -21,6 +21,7 @@ from wardgan.models.fit import DIGEST, _digest
 from wardgan.models.planning import plan
 from wardgan.privacy.accountant import gaussian_delta, gaussian_mu, pld_epsilon, rdp_epsilon
 from wardgan.privacy.accounts.book import Accounts
+from wardgan.privacy.accounts.spending import Account
 from wardgan.privacy.batches import poisson_batch
 from wardgan.privacy.clip import PatientGradients, PrivateStep
 from wardgan.privacy.events import Budget, Event
@@ -259,9 +260,12 @@ def test_p13_one_outlying_patient_changes_no_byte_of_the_public_dossier_but_paid
     frame.loc[500, ["weight", "site", "sex", "group"]] = 200.0, 9, None, "z"
     whole = wg.read(frame, wg.Schema.from_dict(families.SCHEMA))
     train, holdout = whole.take(np.arange(250)), whole.take(np.arange(250, 500))
-    run = tmp_path / "run"
-    wg.fit(train, BUDGET, family="copula", run=run)
+    run, book = tmp_path / "run", tmp_path / "ledger.db"
+    # The ledger knows this hold-out, and not the one with the outlier: that must not show either.
+    wg.fit(holdout, wg.Budget(1.0), family="copula", accounts=Account(book, "south"))
+    wg.fit(train, BUDGET, family="copula", run=run, accounts=Account(book, "north"))
     wanted = _public(run, train, holdout)
+    assert "all fits of north together" in wanted
     assert _public(run, train, whole.take(np.arange(250, 501))) == wanted
     # The same generator, as if it had come out of the fit with the outlier, too.
     more = whole.take(np.array([*range(250), 500]))

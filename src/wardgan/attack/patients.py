@@ -173,13 +173,15 @@ def _refuse_overlap(train: Rows, holdout: Rows, variables: Variables) -> None:
     """Refuses a hold-out with patients of the training, known by whole rows that chance does not explain."""
     pool, count = np.unique(keys(train), return_counts=True)
     held, first, times = np.unique(keys(holdout), return_index=True, return_counts=True)
-    both = np.sort(first[np.isin(held, pool[count == 1]) & (times == 1)])
+    once = np.sort(first[np.isin(held, pool[count == 1]) & (times == 1)])
+    both = np.sort(first[np.isin(held, pool)])
     if not both.size:
         return
+    # Whoever writes rows twice does not hide them: what chance explains is asked of each row, however often it occurs.
     special = unlikely(holdout[both], np.concatenate([train, holdout]), variables.sources, trials=len(train))
-    shared = (
-        both if _too_many(both.size, pool[count == 2], held[times == 2], len(train), len(holdout)) else both[special]
-    )
+    shared = both[special]
+    if once.size and _too_many(once.size, pool[count == 2], held[times == 2], len(train), len(holdout)):
+        shared = np.union1d(shared, once)
     if shared.size:
         shown = ", ".join(str(at + 1) for at in shared[:_SHOWN]) + (", ..." if shared.size > _SHOWN else "")
         raise DataError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -10,7 +11,7 @@ import typer
 
 from wardgan.cli.options import Delimiter, Force, Json, Visits, delimiter_of
 from wardgan.cli.terminal import answer, banner, bar, say, screen
-from wardgan.errors import OutputError
+from wardgan.errors import OutputError, WardganError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,8 +74,10 @@ def dossier(  # noqa: PLR0913, PLR0917 - one argument for each option
     rules = Policy.load(policy)
     Trained.load(run)
     schema, sign, how = declared_in(run), delimiter_of(delimiter), cast("Invalid", invalid)
-    train = read(data, schema, visits=visits, invalid=how, delimiter=sign)
-    held = None if holdout is None else read(holdout, schema, visits=holdout_visits, invalid=how, delimiter=sign)
+    with _in_option("--data", data):
+        train = read(data, schema, visits=visits, invalid=how, delimiter=sign)
+    with _in_option("--holdout", holdout):
+        held = None if holdout is None else read(holdout, schema, visits=holdout_visits, invalid=how, delimiter=sign)
     size = sum(file.stat().st_size for file in (data, visits) if file is not None)
     with bar("measuring", 1) as advance:
         found = assess(
@@ -93,6 +96,16 @@ def dossier(  # noqa: PLR0913, PLR0917 - one argument for each option
                 "gates": [one.to_dict() for one in found.judgements],
             }
         )  # fmt: skip
+
+
+@contextmanager
+def _in_option(name: str, file: Path | None) -> Iterator[None]:
+    """Adds to a refusal which of the files it is about."""
+    try:
+        yield
+    except WardganError as error:
+        error.add_note(f"That is the file of {name}: {file}.")
+        raise
 
 
 def _check_free(place: Path, *, force: bool) -> None:

@@ -43,13 +43,18 @@ def split(  # noqa: PLR0913, PLR0917 - one argument for each option
     if output.resolve() == holdout.resolve() or data.resolve() in (output.resolve(), holdout.resolve()):
         raise UsageError("output and holdout: name two files that are not the source.")
     sign = delimiter_of(delimiter)
-    train, held = divide(data, Schema.load(schema), share=share, seed=seed, delimiter=sign)
+    declared = Schema.load(schema)
+    train, held = divide(data, declared, share=share, seed=seed, delimiter=sign)
     for frame, path in ((train, output), (held, holdout)):
         _write(frame, path, sign, force=force)
     console = screen(errors=json)
     say(console, f"{output}: {len(train):,} rows; {holdout}: {len(held):,} rows. Both stay in the hospital.")
     say(console, f"Next: wardgan fit {output} {schema} --epsilon 1 -o RUN, then wardgan dossier RUN --data {output} "
                  f"--holdout {holdout}")  # fmt: skip
+    if declared.population is not None:
+        # Public: from what is declared and asked for, not from how many there are.
+        left = round(declared.population * (1 - share))
+        say(console, f"The schema declares {declared.population:,} patients: declare about {left:,} for this fit.")
     if json:
         answer({"output": str(output), "rows": len(train), "holdout": str(holdout), "holdout_rows": len(held)})
 

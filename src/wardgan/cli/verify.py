@@ -35,8 +35,10 @@ def verify(
     claim, console = found.privacy, screen(errors=json)
     # Where batches are cut off too often for our own accountant, its bound is infinite.
     bound = found.epsilon_bound if isfinite(found.epsilon_bound or 0.0) else None
-    failed = found.overall == "fail" and (policy is not None or found.override is None)
-    say(console, f"{model}: {'a gate fails' if failed else 'in order'}", style="bold red" if failed else "bold green")
+    refused = bool(found.refusals)
+    say(console, f"{model}: {'NOT in order' if refused else 'in order'}", style="bold red" if refused else "bold green")
+    for reason in found.refusals:
+        say(console, f"Refused:   {shown(reason)}", style="red")
     say(console, f"Digest:    {found.digest}")
     say(console, f"Signed by: {shown(found.signer)} (key id {found.keyid})")
     if claim.mode == "none":
@@ -55,14 +57,15 @@ def verify(
     if json:
         answer(
             {
-                "ok": True, "digest": found.digest, "signer": found.signer, "keyid": found.keyid,
+                "ok": not refused, "refusals": [*found.refusals],
+                "digest": found.digest, "signer": found.signer, "keyid": found.keyid,
                 "privacy": claim.model_dump(), "epsilon": found.epsilon, "epsilon_bound": bound,
                 "override": found.override, "overall": found.overall, "verdict": found.verdict,
                 "policy": found.policy, "weaker": [*found.weaker],
                 "gates": [one.to_dict() for one in found.gates],
             }
         )  # fmt: skip
-    if failed:
+    if refused:
         raise typer.Exit(_REFUSED)
 
 

@@ -10,7 +10,7 @@ from typing import Final, cast
 import numpy as np
 
 from wardgan import check
-from wardgan.dossier.account import institution, spent
+from wardgan.dossier.account import UNREADABLE, declared_fits, institution, spent
 from wardgan.dossier.attacked import attacks, power
 from wardgan.dossier.canaries import audit_number, check_audit, read_audit
 from wardgan.dossier.document import Document, Facts, Number, Numbers, Section, Text
@@ -20,7 +20,7 @@ from wardgan.dossier.measure import Findings, Patients, Told, measure, target_of
 from wardgan.dossier.page import page
 from wardgan.dossier.paid import SHARE, PaidCounts, all_paid, can_be_paid, paid_counts
 from wardgan.dossier.policy import Policy
-from wardgan.dossier.public import DRAWN, GATES, public_edition
+from wardgan.dossier.public import DRAWN, GATES, Word, public_edition
 from wardgan.dossier.subject import Subject, declared, glossary, guarantee, identity, method, purpose, reproduce
 from wardgan.dossier.useful import clinical, fidelity, groups, utility
 from wardgan.errors import DataError, FormatError, OutputError, UsageError, counted
@@ -187,12 +187,11 @@ def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
     found = measure(
         patients, target=aim, epsilon=claim, delta=delta, seed=Seed(seed), told=told
     )  # fmt: skip
-    counts, why = _paid(place, trained, held, aim, public_share, seed)
+    counts, why = _paid(place, trained, held, aim, public_share, seed, pays=holdout)
     ledger, no_ledger = institution(place)
     synthetic = trained.generator.draw(DRAWN, seed=seed)
-    public = public_edition(
-        subject, synthetic, counts, why, rules, ledger, no_ledger, all_paid(place, delta or DEFAULT_DELTA)
-    )  # fmt: skip
+    word = Word(held is not None, why, all_paid(place, delta or DEFAULT_DELTA), declared_fits(place))
+    public = public_edition(subject, synthetic, counts, rules, word)
     measured = internal_numbers(found, trained.generator)
     measured += [] if proved is None else [audit_number(proved)]
     judgements = judged(measured, rules, gates=[gate for gate in rules.limits if gate != "public utility"])
@@ -208,14 +207,14 @@ def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
         clinical(found),
         groups(found, rules),
         _limits(found, trained),
-        spent(subject, ledger, no_ledger, counts, (), internal=True),
-        reproduce(subject, f"wardgan dossier RUN --data FILE --holdout FILE --policy {rules.name} --seed {seed}"),
+        spent(subject, ledger, no_ledger, counts),
+        reproduce(subject, _command(rules, aim, public_share, seed, audited=proved is not None)),
         glossary(),
     ]
     facts = {
         "seed": seed,
         "patients": {"train": len(real), "holdout": None if held is None else len(held)},
-        "warnings": warnings(found),
+        "warnings": [*warnings(found), *([no_ledger] if no_ledger.startswith(UNREADABLE) else [])],
     }
     internal = Document(
         schema.name, "internal", subject.private, subject.digests(), rules.to_dict(), measured, overall(judgements),
@@ -249,7 +248,14 @@ def _check_apart(train: Cohort, holdout: Cohort) -> None:
 
 
 def _paid(
-    run: Path, trained: Trained, holdout: Cohort | None, target: str | None, share: float, seed: int
+    run: Path,
+    trained: Trained,
+    holdout: Cohort | None,
+    target: str | None,
+    share: float,
+    seed: int,
+    *,
+    pays: Cohort | None,
 ) -> tuple[PaidCounts | None, str]:
     why = can_be_paid(trained.generator, target)
     if why or target is None:
@@ -258,7 +264,15 @@ def _paid(
         return None, "There is no hold-out, and training patients are never asked again."
     if share == 0:
         return None, "No share of the budget was given for public numbers (--public-share 0)."
-    return paid_counts(run, trained.generator, holdout, target=target, share=share, seed=Seed(seed)), ""
+    return paid_counts(run, trained.generator, holdout, target=target, share=share, seed=Seed(seed), pays=pays), ""
+
+
+def _command(policy: Policy, target: str | None, share: float, seed: int, *, audited: bool) -> str:
+    named = policy.name if policy.name in ("strict", "default", "research") else "FILE"
+    words = ["wardgan dossier RUN --data FILE --holdout FILE", f"--policy {named}"]
+    words += [] if target is None else [f"--target {target}"]
+    words += [f"--public-share {share:g}", f"--seed {seed}", *(["--audit FILE"] if audited else [])]
+    return " ".join(words)
 
 
 def _source(subject: Subject, patients: Patients) -> Section:

@@ -11,7 +11,7 @@ from wardgan.attack import Battery, Result
 from wardgan.dossier.canaries import CanaryAudit, audit_blocks
 from wardgan.dossier.document import Block, Curves, Forest, Number, Numbers, Section, Table, Text, Who
 from wardgan.dossier.draw import Axis, Line, Row
-from wardgan.dossier.gauges import ATTACKERS, NO_HOLDOUT, attack_name
+from wardgan.dossier.gauges import ATTACKERS, NO_HOLDOUT, attack_name, gate_of
 from wardgan.dossier.measure import Findings
 from wardgan.dossier.policy import Policy
 from wardgan.errors import UsageError
@@ -80,24 +80,35 @@ def _forests(results: Sequence[Result], leaks: dict[str, Result], policy: Policy
     ]  # fmt: skip
     return [
         _forest("Can training patients be told from others? (area under the ROC curve; .5 is guessing)", areas, leaks,
-                "area under the ROC curve", policy.limits["membership area"].fail),
+                "area under the ROC curve", policy),
         _forest("How many training patients are found while 1 % (0.1 %) of the others are accused wrongly?", hits,
-                leaks, "share of training patients", policy.limits["membership"].fail),
+                leaks, "share of training patients", policy),
         _forest("What is found beyond what all patients teach? (excess risk; 0 is nothing)", excess, leaks,
-                "excess risk", policy.limits["attribute"].fail),
+                "excess risk", policy),
     ]  # fmt: skip
 
 
-def _forest(title: str, results: Sequence[Result], leaks: dict[str, Result], unit: str, limit: float) -> Forest:
+def _forest(title: str, results: Sequence[Result], leaks: dict[str, Result], unit: str, policy: Policy) -> Forest:
     rows = [
-        Row(attack_name(one.name), _at_chance(one), _known(leaks[one.name].estimate) if one.name in leaks else None)
+        Row(
+            attack_name(one.name),
+            _at_chance(one),
+            _known(leaks[one.name].estimate) if one.name in leaks else None,
+            _limit_of(one, policy),
+        )
         for one in results
     ]
     known = [one for row in rows for one in (row.estimate, row.control) if one is not None]
-    ends = [value for one in known for value in (one.low, one.high, one.value) if math.isfinite(value)] + [limit]
+    ends = [value for one in known for value in (one.low, one.high, one.value) if math.isfinite(value)]
+    ends += [row.limit for row in rows if row.limit is not None]
     low, high = max(min(ends), -1.0), min(max(ends), 1.0)
     room = 0.05 * (high - low)
-    return Forest(title, rows, Axis(unit, low - room, high + room), limit)
+    return Forest(title, rows, Axis(unit, low - room, high + room))
+
+
+def _limit_of(result: Result, policy: Policy) -> float | None:
+    gate = gate_of(result.name)
+    return None if gate is None or result.limit is None else policy.limits[gate].fail
 
 
 def _curves(found: Battery, leaks: dict[str, Result], attacker: str) -> Block:
@@ -132,6 +143,8 @@ def _table(results: Sequence[Result], leaks: dict[str, Result]) -> Numbers:
         control = None if leaking is None else _known(leaking.estimate)
         estimate = _known(result.estimate)
         note = _WORDS[result.verdict] if estimate is not None else f"not measured: {result.power.reason}"
+        if leaking is not None and result.verdict == "clear" and leaking.verdict != "leak":
+            note += "; it does not see the leaking generator either"
         rows.append(Number(attack_name(result.name), estimate, control, note))
     return Numbers("All attacks", rows, "chance or hold-out")
 

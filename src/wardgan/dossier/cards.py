@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from wardgan.dossier.document import Document
 from wardgan.dossier.gates import Judgement
 from wardgan.dossier.page import page
-from wardgan.dossier.receiver import public_gates, read_dossier
+from wardgan.dossier.receiver import public_gates, read_dossier, rebuilt
 from wardgan.dossier.subject import bet
 from wardgan.errors import UsageError
 from wardgan.schema.schema import Schema
@@ -97,10 +97,10 @@ def _datasheet(model: Model, document: Document | None, gates: Sequence[Judgemen
     return "\n\n".join(parts) + "\n"
 
 
-def _html(_model: Model, document: Document | None, _gates: Sequence[Judgement]) -> str:
+def _html(model: Model, document: Document | None, _gates: Sequence[Judgement]) -> str:
     if document is None:
         raise UsageError("format='html': the file has no dossier; the other forms say what it says itself.")
-    return page(document)
+    return page(rebuilt(model, document))
 
 
 def _chai(model: Model, document: Document | None, gates: Sequence[Judgement]) -> str:
@@ -177,16 +177,20 @@ def _metric(goal: str, results: Sequence[tuple[str, object]], document: Document
     return {
         "MetricGoal": goal, "Results": found,
         "Interpretation": f"Judged by {by}; numbers about real patients that were not paid for stay in the hospital.",
-        "TestType": "internal, on patients who were set aside",
+        "TestType": "by the hospital, on patients who were set aside" if _paid(document) else "on synthetic patients",
         "TestingDataDescription": _tested_on(document),
         "ValidationProcessAndJustification": "wardgan dossier; see its documentation for methods and sources.",
     }  # fmt: skip
 
 
+def _paid(document: Document | None) -> bool:
+    return document is not None and document.facts.get("paid") is not None
+
+
 def _tested_on(document: Document | None) -> str:
     if document is None:
         return "Nothing was tested."
-    if document.facts.get("paid") is None:
+    if not _paid(document):
         return "Synthetic patients; no number about real patients was paid for."
     return "Hold-out patients of the same hospital, in counts with noise; synthetic patients."
 
@@ -205,8 +209,9 @@ def _gates_table(document: Document | None, gates: Sequence[Judgement]) -> str:
     if document is None:
         return "The file has no dossier: nobody says what attacks found."
     rows = [f"| {one.gate} {plain(one.about)} | {one.verdict} | {plain(one.reason)} |" for one in gates]
+    warned = [f"**{plain(str(one))}**\n" for one in cast("list[object]", document.facts["warnings"])]
     head = "| public gate | verdict | found, and asked for |\n|---|---|---|"
-    return "\n".join([f"Judged by the policy {plain(str(document.policy.get('name')))}.", "", head, *rows])
+    return "\n".join([f"Judged by the policy {plain(str(document.policy.get('name')))}.", "", *warned, head, *rows])
 
 
 def _value(one: Judgement) -> object:

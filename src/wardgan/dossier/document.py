@@ -102,13 +102,13 @@ class Forest:
         title: What the figure shows, in one sentence.
         rows: One line each.
         axis: Of the numbers.
-        limit: A limit of the gates.
+        baseline: What the baseline of each estimate is.
     """
 
     title: str
     rows: Sequence[Row]
     axis: Axis
-    limit: float | None = None
+    baseline: str = "nothing leaks"
     kind: Literal["forest"] = "forest"
 
 

@@ -32,11 +32,13 @@ class Row:
         label: What was measured.
         estimate: The number with its interval; `None` draws the label with the words `not measured`.
         control: The same for the leaking generator, if there is one.
+        limit: Limit of the gate that judges it, if there is one.
     """
 
     label: str
     estimate: Stated | None
     control: Stated | None = None
+    limit: float | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -101,27 +103,29 @@ class Axis:
         return [number * step for number in range(start, math.floor(self.high / step + 1e-9) + 1)]
 
 
-def forest(title: str, rows: Sequence[Row], axis: Axis, *, limit: float | None = None) -> str:
+def forest(title: str, rows: Sequence[Row], axis: Axis, *, baseline: str = "nothing leaks") -> str:
     """Gives estimates with their intervals below each other.
 
     Args:
         title: What the figure shows, in one sentence.
-        rows: One line each; the hold-out's number is a hollow diamond, the leaking generator's a cross.
+        rows: One line each; the baseline is a hollow diamond, the leaking generator's number a cross, a limit a dash.
         axis: Of the numbers.
-        limit: A limit of the gates.
+        baseline: What the baseline is.
     """
     height = _ROW * (len(rows) + 1) + _FOOT + 20
     bottom = height - _FOOT - 20
     at = _placer(axis, _LEFT, _WIDTH - _RIGHT)
     parts = [_grid(axis, at, 8, bottom)]
-    if limit is not None and axis.low <= limit <= axis.high:
-        parts.append(f'<line class="limit" x1="{at(limit)}" x2="{at(limit)}" y1="4" y2="{bottom}"/>')
     for number, row in enumerate(rows):
         parts.append(_forest_row(row, at, _ROW * (number + 1)))
-    parts += _forest_legend(rows, height - 8, limit)
-    told = "; ".join(f"{row.label}: {row.estimate or 'not measured'}" for row in rows)
-    more = "" if limit is None else f" The limit is {limit:g}."
-    return _figure(title, f"{axis.label}. {told}.{more}", height, parts)
+    parts += _forest_legend(rows, height - 8, baseline)
+    return _figure(title, f"{axis.label}. {'; '.join(map(_row_told, rows))}.", height, parts)
+
+
+def _row_told(row: Row) -> str:
+    words = f"{row.label}: {row.estimate or 'not measured'}"
+    words += "" if row.control is None else f", leaking generator {row.control}"
+    return words if row.limit is None else f"{words}, limit {row.limit:g}"
 
 
 def curves(title: str, lines: Sequence[Line], across: Axis, up: Axis, *, diagonal: bool = False) -> str:
@@ -142,10 +146,17 @@ def curves(title: str, lines: Sequence[Line], across: Axis, up: Axis, *, diagona
     parts = [*legend, _grid(across, x, top, bottom), _grid_up(up, y, left, right)]
     if diagonal:
         ends = [max(across.low, up.low), min(across.high, up.high)]
-        parts.append(_path("limit", [(x(end), y(end)) for end in ends]))
+        parts.append(_path("same", [(x(end), y(end)) for end in ends]))
     parts += [_curve(line, x, y) for line in lines]
-    told = "; ".join(f"{line.label} from {line.y[0]:.3g} to {line.y[-1]:.3g}" for line in lines if len(line.y))
+    told = "; ".join(_line_told(line) for line in lines if len(line.y))
     return _figure(title, f"{up.label} against {across.label}. {told}.", height, parts)
+
+
+def _line_told(line: Line) -> str:
+    """Gives a curve in words: its height at up to nine places."""
+    step = max(1, (len(line.y) - 1) // 8)
+    places = sorted({*range(0, len(line.y), step), len(line.y) - 1})
+    return f"{line.label}: " + ", ".join(f"{line.y[at]:.3g} at {line.x[at]:.3g}" for at in places)
 
 
 def bars(title: str, labels: Sequence[str], groups: Sequence[tuple[str, str, Sequence[float]]]) -> str:
@@ -184,6 +195,8 @@ def bars(title: str, labels: Sequence[str], groups: Sequence[tuple[str, str, Seq
 
 def _forest_row(row: Row, at: Callable[[float], float], y: float) -> str:
     parts = [_text(_LEFT - 8, y + 4, _cut(row.label), anchor="end")]
+    if row.limit is not None:
+        parts.append(_path("limit", [(at(row.limit), y - _ROW / 2), (at(row.limit), y + _ROW / 2)]))
     if row.estimate is None or not math.isfinite(row.estimate.value):
         return "".join([*parts, _text(_LEFT + 4, y + 4, "not measured", kind="quiet")])
     if row.control is not None and math.isfinite(row.control.value):
@@ -197,15 +210,15 @@ def _forest_row(row: Row, at: Callable[[float], float], y: float) -> str:
     return "".join(parts)
 
 
-def _forest_legend(rows: Sequence[Row], y: float, limit: float | None) -> list[str]:
+def _forest_legend(rows: Sequence[Row], y: float, baseline: str) -> list[str]:
     """Gives what the marks of a forest plot mean, for those that occur."""
     marks = [(_path("line synthetic", [(0, 0), (14, 0)]) + '<circle class="dot synthetic" cx="7" cy="0" r="4"/>',
               "measured, 95 % interval")]  # fmt: skip
     if any(row.estimate is not None and row.estimate.baseline is not None for row in rows):
-        marks.append(('<path class="holdout mark" d="M7 -5l5 5l-5 5l-5 -5z"/>', "nothing leaks"))
+        marks.append(('<path class="holdout mark" d="M7 -5l5 5l-5 5l-5 -5z"/>', baseline))
     if any(row.control is not None for row in rows):
         marks.append(('<path class="control mark" d="M3 -4l8 8m0 -8l-8 8"/>', "leaking generator"))
-    if limit is not None:
+    if any(row.limit is not None for row in rows):
         marks.append(('<line class="limit" x1="7" x2="7" y1="-7" y2="7"/>', "limit"))
     return [
         f'<g transform="translate({20 + 185 * place} {y - 4:g})">{mark}{_text(20, 4, words)}</g>'

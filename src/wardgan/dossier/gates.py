@@ -164,8 +164,12 @@ def _judgement(measured: Measured, limit: Limit) -> Judgement:
     if not measured.asked:
         return replace(found, verdict="not asked", reason=measured.because)
     if estimate is None or not math.isfinite(estimate.value):
-        return replace(found, estimate=None, reason=measured.because or "It could not be measured.")
+        # An epsilon that is not there is no lack of power: nothing protects the patients.
+        verdict = "fail" if measured.gate == "epsilon" else "unjudged"
+        return replace(found, verdict=verdict, estimate=None, reason=measured.because or "It could not be measured.")
     verdict = _verdict(estimate, measured.alarm or estimate, measured.chance, limit)
+    if verdict == "unjudged" and _beyond(measured.gate, estimate, limit):
+        verdict = "fail"
     reason = f"{_shown(estimate)}; {_asked(limit)}."
     # What is beyond the limit for certain is so with few patients, too.
     if verdict not in ("fail", "unjudged") and not measured.enough:
@@ -190,6 +194,15 @@ def _verdict(estimate: Estimate, alarm: Estimate, chance: float, limit: Limit) -
     if estimate.high > limit.fail:
         return "unjudged"
     return _worse(False, estimate.high > limit.warn)
+
+
+def _beyond(gate: str, estimate: Estimate, limit: Limit) -> bool:
+    """Tells whether a number of use is itself beyond the limit, whatever its interval."""
+    if gate == "public utility":
+        return False  # noise alone may take a public number there; what was measured in the hospital counts as it is
+    if limit.sense == "at least":
+        return estimate.value < limit.fail
+    return limit.sense == "at most" and estimate.value > limit.fail
 
 
 def _two_sided(value: float, low: float, high: float, fail: float, warn: float) -> Verdict:

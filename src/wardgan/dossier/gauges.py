@@ -25,6 +25,10 @@ ATTACKERS: Final = {
     "nearest": "nearest synthetic patient", "distance": "distance alone", "forest": "random forest",
 }  # fmt: skip
 _APART: Final = 0.55
+_BELOW: Final = 0.45
+# Gates whose attacks must see the planted leak; its copies are blurred, so those that look for exact ones cannot.
+_CONTROLLED: Final = ("membership", "membership area", "attribute", "linkability", "singling out")
+_BLIND: Final = "none of these attacks saw the generator that leaks on purpose, so they clear nobody."
 NO_HOLDOUT: Final = "There is no hold-out: nobody can tell what the generator knows from what is true of all patients."
 
 
@@ -52,7 +56,7 @@ def internal_numbers(found: Findings, generator: Generator) -> list[Measured]:
     claim = claimed(generator)
     return [
         epsilon_number(claim),
-        *(_attacks(found.attacks, claim) if found.attacks is not None else _unattacked()),
+        *(_attacks(found.attacks, found.control, claim) if found.attacks is not None else _unattacked()),
         _rules(found),
         *_utility(found.target, found.utility),
         _survival(found),
@@ -111,11 +115,14 @@ def attack_name(name: str) -> str:
     }.get(name, name)  # fmt: skip
 
 
-def _attacks(found: Battery, claim: float | None) -> Iterator[Measured]:
+def _attacks(found: Battery, control: Battery | None, claim: float | None) -> Iterator[Measured]:
+    seeing = {gate_of(result.name) for result in (control.leaks if control is not None else ())}
     for result in found.results:
         gate = gate_of(result.name)
         if gate is not None and result.limit is not None:
-            yield _attack(result, gate, claim)
+            one = _attack(result, gate, claim)
+            blind = control is not None and gate in _CONTROLLED and gate not in seeing
+            yield replace(one, enough=False, because=_BLIND) if blind and one.estimate is not None else one
 
 
 def _attack(result: Result, gate: str, claim: float | None) -> Measured:
@@ -131,6 +138,9 @@ def _attack(result: Result, gate: str, claim: float | None) -> Measured:
             gate, about, one, enough=result.power.enough, because=because, accuses=proves,
             limit=(claim or 0.0) if proves else None,
         )  # fmt: skip
+    if gate == "membership area" and result.estimate.high < _BELOW:
+        because = "others look more like synthetic patients than the training does: the hold-out is not drawn like it."
+        return Measured(gate, about, result.estimate, alarm=result.joint, chance=0.5, enough=False, because=because)
     smallest = result.power.smallest
     seen = f"a leak of {smallest:.3g} would have been seen in 80 of 100 cases." if math.isfinite(smallest) else ""
     return Measured(

@@ -27,6 +27,7 @@ _SHORT: Final[dict[Verdict, str]] = {
     "not asked": "not asked",
 }  # fmt: skip
 _ORDER: Final[tuple[Verdict, ...]] = ("fail", "unjudged", "warn", "pass", "not asked")
+_LEDGER: Final = 12
 _EDITIONS: Final = {
     "internal": "Internal edition: it shows numbers of real patients and stays in the hospital.",
     "public": "Public edition: every number was paid for with noise, or is of synthetic patients alone.",
@@ -36,7 +37,10 @@ _EDITIONS: Final = {
 def page(document: Document) -> str:
     """Gives the whole page."""
     title = escape(f"Dossier of {document.name}")
-    body = [_verdict(document), _contents(document), *[_section(section) for section in document.sections]]
+    body = [_verdict(document), _contents(document)]
+    body += [
+        _section(section, document.overrides if section.number == _LEDGER else ()) for section in document.sections
+    ]
     body.append(_all_gates(document))
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -49,11 +53,9 @@ def page(document: Document) -> str:
 
 
 def _verdict(document: Document) -> str:
-    word = _WORDS[document.overall]
-    banner = "" if document.private else '<p class="alarm">NOT PRIVATE: nothing protects the patients.</p>'
-    released = "".join(
-        f'<p class="alarm">Released by override: {escape(override)}</p>' for override in document.overrides
-    )
+    word = f"{'PUBLIC GATES: ' if document.edition == 'public' else ''}{_WORDS[document.overall]}"
+    banner = "" if document.private else '<p class="banner">NOT PRIVATE: nothing protects the patients.</p>'
+    released = "".join(map(_override, document.overrides))
     warned = "".join(f'<p class="alarm">{escape(str(warning))}</p>' for warning in _warnings(document))
     means = meaning(document.judgements, Policy.of_dict(document.policy, "dossier"))
     return (
@@ -102,6 +104,10 @@ def _as_one(same: Sequence[Judgement], asked: str) -> Judgement:
     return Judgement(same[0].gate, about, "pass", f"{found}{asked}", None)
 
 
+def _override(override: str) -> str:
+    return f'<p class="alarm">Released by override: {escape(override)}</p>'
+
+
 def _warnings(document: Document) -> list[JsonValue]:
     found = document.facts.get("warnings")
     return found if isinstance(found, list) else []
@@ -124,12 +130,15 @@ def _contents(document: Document) -> str:
     return f'<nav aria-label="Contents"><ol>{links}</ol></nav>'
 
 
-def _section(section: Section) -> str:
+def _section(section: Section, overrides: Sequence[str]) -> str:
+    released = "".join(map(_override, overrides))
     blocks = "".join(
         f'<div class="figures">{"".join(map(_block, group))}</div>' if drawn else "".join(map(_block, group))
         for drawn, group in groupby(section.blocks, key=lambda block: isinstance(block, (Curves, Bars)))
     )
-    return f'<section id="s{section.number}"><h2>{section.number} {escape(section.title)}</h2>{blocks}</section>'
+    return (
+        f'<section id="s{section.number}"><h2>{section.number} {escape(section.title)}</h2>{released}{blocks}</section>'
+    )
 
 
 def _block(block: Block) -> str:
@@ -217,7 +226,7 @@ def _digits(value: float) -> str:
 
 
 def _forest(block: Forest) -> str:
-    return _framed(block.title, draw.forest(block.title, block.rows, block.axis, limit=block.limit))
+    return _framed(block.title, draw.forest(block.title, block.rows, block.axis, baseline=block.baseline))
 
 
 def _curves(block: Curves) -> str:

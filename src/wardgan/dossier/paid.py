@@ -26,6 +26,7 @@ from wardgan.encode.units import Units, decode
 from wardgan.errors import BudgetError, FormatError, PlanError, UsageError
 from wardgan.estimate import Estimate
 from wardgan.evaluate.utility import ask_classifiers
+from wardgan.files import write_bytes
 from wardgan.models.base import LEDGER
 from wardgan.privacy.accountant import gaussian_delta, rdp_epsilon
 from wardgan.privacy.accounts.spending import paid_figure
@@ -44,6 +45,7 @@ MODEL: Final = "logistic regression"
 EVENT: Final = "recognised by class"
 TAUGHT: Final = 10_000
 _FOLDER: Final = "figures"
+_WHOM: Final = "holdout.sha256"
 _MOST_CLASSES: Final = 50
 _MOST_PEOPLE: Final = 1e9
 # A class whose noisy count is below so many standard deviations of the noise is not told from an empty one.
@@ -194,6 +196,7 @@ def paid_counts(
     target: str,
     share: float,
     seed: Seed,
+    pays: Cohort | None = None,
     noise: Seed | None = None,
 ) -> PaidCounts:
     """Gives the public counts; they are measured once, kept in the run folder, and entered in the institution's ledger.
@@ -205,11 +208,12 @@ def paid_counts(
         target: Column that is predicted.
         share: Part of the fit's epsilon, in (0, 1].
         seed: Of the synthetic patients and the classifier.
+        pays: The same patients as they were read, as a fit of them would enter them; `None` for `holdout`.
         noise: Of the noise; only tests replay it.
 
     Raises:
         BudgetError: A cap of the institution's ledger does not allow it, or an answer that was paid for is lost.
-        UsageError: `share` is no share, or the generator claims no privacy.
+        UsageError: `share` is no share, the generator claims no privacy, or the question was put to other patients.
     """
     if not check.is_number(share) or not 0 < share <= 1:
         raise UsageError(f"public_share={share!r} is not greater than 0 and at most 1.")
@@ -218,12 +222,13 @@ def paid_counts(
         raise UsageError("public_share: the generator claims no privacy, so there is no budget to take a share of.")
     query = _query(generator, target, seed)
     budget = Budget(float(epsilon) * share, float(delta))
-    folder = run / _FOLDER / _name(holdout, budget, query, seed)
+    folder = run / _FOLDER / _name(budget, query, seed)
     try:
         plan = solve(budget, [Share(EVENT, 1.0)], population=None, family="dossier")
     except PlanError as error:
         raise UsageError(f"public_share={share!r}: epsilon {budget.epsilon:g} is too small for any figure.") from error
-    answer = _answer(run, folder, Ledger(plan, replayable=noise is not None), holdout, query, noise or Seed.secret())
+    asked = _Asked(run, folder, holdout, holdout if pays is None else pays)
+    answer = _answer(asked, Ledger(plan, replayable=noise is not None), query, noise or Seed.secret())
     people, recognised = answer.reshape(2, -1)
     sd = plan.event(EVENT).noise_multiplier or math.inf
     return PaidCounts(
@@ -273,23 +278,45 @@ def classes_to_find(schema: Schema, target: str) -> tuple[str, ...]:
     return tuple(map(str, names))
 
 
-def _name(holdout: Cohort, budget: Budget, query: Recognised, seed: Seed) -> str:
-    """Gives the name of an answer: the same patients and the same question are asked once."""
-    digest = hashlib.sha256(json.dumps([budget.epsilon, budget.delta, query.target, seed.value]).encode())
-    for codes in [*holdout.static.values(), *holdout.measured.values(), holdout.present]:
-        digest.update(b"" if codes is None else np.ascontiguousarray(codes).tobytes())
-    return digest.hexdigest()[:16]
+@dataclass(frozen=True, eq=False, repr=False)
+class _Asked:
+    """Who is asked, and where the answer is kept."""
+
+    run: Path
+    folder: Path
+    holdout: Cohort
+    pays: Cohort
+
+    def mark(self) -> bytes:
+        """Gives what tells this hold-out from others; it stays in the run folder."""
+        digest = hashlib.sha256()
+        for codes in [*self.holdout.static.values(), *self.holdout.measured.values(), self.holdout.present]:
+            digest.update(b"" if codes is None else np.ascontiguousarray(codes).tobytes())
+        return digest.hexdigest().encode()
 
 
-def _answer(run: Path, folder: Path, ledger: Ledger, holdout: Cohort, query: Recognised, noise: Seed) -> np.ndarray:
-    file = folder / LEDGER
+def _name(budget: Budget, query: Recognised, seed: Seed) -> str:
+    """Gives the name of a question: how many were put to a hold-out is no secret, so it must not hang on patients."""
+    text = json.dumps([budget.epsilon, budget.delta, query.target, seed.value])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _answer(asked: _Asked, ledger: Ledger, query: Recognised, noise: Seed) -> np.ndarray:
+    folder, holdout = asked.folder, asked.holdout
+    file, whom = folder / LEDGER, folder / _WHOM
     if file.exists():
+        if whom.exists() and whom.read_bytes() != asked.mark():
+            raise UsageError(
+                f"holdout: the question in {str(folder)!r} was put to another hold-out, or in another order. Pass that "
+                "one, or ask under another --seed, which is paid for again."
+            )
         known = Ledger.resume(file)
         if not known.steps(EVENT):
             raise BudgetError(f"figure={str(folder)!r} was begun and not finished; remove the folder to pay again.")
         return Records(holdout, known, noise=noise, folder=folder).measure(EVENT, query)
-    with paid_figure(run, ledger, "dossier", holdout):
+    with paid_figure(asked.run, ledger, "dossier", asked.pays):
         folder.mkdir(parents=True, exist_ok=True)
+        write_bytes(whom, asked.mark(), force=True, mode=0o600)
         ledger.open_file(file)
         return Records(holdout, ledger, noise=noise, folder=folder).measure(EVENT, query)
 

@@ -7,6 +7,7 @@ The limits are proposals, measured on generators that copy patients and on fresh
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +18,11 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from wardgan.dossier.numbers import STRICT
-from wardgan.errors import FormatError, UsageError
+from wardgan.errors import FormatError, SchemaError, UsageError
+from wardgan.schema.yaml_text import structure_of
 
 _LONGEST: Final = 100
+_NAME: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{_LONGEST - 1}}}")
 _HIGHEST: Final = 100.0
 
 Name = Literal["strict", "default", "research"]
@@ -35,8 +38,9 @@ class Limit:
     Attributes:
         about: What is measured, as people say it.
         sense: `shown below`: the whole interval must lie below, so that few patients never pass; it fails if the value
-            is above and the interval for alarms leaves chance out. `at most`, `at least`: it fails if the whole
-            interval is beyond, and passes if none of it is. `not above`: what is certain, or counted, must not be.
+            is above and the interval for alarms leaves chance out. `at most`, `at least`: it fails if the value is
+            beyond (of counts with noise: if the whole interval is), and passes if none of the interval is.
+            `not above`: what is certain, or counted, must not be.
         fail: Beyond it the gate fails.
         warn: Beyond it the gate warns; the same as `fail` where it does not warn.
     """
@@ -136,13 +140,13 @@ class Policy:
             return cls.named(cast("Name", str(asked)))
         path = Path(asked)
         try:
-            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+            found = structure_of(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(
                 f"policy={str(asked)!r} is neither strict, default nor research, nor a file that can be read."
             ) from error
-        except yaml.YAMLError as error:
-            raise UsageError(f"policy={str(asked)!r} is not a YAML file.") from error
+        except (yaml.YAMLError, SchemaError) as error:
+            raise UsageError(f"policy={str(asked)!r} is not a YAML file, or names a key twice.") from error
         return _of_file(found, str(asked))
 
     @classmethod
@@ -165,7 +169,9 @@ class Policy:
         turned = [gate for gate, limit in policy.limits.items() if limit.sense != _DEFAULT[gate].sense]
         if turned:
             raise FormatError(f"{what}: its policy asks for something else than the gate {turned[0]!r} does.")
-        if policy.name in _CHANGED and policy != cls.named(cast("Name", policy.name)):
+        if not _NAME.fullmatch(policy.name):
+            raise FormatError(f"{what}: the name of its policy is none.")
+        if policy.name.lower() in _CHANGED and policy != cls.named(cast("Name", policy.name.lower())):
             raise FormatError(f"{what}: its policy is called {policy.name}, and is another one.")
         return policy
 
@@ -214,10 +220,10 @@ def _of_file(found: object, place: str) -> Policy:
     for gate, change in changed.items():
         limits[str(gate)] = _limit(limits[str(gate)], change, f"policy={place!r}: {gate}")
     name = given.get("name", Path(place).stem)
-    if not isinstance(name, str) or not name or len(name) > _LONGEST or not name.isprintable():
-        raise UsageError(f"policy={place!r}: name is not a text of at most {_LONGEST} characters.")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise UsageError(f"policy={place!r}: name is not 1 to {_LONGEST} letters of a to z, digits, dots and dashes.")
     policy = Policy(name, limits, cast("Unjudged", unjudged))
-    if name in _CHANGED and policy != Policy.named(cast("Name", name)):
+    if name.lower() in _CHANGED and policy != Policy.named(cast("Name", name.lower())):
         raise UsageError(f"policy={place!r}: name={name!r} is that of another policy; write name: our-hospital.")
     return policy
 

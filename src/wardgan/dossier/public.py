@@ -6,55 +6,91 @@ So two data sets that gave the same generator and the same paid counts give the 
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 import pandas as pd
+from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from wardgan.attack import questions
-from wardgan.dossier.account import spent
+from wardgan.dossier.account import Earlier, told
 from wardgan.dossier.document import Block, Document, Facts, Number, Numbers, Section, Table, Text
 from wardgan.dossier.gates import Measured, judged, overall
 from wardgan.dossier.gauges import attack_name, claimed, epsilon_number, rules_number
+from wardgan.dossier.numbers import STRICT
 from wardgan.dossier.paid import PaidCounts, plain_counts
 from wardgan.dossier.policy import Policy
 from wardgan.dossier.shapes import AXES, shapes
 from wardgan.dossier.subject import Subject, declared, glossary, guarantee, identity, method, purpose, reproduce
-from wardgan.errors import counted
+from wardgan.errors import FormatError, counted
 from wardgan.estimate import proportion
 from wardgan.evaluate import default_groups
 from wardgan.schema.cohort import Cohort
 from wardgan.schema.read import broken
 
-if TYPE_CHECKING:
-    from wardgan.privacy.accounts.facts import Page
-
 DRAWN: Final = 10_000
 GATES: Final = ("epsilon", "impossible", "public utility")
 _FIGURES: Final = 40
+UNATTACKED: Final = "The hospital says that nobody attacked this generator: there was no hold-out."
 _INSIDE: Final = (
     "Numbers about real patients that were not paid for stand in the internal edition only, which stays in the "
     "hospital: showing them would give away more than the privacy statement says (Rule P13)."
 )
 
 
+@dataclass(frozen=True, config=STRICT)
+class Word:
+    """What the hospital says, and nobody else can check.
+
+    Attributes:
+        attacked: Whether the generator was attacked, with a hold-out.
+        why_unpaid: Why no number was paid for; empty if one was.
+        asked: How many questions were put to the hold-out in all, and the most that they cost together.
+        earlier: What earlier fits of these patients have cost, if they have a name.
+    """
+
+    attacked: bool
+    why_unpaid: str = ""
+    asked: tuple[int, float] = (0, 0.0)
+    earlier: Earlier | None = None
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Gives it for JSON."""
+        return _WORD.dump_python(self, mode="json")
+
+    @classmethod
+    def of_dict(cls, found: object, what: str) -> Word:
+        """Gives it from a dossier.
+
+        Args:
+            found: What `to_dict` gave.
+            what: What it is called in messages.
+
+        Raises:
+            FormatError: It is none.
+        """
+        try:
+            return _WORD.validate_json(json.dumps(found))
+        except (ValidationError, ValueError, TypeError) as error:
+            raise FormatError(f"{what}: what the hospital says is malformed.") from error
+
+
 def public_edition(
-    subject: Subject, synthetic: Cohort, paid: PaidCounts | None, why_unpaid: str, policy: Policy, page: Page | None,
-    why_no_ledger: str, asked: tuple[int, float] = (0, 0.0),
-) -> Document:  # fmt: skip
+    subject: Subject, synthetic: Cohort, paid: PaidCounts | None, policy: Policy, word: Word
+) -> Document:
     """Gives the public edition.
 
     Args:
         subject: The generator and its bill.
         synthetic: Patients drawn from it.
         paid: Counts that were measured with noise; `None` if there are none.
-        why_unpaid: Why there are none.
         policy: What it is judged by.
-        page: What the institution's ledger says; only totals are shown.
-        why_no_ledger: Why it says nothing.
-        asked: How many questions the hold-outs of this run were asked in all, and what they cost together.
+        word: What the hospital says.
     """
+    why_unpaid = word.why_unpaid
     measured = public_numbers(subject, synthetic, paid, why_unpaid)
     judgements = judged(measured, policy, gates=GATES)
     table = synthetic.wide(named=False)
@@ -66,15 +102,18 @@ def public_edition(
         guarantee(subject),
         _attacks(subject),
         _shapes(subject, table),
-        _use(paid, why_unpaid, asked),
+        _use(paid, word),
         _rules(measured),
         _groups(subject, table),
         _limits(subject),
-        spent(subject, page, why_no_ledger, paid, (), internal=False),
+        told(subject, word.earlier, paid),
         reproduce(subject, "wardgan verify FILE.hgan re-computes the bill, the gates and what synthetic patients show"),
         glossary(),
     ]
-    facts = {"seed": subject.seed, "drawn": len(synthetic), "paid": None if paid is None else plain_counts(paid)}
+    facts = {
+        "seed": subject.seed, "drawn": len(synthetic), "paid": None if paid is None else plain_counts(paid),
+        "word": word.to_dict(), "warnings": [] if word.attacked else [UNATTACKED],
+    }  # fmt: skip
     return Document(
         subject.schema.name, "public", subject.private, subject.digests(), policy.to_dict(), measured,
         overall(judgements), judgements, (), facts, sections,
@@ -132,19 +171,18 @@ def _shapes(subject: Subject, table: pd.DataFrame) -> Section:
     )
 
 
-def _use(paid: PaidCounts | None, why: str, asked: tuple[int, float]) -> Section:
+def _use(paid: PaidCounts | None, word: Word) -> Section:
     if paid is None:
-        return Section(8, "Use", [Text(f"No public number: {why}"), Text(_INSIDE)])
+        return Section(8, "Use", [Text(f"No public number: {word.why_unpaid}"), Text(_INSIDE)])
     text = (
         f"A {paid.model} learned {paid.target} from {paid.taught:,} synthetic patients. Real patients of the hold-out, "
         "whom the generator has never seen, were asked how many of each class there are and how many it recognises. "
         f"Both counts carry noise of standard deviation {paid.sd:.3g}, and cost each of these patients epsilon "
         f"{paid.epsilon:.4g} at delta {paid.delta:g}."
     )
-    if asked[0] > 1:
-        text += (
-            f" In all, hold-outs of this run were asked {asked[0]} questions: together at most epsilon {asked[1]:.4g}."
-        )
+    count, epsilon = word.asked
+    if count > 1:
+        text += f" In all, {count} questions were put to the hold-out: together at most epsilon {epsilon:.4g}."
     rows = [
         [name, f"{people:.0f}", f"{right:.0f}"]
         for name, people, right in zip(paid.classes, paid.people, paid.recognised, strict=True)
@@ -188,3 +226,6 @@ def _limits(subject: Subject) -> Section:
     if not subject.private:
         first.append(Text("Nothing protects the patients whom this generator has learned from.", "alarm"))
     return Section(11, "Limits", [*first, Facts(rows)])
+
+
+_WORD: Final = TypeAdapter(Word)

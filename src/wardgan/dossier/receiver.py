@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, cast
 
 from wardgan.dossier.document import Document
-from wardgan.dossier.gates import Judgement, Measured, Verdict, judged, overall
+from wardgan.dossier.gates import Judgement, Measured, Verdict, judged, overall, reasons
 from wardgan.dossier.gauges import claimed
 from wardgan.dossier.paid import PaidCounts, classes_to_find, read_counts
 from wardgan.dossier.policy import Policy
-from wardgan.dossier.public import DRAWN, GATES, public_numbers
+from wardgan.dossier.public import DRAWN, GATES, UNATTACKED, Word, public_edition, public_numbers
 from wardgan.dossier.subject import Subject
 from wardgan.errors import FormatError
 from wardgan.seal.artifact import Verified, verified
@@ -37,6 +37,9 @@ class Received(Verified):
         overall: The worst of them; `None` without a dossier.
         policy: Name of the policy that they were judged by.
         weaker: Where the hospital's own policy asks for less than `default` does.
+        refusals: Why it is not in order, one sentence each. By the hospital's own policy a failed gate is excused by
+            the override that is signed with it; by yours nothing is, and a generator that nobody attacked, or that
+            protects nobody, is refused.
     """
 
     override: str | None = None
@@ -45,6 +48,11 @@ class Received(Verified):
     overall: Verdict | None = None
     policy: str = ""
     weaker: Sequence[str] = ()
+    refusals: Sequence[str] = ()
+
+    @property
+    def _by_hospital(self) -> bool:
+        return bool(self.weaker) and self.dossier is not None and self.dossier.policy.get("name") == self.policy
 
     @property
     def verdict(self) -> str:
@@ -59,7 +67,9 @@ class Received(Verified):
         else:
             counts = Counter(one.verdict for one in self.gates)
             told = ", ".join(f"{counts[verdict]} {word}" for verdict, word in _WORDS.items() if counts[verdict])
-            parts.append(f"public gates judged again by the policy {self.policy}: {told}")
+            less = f", which asks for less than default in {len(self.weaker)} ways" if self._by_hospital else ""
+            parts.append(f"public gates judged again by the policy {self.policy}{less}: {told}")
+            parts += ["nobody attacked it"] if self.dossier.facts.get("warnings") else []
         if self.override is not None:
             parts.append(f"released by override of {self.override}")
         return "; ".join(parts) + "."
@@ -89,13 +99,27 @@ def verify(
     found = verified(model, rebill)
     document = None if model.dossier is None else read_dossier(model)
     gates = [] if document is None else public_gates(model, document, asked)
+    refusals = _refusals(model, document, gates, asked)
     if document is None:
-        return Received(**vars(found), override=model.card.override)
+        return Received(**vars(found), override=model.card.override, refusals=refusals)
     own = Policy.of_dict(document.policy, _NAME)
     return Received(
         **vars(found), policy=own.name if asked is None else asked.name, override=model.card.override,
         dossier=document, gates=gates, overall=overall(gates), weaker=own.weaker_than(Policy.named("default")),
+        refusals=refusals,
     )  # fmt: skip
+
+
+def _refusals(model: Model, document: Document | None, gates: Sequence[Judgement], asked: Policy | None) -> list[str]:
+    """Gives why a file is not in order, by the receiver's policy or by the hospital's."""
+    if asked is None:
+        own = None if document is None else Policy.of_dict(document.policy, _NAME)
+        return [] if own is None or model.card.override is not None else reasons(gates, own)
+    if document is None:
+        found = ["It has no dossier: nobody says what attacks found."]
+        return [*found, *(["epsilon: nothing protects the patients."] if model.card.privacy.mode == "none" else [])]
+    word = Word.of_dict(document.facts.get("word"), _NAME)
+    return [*reasons(gates, asked), *([] if word.attacked else [UNATTACKED])]
 
 
 def read_dossier(model: Model) -> Document:
@@ -117,6 +141,24 @@ def read_dossier(model: Model) -> Document:
         if ours != theirs:
             raise FormatError(f"{_NAME}: {what} does not agree with the other parts of the file.")
     return document
+
+
+def rebuilt(model: Model, document: Document) -> Document:
+    """Gives the public edition made anew from the parts of a file: no sentence of it is the sender's.
+
+    Only what `Word` holds, and the paid counts, whose bill is checked, are the hospital's.
+
+    Args:
+        model: The file.
+        document: Its dossier, from `read_dossier`, after `public_gates`.
+    """
+    seed, paid = cast("int", document.facts["seed"]), document.facts.get("paid")
+    subject = replace(_subject(model, seed), package=model.card.package)
+    made = public_edition(
+        subject, model.generator.draw(DRAWN, seed=seed), None if paid is None else read_counts(paid, _NAME),
+        Policy.of_dict(document.policy, _NAME), Word.of_dict(document.facts.get("word"), _NAME),
+    )  # fmt: skip
+    return replace(made, overrides=document.overrides)
 
 
 def public_gates(model: Model, document: Document, policy: Policy | None = None) -> list[Judgement]:
@@ -149,6 +191,7 @@ def gates_of(subject: Subject, document: Document, policy: Policy | None = None)
     numbers = public_numbers(subject, synthetic, counts, "No public number was paid for.")
     for number in numbers:
         _check_same(number, told[number.gate])
+    Word.of_dict(document.facts.get("word"), _NAME)
     judgements = judged(numbers, own, gates=GATES)
     ours, theirs = ([(one.gate, one.about, one.verdict) for one in each] for each in (judgements, document.judgements))
     if ours != theirs or overall(judgements) != document.overall:

@@ -64,7 +64,7 @@ def release(  # noqa: PLR0913 - what a release may be told, in one place
     if never or (refusals and override is None):
         raise GateError([*never, *(refusals if override is None else [])])
     if override is not None and not refusals:
-        raise GateError(["It passes all gates, so there is nothing to override; leave the override out."])
+        raise GateError(["No gate holds it back, so there is nothing to override; leave the override out."])
     if found is not None and override is not None:
         found = found.overridden(override)
     if found is not None:

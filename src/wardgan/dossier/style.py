@@ -19,6 +19,7 @@ h2{font-size:1.25rem;margin:2.2rem 0 .6rem;border-bottom:1px solid var(--rule);p
 p{max-width:46rem;margin:.5rem 0}
 .quiet{color:var(--quiet)}
 .alarm{border-left:.4rem solid var(--bad);padding:.4rem .8rem;font-weight:600;background:var(--card)}
+.banner{background:#b00020;color:#fff;padding:.6rem .8rem;font-weight:700;max-width:none;border-radius:.3rem}
 .edition{font-weight:600}
 .edition-internal{color:var(--bad)}
 .verdict{border:2px solid currentColor;border-radius:.5rem;padding:.2rem 1rem 1rem;margin-top:1rem;
@@ -51,6 +52,7 @@ svg{width:100%;max-width:46rem;height:auto;font:13px system-ui,-apple-system,"Se
 svg text{fill:var(--ink)}svg .quiet{fill:var(--quiet)}
 .grid{stroke:var(--grid)}
 .limit{stroke:var(--bad);stroke-dasharray:6 4;stroke-width:1.5;fill:none}
+.same{fill:none;stroke:var(--quiet);stroke-dasharray:1 4;stroke-width:1.5}
 .line{fill:none;stroke-width:2}
 .line.real{stroke:var(--real);stroke-width:3}
 .line.holdout{stroke:var(--holdout);stroke-dasharray:2 3}
@@ -65,6 +67,7 @@ svg .mark{fill:none;stroke-width:1.6}
 .holdout.mark{stroke:var(--holdout)}.control.mark{stroke:var(--bad)}
 @media(max-width:34rem){dl div{grid-template-columns:1fr}.word{font-size:1.4rem}}
 @media print{:root{--paper:#fff;--ink:#000;--card:#fff}body{font-size:10pt}nav{display:none}
-section{break-inside:auto}figure,tr,.verdict p{break-inside:avoid}h2{break-after:avoid}.wide{overflow:visible}
+section{break-inside:auto}figure,tr,.verdict p{break-inside:avoid}h2,caption,thead{break-after:avoid}
+thead{display:table-header-group}.wide{overflow:visible}
 a{color:inherit;text-decoration:none}}
 """

@@ -34,6 +34,7 @@ class Subject:
         config: The family's settings.
         created: Date of the dossier, `YYYY-MM-DD`.
         seed: Of the synthetic patients that were judged.
+        package: Version of the package that made the dossier.
     """
 
     generator: Generator
@@ -41,6 +42,7 @@ class Subject:
     config: Mapping[str, object]
     created: str
     seed: int
+    package: str = __version__
 
     @property
     def schema(self) -> Schema:
@@ -83,12 +85,14 @@ def identity(subject: Subject) -> Section:
     generator, digests = subject.generator, subject.digests()
     known, absent = _terms(subject.schema, ("controller", "contact", "expires"))
     rows = [
-        ("name", subject.schema.name), ("family", generator.family), ("made with", f"wardgan {__version__}"),
+        ("name", subject.schema.name), ("family", generator.family), ("made with", f"wardgan {subject.package}"),
         ("date of the dossier", subject.created), ("network", digests["network"]), ("bill", digests["bill"]),
         ("schema", digests["schema"]), *known,
     ]  # fmt: skip
-    blanks = ["data controller", "data protection officer", "date, and signature"]
-    sign_off = Table("Sign-off", ["who", "name", "decision"], [[who, "", ""] for who in blanks])
+    head = ["who", "name", "decision", "date", "signature"]
+    sign_off = Table(
+        "Sign-off", head, [[who, "", "", "", ""] for who in ("data controller", "data protection officer")]
+    )
     return Section(1, "Identity and sign-off", [Facts(rows), *absent, sign_off])
 
 
@@ -198,7 +202,7 @@ def bet(epsilon: float, delta: float) -> str:
 def reproduce(subject: Subject, command: str) -> Section:
     """Gives section 13: how to come to the same numbers."""
     rows = [
-        ("command", command), ("package", f"wardgan {__version__}"),
+        ("command", command), ("package", f"wardgan {subject.package}"),
         ("seed of the synthetic patients", str(subject.seed)), ("network", subject.digests()["network"]),
     ]  # fmt: skip
     return Section(13, "How to reproduce this", [Facts(rows)])
@@ -273,7 +277,7 @@ def _number(value: object) -> str:
 
 
 def _short(value: object, most: int = 300) -> str:
-    text = str(value)
+    text = ", ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
     return text if len(text) <= most else text[: most - 4] + " ..."
 
 

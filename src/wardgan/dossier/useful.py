@@ -140,10 +140,12 @@ def groups(found: Findings, policy: Policy) -> Section:
         )
     judged = [one for one in found.groups if one.ratio is not None and one.verdict in ("kept", "vanished")]
     if judged:
-        rows = [Row(f"{one.column}: {one.group}", one.ratio) for one in judged]
+        rows = [Row(f"{one.column}: {one.group}", one.ratio, limit=limit) for one in judged]
         ends = [one.ratio.high for one in judged if one.ratio is not None and math.isfinite(one.ratio.high)]
         axis = Axis("share among synthetic by share among real patients", 0.0, min(3.0, max([1.5, *ends]) * 1.05))
-        blocks.append(Forest("Is each group still there? (1 is as many as among real patients)", rows, axis, limit))
+        blocks.append(
+            Forest("Is each group still there? (1 is as many as among real patients)", rows, axis, "hold-out")
+        )
     shares = [
         Number(f"{one.column}: {one.group}", one.synthetic, note=_group_note(one.verdict, one.n))
         for one in found.groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -139,6 +140,7 @@ class Trained:
             "config": dict(self.config),
             "notes": list(self.notes),
             "schema": self.generator.schema.to_dict(),
+            "network": hashlib.sha256(self.generator.network).hexdigest(),
         }
         files.write_bytes(place / TRAINED, json.dumps(about, indent=1).encode(), force=True)
 
@@ -158,6 +160,8 @@ class Trained:
         try:
             about = json.loads((place / TRAINED).read_text(encoding="utf-8"))
             network = (place / NETWORK).read_bytes()
+            if hashlib.sha256(network).hexdigest() != about["network"]:
+                raise ValueError("it is the network of another run")
             generator = Generator(
                 Schema.from_dict(about["schema"]),
                 about["family"],

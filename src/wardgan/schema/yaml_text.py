@@ -28,12 +28,21 @@ def read_yaml(path: str | Path, made: Callable[[object], Made]) -> Made:
     """
     text = _text_of(path)
     try:
-        return made(yaml.load(text, Loader=_StrictLoader))  # noqa: S506 - derives from SafeLoader
+        return made(structure_of(text))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # A day such as 2020-02-30 is a ValueError, a thousand open brackets a RecursionError.
         mark = error.problem_mark or error.context_mark if isinstance(error, yaml.MarkedYAMLError) else None
         where = "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
         raise SchemaError(f"schema={str(path)!r} is not YAML{where}; is it the schema file?") from None
+
+
+def structure_of(text: str) -> object:
+    """Gives the structure of a YAML text.
+
+    Raises:
+        yaml.YAMLError: It is none, or names a key twice.
+    """
+    return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - derives from SafeLoader
 
 
 def _text_of(path: str | Path) -> str:

@@ -100,6 +100,12 @@ def test_training_patients_in_the_holdout_are_counted_and_not_shown(make):
         battery(train, mixed, fresh, seed=SEED)
     with pytest.raises(DataError, match=r"120 patients .* \(number 1, 2, 3, 4, 5, ... of"):
         battery(train, train, fresh, seed=SEED)
+    # Nor does it help to write each row twice.
+    for twice in (joined([train, train]), joined([holdout, train, train])):
+        with pytest.raises(DataError, match=r"120 patients .* are patients of train"):
+            battery(train, twice, fresh, seed=SEED)
+    with pytest.raises(DataError, match="are patients of train"):
+        battery(joined([train, train]), train, fresh, seed=SEED)
 
 
 FEW = Schema.from_dict({

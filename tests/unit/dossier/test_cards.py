@@ -143,7 +143,9 @@ def test_the_gates_are_judged_again(cards):
         assert "Judged by the policy default." in text
         assert "| epsilon  | pass | 3; it must not lie above 10. |" in text
         assert "Judged by the policy strict." in cards["overridden", form]
-        assert "| epsilon  | unjudged |" in cards["open", form]
+        assert "| epsilon  | fail |" in cards["open", form]
+        assert "The hospital says that nobody attacked this generator" in cards["open", form]
+        assert "nobody attacked" not in cards["good", form]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -191,13 +193,24 @@ def test_texts_of_other_people_do_no_harm(word, tmp_path):
     assert headings(card(path, "datasheet"))[0] == "Motivation"
 
 
-def test_a_policy_with_a_strange_name_breaks_no_table(clinic, tmp_path):
+def test_a_policy_with_a_strange_name_has_no_card(clinic, tmp_path):
     path = kit.forged(clinic, clinic.good, tmp_path / "x.hgan", lambda found: found["policy"].update(name=EVIL))
-    check_chai(card(path, "chai"))
-    for form in ("hf", "datasheet"):
-        text = card(path, form)
-        assert "<script" not in text
-        assert [line.count(" | ") for line in text.splitlines() if line.startswith("| epsilon ")] == [2]
+    for form in FORMS:
+        with pytest.raises(FormatError, match="the name of its policy is none"):
+            card(path, form)
+
+
+def test_the_page_says_nothing_that_the_sender_wrote_into_the_dossier(clinic, tmp_path):
+    def lie(found):
+        found["sections"] = [
+            {"number": 0, "title": "Lies", "blocks": [{"kind": "text", "text": "LIE", "tone": "plain"}]}
+        ]
+        for one in found["judgements"]:
+            one["reason"] = "LIE"
+        found["facts"]["warnings"] = ["LIE"]
+
+    path = kit.forged(clinic, clinic.good, tmp_path / "x.hgan", lie)
+    assert card(path, "html") == card(clinic.good, "html")
 
 
 @pytest.mark.parametrize("word", ["a\ufffe", "\uffff", "\x00", "\x1b[2J", "\u202e"])
@@ -209,7 +222,9 @@ def test_what_no_card_could_hold_does_not_leave(word, tmp_path):
 
 def test_the_page_is_that_of_the_public_edition(clinic, tmp_path):
     text = card(clinic.good, "html")
-    assert text == (clinic.dossier() / "public.html").read_text(encoding="utf-8")
+    theirs = (clinic.dossier() / "public.html").read_text(encoding="utf-8")
+    # The settings of the fit are no part of the file; all else is made anew, and comes out the same.
+    assert text == re.sub(r"<div><dt>setting [^<]*</dt><dd>[^<]*</dd></div>", "", theirs)
     assert f"Released by override: {kit.OVERRIDE}" in card(clinic.overridden, "html")
     with pytest.raises(UsageError, match="the file has no dossier"):
         card(made(tmp_path), "html")

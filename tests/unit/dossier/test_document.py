@@ -80,7 +80,7 @@ BLOCKS = st.one_of(
     st.builds(Facts, lists(st.tuples(WORDS, WORDS))),
     st.builds(Numbers, WORDS, lists(NUMBERS), WORDS),
     st.builds(Table, WORDS, lists(WORDS), lists(lists(WORDS))),
-    st.builds(Forest, WORDS, lists(ROWS), axes(), st.none() | FLOATS),
+    st.builds(Forest, WORDS, lists(ROWS), axes(), WORDS),
     st.builds(Curves, WORDS, lists(lines()), axes(), axes(), st.booleans()),
     bars(),
 )

@@ -215,22 +215,26 @@ def marks(text):
     return text.count('class="holdout mark"'), text.count('class="control mark"'), text.count('class="limit"')
 
 
-@pytest.mark.parametrize(("rows", "limit", "legend"), [
-    ([Row("a", number(0.2))], None, ["measured, 95 % interval"]),
-    ([Row("a", number(0.2, baseline=0.1))], None, ["measured, 95 % interval", "nothing leaks"]),
-    ([Row("a", number(0.2), number(0.5))], None, ["measured, 95 % interval", "leaking generator"]),
-    ([Row("a", number(0.2, baseline=0.0), number(0.5)), Row("b", None)], 0.3,
+@pytest.mark.parametrize(("rows", "legend"), [
+    ([Row("a", number(0.2))], ["measured, 95 % interval"]),
+    ([Row("a", number(0.2, baseline=0.1))], ["measured, 95 % interval", "nothing leaks"]),
+    ([Row("a", number(0.2), number(0.5))], ["measured, 95 % interval", "leaking generator"]),
+    ([Row("a", number(0.2, baseline=0.0), number(0.5), 0.3), Row("b", None)],
      ["measured, 95 % interval", "nothing leaks", "leaking generator", "limit"]),
 ])  # fmt: skip
-def test_the_legend_of_a_forest_names_the_marks_that_occur(rows, limit, legend):
-    text = draw.forest("What attacks gain", rows, Axis("excess risk", 0.0, 1.0), limit=limit)
+def test_the_legend_of_a_forest_names_the_marks_that_occur(rows, legend):
+    text = draw.forest("What attacks gain", rows, Axis("excess risk", 0.0, 1.0))
     assert "a: 0.2" in told(text)
+    assert ("leaking generator 0.500" in told(text), "limit 0.3" in told(text)) == (
+        rows[0].control is not None, rows[0].limit is not None
+    )  # fmt: skip
     inside = text[text.index('<g transform="translate(20 ') :]
     assert re.findall(r"<text[^>]*>([^<]+)</text></g>", inside) == legend
     # Each mark of the legend is one more than there are in the rows.
     known = [row.estimate for row in rows if row.estimate is not None]
     expected = (
-        sum(one.baseline is not None for one in known), sum(row.control is not None for row in rows), limit is not None
+        sum(one.baseline is not None for one in known), sum(row.control is not None for row in rows),
+        sum(row.limit is not None for row in rows),
     )  # fmt: skip
     assert marks(text) == tuple(2 * count for count in expected)
     assert ("not measured" in text) == any(row.estimate is None for row in rows)
@@ -285,7 +289,7 @@ def test_epsilon_falls_where_delta_rises(name):
     assert made.across.log
     assert made.up.high >= 1.1
     words = told(draw.curves(made.title, made.lines, made.across, made.up))
-    assert "upper bound from" in words
+    assert re.search(r"upper bound: [0-9.]+ at 1e-10, .* at 0.01; what is claimed: 1 at 1e-10", words)
 
 
 def test_the_bet_rises_with_epsilon_and_never_says_less_than_is_true():

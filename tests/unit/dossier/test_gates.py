@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from wardgan.attack import LIMITS, Power, questions
 from wardgan.dossier.gates import Judgement, Measured, judged, overall, reasons
-from wardgan.dossier.gauges import _attack, epsilon_number, gate_of, warnings
+from wardgan.dossier.gauges import _attack, _attacks, epsilon_number, gate_of, warnings
 from wardgan.dossier.policy import PRIVACY, Policy
 from wardgan.estimate import Estimate
 from wardgan.evaluate import Beside
@@ -57,9 +57,11 @@ def verdict(gate, *numbers, **more):
     ("copies", (0.02, 0.001, 0.03), "fail"), ("certain copies", (0.001,) * 3, "fail"),
     ("epsilon", (1.0, 1.0, 1.0), "pass"), ("epsilon", (4.0, 4.0, 4.0), "warn"), ("epsilon", (11.0,) * 3, "fail"),
     ("utility", (0.95, 0.9, 1.0), "pass"), ("utility", (0.85, 0.8, 0.9), "warn"), ("utility", (0.7, 0.6, 0.79), "fail"),
-    ("utility", (0.7, 0.6, 0.85), "unjudged"), ("utility", (0.81, 0.3, 2.0), "unjudged"),
+    ("utility", (0.7, 0.6, 0.85), "fail"), ("utility", (0.81, 0.3, 2.0), "unjudged"),
     ("survival", (0.02, 0.01, 0.05), "pass"), ("survival", (0.04, 0.02, 0.05), "warn"),
-    ("survival", (0.15, 0.05, 0.25), "unjudged"), ("survival", (0.4, -math.inf, math.inf), "unjudged"),
+    ("survival", (0.15, 0.05, 0.25), "fail"), ("survival", (0.05, -math.inf, math.inf), "unjudged"),
+    ("subgroups", (0.2, 0.05, 0.52), "fail"), ("subgroups", (0.6, 0.4, 0.9), "unjudged"),
+    ("public utility", (-0.1, -0.3, 0.1), "unjudged"), ("public utility", (-0.2, -0.3, -0.1), "fail"),
     ("survival", (0.15, 0.07, 0.25), "fail"),
     ("impossible", (0.01, 0.0, 0.02), "pass"), ("impossible", (0.01, 0.001, 0.02), "fail"),
 ])  # fmt: skip
@@ -143,6 +145,10 @@ def test_a_gate_of_the_default_policy_says_what_the_attack_says(result):
     if gate is None:
         return
     (one,) = judged([_attack(result, gate, CLAIM)], POLICY, gates=[])
+    if gate == "membership area" and result.verdict == "clear" and result.estimate.high < 0.45:
+        # Not even the others are recognised: the hold-out is another population, and clears nobody.
+        assert (one.verdict, "not drawn like it" in one.reason) == ("unjudged", True)
+        return
     expected = {"leak": ("fail",), "clear": ("pass",), "unclear": ("unjudged", "not asked")}[result.verdict]
     assert one.verdict in expected
     may_only_accuse = result.name in ("membership.forest.tpr_1", "singling_out.one") or result.name.endswith("epsilon")
@@ -162,6 +168,44 @@ def test_no_policy_clears_what_an_attack_calls_unclear_or_refuses_without_naming
             assert one.verdict != "pass"
         for reason in reasons([one], policy):
             assert reason.startswith(gate)
+
+
+def battery(*names, leaks=()):
+    """A battery in which some attacks were clear, and some saw a leak."""
+    made = [QUESTIONS[name].judged(estimate(0.0, -0.01, 0.01), estimate(0.0, -0.02, 0.02), Power(0.01, True))
+            for name in names]  # fmt: skip
+    return SimpleNamespace(results=made, leaks=[one for one in made if one.name in leaks])
+
+
+def test_attacks_that_do_not_see_the_planted_leak_clear_nobody():
+    names = ("inference.hiv", "inference.epsilon", "linkability", "copies.excess")
+    seen = {one.gate: one for one in _attacks(battery(*names), battery(*names, leaks=("inference.epsilon",)), CLAIM)}
+    judgements = judged(seen.values(), POLICY, gates=[])
+    assert {one.gate: one.verdict for one in judgements} == {
+        "attribute": "pass", "linkability": "unjudged", "copies": "pass",
+    }  # fmt: skip
+    assert "none of these attacks saw the generator that leaks" in judgements[1].reason
+    assert len(reasons(judgements, STRICT)) == 1
+    (alone,) = judged(_attacks(battery("linkability"), None, CLAIM), POLICY, gates=[])
+    assert alone.verdict == "pass"
+
+
+@pytest.mark.parametrize("gate", ["membership", "membership area", "attribute", "linkability"])
+def test_an_attack_that_was_never_made_is_excused_by_no_proof(gate):
+    measured = [
+        Measured("epsilon", "", estimate(1.0, 1.0, 1.0)), Measured("membership area", "made", estimate(0.5, 0.4, 0.6)),
+        Measured(gate, "", None, because="Not measured."),
+    ]  # fmt: skip
+    assert [one.partition(":")[0] for one in reasons(judged(measured, POLICY, gates=[]), POLICY)] == [gate]
+    excused = [*measured[:2], Measured("membership of outliers", "", None, because="Nobody is unusual.")]
+    assert reasons(judged(excused, POLICY, gates=[]), POLICY) == []
+
+
+def test_a_missing_epsilon_fails_by_every_policy():
+    for policy in (STRICT, POLICY, RESEARCH):
+        (one,) = judged([epsilon_number(None)], policy, gates=[])
+        assert one.verdict == "fail"
+        assert len(reasons([one], policy)) == 1
 
 
 def test_the_limits_of_the_default_policy_are_those_of_the_attacks():

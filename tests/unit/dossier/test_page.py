@@ -30,7 +30,7 @@ def document(edition="internal", attribute=0.02, name="heart", *, private=True):
         Measured("survival", EVIL, None, because=EVIL, asked=False),
     ]
     judgements = judged(measured, policy)
-    rows = [Row("died", estimate(0.02), estimate(0.3)), Row(EVIL, None)]
+    rows = [Row("died", estimate(0.02), estimate(0.3), 0.09), Row(EVIL, None)]
     numbers = [Number("died", estimate(0.02), estimate(0.3)), Number("sex", None, note="One level only.")]
     lines = [
         Line("real", "real", [0, 1, 2], [1, 0.8, 0.6], [1, 0.7, 0.5], [1, 0.9, 0.7], step=True),
@@ -39,7 +39,7 @@ def document(edition="internal", attribute=0.02, name="heart", *, private=True):
     blocks = [
         Text(EVIL), Text("Nothing protects the patients.", "alarm"), Facts([("epsilon", "3"), (EVIL, EVIL)]),
         Numbers("Excess risk", numbers), Table("Rules", ["rule", "broken"], [["dbp < sbp", "0"], [EVIL, "1"]]),
-        Forest("What attacks gain", rows, Axis("excess risk", -0.05, 0.4), 0.09),
+        Forest("What attacks gain", rows, Axis("excess risk", -0.05, 0.4), "others"),
         Curves("Survival", lines, Axis("years", 0, 2), Axis("share alive", 0, 1)),
         Bars("Sex", ["f", EVIL], [("real", "real", [0.4, 0.6]), ("synthetic", "synthetic", [0.5, 0.5])]),
     ]  # fmt: skip
@@ -126,7 +126,7 @@ def test_verdicts_are_words_before_they_are_colours():
 
 
 def test_what_is_not_private_says_so_first():
-    banner = '<p class="alarm">NOT PRIVATE: nothing protects the patients.</p>'
+    banner = '<p class="banner">NOT PRIVATE: nothing protects the patients.</p>'
     assert banner not in page(document())
     text = page(document(private=False))
     assert text.index(banner) < text.index("<table")

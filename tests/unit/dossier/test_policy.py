@@ -80,9 +80,10 @@ def test_a_stricter_limit_takes_its_warning_with_it(tmp_path, change, expected):
     ("limits: {utility: {fail: 0.9, warn: 0.8}}", "would fail at 0.9 before it warns at 0.8"),
     ("limits: 3", "limits are not gates"), ("base: lax", "base='lax' is not one of strict, default, research"),
     ("unjudged: pass", "unjudged='pass' is not one of refuse, proof, warn"), ("- strict", "is not a list of settings"),
-    ("", "is not a list of settings"), ("{", "is not a YAML file"), ("name: ''", "name is not a text"),
-    ("name: 3", "name is not a text"), ("unjudged: [warn]", "unjudged=['warn'] is not one of"),
-    ("base: [strict]", "base=['strict'] is not one of"), ("name: \"a\\u202eb\"", "name is not a text"),
+    ("", "is not a list of settings"), ("{", "is not a YAML file"), ("name: ''", "name is not 1 to 100 letters"),
+    ("name: 'default '", "name is not 1 to 100 letters"), ("name: Default\nunjudged: warn", "is that of another policy"),
+    ("unjudged: warn\nunjudged: refuse", "names a key twice"), ("name: 3", "name is not 1 to 100 letters"), ("unjudged: [warn]", "unjudged=['warn'] is not one of"),
+    ("base: [strict]", "base=['strict'] is not one of"), ("name: \"a\\u202eb\"", "name is not 1 to 100 letters"),
 ])  # fmt: skip
 def test_what_means_nothing_is_refused(tmp_path, text, phrase):
     with pytest.raises(UsageError) as error:
@@ -107,7 +108,7 @@ def test_what_a_dossier_was_judged_by_can_be_read_back(name, data):
     policy = Policy.load(name)
     gate = data.draw(st.sampled_from(sorted(policy.limits)))
     found = json.loads(json.dumps(policy.to_dict()))
-    found["name"] = data.draw(st.text(min_size=1, max_size=20))
+    found["name"] = data.draw(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,9}x", fullmatch=True))
     found["limits"][gate]["fail"] = found["limits"][gate]["warn"] = data.draw(st.floats(0, 100))
     assert Policy.of_dict(found, "x.json").to_dict() == found
     assert Policy.of_dict(policy.to_dict(), "x.json") == policy

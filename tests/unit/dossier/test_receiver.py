@@ -74,6 +74,21 @@ def test_an_own_policy_decides(clinic, tmp_path):
         checked(clinic, clinic.good, policy="lenient")
 
 
+def test_by_an_own_policy_nothing_is_excused(clinic, tmp_path):
+    for policy in ("strict", "default", "research"):
+        for path, phrase in (
+            (clinic.open, "Nothing protects the patients"), (clinic.open, "nobody attacked this generator"),
+            (clinic.release(tmp_path / f"{policy}.hgan", dossier=None, override=kit.OVERRIDE), "It has no dossier"),
+        ):  # fmt: skip
+            assert any(phrase in reason for reason in checked(clinic, path, policy=policy).refusals)
+            told = line("verify", path, "--trust", clinic.trust, "--policy", policy, "--json")
+            assert told.exit_code == 3
+            assert json.loads(told.stdout)["ok"] is False
+            assert "NOT in order" in told.stderr
+    assert checked(clinic, clinic.good, policy="strict").refusals == []
+    assert checked(clinic, clinic.open).refusals == checked(clinic, clinic.overridden).refusals == []
+
+
 def test_a_policy_that_asks_for_less_is_told(clinic, tmp_path):
     assert checked(clinic, clinic.good).weaker == []
     clinic.release(tmp_path / "x.hgan", dossier=lenient(clinic, tmp_path))
@@ -95,7 +110,7 @@ def test_without_privacy_it_says_so_first(clinic):
     assert found.verdict.startswith("signed by Clinic; NOT PRIVATE; ")
     assert found.verdict.endswith(f"released by override of {kit.OVERRIDE}.")
     assert found.dossier.private is False
-    assert [one.verdict for one in found.gates if one.gate == "epsilon"] == ["unjudged"]
+    assert [one.verdict for one in found.gates if one.gate == "epsilon"] == ["fail"]
     told = line("verify", clinic.open, "--trust", clinic.trust)
     assert "NOT PRIVATE" in told.output
 

@@ -119,7 +119,7 @@ def test_a_stricter_policy_refuses_gate_by_gate(clinic, tmp_path):
     assert reasons == Dossier.read(clinic.dossier("strict")).refusals
     gates = {reason.split(" (")[0].split(":")[0] for reason in reasons}
     assert {"membership area", "attribute", "singling out"} <= gates
-    assert not {"epsilon", "utility", "linkability", "public utility", "certified epsilon"} & gates
+    assert not {"epsilon", "utility", "public utility", "certified epsilon"} & gates
     told = on_the_command_line(clinic, tmp_path, dossier=clinic.dossier("strict"))
     assert told.exit_code == 3, told.output
     assert "attribute (guessing died)" in " ".join(told.output.split())
@@ -341,10 +341,21 @@ def test_without_privacy_only_a_person_lets_it_out(dossier, clinic, tmp_path):
     assert told.exit_code == 3, told.output
 
 
+def test_an_override_stands_in_the_ledger_of_the_page_too(clinic):
+    text = (clinic.dossier("strict") / "internal.html").read_text(encoding="utf-8")
+    section = text[text.index('id="s12"') : text.index('id="s13"')]
+    assert f"Released by override: {kit.OVERRIDE}" in section
+
+
+def test_what_stays_in_the_hospital_is_the_owners_alone(clinic):
+    modes = {path.name: path.stat().st_mode & 0o777 for path in clinic.dossier().iterdir()}
+    assert modes == {"internal.html": 0o600, "internal.json": 0o600, "public.html": 0o644, "public.json": 0o644}
+
+
 def test_without_privacy_the_banner_is_everywhere(clinic):
     for name in ("internal.html", "public.html"):
         text = (clinic.dossier("open") / name).read_text(encoding="utf-8")
-        assert '<p class="alarm">NOT PRIVATE: nothing protects the patients.</p>' in text
+        assert '<p class="banner">NOT PRIVATE: nothing protects the patients.</p>' in text
         assert kit.OVERRIDE in text
     readme = kit.parts(clinic.open).readme.decode()
     assert f"\n# {BANNER}\n" in readme

@@ -289,3 +289,15 @@ def test_a_ledger_that_is_closed_holds_nothing(tmp_path):
     with Accounts.open(tmp_path / "ledger.db", create=True) as accounts:
         spent(accounts, "one", 1.0)
     assert {path.name for path in tmp_path.iterdir()} == {"ledger.db"}
+
+
+@pytest.mark.parametrize("caps", [(1.0, 5.0), (5.0, 1.0)])
+def test_p14_each_cap_of_linked_data_sets_holds(accounts, caps):
+    spent(accounts, "one", 0.2, dataset="north")
+    spent(accounts, "two", 0.2, mark="b", dataset="south")
+    for name, cap in zip(("north", "south"), caps, strict=True):
+        accounts.cap(Budget(cap), name)
+    accounts.link("north", "south")
+    for token, mark in (("three", "a"), ("four", "b")):
+        with pytest.raises(BudgetError, match="epsilon 1 at"):
+            accounts.reserve(patients(mark), claim(token, 2.0))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wardgan as wg
-from wardgan.privacy.accounts.fingerprint import fingerprint
+from wardgan.privacy.accounts.fingerprint import fingerprint, plain_key
 
 KEY = b"k" * 32
 AGE = {"kind": "integer", "low": 0, "high": 99}
@@ -81,3 +81,16 @@ def test_another_key_gives_another_fingerprint_and_the_cohort_stays():
     mine = cohort(FRAME)
     assert fingerprint(mine, KEY) != fingerprint(mine, b"l" * 32)
     assert mine.patients.tolist() == ["P1", "P2", "P3"]
+
+
+@pytest.mark.parametrize("names", [
+    ("7", "7.0"), ("7", "007"), ("7", "7.00 "), ("p1", "P1"), ("7", "\ufeff7"), ("a\u200bb", "AB"),
+    ("\uff17", "7"), ("u\u0308", "\u00fc"),
+])  # fmt: skip
+def test_names_that_a_spreadsheet_changed_are_the_same(names):
+    assert plain_key(names[0]) == plain_key(names[1])
+
+
+@pytest.mark.parametrize("names", [("7", "70"), ("7.5", "7"), ("a.0", "a"), ("1.07", "1.7"), ("7", "-7")])
+def test_names_of_two_patients_stay_two(names):
+    assert plain_key(names[0]) != plain_key(names[1])

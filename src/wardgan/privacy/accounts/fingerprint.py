@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
+import unicodedata
 from typing import Final
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from wardgan.schema.cohort import Cohort
 
 KEY_BYTES: Final = 32
+_WHOLE: Final = re.compile(r"^(\d+)\.0+$")
 
 
 def fingerprint(cohort: Cohort, key: bytes) -> str:
@@ -51,8 +54,10 @@ def fingerprint(cohort: Cohort, key: bytes) -> str:
 
 
 def plain_key(name: str) -> str:
-    """Gives a patient key as a spreadsheet would have left it: "0007" as "7", "p1 " and "P1" as one."""
-    plain = name.strip().casefold()
+    """Gives a patient key as a spreadsheet would have left it: "0007" and "7.0" as "7", "p1 " and "P1" as one."""
+    letters = unicodedata.normalize("NFKC", name)
+    plain = "".join(letter for letter in letters if unicodedata.category(letter) != "Cf").strip().casefold()
+    plain = _WHOLE.sub(r"\1", plain)
     return plain.lstrip("0") or "0" if plain.startswith("0") and plain.isdecimal() else plain
 
 
