@@ -105,10 +105,11 @@ def _timed(table: str, seed: int) -> dict[str, object]:
         made = assess(run, train, holdout)
         took = _took(wall, begun)
         sizes = {path.name: path.stat().st_size for path in made.write(Path(folder) / "dossier")}
+    kilobytes = {name: round(size / 1e3) for name, size in sizes.items()}
     return {
         "part": "time", "table": table, "seed": seed, "patients": len(train),
-        "columns": train.wide(named=False).shape[1], **took, "internal page kB": round(sizes["internal.html"] / 1e3), "public page kB":
-        round(sizes["public.html"] / 1e3), "public JSON kB": round(sizes["public.json"] / 1e3),
+        "columns": train.wide(named=False).shape[1], **took, "internal page kB": kilobytes["internal.html"],
+        "public page kB": kilobytes["public.html"], "public JSON kB": kilobytes["public.json"],
     }  # fmt: skip
 
 

@@ -197,12 +197,12 @@ def _verdict(estimate: Estimate, alarm: Estimate, chance: float, limit: Limit) -
 
 
 def _beyond(gate: str, estimate: Estimate, limit: Limit) -> bool:
-    """Tells whether a number of use is itself beyond the limit, whatever its interval."""
+    """Tells whether a number of use is beyond the limit, and for certain beyond where it warns."""
     if gate == "public utility":
         return False  # noise alone may take a public number there; what was measured in the hospital counts as it is
     if limit.sense == "at least":
-        return estimate.value < limit.fail
-    return limit.sense == "at most" and estimate.value > limit.fail
+        return estimate.value < limit.fail and estimate.high < limit.warn
+    return limit.sense == "at most" and estimate.value > limit.fail and estimate.low > limit.warn
 
 
 def _two_sided(value: float, low: float, high: float, fail: float, warn: float) -> Verdict:

@@ -39,7 +39,8 @@ class Limit:
         about: What is measured, as people say it.
         sense: `shown below`: the whole interval must lie below, so that few patients never pass; it fails if the value
             is above and the interval for alarms leaves chance out. `at most`, `at least`: it fails if the value is
-            beyond (of counts with noise: if the whole interval is), and passes if none of the interval is.
+            beyond and the whole interval is beyond where it warns (of counts with noise: if the whole interval is
+            beyond), and passes if none of the interval is beyond.
             `not above`: what is certain, or counted, must not be.
         fail: Beyond it the gate fails.
         warn: Beyond it the gate warns; the same as `fail` where it does not warn.

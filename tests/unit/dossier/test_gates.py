@@ -60,7 +60,7 @@ def verdict(gate, *numbers, **more):
     ("utility", (0.7, 0.6, 0.85), "fail"), ("utility", (0.81, 0.3, 2.0), "unjudged"),
     ("survival", (0.02, 0.01, 0.05), "pass"), ("survival", (0.04, 0.02, 0.05), "warn"),
     ("survival", (0.15, 0.05, 0.25), "fail"), ("survival", (0.05, -math.inf, math.inf), "unjudged"),
-    ("subgroups", (0.2, 0.05, 0.52), "fail"), ("subgroups", (0.6, 0.4, 0.9), "unjudged"),
+    ("subgroups", (0.2, 0.05, 0.52), "fail"), ("subgroups", (0.6, 0.4, 0.9), "unjudged"), ("subgroups", (0.45, 0.2, 0.9), "unjudged"),
     ("public utility", (-0.1, -0.3, 0.1), "unjudged"), ("public utility", (-0.2, -0.3, -0.1), "fail"),
     ("survival", (0.15, 0.07, 0.25), "fail"),
     ("impossible", (0.01, 0.0, 0.02), "pass"), ("impossible", (0.01, 0.001, 0.02), "fail"),
