@@ -102,7 +102,7 @@ def test_training_patients_in_the_holdout_are_counted_and_not_shown(make):
         battery(train, train, fresh, seed=SEED)
     # Nor does it help to write each row twice.
     for twice in (joined([train, train]), joined([holdout, train, train])):
-        with pytest.raises(DataError, match="120 patients of it are patients of train"):
+        with pytest.raises(DataError, match=r"\d+ patients of it are patients of train"):
             battery(train, twice, fresh, seed=SEED)
     with pytest.raises(DataError, match="are patients of train"):
         battery(joined([train, train]), train, fresh, seed=SEED)

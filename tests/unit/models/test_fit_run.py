@@ -290,7 +290,7 @@ def test_p12_nothing_in_the_run_folder_but_what_is_noisy_or_public(tmp_path):
     answers = {"grid.npy", "label-tables.npy", "class-means.npy", "covariance.npy"}
     assert left == {"cohort.sha256", "schema.json", LEDGER, "generator.onnx", "trained.json"} | answers
     about = json.loads((run / "trained.json").read_text())
-    assert set(about) == {"family", "latent", "probabilities", "privacy", "config", "notes", "schema"}
+    assert set(about) == {"family", "latent", "probabilities", "privacy", "config", "network", "notes", "schema"}
     tables = np.load(run / "label-tables.npy")
     assert (np.abs(tables - np.round(tables)) > 1e-6).any()
 
@@ -387,3 +387,12 @@ def test_p05_a_run_that_begins_is_held_too(tmp_path):
             fit(cohort(), BUDGET, family="copula", run=tmp_path / "run", resume=True)
 
     fit(cohort(), BUDGET, family="copula", run=tmp_path / "run", watch=another)
+
+
+def test_the_network_of_another_run_is_not_taken_for_this_ones(tmp_path):
+    """Copied over the private one, it would leave under the private one's bill."""
+    fit(cohort(), BUDGET, family="copula", run=tmp_path / "private")
+    fit(cohort(), privacy="none", family="copula", run=tmp_path / "open")
+    (tmp_path / "private" / "generator.onnx").write_bytes((tmp_path / "open" / "generator.onnx").read_bytes())
+    with pytest.raises(FormatError, match="damaged"):
+        wg.Trained.load(tmp_path / "private")
