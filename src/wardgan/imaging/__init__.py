@@ -10,7 +10,7 @@ from wardgan.imaging.marks import Batch, Origin
 from wardgan.imaging.read import read_images
 from wardgan.imaging.report import ReadReport, Reason
 from wardgan.imaging.write import write_npz, write_png
-from wardgan.imaging.write_dicom import write_dicom
+from wardgan.imaging.secondary_capture import write_dicom
 
 __all__ = [
     "Batch",

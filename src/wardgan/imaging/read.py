@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from wardgan.imaging.links import Labels, Names, check_columns, link
 from wardgan.imaging.npz import Archive, coded_labels, opened, owners
 from wardgan.imaging.prepare import prepare
 from wardgan.imaging.report import Reason, Tally
-from wardgan.imaging.tones import brightness, float_brightness, plain_tones
+from wardgan.imaging.tones import Codes, brightness, float_brightness, plain_tones
 from wardgan.schema.columns import Column
 from wardgan.schema.source import Source
 
@@ -159,7 +159,7 @@ def _planes(
         bright = float_brightness(values.astype(np.float64), declared.window)
     else:
         bits = 1 if values.dtype.kind == "b" else 8 * values.dtype.itemsize
-        codes = values.astype(np.uint8 if bits == 1 else values.dtype)
+        codes = cast("Codes", values.astype(np.uint8) if bits == 1 else values)
         bright = brightness(codes, plain_tones(bits), declared.window)
     return bright if isinstance(bright, Reason) else prepare(bright, None if mask is None else mask != 0, declared)
 
