@@ -9,8 +9,8 @@ from wardgan.imaging.links import Names
 from wardgan.imaging.marks import Batch, Origin
 from wardgan.imaging.read import read_images
 from wardgan.imaging.report import ReadReport, Reason
-from wardgan.imaging.write import write_npz, write_png
 from wardgan.imaging.secondary_capture import write_dicom
+from wardgan.imaging.write import write_npz, write_png
 
 __all__ = [
     "Batch",

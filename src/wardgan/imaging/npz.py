@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,8 @@ from wardgan.schema.columns import Column
 MAX_MEMBERS: Final = 64
 MAX_SMALL: Final = 1 << 30
 _MAX_HEADER: Final = 10_000
+_VERSIONS: Final = ((1, 0), (2, 0))
+_Given = TypeVar("_Given")
 _PIXELS: Final = ("u1", "u2", "f2", "f4", "f8", "b1")
 
 
@@ -67,13 +69,9 @@ class Archive:
         """
         if name not in self._members:
             raise self._wrong(f"it has no array {name!r}")
-        with _sound(self._path), self._archive.open(self._members[name]) as member:
-            version = np.lib.format.read_magic(member)
-            if version not in ((1, 0), (2, 0)):
-                raise self._wrong(f"the array {name!r} has an unknown version")
-            read = np.lib.format.read_array_header_1_0 if version[0] == 1 else np.lib.format.read_array_header_2_0
-            shape, fortran, dtype = read(member, max_header_size=_MAX_HEADER)
-            start = member.tell()
+        version, shape, fortran, dtype, start = _sound(self._path, lambda: self._start(name))
+        if version not in _VERSIONS:
+            raise self._wrong(f"the array {name!r} has an unknown version")
         if dtype.hasobject or dtype.names is not None:
             raise self._wrong(f"the array {name!r} holds Python objects or records; save numbers or texts")
         if fortran and len(shape) > 1:
@@ -100,8 +98,8 @@ class Archive:
             raise self._wrong(f"the array {name!r} does not have one number or text for each image")
         if self._members[name].file_size > MAX_SMALL:
             raise self._wrong(f"the array {name!r} is larger than {MAX_SMALL >> 20} MiB")
-        with _sound(self._path), self._archive.open(self._members[name]) as member:
-            return np.frombuffer(member.read()[header.start :], header.dtype).copy()
+        data = _sound(self._path, lambda: self._archive.read(self._members[name]))
+        return np.frombuffer(data, header.dtype, offset=header.start).copy()
 
     def planes(self, name: str) -> tuple[tuple[int, int, int], Iterator[NDArray[np.generic]]]:
         """Gives the shape of an array of images and its images, one at a time.
@@ -127,14 +125,21 @@ class Archive:
     def _planes(self, name: str, header: Header, shape: tuple[int, int]) -> Iterator[NDArray[np.generic]]:
         size = shape[0] * shape[1] * header.dtype.itemsize
         with ExitStack() as stack:
-            with _sound(self._path):
-                member = stack.enter_context(self._archive.open(self._members[name]))
-                _exactly(member, header.start)
+            member = _sound(self._path, lambda: stack.enter_context(self._archive.open(self._members[name])))
+            _sound(self._path, lambda: _exactly(member, header.start))
             for _ in range(header.shape[0]):
-                with _sound(self._path):
-                    data = _exactly(member, size)
+                data = _sound(self._path, lambda: _exactly(member, size))
                 plane = np.frombuffer(data, header.dtype).reshape(shape)
                 yield plane.astype(header.dtype.newbyteorder("="), copy=False)
+
+    def _start(self, name: str) -> tuple[tuple[int, int], tuple[int, ...], bool, np.dtype, int]:
+        """Gives version, shape, order, type and length of an array's header."""
+        with self._archive.open(self._members[name]) as member:
+            version = np.lib.format.read_magic(member)
+            if version not in _VERSIONS:
+                return version, (), False, np.dtype("u1"), 0
+            read = np.lib.format.read_array_header_1_0 if version[0] == 1 else np.lib.format.read_array_header_2_0
+            return version, *read(member, max_header_size=_MAX_HEADER), member.tell()
 
     def _wrong(self, what: str) -> DataError:
         return DataError(f"source={str(self._path)!r}: {what}.")
@@ -151,21 +156,18 @@ def opened(path: Path) -> Iterator[Archive]:
         DataError: It is no NPZ file, or is damaged.
     """
     with ExitStack() as stack:
-        with _sound(path):
-            archive = stack.enter_context(zipfile.ZipFile(path))
+        archive = _sound(path, lambda: stack.enter_context(zipfile.ZipFile(path)))
         yield Archive(path, archive)
 
 
-@contextmanager
-def _sound(path: Path) -> Iterator[None]:
-    """Refuses a file that turns out to be damaged; no message of a library is repeated."""
-    kind = None
+def _sound(path: Path, read: Callable[[], _Given]) -> _Given:
+    """Gives what a function reads, or refuses a file that turns out to be damaged; no library's message is kept."""
     try:
-        yield
+        return read()
     except (zipfile.BadZipFile, *DAMAGED) as error:
         kind = type(error).__name__
-    if kind is not None:
-        raise DataError(f"source={str(path)!r} is no NPZ file, or is damaged or cut off ({kind}).")
+    # Outside of the handler, so that the error hangs on nothing that quotes the file.
+    raise DataError(f"source={str(path)!r} is no NPZ file, or is damaged or cut off ({kind}).")
 
 
 def coded_labels(

@@ -160,7 +160,7 @@ class Tally:
         """Gives why no image was read, as counts."""
         found = [f"{counted(count, 'image')}: {reason}" for reason, count in self.skipped.items()]
         found += [f"{counted(self.unlabelled, 'image')} without a row of the labels"] * bool(self.unlabelled)
-        found += [f"{counted(self.other, 'file')} that are no DICOM, PNG, JPEG or TIFF"] * bool(self.other)
+        found += [f"{counted(self.other, 'file')} of another kind than DICOM, PNG, JPEG and TIFF"] * bool(self.other)
         return "; ".join(found or ["there is none"])
 
     def report(self, read: int, patients: int, labels_without_files: int) -> ReadReport:

@@ -48,6 +48,7 @@ def test_each_new_pixel_is_the_mean_over_its_area(height, width, rows, columns, 
     assert np.abs(found - obvious(image, rows, columns, left)).max() < 1e-12
 
 
+@settings(deadline=None)
 @given(SIDES, SIDES, st.integers(1, 6), st.integers(1, 6))
 def test_nothing_of_the_image_is_lost(height, width, rows, columns):
     image = np.random.default_rng(height * width).random((height, width)).astype(np.float32)
@@ -66,6 +67,7 @@ def test_large_images_are_summed_in_parts_without_seams():
     assert np.abs(resample(image, 10, 5) - blocks).max() < 1e-12
 
 
+@settings(deadline=None)
 @given(SIDES, SIDES, SIDES, SIDES)
 def test_an_image_fits_if_no_pixel_would_be_enlarged(height, width, rows, columns):
     assert fits(height, width, rows, columns) == (max(Fraction(height, rows), Fraction(width, columns)) >= 1)
@@ -86,6 +88,7 @@ def flood(bright):
     return best
 
 
+@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(1, 12), st.floats(0.2, 0.8), st.integers(0, 2**32))
 def test_the_largest_part_is_found(height, width, share, seed):
     bright = np.random.default_rng(seed).random((height, width)) < share
@@ -126,6 +129,7 @@ def test_an_image_without_contrast_is_not_cut():
     assert bright_box(np.zeros((40, 30), dtype=np.float32)) == (slice(0, 40), slice(0, 30))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300))
 def test_the_box_is_inside_the_image(height, width):
     image = np.random.default_rng(height).random((height, width)).astype(np.float32) ** 4

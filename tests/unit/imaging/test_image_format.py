@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wardgan.errors import SchemaError
@@ -18,6 +18,7 @@ FORMATS = st.builds(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(FORMATS)
 def test_a_format_comes_back_from_its_structure(declared):
     assert ImageFormat.from_dict(declared.to_dict()) == declared

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import image_kit as kit
@@ -28,6 +28,7 @@ def by_the_standard(x, center, width, function):
     return 1.0 if x > center - 0.5 + (width - 1) / 2 else (x - (center - 0.5)) / (width - 1) + 0.5
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(-3000, 3000), min_size=1, max_size=20),
     st.floats(-1000, 1000),
@@ -53,6 +54,7 @@ def test_a_window_of_one_value_is_a_step():
     assert windowed(np.array([4.0, 5.0, 6.0]), 5, 1, "LINEAR").tolist() == [0, 1, 1]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-100, 500), min_size=1, max_size=30), st.integers(-50, 300))
 def test_a_lookup_table_continues_its_ends(values, first):
     table = np.arange(20, dtype=float) ** 2
@@ -60,6 +62,7 @@ def test_a_lookup_table_continues_its_ends(values, first):
     assert looked_up(np.array(values, dtype=float), first, table).tolist() == wanted
 
 
+@settings(deadline=None)
 @given(st.integers(1, 16), st.integers(0, 2**32))
 def test_the_full_range_is_that_of_the_bits(bits, seed):
     codes = np.random.default_rng(seed).integers(0, 1 << bits, (5, 4)).astype(np.uint16)
@@ -67,6 +70,7 @@ def test_the_full_range_is_that_of_the_bits(bits, seed):
     assert np.allclose(found, codes / ((1 << bits) - 1), rtol=0, atol=1e-7)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32), st.booleans())
 def test_percentiles_are_those_of_the_image(seed, inverted):
     rng = np.random.default_rng(seed)
