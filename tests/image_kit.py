@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 
 import numpy as np
@@ -16,6 +17,8 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset  # noqa: E402
 from pydicom.uid import UID, ExplicitVRLittleEndian, HTJ2KLossless, generate_uid  # noqa: E402
 
 from wardgan.imaging import Batch, ImageFormat, Origin  # noqa: E402
+from wardgan.imaging import dicom as dicom_module  # noqa: E402
+from wardgan.imaging.decoder import Decoder  # noqa: E402
 from wardgan.schema.columns import Column  # noqa: E402
 
 CANARY = "Zanzibarowitsch"
@@ -103,6 +106,18 @@ def compressed(path, pixels, syntax, *, bits=12):
     writer.SetImage(change.GetOutput())
     assert writer.Write()
     return path
+
+
+DECODER = Decoder()
+atexit.register(DECODER.__exit__)
+
+
+def read_dicom(path, declared):
+    return dicom_module.read_dicom(path, declared, DECODER)
+
+
+def read_dicom_mask(path):
+    return dicom_module.read_dicom_mask(path, DECODER)
 
 
 def htj2k(path):

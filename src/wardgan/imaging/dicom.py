@@ -5,18 +5,18 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wardgan.imaging.decoder import Decoder
 from wardgan.imaging.dicom_tones import tones_of
-from wardgan.imaging.extras import DAMAGED, needs_images, quiet
+from wardgan.imaging.extras import dicom_errors, needs_images, quiet
 from wardgan.imaging.format import ImageFormat
 from wardgan.imaging.found import MAX_FILE, MAX_PIXELS
 from wardgan.imaging.report import Reason
-from wardgan.imaging.streams import stream_size
-from wardgan.imaging.tones import Codes, brightness
+from wardgan.imaging.tones import brightness
 
 if TYPE_CHECKING:
     from pydicom import Dataset, FileDataset
@@ -31,10 +31,7 @@ _ABOUT: Final = (
 )  # fmt: skip
 _GREY: Final = ("MONOCHROME1", "MONOCHROME2")
 _DEFLATED: Final = ("1.2.840.10008.1.2.1.99",)
-_RLE: Final = "1.2.840.10008.1.2.5"
-_SLACK: Final = 1 << 16
 _BLOCK: Final = 1 << 20
-_Given = TypeVar("_Given")
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,6 +49,7 @@ class Header:
         rows: Rows of pixels.
         columns: Columns of pixels.
         windowed: Whether it brings a window or a VOI LUT.
+        compressed: Whether its pixels need a codec.
     """
 
     uid: str
@@ -64,6 +62,7 @@ class Header:
     rows: int
     columns: int
     windowed: bool
+    compressed: bool
 
 
 def read_header(path: Path, declared: ImageFormat | None = None) -> Header | Reason:
@@ -75,7 +74,6 @@ def read_header(path: Path, declared: ImageFormat | None = None) -> Header | Rea
     """
     with needs_images():
         from pydicom import dcmread
-        from pydicom.errors import InvalidDicomError
     try:
         with quiet():
             large = _too_large(path)
@@ -83,11 +81,11 @@ def read_header(path: Path, declared: ImageFormat | None = None) -> Header | Rea
                 return large
             dataset = dcmread(path, specific_tags=list(_ABOUT), stop_before_pixels=True)
             return _fault(dataset, declared) or _header(dataset)
-    except (InvalidDicomError, *DAMAGED):
+    except dicom_errors():
         return Reason.UNREADABLE
 
 
-def read_dicom(path: Path, declared: ImageFormat) -> NDArray[np.float32] | Reason:
+def read_dicom(path: Path, declared: ImageFormat, decoder: Decoder) -> NDArray[np.float32] | Reason:
     """Gives how bright each pixel of a DICOM file is, from 0 to 1.
 
     Modality LUT, then window or VOI LUT, then the inversion of MONOCHROME1; padding is black.
@@ -95,6 +93,7 @@ def read_dicom(path: Path, declared: ImageFormat) -> NDArray[np.float32] | Reaso
     Args:
         path: A file whose header was read before.
         declared: How images look.
+        decoder: Decodes what is compressed.
 
     Returns:
         Shape (height, width), or why it cannot be used.
@@ -102,63 +101,31 @@ def read_dicom(path: Path, declared: ImageFormat) -> NDArray[np.float32] | Reaso
     Source:
         DICOM PS3.3, C.7.6.3.1, C.11.1 and C.11.2; PS3.4, N.2.1.
     """
-    found = _decoded(path)
-    if isinstance(found, Reason):
-        return found
-    codes, dataset = found
+    with needs_images():
+        from pydicom import dcmread
     try:
         with quiet():
+            dataset = dcmread(path, specific_tags=list(_ABOUT), stop_before_pixels=True)
+            compressed = dataset.file_meta.TransferSyntaxUID.is_encapsulated
             tones = tones_of(dataset)
-            return tones if isinstance(tones, Reason) else brightness(codes, tones, declared.window)
-    except DAMAGED:
+    except dicom_errors():
         return Reason.UNREADABLE
+    if isinstance(tones, Reason):
+        return tones
+    codes = decoder.numbers(path, compressed=compressed)
+    return codes if isinstance(codes, Reason) else brightness(codes, tones, declared.window)
 
 
-def read_dicom_mask(path: Path) -> NDArray[np.bool_] | Reason:
+def read_dicom_mask(path: Path, decoder: Decoder) -> NDArray[np.bool_] | Reason:
     """Gives the mask in a DICOM file of one frame: 0 is outside, anything else is inside.
 
     Args:
         path: The file.
+        decoder: Decodes what is compressed.
     """
     header = read_header(path)
-    found = header if isinstance(header, Reason) else _decoded(path)
-    return found if isinstance(found, Reason) else found[0] != 0
-
-
-def _decoded(path: Path) -> tuple[Codes, FileDataset] | Reason:
-    """Gives the stored numbers of a file, without the bits that are not the image's, and what else it says of them."""
-    with needs_images():
-        from pydicom import dcmread
-        from pydicom.errors import InvalidDicomError
-        from pydicom.pixels.utils import pixel_array
-    try:
-        with quiet():
-            _hush_codecs()
-            dataset = dcmread(path, specific_tags=[*_ABOUT, "PixelData"])
-            if "PixelData" not in dataset:
-                return Reason.NO_PIXELS
-            if not _plausible(dataset):
-                return Reason.UNREADABLE
-            stored = pixel_array(dataset, raw=True)
-            del dataset.PixelData
-    except (InvalidDicomError, *DAMAGED):
-        return Reason.UNREADABLE
-    if stored.shape != (dataset.Rows, dataset.Columns) or stored.dtype.itemsize > 2:
-        return Reason.UNREADABLE
-    unsigned = stored.astype(stored.dtype.newbyteorder("="), copy=False).view(f"u{stored.dtype.itemsize}")
-    top = (1 << int(dataset.BitsStored)) - 1
-    return cast(
-        "Codes", unsigned if np.iinfo(unsigned.dtype).max <= top else unsigned & unsigned.dtype.type(top)
-    ), dataset
-
-
-def _hush_codecs() -> None:
-    with needs_images():
-        import gdcm
-    # They would write to the terminal from C++.
-    gdcm.Trace.DebugOff()
-    gdcm.Trace.WarningOff()
-    gdcm.Trace.ErrorOff()
+    codes = header if isinstance(header, Reason) else decoder.numbers(path, compressed=header.compressed)
+    return codes if isinstance(codes, Reason) else codes != 0
 
 
 def _too_large(path: Path) -> Reason | None:
@@ -215,7 +182,7 @@ def _unwanted(dataset: Dataset, declared: ImageFormat | None) -> Reason | None:
     return None
 
 
-def _header(dataset: Dataset) -> Header:
+def _header(dataset: FileDataset) -> Header:
     return Header(
         uid=_text(dataset, "SOPInstanceUID"),
         accession=_text(dataset, "AccessionNumber"),
@@ -227,6 +194,7 @@ def _header(dataset: Dataset) -> Header:
         rows=int(dataset.Rows),
         columns=int(dataset.Columns),
         windowed=bool(dataset.get("VOILUTSequence") or dataset.get("WindowCenter")),
+        compressed=dataset.file_meta.TransferSyntaxUID.is_encapsulated,
     )
 
 
@@ -236,17 +204,3 @@ def _text(dataset: Dataset, keyword: str) -> str:
 
 def _word(dataset: Dataset, keyword: str) -> str:
     return _text(dataset, keyword).upper()
-
-
-def _plausible(dataset: FileDataset) -> bool:
-    """Whether the stored bytes can be the image that the header promises, so that a decoder may see them."""
-    syntax = dataset.file_meta.TransferSyntaxUID
-    expected = int(dataset.Rows) * int(dataset.Columns) * (int(dataset.BitsAllocated) // 8)
-    if not syntax.is_encapsulated:
-        return len(dataset.PixelData) >= expected
-    if len(dataset.PixelData) > 2 * expected + _SLACK:
-        return False
-    from pydicom.encaps import get_frame
-
-    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
-    return syntax == _RLE or stream_size(frame) == (dataset.Rows, dataset.Columns)

@@ -36,6 +36,17 @@ def needs_images() -> Iterator[None]:
         raise UsageError(f"Image files need {absent}. Install it with: pip install 'wardgan[images]'")
 
 
+def dicom_errors() -> tuple[type[Exception], ...]:
+    """Gives what pydicom raises for a damaged file.
+
+    Raises:
+        UsageError: It is not installed.
+    """
+    with needs_images():
+        from pydicom.errors import BytesLengthException, InvalidDicomError
+    return (BytesLengthException, InvalidDicomError, *DAMAGED)
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keeps libraries from repeating what a patient's file says, as a warning or in a log."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardgan.errors import counted
+from wardgan.imaging.decoder import Decoder
 from wardgan.imaging.dicom import Header, read_dicom, read_dicom_mask, read_header
 from wardgan.imaging.format import ImageFormat
 from wardgan.imaging.found import Found
@@ -71,23 +72,27 @@ def candidates_of(
     return found, links
 
 
-def pixels_of(candidate: Candidate, declared: ImageFormat) -> NDArray[np.float32] | Reason:
+def pixels_of(candidate: Candidate, declared: ImageFormat, decoder: Decoder) -> NDArray[np.float32] | Reason:
     """Gives the planes of an image in the declared size, or why it cannot be used.
 
     Args:
         candidate: The image.
         declared: How images look.
+        decoder: Decodes DICOM files that are compressed.
 
     Returns:
         Shape (channels, height, width), from -1 to 1.
     """
     file, mask = candidate.file, None
-    is_dicom = file.kind == "dicom"
-    bright = read_dicom(file.path, declared) if is_dicom else read_picture(file.path, declared.window)
+    if file.kind == "dicom":
+        bright = read_dicom(file.path, declared, decoder)
+    else:
+        bright = read_picture(file.path, declared.window)
     if isinstance(bright, Reason):
         return bright
     if candidate.mask is not None:
-        mask = (read_dicom_mask if candidate.mask.kind == "dicom" else read_mask)(candidate.mask.path)
+        is_dicom = candidate.mask.kind == "dicom"
+        mask = read_dicom_mask(candidate.mask.path, decoder) if is_dicom else read_mask(candidate.mask.path)
         if isinstance(mask, Reason):
             return Reason.BAD_MASK
     return prepare(bright, mask, declared)

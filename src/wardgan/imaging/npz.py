@@ -79,7 +79,7 @@ class Archive:
         size = dtype.itemsize
         for length in shape:
             size *= length
-        if start + size != self._members[name].file_size:
+        if min(shape, default=0) < 0 or start + size != self._members[name].file_size:
             raise self._wrong(f"the array {name!r} is not as long as its header says")
         return Header(tuple(shape), dtype, start)
 
@@ -118,8 +118,8 @@ class Archive:
             )
         if header.dtype.str[1:] not in _PIXELS:
             raise self._wrong(f"the array {name!r} is of type {header.dtype}; save uint8, uint16 or float32")
-        if shape[1] * shape[2] > MAX_PIXELS:
-            raise self._wrong(f"an image of the array {name!r} has more than 64 megapixels")
+        if not 0 < shape[1] * shape[2] <= MAX_PIXELS:
+            raise self._wrong(f"an image of the array {name!r} has no pixel, or more than 64 megapixels")
         return (shape[0], shape[1], shape[2]), self._planes(name, header, (shape[1], shape[2]))
 
     def _planes(self, name: str, header: Header, shape: tuple[int, int]) -> Iterator[NDArray[np.generic]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from wardgan import check
 from wardgan.errors import DataError, SchemaError
+from wardgan.imaging.decoder import Decoder
 from wardgan.imaging.folder import Candidate, candidates_of, pixels_of
 from wardgan.imaging.format import ImageFormat
 from wardgan.imaging.found import listed
@@ -94,10 +95,10 @@ def _from_folder(folder: Path, labels: Source | None, wish: _Wish) -> Images:
         # Before anything is decoded, which may take hours.
         tally.refuse(() if links is None else links.findings)
     store = _Store(wish, len(candidates), tally)
-    for done, candidate in enumerate(candidates, start=1):
-        planes = pixels_of(candidate, wish.declared)
-        _keep(store, candidate, planes, tally)
-        wish.progress(done, len(candidates))
+    with Decoder() as decoder:
+        for done, candidate in enumerate(candidates, start=1):
+            _keep(store, candidate, pixels_of(candidate, wish.declared, decoder), tally)
+            wish.progress(done, len(candidates))
     rows = np.array([candidates[at].row for at in store.kept] if links is not None else [], dtype=np.int64)
     codes: Labels = {} if links is None else {name: codes[rows] for name, codes in links.codes.items()}
     unused = 0 if links is None else len(links.bad) - len(tally.met)

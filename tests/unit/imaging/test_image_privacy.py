@@ -134,7 +134,7 @@ def test_the_libraries_are_imported_when_they_are_needed():
 def test_without_them_people_are_told_what_to_install(tmp_path, absent):
     for at, pixels in enumerate(kit.gradients(1)):
         kit.picture(tmp_path / f"{at}.png", pixels)
-    kit.dicom(tmp_path / "a.dcm")
+    kit.compressed(tmp_path / "a.dcm", kit.ramp(), "RLELossless")
     code = f"""
 import sys
 sys.modules[{absent!r}] = None
