@@ -26,7 +26,6 @@ _NEEDED: Final = (
     "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit",
     "PixelRepresentation", "NumberOfFrames", "PixelData",
 )  # fmt: skip
-_RLE: Final = "1.2.840.10008.1.2.5"
 _SLACK: Final = 1 << 16
 
 
@@ -70,9 +69,10 @@ def _plausible(dataset: FileDataset) -> bool:
     if len(dataset.PixelData) > 2 * expected + _SLACK:
         return False
     from pydicom.encaps import get_frame
+    from pydicom.uid import RLELossless
 
     frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
-    return syntax == _RLE or stream_size(frame) == (dataset.Rows, dataset.Columns)
+    return syntax == RLELossless or stream_size(frame) == (dataset.Rows, dataset.Columns)
 
 
 def serve(questions: BinaryIO, answers: BinaryIO) -> None:

@@ -30,7 +30,6 @@ _ABOUT: Final = (
     "PixelPaddingValue", "PixelPaddingRangeLimit",
 )  # fmt: skip
 _GREY: Final = ("MONOCHROME1", "MONOCHROME2")
-_DEFLATED: Final = ("1.2.840.10008.1.2.1.99",)
 _BLOCK: Final = 1 << 20
 
 
@@ -99,7 +98,7 @@ def read_dicom(path: Path, declared: ImageFormat, decoder: Decoder) -> NDArray[n
         Shape (height, width), or why it cannot be used.
 
     Source:
-        DICOM PS3.3, C.7.6.3.1, C.11.1 and C.11.2; PS3.4, N.2.1.
+        DICOM PS3.3, C.7.6.3, C.11.1 and C.11.2; PS3.4, N.2.1.
     """
     with needs_images():
         from pydicom import dcmread
@@ -131,11 +130,12 @@ def read_dicom_mask(path: Path, decoder: Decoder) -> NDArray[np.bool_] | Reason:
 def _too_large(path: Path) -> Reason | None:
     """Gives why a file may not even be parsed."""
     from pydicom.filereader import read_file_meta_info
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
 
     if path.stat().st_size > MAX_FILE:
         return Reason.LARGE
     meta = read_file_meta_info(path)
-    if str(meta.get("TransferSyntaxUID", "")) not in _DEFLATED:
+    if str(meta.get("TransferSyntaxUID", "")) != DeflatedExplicitVRLittleEndian:
         return None
     # pydicom inflates all of it at once, so it is inflated here first, in blocks that are thrown away.
     inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0

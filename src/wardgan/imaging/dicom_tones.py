@@ -64,7 +64,7 @@ def _shown(dataset: FileDataset, values: Numbers, signed: bool) -> Numbers | Rea
 
 
 def _lut(dataset: FileDataset, item: Dataset, signed: bool) -> tuple[int, Numbers, int]:
-    """Gives first value, entries and bits of a lookup table (PS3.3, C.11.1.1.1 and C.11.2.1.1)."""
+    """Gives first value, entries and bits of a lookup table (PS3.3, C.11.1 and C.11.2)."""
     entries, first, bits = (int(number) for number in cast("Sequence[int]", item.LUTDescriptor))
     entries = entries or 1 << 16
     if signed and first >= 1 << 15:
@@ -90,7 +90,7 @@ def _number(dataset: FileDataset, keyword: str) -> float | None:
 
 
 def _padding(dataset: FileDataset, stored: Numbers) -> NDArray[np.bool_] | None:
-    """Gives the numbers that stand for no measurement (PS3.3, C.7.5.1.1.2)."""
+    """Gives the numbers that stand for no measurement (PS3.3, C.7.5.1)."""
     first = _number(dataset, "PixelPaddingValue")
     if first is None:
         return None

@@ -19,7 +19,6 @@ from wardgan.imaging.output import new_folder, write_labels
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
 _IMPLEMENTATION: Final = "2.25.332333494003686503998521093836339834274"
 _MAKER: Final = "wardgan"
 _SOURCE_IMAGE: Final = ("121324", "DCM", "Source image for image processing operation")
@@ -71,11 +70,13 @@ def _image(item: Item, origin: Origin, bits: Bits) -> Dataset:
 
 def _mask(item: Item, mask: NDArray[np.bool_], origin: Origin) -> Dataset:
     """Gives the Secondary Capture of its mask, which refers to the image."""
+    from pydicom.uid import SecondaryCaptureImageStorage
+
     dataset = _about(item, origin, "mask", 2)
     dataset.ImageType = ["DERIVED", "SECONDARY", "SYNTHETIC", "MASK"]
     dataset.ImageComments = note(origin, item.index, item.labels)
     source = _dataset({
-        "ReferencedSOPClassUID": _SECONDARY_CAPTURE,
+        "ReferencedSOPClassUID": SecondaryCaptureImageStorage,
         "ReferencedSOPInstanceUID": origin.uid(item.index, "image"),
         "PurposeOfReferenceCodeSequence": [_code(*_SOURCE_IMAGE)],
     })  # fmt: skip
@@ -87,6 +88,7 @@ def _mask(item: Item, mask: NDArray[np.bool_], origin: Origin) -> Dataset:
 def _about(item: Item, origin: Origin, part: str, number: int) -> Dataset:
     """Gives everything but the pixels."""
     from pydicom.sr.codedict import codes
+    from pydicom.uid import SecondaryCaptureImageStorage
 
     synthesizing = codes.DCM.SynthesizingEquipment
     model = origin.model.removeprefix("sha256:")
@@ -100,7 +102,7 @@ def _about(item: Item, origin: Origin, part: str, number: int) -> Dataset:
     })  # fmt: skip
     return _dataset({
         "SpecificCharacterSet": "ISO_IR 192",
-        "SOPClassUID": _SECONDARY_CAPTURE,
+        "SOPClassUID": SecondaryCaptureImageStorage,
         "SOPInstanceUID": origin.uid(item.index, part),
         "SyntheticData": "YES",
         "StudyDate": "", "StudyTime": "", "AccessionNumber": "", "ReferringPhysicianName": "",

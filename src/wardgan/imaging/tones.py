@@ -112,7 +112,7 @@ def windowed(values: Numbers, center: float, width: float, function: str) -> Num
         Brightness from 0 to 1, of the same shape; `None` for an unknown function or a window without a width.
 
     Source:
-        DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3.
+        DICOM PS3.3, C.11.2.1.
 
     Example:
         >>> windowed(np.array([0.0, 127.5, 255.0]), 128, 256, "LINEAR")
