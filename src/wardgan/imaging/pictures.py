@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
@@ -13,13 +14,16 @@ from wardgan.imaging.extras import DAMAGED, needs_images, quiet
 from wardgan.imaging.format import Window
 from wardgan.imaging.found import MAX_FILE, MAX_PIXELS
 from wardgan.imaging.report import Reason
-from wardgan.imaging.tones import brightness, float_brightness, plain_tones
+from wardgan.imaging.tones import Tones, brightness, float_brightness, plain_tones
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _FORMATS: Final = ("PNG", "JPEG", "TIFF")
 _BITS: Final = {"1": 1, "L": 8, "I;16": 16, "I;16L": 16, "I;16B": 16, "F": 32}
+_BITS_PER_SAMPLE: Final = 258
+_PHOTOMETRIC: Final = 262
+_WHITE_IS_ZERO: Final = 0
 _Given = TypeVar("_Given")
 
 
@@ -39,7 +43,7 @@ def read_picture(path: Path, window: Window) -> NDArray[np.float32] | Reason:
         if image.mode == "F":
             return float_brightness(values, window)
         codes = values.astype(np.uint16 if _BITS[image.mode] == 16 else np.uint8)
-        return brightness(codes, plain_tones(_BITS[image.mode]), window)
+        return brightness(codes, _tones(image), window)
 
     return _opened(path, bright)
 
@@ -85,6 +89,20 @@ def _opened(path: Path, use: Callable[[Image], _Given | Reason], *, decode: bool
         return Reason.LARGE
     except DAMAGED:
         return Reason.UNREADABLE
+
+
+def _tones(image: Image) -> Tones:
+    """Gives what the numbers of a picture mean; of a TIFF with 16 bits, Pillow leaves that to its tags."""
+    bits, inverted = _BITS[image.mode], False
+    if bits == 16 and image.format == "TIFF":
+        tags = cast("Mapping[int, int | tuple[int, ...]]", getattr(image, "tag_v2", {}))
+        bits = _first(tags.get(_BITS_PER_SAMPLE, bits))
+        inverted = _first(tags.get(_PHOTOMETRIC, 1)) == _WHITE_IS_ZERO
+    return replace(plain_tones(bits), inverted=inverted)
+
+
+def _first(value: int | tuple[int, ...]) -> int:
+    return value[0] if isinstance(value, tuple) else value
 
 
 def _fault(image: Image) -> Reason | None:

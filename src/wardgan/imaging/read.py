@@ -94,6 +94,7 @@ def _from_folder(folder: Path, labels: Source | None, wish: _Wish) -> Images:
     if wish.refuse:
         # Before anything is decoded, which may take hours.
         tally.refuse(() if links is None else links.findings)
+    tally.notices += [f"labels: {finding}" for finding in (links.findings if links is not None else ())]
     store = _Store(wish, len(candidates), tally)
     with Decoder() as decoder:
         for done, candidate in enumerate(candidates, start=1):
@@ -135,6 +136,7 @@ def _from_npz(path: Path, wish: _Wish) -> Images:
             tally.notices.append(_ALONE)
         if wish.refuse:
             tally.refuse(findings)
+        tally.notices += [f"labels: {finding}" for finding in findings]
         store = _Store(wish, shape[0], tally)
         for at, (values, mask) in enumerate(zip(images, masks, strict=True)):
             planes = Reason.LABELS if bad[at] else _planes(values, mask, wish.declared)

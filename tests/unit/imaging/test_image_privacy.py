@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import traceback
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -82,15 +83,33 @@ def test_names_of_files_are_in_the_report_alone(tmp_path):
     assert any(kit.CANARY in name for names in found.report.examples.values() for name in names)
 
 
-def test_a_damaged_npz_is_not_quoted(tmp_path):
-    np.savez(tmp_path / "a.npz", images=kit.gradients(2))
-    data = (tmp_path / "a.npz").read_bytes()
-    name = kit.CANARY[:7].encode()
-    assert b"'descr'" in data
-    (tmp_path / "a.npz").write_bytes(data.replace(b"'descr'", name))
+def test_values_that_break_the_standard_are_not_quoted_in_warnings(tmp_path, caplog, capfd, recwarn):
+    uid = "1.2.3." + "4" * 9
+    path = kit.dicom(tmp_path / "a.dcm", SOPInstanceUID=uid)
+    data = path.read_bytes()
+    assert data.count(uid.encode()) == 2
+    path.write_bytes(data.replace(uid.encode(), kit.CANARY.encode()))
+    caplog.set_level(logging.DEBUG)
+    found = read_images(tmp_path, ASK)
+    assert found.report.read == 1
+    said = [caplog.text, *map(str, recwarn.list), *capfd.readouterr(), repr(found), *found.report.lines()]
+    assert [text for text in said if kit.CANARY in text] == []
+
+
+@pytest.mark.parametrize("damage", ["keys", "bytes"])
+def test_a_damaged_npz_is_not_quoted(tmp_path, damage):
+    path, name = tmp_path / "a.npz", kit.CANARY[:7].encode()
+    np.savez(path, images=kit.gradients(2))
+    if damage == "bytes":
+        path.write_bytes(path.read_bytes().replace(b"'descr'", name))
+    else:
+        with zipfile.ZipFile(path) as archive:
+            array = archive.read("images.npy")
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("images.npy", array.replace(b"'descr'", b"'" + name[:5] + b"'"))
     with pytest.raises(DataError, match="no NPZ file, or is damaged") as error:
-        read_images(tmp_path / "a.npz", ASK)
-    assert [text for text in texts_of(error.value) if kit.CANARY[:7] in text] == []
+        read_images(path, ASK)
+    assert [text for text in texts_of(error.value) if kit.CANARY[:5] in text] == []
 
 
 def test_cells_of_the_labels_are_never_repeated(tmp_path):

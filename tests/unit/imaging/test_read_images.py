@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 
 import numpy as np
 import pandas as pd
@@ -72,6 +73,31 @@ def test_files_of_all_kinds_are_read_alike(tmp_path):
     assert np.abs(found.pixels - found.pixels[0]).max() < 0.02
     assert np.abs(found.pixels[1] - found.pixels[0]).max() < 1e-6
     assert len(np.unique(found.pixels[0])) == 64
+
+
+def tiff(path, pixels, bits, photometric):
+    """An uncompressed TIFF of 12 or 16 bits, by hand."""
+    height, width = pixels.shape
+    if bits == 12:
+        text = "".join(f"{value:012b}" for value in pixels.ravel())
+        data = int(text, 2).to_bytes(len(text) // 8, "big")
+    else:
+        data = pixels.astype("<u2").tobytes()
+    entries = [(256, width), (257, height), (258, bits), (259, 1), (262, photometric), (273, 8), (277, 1), (278, height),
+               (279, len(data))]  # fmt: skip
+    body = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    head = b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", len(entries))
+    path.write_bytes(head + body + bytes(4))
+
+
+@pytest.mark.parametrize(("bits", "photometric"), [(12, 1), (16, 1), (16, 0)])
+def test_a_tiff_of_many_bits_is_read_by_its_tags(tmp_path, bits, photometric):
+    top = (1 << bits) - 1
+    pixels = kit.ramp(16, 16, top)
+    tiff(tmp_path / "a.tif", pixels, bits, photometric)
+    found = read_images(tmp_path, ImageFormat(16, 16)).pixels[0, 0].astype(float)
+    wanted = 2 * pixels / top - 1
+    assert np.allclose(found, -wanted if photometric == 0 else wanted, rtol=0, atol=1e-6)
 
 
 def test_a_tiff_in_floating_point_needs_a_window(tmp_path):
@@ -200,6 +226,7 @@ def test_rows_that_break_a_rule_are_refused_or_left_out(tmp_path):
     assert ".png" not in said
     found = read_images(folder, ASK, labels=labels, columns=COLUMNS, invalid="skip")
     assert found.report.skipped == {Reason.LABELS: 4}
+    assert "labels: finding: the level is not declared; broken once (row 2)." in "\n".join(found.report.notices)
     assert found.report.examples[Reason.LABELS] == ("1.png", "2.png", "3.png", "4.png")
     assert found.report.files_without_labels == 1
     assert len(found.pixels) == 1
