@@ -52,6 +52,14 @@ class Names:
     patient: str | None = None
     mask: str | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("key", "patient", "mask"):
+            value: object = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise DataError(
+                    f"names: {name} is of type {type(value).__name__}; it is the name of a column, as text."
+                )
+
 
 @dataclass(frozen=True, repr=False)
 class Links:

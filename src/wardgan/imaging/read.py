@@ -80,8 +80,8 @@ def read_images(
     wish = _Wish(declared, tuple(columns), names or Names(), invalid == "refuse", progress or _nobody)
     path = Path(source)
     if path.is_file() and path.suffix.lower() == ".npz":
-        if labels is not None:
-            raise DataError("labels: an NPZ file brings its labels itself, as arrays; leave labels out.")
+        if labels is not None or wish.names != Names():
+            raise DataError("labels: an NPZ file brings its labels itself, as arrays; leave labels and names out.")
         return _from_npz(path, wish)
     return _from_folder(path, labels, wish)
 

@@ -379,6 +379,11 @@ def test_what_cannot_be_asked_for_is_refused(tmp_path, more, kind, says):
         read_images(ask.pop("source"), ask.pop("declared"), **ask)
 
 
+def test_names_are_texts():
+    with pytest.raises(DataError, match="names: patient is of type int; it is the name of a column"):
+        Names(patient=3)
+
+
 def test_a_mask_belongs_to_one_image(tmp_path):
     kit.dicom(tmp_path / "a.dcm")
     labels = pd.DataFrame({"PatientID": ["P"], "mask": ["a"]})

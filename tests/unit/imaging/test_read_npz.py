@@ -7,7 +7,7 @@ import pytest
 
 import image_kit as kit
 from wardgan.errors import DataError
-from wardgan.imaging import ImageFormat, Reason, read_images
+from wardgan.imaging import ImageFormat, Names, Reason, read_images
 from wardgan.schema.columns import Column
 
 ASK = ImageFormat(8, 8)
@@ -131,6 +131,8 @@ def test_an_npz_file_brings_its_labels_itself(tmp_path):
     path = saved(tmp_path, images=kit.gradients(2), labels=[0, 1])
     with pytest.raises(DataError, match="brings its labels itself"):
         read_images(path, ASK, labels="labels.csv", columns=COLUMNS)
+    with pytest.raises(DataError, match="leave labels and names out"):
+        read_images(path, ASK, columns=COLUMNS, names=Names(patient="patients"))
 
 
 def test_real_mammograms(tmp_path):
