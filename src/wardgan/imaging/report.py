@@ -1,0 +1,178 @@
+"""What was read of a hospital's images, and what was not and why. It stays in the hospital."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from wardgan.errors import DataError, counted
+
+_EXAMPLES: Final = 5
+_LINES: Final = 12
+
+
+class Reason(StrEnum):
+    """Why an image cannot be used."""
+
+    UNREADABLE = "cut off, damaged or in an encoding that is not known"
+    LARGE = "more than 64 megapixels, or a file of more than 512 MiB"
+    SMALL = "smaller than the declared size, after the crop if there is one"
+    FRAMES = "more than one frame"
+    COLOUR = "in colour"
+    NO_PIXELS = "a DICOM file without an image"
+    DEEP = "more than 16 bits a pixel, or floating-point pixels without a declared window"
+    BURNED_IN = "marked as having text burned into it (BurnedInAnnotation)"
+    INTENT = "PresentationIntentType is not the declared intent"
+    WINDOW = "no window can be used: it has no width, or all values are the same"
+    TWICE = "the SOPInstanceUID occurred before"
+    NO_PATIENT = "nothing says whose it is"
+    LINK = "a symbolic link"
+    LABELS = "the row of the labels breaks a rule"
+    NO_MASK = "the mask is not there"
+    BAD_MASK = "the mask cannot be read, is in colour or in JPEG"
+    MASK_SIZE = "the mask has another size"
+
+
+WAYS_OUT: Final[Mapping[Reason, str]] = {
+    Reason.UNREADABLE: "Export them again; the documentation lists the encodings.",
+    Reason.LARGE: "Cut them into parts that are images by themselves.",
+    Reason.SMALL: "Declare a smaller height and width.",
+    Reason.FRAMES: "Export single frames.",
+    Reason.COLOUR: "Convert them to grey.",
+    Reason.NO_PIXELS: "Take them out of the folder.",
+    Reason.DEEP: "Declare window: percentile or two numbers for floating-point pixels; else convert them to 16 bits.",
+    Reason.BURNED_IN: "Remove the text and the mark, or leave them out.",
+    Reason.INTENT: "Declare the other intent, or leave them out.",
+    Reason.WINDOW: "Declare another window.",
+    Reason.TWICE: "Keep one of the copies.",
+    Reason.NO_PATIENT: "Fill PatientID, or name a column of the labels that says whose each image is.",
+    Reason.LINK: "Put the files themselves into the folder.",
+    Reason.LABELS: "Mend the rows.",
+    Reason.NO_MASK: "Mend the paths, which are counted from the folder of the images.",
+    Reason.BAD_MASK: "Save them as grey PNG or TIFF: 0 outside, anything else inside.",
+    Reason.MASK_SIZE: "Export them in the size of their images.",
+}
+
+
+@dataclass(frozen=True, repr=False)
+class ReadReport:
+    """How many images were read, and why others were not. It stays in the hospital.
+
+    It is about patients: counts are exact, and `examples` holds names of files, which may name patients. Nothing of
+    it may be put into a generator, a dossier's public edition or a message; its `repr` shows nothing.
+
+    Attributes:
+        read: Number of images that were read.
+        patients: Number of their patients.
+        skipped: Number of images that were not, by reason.
+        examples: By reason, at most five names of files (or numbers of images in an NPZ).
+        labels_without_files: Rows of the labels to which no file belongs.
+        files_without_labels: Images to which no row belongs; they are not read.
+        other_files: Files that are no images.
+        source_bytes: Size of the files that were read.
+        notices: Sentences that a person should know, without a patient's value.
+    """
+
+    read: int
+    patients: int
+    skipped: Mapping[Reason, int]
+    examples: Mapping[Reason, tuple[str, ...]]
+    labels_without_files: int
+    files_without_labels: int
+    other_files: int
+    source_bytes: int
+    notices: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return "ReadReport(it stays in the hospital)"
+
+    def lines(self) -> list[str]:
+        """Gives the report as sentences with exact counts and no name, for a terminal in the hospital."""
+        found = [f"{counted(self.read, 'image')} of {counted(self.patients, 'patient')} read."]
+        found += [f"{counted(count, 'image')} not read: {reason}." for reason, count in self.skipped.items()]
+        for count, noun, rest in (
+            (self.files_without_labels, "image", "without a row of the labels, not read."),
+            (self.labels_without_files, "row", "of the labels without an image."),
+            (self.other_files, "file", "not an image, not read."),
+        ):
+            found += [f"{counted(count, noun)} {rest}"] * bool(count)
+        return [*found, *self.notices]
+
+
+@dataclass
+class Tally:
+    """Counts during a reading; it turns into a report at the end."""
+
+    skipped: dict[Reason, int] = field(default_factory=dict[Reason, int])
+    examples: dict[Reason, list[str]] = field(default_factory=dict[Reason, list[str]])
+    rows: dict[Reason, list[int]] = field(default_factory=dict[Reason, list[int]])
+    met: set[int] = field(default_factory=set[int])
+    unlabelled: int = 0
+    other: int = 0
+    bytes: int = 0
+    notices: list[str] = field(default_factory=list[str])
+
+    def skip(self, reason: Reason, name: str, row: int | None = None) -> None:
+        """Counts an image that cannot be used.
+
+        Args:
+            reason: Why.
+            name: Its file; kept for the report alone.
+            row: Its row of the labels, from 0, which a message may name.
+        """
+        self.skipped[reason] = self.skipped.get(reason, 0) + 1
+        examples = self.examples.setdefault(reason, [])
+        if len(examples) < _EXAMPLES:
+            examples.append(name)
+        rows = self.rows.setdefault(reason, [])
+        if row is not None and len(rows) < _EXAMPLES:
+            rows.append(row + 1)
+
+    def refuse(self, findings: Sequence[object] = ()) -> None:
+        """Refuses the images if any of them cannot be used.
+
+        Args:
+            findings: What is wrong with the rows of the labels.
+
+        Raises:
+            DataError: The reasons with their counts and rows of the labels; never a name of a file.
+        """
+        lines = [self._line(reason) for reason in self.skipped if reason != Reason.LABELS or not findings]
+        lines += [f"labels: {finding}" for finding in findings]
+        if not lines:
+            return
+        more = [f"and {len(lines) - _LINES} more"] if len(lines) > _LINES else []
+        raise DataError(
+            "images cannot be used as they are:\n"
+            + "\n".join(f"- {line}" for line in [*lines[:_LINES], *more])
+            + "\nMend them, or read with invalid='skip', which leaves them out; its report names the files."
+        )
+
+    def _line(self, reason: Reason) -> str:
+        rows = self.rows[reason]
+        dots = ", ..." if self.skipped[reason] > len(rows) else ""
+        where = f" (row {', '.join(map(str, rows))}{dots} of the labels)" if rows else ""
+        return f"{counted(self.skipped[reason], 'image')}{where}: {reason}. {WAYS_OUT[reason]}"
+
+    def nothing(self) -> str:
+        """Gives why no image was read, as counts."""
+        found = [f"{counted(count, 'image')}: {reason}" for reason, count in self.skipped.items()]
+        found += [f"{counted(self.unlabelled, 'image')} without a row of the labels"] * bool(self.unlabelled)
+        found += [f"{counted(self.other, 'file')} of another kind than DICOM, PNG, JPEG and TIFF"] * bool(self.other)
+        return "; ".join(found or ["there is none"])
+
+    def report(self, read: int, patients: int, labels_without_files: int) -> ReadReport:
+        """Gives the report.
+
+        Args:
+            read: Number of images that were read.
+            patients: Number of their patients.
+            labels_without_files: Rows of the labels without an image.
+        """
+        examples = {reason: tuple(names) for reason, names in self.examples.items()}
+        return ReadReport(
+            read, patients, dict(self.skipped), examples, labels_without_files, self.unlabelled, self.other,
+            self.bytes, tuple(self.notices),
+        )  # fmt: skip
