@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wardgan.estimate import mean
+from wardgan.estimate import Estimate, mean
 from wardgan.evaluate.images.sets import ImageSet, Values, one_each
 from wardgan.evaluate.record import Beside, measured, plain_fields
 from wardgan.rng import Seed
@@ -62,8 +62,8 @@ def diversity(
     alike = {side: similarity(*(sides[side][0].pixels[one] for one in both)) for side, both in pairs.items()}
     apart = {side: _distance(sides[side][1], *both) for side, both in pairs.items()}
     return Diversity(
-        measured(lambda side: mean(alike[side].tolist()), True),
-        measured(lambda side: mean(apart[side].tolist()), True),
+        measured(lambda side: _mean(alike[side], "structural similarity at several scales"), True),
+        measured(lambda side: _mean(apart[side], "distance in features"), True),
     )
 
 
@@ -126,6 +126,10 @@ def _halved(images: Values) -> Values:
     rows, columns = images.shape[2] // 2, images.shape[3] // 2
     even = images[:, :, : 2 * rows, : 2 * columns]
     return even.reshape(*images.shape[:2], rows, 2, columns, 2).mean(axis=(3, 5))
+
+
+def _mean(found: Values, text: str) -> Estimate:
+    return replace(mean(found.tolist()), method=f"{text}, mean over pairs of patients, t interval")
 
 
 def _pairs(images: ImageSet, seed: Seed, name: str) -> tuple[Positions, Positions]:

@@ -13,14 +13,14 @@ from wardgan import check
 from wardgan.errors import DataError, UsageError
 from wardgan.estimate import Estimate
 from wardgan.evaluate.images.diversity import Diversity, diversity
-from wardgan.evaluate.images.drawn import Drawn, draw_and_test
+from wardgan.evaluate.images.drawn import DRAWN_STEPS, Drawn, draw_and_test
 from wardgan.evaluate.images.extract import Extractor, radiomics_extractor, random_extractor
 from wardgan.evaluate.images.gaps import Cloud, frechet, kernel, nearness
 from wardgan.evaluate.images.manifold import Manifold, manifold
 from wardgan.evaluate.images.memory import Memory, memory
 from wardgan.evaluate.images.scale import Scale
 from wardgan.evaluate.images.sets import ImageSet, Values, pick, sample
-from wardgan.evaluate.images.taught import Taught, train_and_test
+from wardgan.evaluate.images.taught import STEPS, Taught, train_and_test
 from wardgan.evaluate.images.tones import intensity_gap, spectrum_gap
 from wardgan.evaluate.record import Beside, beside, plain_fields
 from wardgan.rng import Seed
@@ -180,7 +180,11 @@ def evaluate_images(
     reasons += [f"memory: {found.refusal}"] if found.refusal is not None else []
     taught = _taught(sides, seed, repeats)
     reasons += [f"taught: {taught}"] if isinstance(taught, str) else []
-    drawn = draw_and_test(whole[0], whole[2], whole[1], seed=seed, repeats=repeats) if mask and repeats else None
+    drawn = (
+        draw_and_test(whole[0], whole[2], whole[1], seed=seed, repeats=repeats, steps=DRAWN_STEPS)
+        if mask and repeats
+        else None
+    )
     ours, theirs, made = sides.sets
     return ImageReport(
         {side: (len(one), one.people()) for side, one in zip(SIDES, sides.sets, strict=True)},
@@ -274,4 +278,4 @@ def _taught(sides: _Sides, seed: Seed, repeats: int) -> Taught | str:
         return "repeats=0, so no network was taught."
     if np.unique(train.labels).size < 2:
         return "there is but one class; it cannot be judged."
-    return train_and_test(train, synthetic, holdout, seed=seed, repeats=repeats)
+    return train_and_test(train, synthetic, holdout, seed=seed, repeats=repeats, steps=STEPS)

@@ -124,13 +124,9 @@ def train_and_test(
 
 def judged(images: ImageSet) -> tuple[int, ...]:
     """Gives the classes with at least 10 patients inside and outside, in order; none if there is but one."""
-    people = {int(label): images.take(images.labels == label).people() for label in np.unique(images.labels)}
-    return tuple(
-        label
-        for label, inside in people.items()
-        if inside >= ENOUGH and images.take(images.labels != label).people() >= ENOUGH
-        if len(people) > 1
-    )
+    people = {int(label): set(images.patients[images.labels == label].tolist()) for label in np.unique(images.labels)}
+    outside = {label: set(images.patients[images.labels != label].tolist()) for label in people}
+    return tuple(label for label, inside in people.items() if min(len(inside), len(outside[label])) >= ENOUGH)
 
 
 def _by_class(
