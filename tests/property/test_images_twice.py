@@ -28,8 +28,8 @@ from wardgan.evaluate.images import (
     waves,
 )
 from wardgan.evaluate.images.clusters import by_patient, mean_of, share_of, t_quantile
-from wardgan.evaluate.images.memory import _copies, _nearest, _scores, weighted_share
-from wardgan.evaluate.images.radiomics import NAMES
+from wardgan.evaluate.images.radiomic import NAMES
+from wardgan.evaluate.images.remembered import _copies, _nearest, _scores, weighted_share
 from wardgan.evaluate.images.sets import shrunk
 from wardgan.rng import Seed
 

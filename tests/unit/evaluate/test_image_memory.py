@@ -5,7 +5,7 @@ import pytest
 
 from image_kit import changed, leaking, phantoms, real, real_set
 from wardgan.evaluate.images import ImageSet, memory
-from wardgan.evaluate.images.memory import CONFIDENCE
+from wardgan.evaluate.images.remembered import CONFIDENCE
 from wardgan.rng import Seed
 
 SEED = Seed(1)
@@ -49,6 +49,16 @@ def test_a_hold_out_that_is_copied_does_not_accuse():
     found = memory(train, holdout, leaking(holdout, fresh, 0.5), seed=SEED)
     assert found.spaces["pixels"].membership.high < 0.5
     assert "membership (pixels)" not in found.accused
+
+
+def test_training_and_hold_out_are_treated_alike():
+    one, other, fresh = phantoms(80, 0, side=16), phantoms(50, 1, side=16), phantoms(90, 2, side=16)
+    there, back = (memory(*sides, fresh, seed=SEED).spaces for sides in ((one, other), (other, one)))
+    for space, found in there.items():
+        for name in ("nearer", "membership", "exposed"):
+            ours, theirs = getattr(found, name), getattr(back[space], name)
+            assert ours.value == pytest.approx(1 - theirs.value, abs=1e-9)
+            assert ours.low == pytest.approx(1 - theirs.high, abs=1e-9)
 
 
 def test_one_patient_who_is_copied_again_and_again_is_seen_as_copies():

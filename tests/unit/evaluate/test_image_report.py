@@ -179,6 +179,15 @@ def test_images_of_different_sizes_are_refused():
         evaluate_images(TRAIN, HOLDOUT, FRESH, seed=SEED, repeats=-1)
 
 
+def test_hold_out_images_that_were_trained_on_are_counted(report):
+    assert report.shared.value == 0
+    mixed = HOLDOUT.pixels.copy()
+    mixed[:9] = TRAIN.pixels[20:29]
+    found = evaluate_images(TRAIN, changed(HOLDOUT, mixed), FRESH, seed=SEED, repeats=0)
+    assert found.shared.value == pytest.approx(0.1)
+    assert found.shared.n == 90
+
+
 def test_large_sets_are_cut_by_patient(monkeypatch):
     monkeypatch.setattr(reporting, "MOST", 60)
     found = evaluate_images(phantoms(50, 0, side=16, each=2), HOLDOUT, FRESH, seed=SEED, repeats=0)

@@ -11,7 +11,7 @@ import numpy as np
 
 from wardgan.errors import DataError, UsageError
 from wardgan.evaluate.images.convolved import random_features, weights_digest
-from wardgan.evaluate.images.radiomics import NAMES, radiomics
+from wardgan.evaluate.images.radiomic import NAMES, radiomics
 from wardgan.evaluate.images.sets import Pixels, Values
 
 

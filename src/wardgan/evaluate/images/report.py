@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 import numpy as np
@@ -12,16 +13,17 @@ from numpy.typing import NDArray
 from wardgan import check
 from wardgan.errors import DataError, UsageError
 from wardgan.estimate import Estimate
-from wardgan.evaluate.images.diversity import Diversity, diversity
+from wardgan.evaluate.images.clusters import share_of
 from wardgan.evaluate.images.drawn import DRAWN_STEPS, Drawn, draw_and_test
 from wardgan.evaluate.images.extract import Extractor, radiomics_extractor, random_extractor
 from wardgan.evaluate.images.gaps import Cloud, frechet, kernel, nearness
-from wardgan.evaluate.images.manifold import Manifold, manifold
-from wardgan.evaluate.images.memory import Memory, memory
+from wardgan.evaluate.images.places import Manifold, manifold
+from wardgan.evaluate.images.remembered import Memory, memory
 from wardgan.evaluate.images.scale import Scale
 from wardgan.evaluate.images.sets import ImageSet, Values, pick, sample
 from wardgan.evaluate.images.taught import STEPS, Taught, train_and_test
 from wardgan.evaluate.images.tones import intensity_gap, spectrum_gap
+from wardgan.evaluate.images.variety import Diversity, diversity
 from wardgan.evaluate.record import Beside, beside, plain_fields
 from wardgan.rng import Seed
 
@@ -78,6 +80,8 @@ class ImageReport:
     Attributes:
         sizes: For `"training"`, `"hold-out"` and `"synthetic"` the number of images and of patients that were used; the
             distances use as many of each as there are of the fewest.
+        shared: Share of the hold-out images that are training images, too, pixel for pixel. Above 0 the hold-out is
+            no hold-out, or patients were not kept together; all baselines are then too good, and memory sees less.
         compared: How many images of each set the distances use.
         distances: For each kind of features what was found; empty if nothing can be judged.
         classes: What was found within each class that occurs in the training images.
@@ -91,6 +95,7 @@ class ImageReport:
     """
 
     sizes: Mapping[str, tuple[int, int]]
+    shared: Estimate
     compared: int
     distances: Mapping[str, Distances]
     classes: tuple[ClassReport, ...]
@@ -188,6 +193,7 @@ def evaluate_images(
     ours, theirs, made = sides.sets
     return ImageReport(
         {side: (len(one), one.people()) for side, one in zip(SIDES, sides.sets, strict=True)},
+        _shared(whole[0], whole[1]),
         len(chosen[0]),
         {name: _distances(sides, name, chosen, seed) for name in sides.features} if judged else {},
         classes,
@@ -199,6 +205,13 @@ def evaluate_images(
         found,
         tuple(reasons),
     )
+
+
+def _shared(train: ImageSet, holdout: ImageSet) -> Estimate:
+    """Gives the share of the hold-out images that are training images, too."""
+    known = {sha256(image.tobytes()).digest() for image in train.pixels}
+    twins = np.array([sha256(image.tobytes()).digest() in known for image in holdout.pixels])
+    return share_of(twins, holdout.patients, "hold-out images among the training images")
 
 
 def _check_alike(sets: Sequence[ImageSet], mask: bool) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from wardgan.estimate import Estimate, area_under_curve, excess, normal_quantile, proportion
 from wardgan.evaluate.images.convolved import random_features
-from wardgan.evaluate.images.manifold import squared
+from wardgan.evaluate.images.places import squared
 from wardgan.evaluate.images.scale import Scale
 from wardgan.evaluate.images.sets import Codes, ImageSet, Pixels, Values, one_each, shrunk
 from wardgan.evaluate.images.waves import blurred
