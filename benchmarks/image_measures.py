@@ -124,7 +124,7 @@ def told(found: ImageReport) -> Row:
         "membership": _told(near.membership),
         "most exposed": _told(near.exposed),
         "copies": _beside(near.copies),
-        "accuse": f"{len(found.memory.accused)} of 8",
+        "accuse": f"{len(found.memory.accused)} of 9",
     }
 
 

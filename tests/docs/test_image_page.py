@@ -10,6 +10,7 @@ from wardgan.evaluate import images
 from wardgan.evaluate.images import (
     clusters,
     convolved,
+    copied,
     drawn,
     draws,
     places,
@@ -44,6 +45,7 @@ def test_names_are_sorted():
         images.Taught,
         images.Drawn,
         images.Nearness,
+        images.Memory,
         images.ImageReport,
     ],
 )
@@ -64,6 +66,6 @@ def test_the_limits_are_those_of_the_code():
     assert f"{drawn.DRAWN_STEPS} steps, after synthetic pairs" in WORDS
     assert f"at least {taught.ENOUGH} hold-out patients" in WORDS
     assert f"images above {draws.SIDE} pixels" in WORDS
-    assert (remembered.EXPOSED, remembered.NEAR_PAIRS) == (0.05, 0.05)
-    assert pytest.approx(1 - 0.05 / 8) == remembered.CONFIDENCE
+    assert (remembered.EXPOSED, copied.NEAR_PAIRS) == (0.05, 0.05)
+    assert pytest.approx(1 - 0.05 / 9) == remembered.CONFIDENCE
     assert len(convolved._WIDTHS) == 3

@@ -28,8 +28,9 @@ from wardgan.evaluate.images import (
     waves,
 )
 from wardgan.evaluate.images.clusters import by_patient, mean_of, share_of, t_quantile
+from wardgan.evaluate.images.copied import clustered, copies, identical, nearest
 from wardgan.evaluate.images.radiomic import NAMES
-from wardgan.evaluate.images.remembered import _copies, _nearest, _scores, weighted_share
+from wardgan.evaluate.images.remembered import _scores, weighted_share
 from wardgan.evaluate.images.sets import shrunk
 from wardgan.rng import Seed
 
@@ -593,7 +594,7 @@ def test_the_interval_of_a_weighted_share_is_that_of_all_ways_to_choose_training
 @given(clouds())
 def test_nearest_images_and_scores_are_those_of_loops(three):
     real, made, _ = three
-    apart, place = _nearest(made.features, real.features)
+    apart, place = nearest(made.features, real.features)
     for at, point in enumerate(made.features):
         each = [math.sqrt(distance(point, other)) for other in real.features]
         assert apart[at] == pytest.approx(min(each), abs=1e-6)
@@ -622,17 +623,45 @@ def test_nearest_images_and_scores_are_those_of_loops(three):
 def test_copies_are_counted_as_a_loop_counts_them(seed):
     stream = np.random.default_rng(seed)
     points = [stream.normal(size=(size, 3)) for size in (30, 40, 25)]
-    blank = np.zeros((1, 1, 16, 16), dtype=np.float32)
-    sets = [ImageSet.of(np.repeat(blank, len(one), axis=0)) for one in points]
-    found, _ = _copies(points, sets, SEED)
+    points[2][20:] = points[2][20] + 1e-6 * stream.normal(size=(5, 3))
+    found, accuses = copies(points, np.arange(40), seed=SEED, confidence=0.99)
 
-    def nearest(point):
+    def apart(point):
         return min(math.sqrt(distance(point, other)) for other in points[0])
 
-    order = list(SEED.stream("images/one/memory").permutation(40))
-    near = np.quantile([nearest(points[1][at]) for at in order[:20]], 0.05)
-    assert found.synthetic.value == np.mean([nearest(point) <= near for point in points[2]])
-    assert found.holdout.value == np.mean([nearest(points[1][at]) <= near for at in order[20:]])
+    order = list(SEED.stream("images/one/copies").permutation(40))
+    near = np.quantile([apart(points[1][at]) for at in order[:20]], 0.05)
+    made = [apart(point) <= near for point in points[2]]
+    assert found.synthetic.value == np.mean(made)
+    control = np.mean([apart(points[1][at]) <= near for at in order[20:]])
+    assert found.holdout.value == control
+    owner = []
+    for at, point in enumerate(points[2]):
+        free = [one for one in dict.fromkeys(owner) if math.sqrt(distance(point, points[2][one])) <= near]
+        owner.append(free[0] if free else at)
+    assert clustered(points[2], near).tolist() == owner
+    ours = share_of(np.array(made), np.array(owner), "", confidence=0.99)
+    theirs = share_of(np.arange(20) < round(20 * control), np.arange(20), "", confidence=0.99)
+    less = (ours.value - theirs.value) - math.sqrt((ours.value - ours.low) ** 2 + (theirs.high - theirs.value) ** 2)
+    assert accuses == (less > 0)
+    plain = share_of(np.array(made), np.array(owner), "")
+    assert (found.synthetic.low, found.synthetic.high) == (plain.low, plain.high)
+
+
+@given(st.integers(0, 999))
+@FEW
+def test_identical_images_are_those_within_one_grey_level(seed):
+    stream = np.random.default_rng(seed)
+    points = [stream.uniform(-1, 1, (size, 7)) for size in (9, 8, 6)]
+    points[2][:2] = points[0][3] + stream.uniform(-0.02, 0.02, (2, 7))
+    points[1][1] = points[0][2] + 0.007
+    found, _ = identical(points, np.arange(8), seed=SEED, confidence=0.99)
+
+    def same(point):
+        return any(math.sqrt(np.mean((point - other) ** 2)) <= 2 / 255 for other in points[0])
+
+    assert found.synthetic.value == np.mean([same(point) for point in points[2]])
+    assert found.holdout.value == np.mean([same(point) for point in points[1]]) == 1 / 8
 
 
 @given(st.integers(0, 999))

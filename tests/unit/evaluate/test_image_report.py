@@ -134,6 +134,10 @@ def test_masks_are_drawn_and_count_for_memory_and_random_features():
     odd = evaluate_images(sets[0], sets[1], shuffled, seed=SEED, mask=True, repeats=0)
     ours, theirs = (one.distances["random features"].frechet.synthetic.value for one in (odd, found))
     assert ours > 1.5 * theirs
+    assert "drawn: repeats=0, so no network was taught." in odd.refusals
+    few = evaluate_images(sets[0], sets[1].take(np.arange(19)), sets[2], seed=SEED, mask=True, repeats=1)
+    assert few.drawn is None
+    assert "drawn: there are only 19 hold-out patients; 20 are needed." in few.refusals
     with pytest.raises(DataError, match="the images have one channel"):
         evaluate_images(TRAIN, HOLDOUT, FRESH, seed=SEED, mask=True)
 
@@ -201,6 +205,14 @@ def test_constant_images_give_numbers_or_a_reason():
     assert found.distances["radiomics"].manifold.coverage.synthetic.value == 0
     assert math.isfinite(found.distances["radiomics"].frechet.synthetic.value)
     json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_training_images_that_are_all_the_same_cannot_be_judged_by_features():
+    blank = ImageSet(np.zeros_like(TRAIN.pixels), TRAIN.labels, TRAIN.patients)
+    found = evaluate_images(blank, HOLDOUT, FRESH, seed=SEED, repeats=0)
+    assert found.distances == {}
+    assert "radiomics: no feature varies in the training images." in found.refusals
+    assert all(one.manifolds == {} for one in found.classes)
 
 
 def test_importing_the_package_does_not_import_torch():

@@ -10,31 +10,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wardgan.estimate import Estimate, area_under_curve, excess, normal_quantile, proportion
+from wardgan.estimate import Estimate, area_under_curve, normal_quantile
 from wardgan.evaluate.images.convolved import random_features
-from wardgan.evaluate.images.places import squared
+from wardgan.evaluate.images.copied import copies, identical, nearest
 from wardgan.evaluate.images.scale import Scale
-from wardgan.evaluate.images.sets import Codes, ImageSet, Pixels, Values, one_each, shrunk
+from wardgan.evaluate.images.sets import Codes, ImageSet, Pixels, Values, shrunk
 from wardgan.evaluate.images.waves import blurred
 from wardgan.evaluate.ranks import auroc
-from wardgan.evaluate.record import Beside, beside, plain_fields
+from wardgan.evaluate.record import Beside, plain_fields
 from wardgan.rng import Seed
 
 EXPOSED: Final = 0.05
-NEAR_PAIRS: Final = 0.05
 ENOUGH: Final = 20
 _SIDE: Final = 32
-_BLOCK: Final = 500
-_SPACES: Final = 2
-_JUDGED: Final = 4
-# Each of the eight numbers accuses at this level, so that all of them together accuse few generators that do not leak.
-CONFIDENCE: Final = 1 - 0.05 / (_SPACES * _JUDGED)
+# Four numbers in two spaces, and `identical`. Each accuses at this level, so that all of them together accuse few
+# generators that do not leak.
+CONFIDENCE: Final = 1 - 0.05 / 9
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Nearness:
             weighing a half: .5 is nothing.
         copies: Share of the synthetic images as near to a training image as only the nearest pairs of real patients
             are, beside the share of the hold-out.
-        accused: Which of these say that the generator remembers, at a level that all eight of both kinds share.
+        accused: Which of these say that the generator remembers, at a level that all nine numbers share.
     """
 
     nearer: Estimate
@@ -66,16 +63,22 @@ class Memory:
 
     Attributes:
         spaces: For `"pixels"` and `"random features"` what was found; empty if nothing can be judged.
+        identical: Share of the synthetic images that are a training image up to one grey level of 256 after the blur,
+            beside the share of the hold-out; `None` if nothing can be judged.
+        same: Whether that share accuses.
         refusal: Why nothing can be judged; `None` if it can.
     """
 
     spaces: Mapping[str, Nearness]
+    identical: Beside | None = None
+    same: bool = False
     refusal: str | None = None
 
     @property
     def accused(self) -> tuple[str, ...]:
         """What says that the generator remembers its patients; empty is no proof that it does not."""
-        return tuple(f"{name} ({space})" for space, found in self.spaces.items() for name in found.accused)
+        found = tuple(f"{name} ({space})" for space, found in self.spaces.items() for name in found.accused)
+        return (*found, "identical") if self.same else found
 
     def to_dict(self) -> dict[str, object]:
         """Gives the fields as plain values for JSON."""
@@ -103,21 +106,22 @@ def memory(train: ImageSet, holdout: ImageSet, synthetic: ImageSet, *, seed: See
     sizes = {"training patients": train.people(), "hold-out patients": holdout.people()}
     few = [f"{size} {name}" for name, size in (sizes | {"synthetic images": len(synthetic)}).items() if size < ENOUGH]
     if few:
-        return Memory({}, f"there are only {' and '.join(few)}; {ENOUGH} are needed.")
+        return Memory({}, refusal=f"there are only {' and '.join(few)}; {ENOUGH} are needed.")
     sides = train, holdout, synthetic
     pixels = [_blurred(one.pixels) for one in sides]
     features = [random_features(one.pixels) for one in sides]
     # On the scale of all real images: that of the training images alone would treat the two sides differently.
     scale = Scale.of(np.concatenate(features[:2]))
     spaces = {"pixels": pixels, "random features": [scale(one) for one in features]}
-    return Memory({name: _nearness(points, sides, seed) for name, points in spaces.items()})
+    found = {name: _nearness(points, sides, seed) for name, points in spaces.items()}
+    return Memory(found, *identical(pixels, holdout.patients, seed=seed, confidence=CONFIDENCE))
 
 
 def _nearness(points: list[Values], sides: tuple[ImageSet, ImageSet, ImageSet], seed: Seed) -> Nearness:
     train, holdout, _ = sides
     patients, member = _together(train.patients, holdout.patients)
     real = np.concatenate(points[:2])
-    hits = np.bincount(patients[_nearest(points[2], real)[1]], minlength=member.size)
+    hits = np.bincount(patients[nearest(points[2], real)[1]], minlength=member.size)
     scores = _scores(real, patients, points[2])
     edge = np.argsort(-scores, kind="stable")[: max(1, round(EXPOSED * scores.size))]
     top = np.bincount(edge, minlength=member.size)
@@ -134,12 +138,12 @@ def _nearness(points: list[Values], sides: tuple[ImageSet, ImageSet, ImageSet], 
         ),
     }
     accused = [name for name, one in strict.items() if one.low > 0.5]
-    copies, copied = _copies(points, sides, seed)
+    near, copied = copies(points, holdout.patients, seed=seed, confidence=CONFIDENCE)
     return Nearness(
         found["nearer"],
         found["membership"],
         found["exposed"],
-        copies,
+        near,
         (*accused, "copies") if copied else tuple(accused),
     )
 
@@ -178,63 +182,14 @@ def weighted_share(
     return Estimate(value, low, high, int(total), f"{text}, interval of exchanged patients", 0.5)
 
 
-def _copies(points: list[Values], sides: tuple[ImageSet, ImageSet, ImageSet], seed: Seed) -> tuple[Beside, bool]:
-    """Gives the share of synthetic images that are as near to a training image as hardly any patient is.
-
-    One half of the hold-out says how near that is, the other half is the control; one image of each patient.
-    """
-    holdout = sides[1]
-    chosen = one_each(holdout.patients, seed, "memory")
-    half = len(chosen) // 2
-    apart = _nearest(points[1], points[0])[0]
-    near = float(np.quantile(apart[chosen[:half]], NEAR_PAIRS))
-    twins = _twins(points[1], holdout.patients, chosen[:half])
-    text = "within the distance of the nearest twentieth of the hold-out"
-    if twins is not None and twins < near:
-        near, text = twins, "within the distance of two images of one patient"
-    made, control = _nearest(points[2], points[0])[0] <= near, apart[chosen[half:]] <= near
-    found, base = (
-        replace(proportion(int(one.sum()), one.size), method=f"share {text}, Wilson interval")
-        for one in (made, control)
-    )
-    more = excess([(int(made.sum()), made.size)], [(int(control.sum()), control.size)], confidence=CONFIDENCE)
-    return beside(found, base), more.low > 0
-
-
-def _twins(points: Values, patients: Codes, chosen: NDArray[np.intp]) -> float | None:
-    """Gives the median distance of the nearest two images of one patient, of at least 20 patients who have several."""
-    found = [
-        float(_nearest(points[one][None], points[others])[0][0])
-        for one in chosen
-        if (others := np.flatnonzero((patients == patients[one]) & (np.arange(len(patients)) != one))).size
-    ]
-    return float(np.median(found)) if len(found) >= ENOUGH else None
-
-
 def _scores(real: Values, patients: Codes, made: Values) -> Values:
     """Gives for each patient how much nearer a synthetic image is than any other real patient, shape (patients,)."""
     best = np.full(int(patients.max()) + 1, -np.inf)
-    apart = _nearest(real, made)[0]
-    alone = _nearest(real, real, patients)[0]
+    apart = nearest(real, made)[0]
+    alone = nearest(real, real, patients)[0]
     blur = 1e-3 * float(np.median(alone)) + 1e-12
     np.maximum.at(best, patients, np.log(alone + blur) - np.log(apart + blur))
     return best
-
-
-def _nearest(points: Values, base: Values, patients: Codes | None = None) -> tuple[Values, NDArray[np.intp]]:
-    """Gives the distance to the nearest point of the base and its position, both of shape (points,).
-
-    With `patients`, both are the same and points of the same patient do not count.
-    """
-    found, place = np.empty(len(points)), np.empty(len(points), dtype=np.intp)
-    for at in range(0, len(points), _BLOCK):
-        here = slice(at, at + _BLOCK)
-        apart = squared(points[here], base)
-        if patients is not None:
-            apart[patients[here, None] == patients] = np.inf
-        place[here] = apart.argmin(axis=1)
-        found[here] = np.sqrt(np.take_along_axis(apart, place[here, None], axis=1)[:, 0])
-    return found, place
 
 
 def _together(train: Codes, holdout: Codes) -> tuple[Codes, NDArray[np.bool_]]:

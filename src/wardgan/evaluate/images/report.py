@@ -127,6 +127,12 @@ class _Sides:
     features: Mapping[str, tuple[Values, ...]]
     texts: Mapping[str, str]
 
+    def width(self, name: str) -> int:
+        return self.features[name][0].shape[1]
+
+    def varied(self) -> list[str]:
+        return [name for name in self.features if self.width(name)]
+
     def clouds(self, name: str, chosen: Sequence[Positions], seed: Seed) -> list[Cloud]:
         return [
             Cloud.of(found[one], images.patients[one], seed, side)
@@ -176,7 +182,8 @@ def evaluate_images(
     sides = _described(whole, mask, extractors)
     everybody = [np.arange(len(one)) for one in sides.sets]
     chosen, refusal = _equal(sides, everybody, seed, "all")
-    reasons = [] if refusal is None else [f"distances: {refusal}"]
+    reasons = [f"{name}: no feature varies in the training images." for name in sides.texts if not sides.width(name)]
+    reasons += [] if refusal is None else [f"distances: {refusal}"]
     judged = refusal is None
     labels = np.unique(sides.sets[0].labels)
     classes = tuple(_class_report(sides, int(label), seed) for label in labels) if labels.size > 1 else ()
@@ -185,23 +192,20 @@ def evaluate_images(
     reasons += [f"memory: {found.refusal}"] if found.refusal is not None else []
     taught = _taught(sides, seed, repeats)
     reasons += [f"taught: {taught}"] if isinstance(taught, str) else []
-    drawn = (
-        draw_and_test(whole[0], whole[2], whole[1], seed=seed, repeats=repeats, steps=DRAWN_STEPS)
-        if mask and repeats
-        else None
-    )
+    drawn = _drawn(whole, seed, repeats) if mask else None
+    reasons += [f"drawn: {drawn}"] if isinstance(drawn, str) else []
     ours, theirs, made = sides.sets
     return ImageReport(
         {side: (len(one), one.people()) for side, one in zip(SIDES, sides.sets, strict=True)},
         _shared(whole[0], whole[1]),
         len(chosen[0]),
-        {name: _distances(sides, name, chosen, seed) for name in sides.features} if judged else {},
+        {name: _distances(sides, name, chosen, seed) for name in sides.varied()} if judged else {},
         classes,
         sides.diversity(chosen, seed, "all") if judged else None,
         intensity_gap(ours, made, theirs, seed=seed),
         spectrum_gap(ours, made, theirs, seed=seed),
         None if isinstance(taught, str) else taught,
-        drawn,
+        None if isinstance(drawn, str) else drawn,
         found,
         tuple(reasons),
     )
@@ -279,7 +283,7 @@ def _class_report(sides: _Sides, label: int, seed: Seed) -> ClassReport:
     if refusal is not None:
         return ClassReport(label, sizes, {}, None, refusal)
     manifolds: dict[str, Manifold] = {}
-    for name in sides.features:
+    for name in sides.varied():
         train, holdout, synthetic = sides.clouds(name, chosen, seed)
         manifolds[name] = manifold(train, synthetic, holdout)
     return ClassReport(label, sizes, manifolds, sides.diversity(chosen, seed, f"class {label}"))
@@ -292,3 +296,12 @@ def _taught(sides: _Sides, seed: Seed, repeats: int) -> Taught | str:
     if np.unique(train.labels).size < 2:
         return "there is but one class; it cannot be judged."
     return train_and_test(train, synthetic, holdout, seed=seed, repeats=repeats, steps=STEPS)
+
+
+def _drawn(whole: Sequence[ImageSet], seed: Seed, repeats: int) -> Drawn | str:
+    train, holdout, synthetic = whole
+    if not repeats:
+        return "repeats=0, so no network was taught."
+    if holdout.people() < ENOUGH:
+        return f"there are only {holdout.people()} hold-out patients; {ENOUGH} are needed."
+    return draw_and_test(train, synthetic, holdout, seed=seed, repeats=repeats, steps=DRAWN_STEPS)
