@@ -5,7 +5,7 @@ get the standard error of a ratio of sums over patients; statistics of all image
 leaves out groups of patients.
 
 Source:
-    Cochran, Sampling Techniques, 1977, section 9.3 (ratio of sums over clusters); Korn and Graubard, Surv Methodol
+    Cochran, Sampling Techniques, 1977, chapter 9 (ratio of sums over clusters); Korn and Graubard, Surv Methodol
     1998;24:193 (effective number of units); Kott, J Off Stat 2001;17:521 (delete-a-group jackknife).
 """
 

@@ -33,7 +33,7 @@ def random_features(pixels: Pixels) -> Values:
         Shape (images, 152). The same weights for the same number of channels, always: see `weights_digest`.
 
     Source:
-        Random networks as features where images are unlike photographs: Naeem et al., ICML 2020, section 5.1.
+        Random networks as features where images are unlike photographs: Naeem et al., ICML 2020.
 
     Example:
         >>> random_features(np.zeros((2, 1, 28, 28), dtype=np.float32)).shape

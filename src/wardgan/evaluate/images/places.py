@@ -63,8 +63,8 @@ def manifold(train: Cloud, synthetic: Cloud, holdout: Cloud) -> Manifold:
         holdout: Hold-out images, more than five patients.
 
     Source:
-        Kynkäänniemi et al., NeurIPS 2019, equations 1 and 2; Naeem et al., ICML 2020, equations 3 and 4; Salvy, Talbot
-        and Thirion 2025, arXiv:2507.01761, sections 4 and 5, with the same order of equal distances (at most) in all.
+        Kynkäänniemi et al., NeurIPS 2019, equations 1 and 2; Naeem et al., ICML 2020, section 3; Salvy, Talbot and
+        Thirion 2025, arXiv:2507.01761, but with "at most" where it has "less than", as in the others.
     """
     reach = _reach(train)
     ours, theirs = (_numbers(train, reach, other) for other in (synthetic, holdout))

@@ -59,7 +59,7 @@ def spectrum_gap(train: ImageSet, synthetic: ImageSet, holdout: ImageSet, *, see
         seed: Source of randomness of the intervals.
 
     Source:
-        Durall, Keuper and Keuper, CVPR 2020, section 3.1 (azimuthal mean of the power spectrum).
+        Durall, Keuper and Keuper, CVPR 2020 (azimuthal mean of the power spectrum).
     """
     sides = {"train": train, "synthetic": synthetic, "holdout": holdout}
     found = {name: _spectra(images.pixels) for name, images in sides.items()}

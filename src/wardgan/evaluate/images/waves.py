@@ -62,8 +62,8 @@ def spectra(images: Values) -> Values:
 
     Returns:
         Shape (images, radii): from one cycle in the image to the finest pattern along an axis, each radius rounded to
-        whole cycles of the longer side. The power of rounding to 256 levels is added, so that images that were stored
-        in 8 bits and those that were not are alike. The mean of an image is left out.
+        whole cycles of the longer side. The power of rounding to 256 levels is added, so that images without fine
+        patterns that were stored in 8 bits and in more differ by log 2 at most. The mean of an image is left out.
     """
     power = _power(images)
     ring, count = _rings(*images.shape[1:])
