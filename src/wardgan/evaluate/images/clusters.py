@@ -40,7 +40,7 @@ def share_of(values: NDArray[Any], patients: Codes, text: str, *, confidence: fl
 
     Example:
         >>> print(share_of(np.array([1, 1, 0, 0]), np.array([0, 0, 1, 1]), "share"))
-        0.500 [0.095, 0.905]
+        0.500 [0.055, 0.945]
     """
     sums, counts = by_patient(np.asarray(values, dtype=np.float64), patients)
     share = float(sums.sum() / counts.sum())
@@ -65,7 +65,7 @@ def mean_of(values: Values, patients: Codes, text: str, *, low: float = -math.in
 
     Example:
         >>> print(mean_of(np.array([1.0, 2.0, 3.0]), np.array([0, 1, 2]), "mean"))
-        2.000 [-0.485, 4.485]
+        2.000 [-0.484, 4.484]
     """
     sums, counts = by_patient(values, patients)
     value = float(sums.sum() / counts.sum())
@@ -125,7 +125,7 @@ def jackknifed(value: float, without: Sequence[Values], n: int, text: str, *, lo
 
     Example:
         >>> print(jackknifed(2.0, [np.array([1.5, 2.0, 2.5])], 3, "mean"))
-        2.000 [-0.485, 4.485]
+        2.000 [-0.484, 4.484]
     """
     variance = sum((one.size - 1) / one.size * float(((one - one.mean()) ** 2).sum()) for one in without)
     freedom = sum(one.size - 1 for one in without)

@@ -165,7 +165,7 @@ def weighted_share(
 
     Example:
         >>> print(weighted_share(np.array([4, 3, 0, 1]), np.array([True, True, False, False]), "share"))
-        0.875 [0.379, 1.000] against 0.500
+        0.875 [0.428, 1.000] against 0.500
     """
     total, patients = float(counts.sum()), member.size
     sides = int(member.sum()), int((~member).sum())
