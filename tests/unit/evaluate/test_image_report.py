@@ -205,6 +205,10 @@ def test_constant_images_give_numbers_or_a_reason():
     blank = ImageSet(np.zeros_like(FRESH.pixels), FRESH.labels, FRESH.patients)
     found = evaluate_images(TRAIN, HOLDOUT, blank, seed=SEED, repeats=0)
     assert found.distances["radiomics"].manifold.coverage.synthetic.value == 0
+    for one in (found.diversity, found.classes[0].diversity):
+        assert one.similarity.synthetic.value == pytest.approx(1)
+        assert one.similarity.holdout.value < 0.9
+        assert one.spread.synthetic.value == 0 < one.spread.holdout.value
     assert math.isfinite(found.distances["radiomics"].frechet.synthetic.value)
     json.dumps(found.to_dict(), allow_nan=False)
 
