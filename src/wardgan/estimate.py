@@ -60,13 +60,31 @@ def proportion(successes: int, n: int, *, baseline: float | None = None, confide
         0.900 [0.596, 0.982]
     """
     _check_count(successes, n)
-    z = normal_quantile(confidence)
     share = successes / n
+    low, high = share_interval(share, n, confidence=confidence)
+    return Estimate(share, low, high, n, f"share, Wilson interval{_level(confidence)}", baseline)
+
+
+def share_interval(share: float, n: float, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Gives Wilson's interval of a share of `n` units, where `n` need not be whole (an effective number of units).
+
+    Args:
+        share: The share, 0 to 1.
+        n: Number of units, above 0.
+        confidence: Level of the interval, between 0 and 1.
+
+    Source:
+        Wilson, J Am Stat Assoc 1927;22:209; effective numbers: Korn and Graubard, Surv Methodol 1998;24:193.
+
+    Example:
+        >>> [round(end, 3) for end in share_interval(0.9, 10)]
+        [0.596, 0.982]
+    """
+    z = normal_quantile(confidence)
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     # Both ends hold the share, whatever rounding does to them at 0 and 1.
-    low, high = max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
-    return Estimate(share, low, high, n, f"share, Wilson interval{_level(confidence)}", baseline)
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def exact_proportion(successes: int, n: int, *, baseline: float | None = None, confidence: float = 0.95) -> Estimate:
