@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from wardgan.dossier.document import Facts, Section, Table, Text
@@ -13,7 +14,8 @@ from wardgan.dossier.numbers import STRICT
 from wardgan.dossier.paid import PaidCounts
 from wardgan.dossier.subject import Subject
 from wardgan.errors import WardganError
-from wardgan.privacy.accounts.slip import slip_of
+from wardgan.privacy.accounts.slip import LONGEST_NAME, slip_of
+from wardgan.privacy.accounts.together import How, total
 
 if TYPE_CHECKING:
     from wardgan.privacy.accounts.facts import Cost, Page
@@ -40,11 +42,11 @@ class Earlier:
         how: How it was added up.
     """
 
-    name: str
+    name: Annotated[str, Field(max_length=LONGEST_NAME)]
     fits: int
     epsilon: float | None
     delta: float
-    how: str
+    how: How
 
 
 def declared_fits(run: Path) -> Earlier | None:
@@ -58,7 +60,6 @@ def declared_fits(run: Path) -> Earlier | None:
         if slip is None or slip.dataset is None:
             return None
         from wardgan.privacy.accounts.book import Accounts
-        from wardgan.privacy.accounts.together import total
 
         with Accounts.open(slip.ledger, writable=False) as accounts:
             found = next((each for each in accounts.show() if slip.dataset in each.names), None)

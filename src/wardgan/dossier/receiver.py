@@ -21,6 +21,7 @@ from wardgan.seal.bill import Rebill
 from wardgan.seal.reading import Model, read_file, signature_of
 
 _NAME: Final = "dossier.json"
+_UNPAID: Final = "The hospital paid for none."
 _WORDS: Final[dict[Verdict, str]] = {
     "pass": "pass", "warn": "warn", "fail": "fail", "unjudged": "not judged", "not asked": "not asked",
 }  # fmt: skip
@@ -37,6 +38,7 @@ class Received(Verified):
         overall: The worst of them; `None` without a dossier.
         policy: Name of the policy that they were judged by.
         weaker: Where the hospital's own policy asks for less than `default` does.
+        attacked: Whether the hospital says that the generator was attacked.
         refusals: Why it is not in order, one sentence each. By the hospital's own policy a failed gate is excused by
             the override that is signed with it; by yours nothing is, and a generator that nobody attacked, or that
             protects nobody, is refused.
@@ -48,6 +50,7 @@ class Received(Verified):
     overall: Verdict | None = None
     policy: str = ""
     weaker: Sequence[str] = ()
+    attacked: bool = False
     refusals: Sequence[str] = ()
 
     @property
@@ -69,7 +72,7 @@ class Received(Verified):
             told = ", ".join(f"{counts[verdict]} {word}" for verdict, word in _WORDS.items() if counts[verdict])
             less = f", which asks for less than default in {len(self.weaker)} ways" if self._by_hospital else ""
             parts.append(f"public gates judged again by the policy {self.policy}{less}: {told}")
-            parts += ["nobody attacked it"] if self.dossier.facts.get("warnings") else []
+            parts += [] if self.attacked else ["nobody attacked it"]
         if self.override is not None:
             parts.append(f"released by override of {self.override}")
         return "; ".join(parts) + "."
@@ -106,7 +109,7 @@ def verify(
     return Received(
         **vars(found), policy=own.name if asked is None else asked.name, override=model.card.override,
         dossier=document, gates=gates, overall=overall(gates), weaker=own.weaker_than(Policy.named("default")),
-        refusals=refusals,
+        attacked=Word.of_dict(document.facts.get("word"), _NAME).attacked, refusals=refusals,
     )  # fmt: skip
 
 
@@ -146,17 +149,19 @@ def read_dossier(model: Model) -> Document:
 def rebuilt(model: Model, document: Document) -> Document:
     """Gives the public edition made anew from the parts of a file: no sentence of it is the sender's.
 
-    Only what `Word` holds, and the paid counts, whose bill is checked, are the hospital's.
+    Only the paid counts, whose bill is checked, and the facts that `Word` holds are the hospital's: whether attacks
+    were made, how many questions were paid for, and what fits under a name have cost.
 
     Args:
         model: The file.
         document: Its dossier, from `read_dossier`, after `public_gates`.
     """
     seed, paid = cast("int", document.facts["seed"]), document.facts.get("paid")
+    word = replace(Word.of_dict(document.facts.get("word"), _NAME), why_unpaid=_UNPAID)
     subject = replace(_subject(model, seed), package=model.card.package)
     made = public_edition(
         subject, model.generator.draw(DRAWN, seed=seed), None if paid is None else read_counts(paid, _NAME),
-        Policy.of_dict(document.policy, _NAME), Word.of_dict(document.facts.get("word"), _NAME),
+        Policy.of_dict(document.policy, _NAME), word,
     )  # fmt: skip
     return replace(made, overrides=document.overrides)
 
@@ -188,7 +193,7 @@ def gates_of(subject: Subject, document: Document, policy: Policy | None = None)
     if counts is not None:
         _check_counts(counts, subject)
     synthetic = subject.generator.draw(DRAWN, seed=seed)
-    numbers = public_numbers(subject, synthetic, counts, "No public number was paid for.")
+    numbers = public_numbers(subject, synthetic, counts, _UNPAID)
     for number in numbers:
         _check_same(number, told[number.gate])
     Word.of_dict(document.facts.get("word"), _NAME)

@@ -208,6 +208,7 @@ def test_the_page_says_nothing_that_the_sender_wrote_into_the_dossier(clinic, tm
         for one in found["judgements"]:
             one["reason"] = "LIE"
         found["facts"]["warnings"] = ["LIE"]
+        found["facts"]["word"]["why_unpaid"] = "LIE"
 
     path = kit.forged(clinic, clinic.good, tmp_path / "x.hgan", lie)
     assert card(path, "html") == card(clinic.good, "html")
