@@ -10,7 +10,7 @@ from typing import Final, cast
 import numpy as np
 
 from wardgan import check
-from wardgan.dossier.account import UNREADABLE, declared_fits, institution, spent
+from wardgan.dossier.account import UNREADABLE, institution, spent
 from wardgan.dossier.attacked import attacks, power
 from wardgan.dossier.canaries import audit_number, check_audit, read_audit
 from wardgan.dossier.document import Document, Facts, Number, Numbers, Section, Text
@@ -190,7 +190,7 @@ def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
     counts, why = _paid(place, trained, held, aim, public_share, seed, pays=holdout)
     ledger, no_ledger = institution(place)
     synthetic = trained.generator.draw(DRAWN, seed=seed)
-    word = Word(held is not None, why, all_paid(place, delta or DEFAULT_DELTA), declared_fits(place))
+    word = Word(held is not None, why, all_paid(place, delta or DEFAULT_DELTA))
     public = public_edition(subject, synthetic, counts, rules, word)
     measured = internal_numbers(found, trained.generator)
     measured += [] if proved is None else [audit_number(proved)]

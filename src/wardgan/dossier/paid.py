@@ -305,7 +305,7 @@ def _answer(asked: _Asked, ledger: Ledger, query: Recognised, noise: Seed) -> np
     folder, holdout = asked.folder, asked.holdout
     file, whom = folder / LEDGER, folder / _WHOM
     if file.exists():
-        if whom.exists() and whom.read_bytes() != asked.mark():
+        if not whom.exists() or whom.read_bytes() != asked.mark():
             raise UsageError(
                 f"holdout: the question in {str(folder)!r} was put to another hold-out, or in another order. Pass that "
                 "one, or ask under another --seed, which is paid for again."

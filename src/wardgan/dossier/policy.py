@@ -188,9 +188,10 @@ class Policy:
         """
         found: list[str] = []
         for gate, limit in self.limits.items():
-            asked, least = other.limits[gate].fail, limit.sense == "at least"
-            if (limit.fail < asked) if least else (limit.fail > asked):
-                found.append(f"{gate} fails {'below' if least else 'above'} {limit.fail:g} instead of {asked:g}")
+            theirs, least = other.limits[gate], limit.sense == "at least"
+            for what, ours, asked in (("fails", limit.fail, theirs.fail), ("warns", limit.warn, theirs.warn)):
+                if (ours < asked) if least else (ours > asked):
+                    found.append(f"{gate} {what} {'below' if least else 'above'} {ours:g} instead of {asked:g}")
         if _UNJUDGED.index(self.unjudged) > _UNJUDGED.index(other.unjudged):
             found.append(f"gates that cannot be judged: {self.unjudged} instead of {other.unjudged}")
         return found

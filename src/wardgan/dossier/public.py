@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Annotated, Final, cast
 
 import pandas as pd
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from wardgan.attack import questions
-from wardgan.dossier.account import Earlier, told
+from wardgan.dossier.account import told
 from wardgan.dossier.document import Block, Document, Facts, Number, Numbers, Section, Table, Text
 from wardgan.dossier.gates import Measured, judged, overall
 from wardgan.dossier.gauges import attack_name, claimed, epsilon_number, rules_number
@@ -49,13 +49,11 @@ class Word:
         attacked: Whether the generator was attacked, with a hold-out.
         why_unpaid: Why no number was paid for; empty if one was.
         asked: How many questions were put to the hold-out in all, and the most that they cost together.
-        earlier: What earlier fits of these patients have cost, if they have a name.
     """
 
     attacked: bool
     why_unpaid: str = ""
-    asked: tuple[int, float] = (0, 0.0)
-    earlier: Earlier | None = None
+    asked: tuple[Annotated[int, Field(ge=0)], Annotated[float, Field(ge=0)]] = (0, 0.0)
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Gives it for JSON."""
@@ -106,7 +104,7 @@ def public_edition(
         _rules(measured),
         _groups(subject, table),
         _limits(subject),
-        told(subject, word.earlier, paid),
+        told(subject, paid),
         reproduce(subject, "wardgan verify FILE.hgan re-computes the bill, the gates and what synthetic patients show"),
         glossary(),
     ]

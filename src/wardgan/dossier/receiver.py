@@ -11,11 +11,11 @@ from typing import Final, cast
 from wardgan.dossier.document import Document
 from wardgan.dossier.gates import Judgement, Measured, Verdict, judged, overall, reasons
 from wardgan.dossier.gauges import claimed
-from wardgan.dossier.paid import PaidCounts, classes_to_find, read_counts
+from wardgan.dossier.paid import MODEL, TAUGHT, PaidCounts, classes_to_find, read_counts
 from wardgan.dossier.policy import Policy
 from wardgan.dossier.public import DRAWN, GATES, UNATTACKED, Word, public_edition, public_numbers
 from wardgan.dossier.subject import Subject
-from wardgan.errors import FormatError
+from wardgan.errors import FormatError, counted
 from wardgan.seal.artifact import Verified, verified
 from wardgan.seal.bill import Rebill
 from wardgan.seal.reading import Model, read_file, signature_of
@@ -75,6 +75,8 @@ class Received(Verified):
             parts += [] if self.attacked else ["nobody attacked it"]
         if self.override is not None:
             parts.append(f"released by override of {self.override}")
+        if self.refusals:
+            parts.insert(0, f"NOT IN ORDER ({counted(len(self.refusals), 'reason')})")
         return "; ".join(parts) + "."
 
 
@@ -207,6 +209,8 @@ def gates_of(subject: Subject, document: Document, policy: Policy | None = None)
 def _check_counts(counts: PaidCounts, subject: Subject) -> None:
     if counts.epsilon > (claimed(subject.generator) or 0.0) or counts.delta != subject.generator.privacy.get("delta"):
         raise FormatError(f"{_NAME}: the paid counts cost more than the generator, or are stated at another delta.")
+    if (counts.model, counts.taught) != (MODEL, TAUGHT):
+        raise FormatError(f"{_NAME}: the paid counts are of another classifier, or one that was taught otherwise.")
     schema = subject.schema
     if counts.target not in {column.name for column in schema.table}:
         raise FormatError(f"{_NAME}: the paid counts are of a column that the schema does not have.")

@@ -129,6 +129,8 @@ class Ledger:
         """Notes a read of patients that nobody paid for."""
         self._write({"unbilled": reason})
         self._unbilled.append(reason)
+        if self._told is not None:
+            self._told(self)
 
     def epsilon(self) -> float:
         """Gives what has been spent, by the accountant of record; infinity without privacy."""

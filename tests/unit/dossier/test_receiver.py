@@ -195,16 +195,11 @@ LIES = {
     "a number of another gate": (measured("impossible", gate="copies"), "not one for each public gate"),
     "no word": (lambda found: found["facts"].pop("word"), "what the hospital says is malformed"),
     "a word more": (lambda found: found["facts"]["word"].update(hook="x"), "what the hospital says is malformed"),
-    "an unknown way of adding up": (
-        lambda found: found["facts"]["word"].update(
-            earlier={"name": "x", "fits": 1, "epsilon": 1.0, "delta": 1e-5, "how": "by hand"}
-        ), "what the hospital says is malformed"
+    "fewer than no questions": (
+        lambda found: found["facts"]["word"].update(asked=[-1, 0.0]), "what the hospital says is malformed"
     ),
-    "a long name of the patients": (
-        lambda found: found["facts"]["word"].update(
-            earlier={"name": "x" * 101, "fits": 1, "epsilon": 1.0, "delta": 1e-5, "how": "sum"}
-        ), "what the hospital says is malformed"
-    ),
+    "another classifier": (paid(model="one that the agency certified"), "another classifier"),
+    "a classifier that nobody taught": (paid(taught=-7), "another classifier"),
     "no seed": (lambda found: found["facts"].pop("seed"), "seed is not a whole number"),
     "a seed that is a text": (lambda found: found["facts"].update(seed="0"), "seed is not a whole number"),
     "a seed that is true": (lambda found: found["facts"].update(seed=True), "seed is not a whole number"),

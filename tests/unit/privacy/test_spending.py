@@ -247,7 +247,7 @@ def test_p14_what_is_billed_is_entered_before_patients_are_read(tmp_path, ledger
     fit(cohort(), BUDGET, family="copula", accounts=ledger)
     asked = []
 
-    def out_of_reach(self, token, events):
+    def out_of_reach(self, token, events, *, unbilled):
         asked.append(len(events))
         raise OutputError("the disk is gone")
 

@@ -14,7 +14,7 @@ from wardgan.errors import FormatError, UsageError
 SLIP: Final = "account.json"
 RUN_LEDGER: Final = "ledger.jsonl"
 FINISHED: Final = "trained.json"
-LONGEST_NAME: Final = 100
+_LONGEST_NAME: Final = 100
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ def check_name(name: object) -> None:
     Raises:
         UsageError: It is no text of 1 to 100 letters that can be printed.
     """
-    fine = isinstance(name, str) and name == name.strip() and name.isprintable() and 0 < len(name) <= LONGEST_NAME
+    fine = isinstance(name, str) and name == name.strip() and name.isprintable() and 0 < len(name) <= _LONGEST_NAME
     if name is not None and not fine:
         raise UsageError(
-            f"dataset: a name has 1 to {LONGEST_NAME} letters that can be printed, and no spaces around them."
+            f"dataset: a name has 1 to {_LONGEST_NAME} letters that can be printed, and no spaces around them."
         )
 
 
