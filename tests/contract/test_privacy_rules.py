@@ -284,6 +284,20 @@ def test_p13_the_public_numbers_are_paid_for_with_a_share_of_the_budget(tmp_path
     assert [entry.kind for entry in found.entries] == ["fit", "figure"]
 
 
+def test_p14_a_holdout_whose_levels_were_learned_pays_as_it_was_read(tmp_path):
+    group = {"kind": "category", "learn": True, "nullable": True}
+    found = {**families.SCHEMA, "patient": None, "table": {**families.SCHEMA["table"], "group": group}}
+    frame = families.table(600).drop(columns="id")
+    frame.loc[500, "group"] = "a level that one patient has"
+    whole = wg.read(frame, wg.Schema.from_dict(found))
+    train, holdout = whole.take(np.arange(400)), whole.take(np.arange(400, 600))
+    made = wg.fit(train, BUDGET, family="copula", run=tmp_path / "run", accounts=tmp_path / "ledger.db")
+    assert made.generator.schema.column("group").complete
+    wg.assess(tmp_path / "run", train, holdout)
+    with Accounts.open(tmp_path / "ledger.db") as accounts:
+        assert accounts.whose(accounts.patients(holdout)).how == "same patients"
+
+
 def test_p14_a_runs_ledger_is_never_begun_twice(tmp_path):
     wg.fit(cohort(), BUDGET, family="copula", run=tmp_path / "run")
     with pytest.raises(wg.WardganError, match="not empty"):
