@@ -173,15 +173,14 @@ def _refuse_overlap(train: Rows, holdout: Rows, variables: Variables) -> None:
     """Refuses a hold-out with patients of the training, known by whole rows that chance does not explain."""
     pool, count = np.unique(keys(train), return_counts=True)
     held, first, times = np.unique(keys(holdout), return_index=True, return_counts=True)
-    once = np.sort(first[np.isin(held, pool[count == 1]) & (times == 1)])
-    both = np.sort(first[np.isin(held, pool)])
+    # A file in which each row is there twice, or three times, hides nobody.
+    count, times = (each // np.gcd.reduce(each) for each in (count, times))
+    both = np.sort(first[np.isin(held, pool[count == 1]) & (times == 1)])
     if not both.size:
         return
-    # Whoever writes rows twice does not hide them: what chance explains is asked of each row, however often it occurs.
     special = unlikely(holdout[both], np.concatenate([train, holdout]), variables.sources, trials=len(train))
-    shared = both[special]
-    if once.size and _too_many(once.size, pool[count == 2], held[times == 2], len(train), len(holdout)):
-        shared = np.union1d(shared, once)
+    sizes = int(count.sum()), int(times.sum())
+    shared = both if _too_many(both.size, pool[count == 2], held[times == 2], *sizes) else both[special]
     if shared.size:
         shown = ", ".join(str(at + 1) for at in shared[:_SHOWN]) + (", ..." if shared.size > _SHOWN else "")
         raise DataError(

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pydantic.dataclasses import dataclass
-
 from wardgan.dossier.document import Facts, Section, Table, Text
-from wardgan.dossier.numbers import STRICT
 from wardgan.dossier.paid import PaidCounts
 from wardgan.dossier.subject import Subject
 from wardgan.errors import WardganError
@@ -23,54 +19,6 @@ _HOW: Final = {
     "nothing": "nothing was spent", "exact": "exact, for Gaussian sums", "PLD": "by the accountant of record",
     "RDP": "by our own accountant, an upper bound", "sum": "added up, an upper bound", "no privacy": "without privacy",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, config=STRICT)
-class Earlier:
-    """What all fits of a data set have cost together, under the name that the steward gave it.
-
-    Only fits under a name count here. Whether two files hold the same patients hangs on each of them, so what the
-    ledger finds out by fingerprints stays in the hospital (Rule P13).
-
-    Attributes:
-        name: Of the data set.
-        fits: How many there were.
-        epsilon: What they cost together; `None` if there is no bound.
-        delta: The probability that goes with it.
-        how: How it was added up.
-    """
-
-    name: str
-    fits: int
-    epsilon: float | None
-    delta: float
-    how: str
-
-
-def declared_fits(run: Path) -> Earlier | None:
-    """Gives what a public dossier may say of earlier fits; `None` if the steward gave the patients no name.
-
-    Args:
-        run: Run folder of the fit.
-    """
-    try:
-        slip = slip_of(run)
-        if slip is None or slip.dataset is None:
-            return None
-        from wardgan.privacy.accounts.book import Accounts
-        from wardgan.privacy.accounts.together import total
-
-        with Accounts.open(slip.ledger, writable=False) as accounts:
-            found = next((each for each in accounts.show() if slip.dataset in each.names), None)
-        if found is None:
-            return None
-        parts = [entry.part for entry in found.entries if entry.kind == "fit"]
-        cost = total(parts, found.delta())
-        return Earlier(
-            slip.dataset, len(parts), cost.epsilon if math.isfinite(cost.epsilon) else None, cost.delta, cost.how
-        )
-    except WardganError:
-        return None
 
 
 def institution(run: Path) -> tuple[Page | None, str]:
@@ -95,24 +43,20 @@ def institution(run: Path) -> tuple[Page | None, str]:
         return None, f"{UNREADABLE} ({type(error).__name__})."
 
 
-def told(subject: Subject, earlier: Earlier | None, paid: PaidCounts | None) -> Section:
+def told(subject: Subject, paid: PaidCounts | None) -> Section:
     """Gives section 12 of the public edition; overrides, which come later, are put before it where it is shown.
+
+    What earlier fits have cost hangs on whether their patients were the same, so it is no function of what is public.
 
     Args:
         subject: The generator.
-        earlier: What the steward's name of the patients says of earlier fits.
         paid: The public counts.
     """
-    rows = _own(subject, paid)
-    if earlier is None:
-        words = (
-            "What earlier fits of the same patients have cost stands in the hospital's ledger, and is said here if the "
-            "hospital gives the patients a name (wardgan fit --dataset NAME)."
-        )
-        return Section(12, "Ledger and overrides", [Facts(rows), Text(words)])
-    cost = _cost({"epsilon": earlier.epsilon, "delta": earlier.delta, "how": earlier.how})
-    rows += [(f"all fits of {earlier.name} together", cost), ("fits so far", str(earlier.fits))]
-    return Section(12, "Ledger and overrides", [Facts(rows)])
+    words = (
+        "What earlier fits of the same patients have cost adds to this. It stands in the hospital's ledger and in the "
+        "internal edition: whether they were the same patients is itself a fact about them (Rule P13)."
+    )
+    return Section(12, "Ledger and overrides", [Facts(_own(subject, paid)), Text(words)])
 
 
 def spent(subject: Subject, page: Page | None, why: str, paid: PaidCounts | None) -> Section:

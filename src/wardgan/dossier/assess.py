@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, cast, get_args
 
 import numpy as np
 
 from wardgan import check
-from wardgan.dossier.account import UNREADABLE, declared_fits, institution, spent
+from wardgan.dossier.account import UNREADABLE, institution, spent
 from wardgan.dossier.attacked import attacks, power
 from wardgan.dossier.canaries import audit_number, check_audit, read_audit
 from wardgan.dossier.document import Document, Facts, Number, Numbers, Section, Text
@@ -19,7 +19,7 @@ from wardgan.dossier.gauges import claimed, internal_numbers, warnings
 from wardgan.dossier.measure import Findings, Patients, Told, measure, target_of
 from wardgan.dossier.page import page
 from wardgan.dossier.paid import SHARE, PaidCounts, all_paid, can_be_paid, paid_counts
-from wardgan.dossier.policy import Policy
+from wardgan.dossier.policy import Name, Policy
 from wardgan.dossier.public import DRAWN, GATES, Word, public_edition
 from wardgan.dossier.subject import Subject, declared, glossary, guarantee, identity, method, purpose, reproduce
 from wardgan.dossier.useful import clinical, fidelity, groups, utility
@@ -54,9 +54,7 @@ class Dossier:
     @property
     def whole(self) -> bool:
         """Whether the two editions were made together, and the public one was not changed since."""
-        plain = replace(self.public, overrides=())
-        same = self.internal.facts.get("public") == hashlib.sha256(plain.to_json()).hexdigest()
-        return same and self.internal.policy == self.public.policy
+        return self.internal.facts.get("public") == _digest(self.public) and self.internal.policy == self.public.policy
 
     @property
     def policy(self) -> Policy:
@@ -190,7 +188,7 @@ def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
     counts, why = _paid(place, trained, held, aim, public_share, seed, pays=holdout)
     ledger, no_ledger = institution(place)
     synthetic = trained.generator.draw(DRAWN, seed=seed)
-    word = Word(held is not None, why, all_paid(place, delta or DEFAULT_DELTA), declared_fits(place))
+    word = Word(held is not None, why, all_paid(place, delta or DEFAULT_DELTA))
     public = public_edition(subject, synthetic, counts, rules, word)
     measured = internal_numbers(found, trained.generator)
     measured += [] if proved is None else [audit_number(proved)]
@@ -230,8 +228,12 @@ def tied(internal: Document, public: Document) -> Dossier:
         internal: The internal edition.
         public: The public one; its digest is noted in the internal one.
     """
-    digest = hashlib.sha256(replace(public, overrides=()).to_json()).hexdigest()
-    return Dossier(replace(internal, facts={**internal.facts, "public": digest}), public)
+    return Dossier(replace(internal, facts={**internal.facts, "public": _digest(public)}), public)
+
+
+def _digest(public: Document) -> str:
+    """Gives what ties the editions; overrides come later."""
+    return hashlib.sha256(replace(public, overrides=()).to_json()).hexdigest()
 
 
 def _check_apart(train: Cohort, holdout: Cohort) -> None:
@@ -268,7 +270,7 @@ def _paid(
 
 
 def _command(policy: Policy, target: str | None, share: float, seed: int, *, audited: bool) -> str:
-    named = policy.name if policy.name in ("strict", "default", "research") else "FILE"
+    named = policy.name if policy.name in get_args(Name) else "FILE"
     words = ["wardgan dossier RUN --data FILE --holdout FILE", f"--policy {named}"]
     words += [] if target is None else [f"--target {target}"]
     words += [f"--public-share {share:g}", f"--seed {seed}", *(["--audit FILE"] if audited else [])]

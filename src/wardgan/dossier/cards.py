@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from wardgan.dossier.document import Document
 from wardgan.dossier.gates import Judgement
 from wardgan.dossier.page import page
+from wardgan.dossier.public import UNATTACKED, Word
 from wardgan.dossier.receiver import public_gates, read_dossier, rebuilt
 from wardgan.dossier.subject import bet
 from wardgan.errors import UsageError
@@ -209,7 +210,8 @@ def _gates_table(document: Document | None, gates: Sequence[Judgement]) -> str:
     if document is None:
         return "The file has no dossier: nobody says what attacks found."
     rows = [f"| {one.gate} {plain(one.about)} | {one.verdict} | {plain(one.reason)} |" for one in gates]
-    warned = [f"**{plain(str(one))}**\n" for one in cast("list[object]", document.facts["warnings"])]
+    word = Word.of_dict(document.facts.get("word"), "dossier.json")
+    warned = [] if word.attacked else [f"**{UNATTACKED}**\n"]
     head = "| public gate | verdict | found, and asked for |\n|---|---|---|"
     return "\n".join([f"Judged by the policy {plain(str(document.policy.get('name')))}.", "", *warned, head, *rows])
 

@@ -131,10 +131,10 @@ def meaning(judgements: Sequence[Judgement], policy: Policy) -> str:
         return f"It may leave only by a person's decision: {' and '.join(what)}."
     if counts["unjudged"]:
         because = "by this policy they do not hold it back."
-        if policy.unjudged == "proof":
+        if policy.unjudged == "proof" and any(one.verdict == "unjudged" and one.gate in PRIVACY for one in judgements):
             limit = min(PROVES, policy.limits["epsilon"].warn)
-            because = f"epsilon is at most {limit:g}, so by this policy the proof stands in their place."
-        return f"No gate failed. {counts['unjudged']} had too few patients to be sure: {because}"
+            because = f"epsilon is at most {limit:g}, so by this policy the proof stands in the place of attacks."
+        return f"No gate failed. {counts['unjudged']} could not be judged: {because}"
     return (
         "No gate failed; the warnings are for people to weigh."
         if counts["warn"]

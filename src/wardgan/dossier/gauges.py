@@ -27,7 +27,14 @@ ATTACKERS: Final = {
 _APART: Final = 0.55
 _BELOW: Final = 0.45
 # Gates whose attacks must see the planted leak; its copies are blurred, so those that look for exact ones cannot.
-_CONTROLLED: Final = ("membership", "membership area", "attribute", "linkability", "singling out")
+_CONTROLLED: Final = (
+    "membership",
+    "membership area",
+    "membership of outliers",
+    "attribute",
+    "linkability",
+    "singling out",
+)
 _BLIND: Final = "none of these attacks saw the generator that leaks on purpose, so they clear nobody."
 NO_HOLDOUT: Final = "There is no hold-out: nobody can tell what the generator knows from what is true of all patients."
 

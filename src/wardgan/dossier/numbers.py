@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
-from typing import Annotated, Final, cast
+from typing import Annotated, Final, TypeVar, cast
 
-from pydantic import BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BeforeValidator, ConfigDict, PlainSerializer, TypeAdapter, ValidationError
 
+from wardgan.errors import FormatError
 from wardgan.estimate import Estimate
 
+Made = TypeVar("Made")
 # Records that are read back refuse what they do not know.
 STRICT: Final = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 _FIELDS: Final = {"value", "low", "high", "n", "method", "baseline"}
@@ -40,6 +43,23 @@ def estimate_of(found: object) -> Estimate:
         _number(given[name], open_) for name, open_ in (("value", math.nan), ("low", -math.inf), ("high", math.inf))
     )
     return Estimate(value, low, high, n, method, None if baseline is None else _number(baseline, math.nan))
+
+
+def parsed(adapter: TypeAdapter[Made], found: object, problem: str) -> Made:
+    """Gives a record from what JSON gave.
+
+    Args:
+        adapter: Of the record.
+        found: What JSON gave.
+        problem: What is said of anything else.
+
+    Raises:
+        FormatError: It is none.
+    """
+    try:
+        return adapter.validate_json(json.dumps(found))
+    except (ValidationError, ValueError, TypeError) as error:
+        raise FormatError(problem) from error
 
 
 def _number(found: object, absent: float) -> float:

@@ -37,11 +37,12 @@ _EDITIONS: Final = {
 def page(document: Document) -> str:
     """Gives the whole page."""
     title = escape(f"Dossier of {document.name}")
-    body = [_verdict(document), _contents(document)]
+    every = _all_gates(document)
+    body = [_verdict(document), _contents(document, every)]
     body += [
         _section(section, document.overrides if section.number == _LEDGER else ()) for section in document.sections
     ]
-    body.append(_all_gates(document))
+    body.append(every)
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -121,12 +122,12 @@ def _gate(one: Judgement) -> str:
     )
 
 
-def _contents(document: Document) -> str:
+def _contents(document: Document, every: str) -> str:
     links = "".join(
         f'<li><a href="#s{section.number}">{section.number} {escape(section.title)}</a></li>'
         for section in document.sections
     )
-    links += '<li><a href="#gates">All gates</a></li>' if _all_gates(document) else ""
+    links += '<li><a href="#gates">All gates</a></li>' if every else ""
     return f'<nav aria-label="Contents"><ol>{links}</ol></nav>'
 
 

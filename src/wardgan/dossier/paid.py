@@ -16,11 +16,11 @@ from typing import Final, cast
 
 import numpy as np
 import pandas as pd
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass as record
 
 from wardgan import check
-from wardgan.dossier.numbers import STRICT
+from wardgan.dossier.numbers import STRICT, parsed
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import Units, decode
 from wardgan.errors import BudgetError, FormatError, PlanError, UsageError
@@ -287,13 +287,6 @@ class _Asked:
     holdout: Cohort
     pays: Cohort
 
-    def mark(self) -> bytes:
-        """Gives what tells this hold-out from others; it stays in the run folder."""
-        digest = hashlib.sha256()
-        for codes in [*self.holdout.static.values(), *self.holdout.measured.values(), self.holdout.present]:
-            digest.update(b"" if codes is None else np.ascontiguousarray(codes).tobytes())
-        return digest.hexdigest().encode()
-
 
 def _name(budget: Budget, query: Recognised, seed: Seed) -> str:
     """Gives the name of a question: how many were put to a hold-out is no secret, so it must not hang on patients."""
@@ -303,9 +296,9 @@ def _name(budget: Budget, query: Recognised, seed: Seed) -> str:
 
 def _answer(asked: _Asked, ledger: Ledger, query: Recognised, noise: Seed) -> np.ndarray:
     folder, holdout = asked.folder, asked.holdout
-    file, whom = folder / LEDGER, folder / _WHOM
+    file, whom, mark = folder / LEDGER, folder / _WHOM, holdout.digest().encode()
     if file.exists():
-        if whom.exists() and whom.read_bytes() != asked.mark():
+        if not whom.exists() or whom.read_bytes() != mark:
             raise UsageError(
                 f"holdout: the question in {str(folder)!r} was put to another hold-out, or in another order. Pass that "
                 "one, or ask under another --seed, which is paid for again."
@@ -316,7 +309,7 @@ def _answer(asked: _Asked, ledger: Ledger, query: Recognised, noise: Seed) -> np
         return Records(holdout, known, noise=noise, folder=folder).measure(EVENT, query)
     with paid_figure(asked.run, ledger, "dossier", asked.pays):
         folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(whom, asked.mark(), force=True, mode=0o600)
+        write_bytes(whom, mark, force=True, mode=0o600)
         ledger.open_file(file)
         return Records(holdout, ledger, noise=noise, folder=folder).measure(EVENT, query)
 
@@ -331,10 +324,7 @@ def read_counts(found: object, what: str) -> PaidCounts:
     Raises:
         FormatError: They are malformed, or cost more than they claim.
     """
-    try:
-        counts = _COUNTS.validate_json(json.dumps(found))
-    except (ValidationError, ValueError, TypeError) as error:
-        raise FormatError(f"{what}: the paid counts are malformed.") from error
+    counts = parsed(_COUNTS, found, f"{what}: the paid counts are malformed.")
     problem = counts.problem()
     if problem:
         raise FormatError(f"{what}: of the paid counts, {problem}.")

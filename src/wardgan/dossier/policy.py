@@ -6,7 +6,6 @@ The limits are proposals, measured on generators that copy patients and on fresh
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,15 +13,16 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 import yaml
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from wardgan.dossier.numbers import STRICT
+from wardgan.dossier.numbers import STRICT, parsed
 from wardgan.errors import FormatError, SchemaError, UsageError
 from wardgan.schema.yaml_text import structure_of
 
 _LONGEST: Final = 100
 _NAME: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{_LONGEST - 1}}}")
+_NAMES: Final = f"1 to {_LONGEST} letters of a to z, digits, dots and dashes"
 _HIGHEST: Final = 100.0
 
 Name = Literal["strict", "default", "research"]
@@ -146,7 +146,8 @@ class Policy:
             raise UsageError(
                 f"policy={str(asked)!r} is neither strict, default nor research, nor a file that can be read."
             ) from error
-        except (yaml.YAMLError, SchemaError) as error:
+        except (yaml.YAMLError, SchemaError, ValueError, RecursionError) as error:
+            # A day such as 2020-02-30 is a ValueError, a thousand open brackets a RecursionError.
             raise UsageError(f"policy={str(asked)!r} is not a YAML file, or names a key twice.") from error
         return _of_file(found, str(asked))
 
@@ -161,17 +162,14 @@ class Policy:
         Raises:
             FormatError: It is none, it leaves out a gate, or it turns one around.
         """
-        try:
-            policy = _POLICY.validate_json(json.dumps(found))
-        except (ValidationError, ValueError, TypeError) as error:
-            raise FormatError(f"{what}: its policy is malformed.") from error
+        policy = parsed(_POLICY, found, f"{what}: its policy is malformed.")
         if policy.limits.keys() != _DEFAULT.keys():
             raise FormatError(f"{what}: its policy does not have a limit for each gate.")
         turned = [gate for gate, limit in policy.limits.items() if limit.sense != _DEFAULT[gate].sense]
         if turned:
             raise FormatError(f"{what}: its policy asks for something else than the gate {turned[0]!r} does.")
         if not _NAME.fullmatch(policy.name):
-            raise FormatError(f"{what}: the name of its policy is none.")
+            raise FormatError(f"{what}: the name of its policy is not {_NAMES}.")
         if policy.name.lower() in _CHANGED and policy != cls.named(cast("Name", policy.name.lower())):
             raise FormatError(f"{what}: its policy is called {policy.name}, and is another one.")
         return policy
@@ -188,9 +186,10 @@ class Policy:
         """
         found: list[str] = []
         for gate, limit in self.limits.items():
-            asked, least = other.limits[gate].fail, limit.sense == "at least"
-            if (limit.fail < asked) if least else (limit.fail > asked):
-                found.append(f"{gate} fails {'below' if least else 'above'} {limit.fail:g} instead of {asked:g}")
+            theirs, least = other.limits[gate], limit.sense == "at least"
+            for what, ours, asked in (("fails", limit.fail, theirs.fail), ("warns", limit.warn, theirs.warn)):
+                if (ours < asked) if least else (ours > asked):
+                    found.append(f"{gate} {what} {'below' if least else 'above'} {ours:g} instead of {asked:g}")
         if _UNJUDGED.index(self.unjudged) > _UNJUDGED.index(other.unjudged):
             found.append(f"gates that cannot be judged: {self.unjudged} instead of {other.unjudged}")
         return found
@@ -222,7 +221,7 @@ def _of_file(found: object, place: str) -> Policy:
         limits[str(gate)] = _limit(limits[str(gate)], change, f"policy={place!r}: {gate}")
     name = given.get("name", Path(place).stem)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise UsageError(f"policy={place!r}: name is not 1 to {_LONGEST} letters of a to z, digits, dots and dashes.")
+        raise UsageError(f"policy={place!r}: name is not {_NAMES}.")
     policy = Policy(name, limits, cast("Unjudged", unjudged))
     if name.lower() in _CHANGED and policy != Policy.named(cast("Name", name.lower())):
         raise UsageError(f"policy={place!r}: name={name!r} is that of another policy; write name: our-hospital.")

@@ -6,26 +6,25 @@ So two data sets that gave the same generator and the same paid counts give the 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Annotated, Final, cast
 
 import pandas as pd
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import Field, JsonValue, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from wardgan.attack import questions
-from wardgan.dossier.account import Earlier, told
+from wardgan.dossier.account import told
 from wardgan.dossier.document import Block, Document, Facts, Number, Numbers, Section, Table, Text
 from wardgan.dossier.gates import Measured, judged, overall
 from wardgan.dossier.gauges import attack_name, claimed, epsilon_number, rules_number
-from wardgan.dossier.numbers import STRICT
+from wardgan.dossier.numbers import STRICT, parsed
 from wardgan.dossier.paid import PaidCounts, plain_counts
 from wardgan.dossier.policy import Policy
 from wardgan.dossier.shapes import AXES, shapes
 from wardgan.dossier.subject import Subject, declared, glossary, guarantee, identity, method, purpose, reproduce
-from wardgan.errors import FormatError, counted
+from wardgan.errors import counted
 from wardgan.estimate import proportion
 from wardgan.evaluate import default_groups
 from wardgan.schema.cohort import Cohort
@@ -49,13 +48,11 @@ class Word:
         attacked: Whether the generator was attacked, with a hold-out.
         why_unpaid: Why no number was paid for; empty if one was.
         asked: How many questions were put to the hold-out in all, and the most that they cost together.
-        earlier: What earlier fits of these patients have cost, if they have a name.
     """
 
     attacked: bool
     why_unpaid: str = ""
-    asked: tuple[int, float] = (0, 0.0)
-    earlier: Earlier | None = None
+    asked: tuple[Annotated[int, Field(ge=0)], Annotated[float, Field(ge=0)]] = (0, 0.0)
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Gives it for JSON."""
@@ -72,10 +69,7 @@ class Word:
         Raises:
             FormatError: It is none.
         """
-        try:
-            return _WORD.validate_json(json.dumps(found))
-        except (ValidationError, ValueError, TypeError) as error:
-            raise FormatError(f"{what}: what the hospital says is malformed.") from error
+        return parsed(_WORD, found, f"{what}: what the hospital says is malformed.")
 
 
 def public_edition(
@@ -90,8 +84,7 @@ def public_edition(
         policy: What it is judged by.
         word: What the hospital says.
     """
-    why_unpaid = word.why_unpaid
-    measured = public_numbers(subject, synthetic, paid, why_unpaid)
+    measured = public_numbers(subject, synthetic, paid, word.why_unpaid)
     judgements = judged(measured, policy, gates=GATES)
     table = synthetic.wide(named=False)
     sections = [
@@ -106,7 +99,7 @@ def public_edition(
         _rules(measured),
         _groups(subject, table),
         _limits(subject),
-        told(subject, word.earlier, paid),
+        told(subject, paid),
         reproduce(subject, "wardgan verify FILE.hgan re-computes the bill, the gates and what synthetic patients show"),
         glossary(),
     ]

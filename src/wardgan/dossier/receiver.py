@@ -11,16 +11,17 @@ from typing import Final, cast
 from wardgan.dossier.document import Document
 from wardgan.dossier.gates import Judgement, Measured, Verdict, judged, overall, reasons
 from wardgan.dossier.gauges import claimed
-from wardgan.dossier.paid import PaidCounts, classes_to_find, read_counts
+from wardgan.dossier.paid import MODEL, TAUGHT, PaidCounts, classes_to_find, read_counts
 from wardgan.dossier.policy import Policy
 from wardgan.dossier.public import DRAWN, GATES, UNATTACKED, Word, public_edition, public_numbers
 from wardgan.dossier.subject import Subject
-from wardgan.errors import FormatError
+from wardgan.errors import FormatError, counted
 from wardgan.seal.artifact import Verified, verified
 from wardgan.seal.bill import Rebill
 from wardgan.seal.reading import Model, read_file, signature_of
 
 _NAME: Final = "dossier.json"
+_UNPAID: Final = "The hospital paid for none."
 _WORDS: Final[dict[Verdict, str]] = {
     "pass": "pass", "warn": "warn", "fail": "fail", "unjudged": "not judged", "not asked": "not asked",
 }  # fmt: skip
@@ -37,6 +38,7 @@ class Received(Verified):
         overall: The worst of them; `None` without a dossier.
         policy: Name of the policy that they were judged by.
         weaker: Where the hospital's own policy asks for less than `default` does.
+        attacked: Whether the hospital says that the generator was attacked.
         refusals: Why it is not in order, one sentence each. By the hospital's own policy a failed gate is excused by
             the override that is signed with it; by yours nothing is, and a generator that nobody attacked, or that
             protects nobody, is refused.
@@ -48,11 +50,8 @@ class Received(Verified):
     overall: Verdict | None = None
     policy: str = ""
     weaker: Sequence[str] = ()
+    attacked: bool = False
     refusals: Sequence[str] = ()
-
-    @property
-    def _by_hospital(self) -> bool:
-        return bool(self.weaker) and self.dossier is not None and self.dossier.policy.get("name") == self.policy
 
     @property
     def verdict(self) -> str:
@@ -67,11 +66,14 @@ class Received(Verified):
         else:
             counts = Counter(one.verdict for one in self.gates)
             told = ", ".join(f"{counts[verdict]} {word}" for verdict, word in _WORDS.items() if counts[verdict])
-            less = f", which asks for less than default in {len(self.weaker)} ways" if self._by_hospital else ""
-            parts.append(f"public gates judged again by the policy {self.policy}{less}: {told}")
-            parts += ["nobody attacked it"] if self.dossier.facts.get("warnings") else []
+            parts.append(f"public gates judged again by the policy {self.policy}: {told}")
+            if self.weaker:
+                parts.append(f"the hospital's own policy asks for less than default in {len(self.weaker)} ways")
+            parts += [] if self.attacked else ["nobody attacked it"]
         if self.override is not None:
             parts.append(f"released by override of {self.override}")
+        if self.refusals:
+            parts.insert(0, f"NOT IN ORDER ({counted(len(self.refusals), 'reason')})")
         return "; ".join(parts) + "."
 
 
@@ -98,28 +100,26 @@ def verify(
     model = read_file(path, lambda layout: signature_of(layout, trust, required=True))
     found = verified(model, rebill)
     document = None if model.dossier is None else read_dossier(model)
-    gates = [] if document is None else public_gates(model, document, asked)
-    refusals = _refusals(model, document, gates, asked)
     if document is None:
-        return Received(**vars(found), override=model.card.override, refusals=refusals)
-    own = Policy.of_dict(document.policy, _NAME)
+        refusals = [] if asked is None else _without(model)
+        return Received(
+            **vars(found), policy="" if asked is None else asked.name, override=model.card.override, refusals=refusals
+        )
+    gates, own = public_gates(model, document, asked), Policy.of_dict(document.policy, _NAME)
+    attacked = Word.of_dict(document.facts.get("word"), _NAME).attacked
+    # By the hospital's own policy a gate that fails is excused by the override that was signed with it.
+    refusals = [] if asked is None and model.card.override is not None else reasons(gates, asked or own)
+    refusals += [] if asked is None or attacked else [UNATTACKED]
     return Received(
-        **vars(found), policy=own.name if asked is None else asked.name, override=model.card.override,
-        dossier=document, gates=gates, overall=overall(gates), weaker=own.weaker_than(Policy.named("default")),
-        refusals=refusals,
+        **vars(found), policy=(asked or own).name, override=model.card.override, dossier=document, gates=gates,
+        overall=overall(gates), weaker=own.weaker_than(Policy.named("default")), attacked=attacked, refusals=refusals,
     )  # fmt: skip
 
 
-def _refusals(model: Model, document: Document | None, gates: Sequence[Judgement], asked: Policy | None) -> list[str]:
-    """Gives why a file is not in order, by the receiver's policy or by the hospital's."""
-    if asked is None:
-        own = None if document is None else Policy.of_dict(document.policy, _NAME)
-        return [] if own is None or model.card.override is not None else reasons(gates, own)
-    if document is None:
-        found = ["It has no dossier: nobody says what attacks found."]
-        return [*found, *(["epsilon: nothing protects the patients."] if model.card.privacy.mode == "none" else [])]
-    word = Word.of_dict(document.facts.get("word"), _NAME)
-    return [*reasons(gates, asked), *([] if word.attacked else [UNATTACKED])]
+def _without(model: Model) -> list[str]:
+    """Gives why a file without a dossier is refused by any policy."""
+    found = ["It has no dossier: nobody says what attacks found."]
+    return [*found, "epsilon: nothing protects the patients."] if model.card.privacy.mode == "none" else found
 
 
 def read_dossier(model: Model) -> Document:
@@ -146,17 +146,19 @@ def read_dossier(model: Model) -> Document:
 def rebuilt(model: Model, document: Document) -> Document:
     """Gives the public edition made anew from the parts of a file: no sentence of it is the sender's.
 
-    Only what `Word` holds, and the paid counts, whose bill is checked, are the hospital's.
+    Only the paid counts, whose bill is checked, and two facts of `Word` are the hospital's: whether attacks were made,
+    and how many questions were paid for.
 
     Args:
         model: The file.
         document: Its dossier, from `read_dossier`, after `public_gates`.
     """
     seed, paid = cast("int", document.facts["seed"]), document.facts.get("paid")
+    word = replace(Word.of_dict(document.facts.get("word"), _NAME), why_unpaid=_UNPAID)
     subject = replace(_subject(model, seed), package=model.card.package)
     made = public_edition(
         subject, model.generator.draw(DRAWN, seed=seed), None if paid is None else read_counts(paid, _NAME),
-        Policy.of_dict(document.policy, _NAME), Word.of_dict(document.facts.get("word"), _NAME),
+        Policy.of_dict(document.policy, _NAME), word,
     )  # fmt: skip
     return replace(made, overrides=document.overrides)
 
@@ -188,7 +190,7 @@ def gates_of(subject: Subject, document: Document, policy: Policy | None = None)
     if counts is not None:
         _check_counts(counts, subject)
     synthetic = subject.generator.draw(DRAWN, seed=seed)
-    numbers = public_numbers(subject, synthetic, counts, "No public number was paid for.")
+    numbers = public_numbers(subject, synthetic, counts, _UNPAID)
     for number in numbers:
         _check_same(number, told[number.gate])
     Word.of_dict(document.facts.get("word"), _NAME)
@@ -202,6 +204,8 @@ def gates_of(subject: Subject, document: Document, policy: Policy | None = None)
 def _check_counts(counts: PaidCounts, subject: Subject) -> None:
     if counts.epsilon > (claimed(subject.generator) or 0.0) or counts.delta != subject.generator.privacy.get("delta"):
         raise FormatError(f"{_NAME}: the paid counts cost more than the generator, or are stated at another delta.")
+    if (counts.model, counts.taught) != (MODEL, TAUGHT):
+        raise FormatError(f"{_NAME}: the paid counts are of another classifier, or one that was taught otherwise.")
     schema = subject.schema
     if counts.target not in {column.name for column in schema.table}:
         raise FormatError(f"{_NAME}: the paid counts are of a column that the schema does not have.")

@@ -160,8 +160,7 @@ class Trained:
         try:
             about = json.loads((place / TRAINED).read_text(encoding="utf-8"))
             network = (place / NETWORK).read_bytes()
-            if hashlib.sha256(network).hexdigest() != about["network"]:
-                raise ValueError("it is the network of another run")
+            same = hashlib.sha256(network).hexdigest() == about["network"]
             generator = Generator(
                 Schema.from_dict(about["schema"]),
                 about["family"],
@@ -175,6 +174,11 @@ class Trained:
                 f"run={str(place)!r} is damaged ({type(error).__name__} in {TRAINED} or {NETWORK}); fit again, into "
                 "another folder."
             ) from error
+        if not same:
+            raise FormatError(
+                f"run={str(place)!r}: {NETWORK} is not the network that was trained in this folder; put that one back, "
+                "or fit again, into another folder."
+            )
         return cls(generator, Ledger.resume(place / LEDGER), about["config"], tuple(map(str, about.get("notes", ()))))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -290,10 +289,7 @@ def declared_in(run: Path) -> Schema:
 def _digest(cohort: Cohort, family: str, settings: Mapping[str, object]) -> str:
     seen = {name: list(levels) for name, levels in sorted(cohort.seen.items())}
     facts = [cohort.schema.fingerprint(), family, dict(settings), seen]
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for codes in [*cohort.static.values(), *cohort.measured.values(), cohort.present]:
-        digest.update(b"" if codes is None else np.ascontiguousarray(codes).tobytes())
-    return digest.hexdigest()
+    return cohort.digest(json.dumps(facts, sort_keys=True).encode())
 
 
 def _enough(cohort: Cohort, *, private: bool) -> None:

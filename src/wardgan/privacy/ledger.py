@@ -45,7 +45,7 @@ class Ledger:
         self._steps: dict[str, int] = {}
         self._unbilled: list[str] = []
         self._path: Path | None = None
-        self._told: Callable[[Ledger], None] | None = None
+        self._told: Callable[[Ledger], None] = _nobody
         self._valid = self._bytes = 0
         if path is not None:
             self.open_file(path)
@@ -113,8 +113,7 @@ class Ledger:
             )
         self._write({"spend": name, "steps": steps})
         self._steps[name] = self.steps(name) + steps
-        if self._told is not None:
-            self._told(self)
+        self._told(self)
         return event
 
     def tell(self, told: Callable[[Ledger], None]) -> None:
@@ -129,6 +128,7 @@ class Ledger:
         """Notes a read of patients that nobody paid for."""
         self._write({"unbilled": reason})
         self._unbilled.append(reason)
+        self._told(self)
 
     def epsilon(self) -> float:
         """Gives what has been spent, by the accountant of record; infinity without privacy."""
@@ -251,6 +251,10 @@ class Ledger:
                 f"ledger={str(self._path)!r} cannot be written: {error.strerror}; nothing was read."
             ) from error
         self._valid = self._bytes = self._valid + len(line)
+
+
+def _nobody(_ledger: Ledger) -> None:
+    pass
 
 
 def rebill(ledger: Mapping[str, object]) -> float:

@@ -40,7 +40,10 @@ def structure_of(text: str) -> object:
     """Gives the structure of a YAML text.
 
     Raises:
-        yaml.YAMLError: It is none, or names a key twice.
+        yaml.YAMLError: It is none.
+        SchemaError: It names a key twice, or has the key `<<`.
+        ValueError: A day is none.
+        RecursionError: It is nested too deeply.
     """
     return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - derives from SafeLoader
 

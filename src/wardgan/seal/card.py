@@ -35,9 +35,8 @@ def page_of(card: Card, schema: Schema, ledger: LedgerRecord) -> str:
         parts.append(f"# {BANNER}")
     parts += [
         f"A generator of synthetic patients, made by the family `{card.family}` of wardgan {plain(card.package)} on "
-        f"{card.created}. "
-        + ("It holds no patient: d" if card.privacy.mode == "private" else "D")
-        + "raw as many synthetic ones as you need.",
+        f"{card.created}. {'It holds no patient. ' if card.privacy.mode == 'private' else ''}Draw as many synthetic "
+        "patients as you need.",
         "## Privacy",
         f"**Released by override:** {plain(card.override)}" if card.override else "",
         statement(card.privacy),

@@ -196,7 +196,7 @@ def test_texts_of_other_people_do_no_harm(word, tmp_path):
 def test_a_policy_with_a_strange_name_has_no_card(clinic, tmp_path):
     path = kit.forged(clinic, clinic.good, tmp_path / "x.hgan", lambda found: found["policy"].update(name=EVIL))
     for form in FORMS:
-        with pytest.raises(FormatError, match="the name of its policy is none"):
+        with pytest.raises(FormatError, match="the name of its policy is not 1 to 100 letters"):
             card(path, form)
 
 
@@ -208,6 +208,7 @@ def test_the_page_says_nothing_that_the_sender_wrote_into_the_dossier(clinic, tm
         for one in found["judgements"]:
             one["reason"] = "LIE"
         found["facts"]["warnings"] = ["LIE"]
+        found["facts"]["word"]["why_unpaid"] = "LIE"
 
     path = kit.forged(clinic, clinic.good, tmp_path / "x.hgan", lie)
     assert card(path, "html") == card(clinic.good, "html")

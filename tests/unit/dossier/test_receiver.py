@@ -89,6 +89,13 @@ def test_by_an_own_policy_nothing_is_excused(clinic, tmp_path):
     assert checked(clinic, clinic.open).refusals == checked(clinic, clinic.overridden).refusals == []
 
 
+def test_who_drops_the_warning_has_still_said_that_nobody_attacked(clinic, tmp_path):
+    path = kit.forged(clinic, clinic.open, tmp_path / "x.hgan", lambda found: found["facts"].pop("warnings"))
+    assert "nobody attacked it" in checked(clinic, path).verdict
+    assert "nobody attacked this generator" in card(path, "hf")
+    assert "nobody attacked this generator" in card(path, "html")
+
+
 def test_a_policy_that_asks_for_less_is_told(clinic, tmp_path):
     assert checked(clinic, clinic.good).weaker == []
     clinic.release(tmp_path / "x.hgan", dossier=lenient(clinic, tmp_path))
@@ -186,6 +193,13 @@ LIES = {
     "a number less": (lambda found: found["measured"].pop(), "not one for each public gate"),
     "a number twice": (lambda found: found["measured"].append(found["measured"][0]), "not one for each public gate"),
     "a number of another gate": (measured("impossible", gate="copies"), "not one for each public gate"),
+    "no word": (lambda found: found["facts"].pop("word"), "what the hospital says is malformed"),
+    "a word more": (lambda found: found["facts"]["word"].update(hook="x"), "what the hospital says is malformed"),
+    "fewer than no questions": (
+        lambda found: found["facts"]["word"].update(asked=[-1, 0.0]), "what the hospital says is malformed"
+    ),
+    "another classifier": (paid(model="one that the agency certified"), "another classifier"),
+    "a classifier that nobody taught": (paid(taught=-7), "another classifier"),
     "no seed": (lambda found: found["facts"].pop("seed"), "seed is not a whole number"),
     "a seed that is a text": (lambda found: found["facts"].update(seed="0"), "seed is not a whole number"),
     "a seed that is true": (lambda found: found["facts"].update(seed=True), "seed is not a whole number"),

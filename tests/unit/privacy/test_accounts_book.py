@@ -301,3 +301,17 @@ def test_p14_each_cap_of_linked_data_sets_holds(accounts, caps):
     for token, mark in (("three", "a"), ("four", "b")):
         with pytest.raises(BudgetError, match="epsilon 1 at"):
             accounts.reserve(patients(mark), claim(token, 2.0))
+
+
+def test_p14_a_bill_is_never_taken_back(accounts):
+    """Two processes on one entry, as from two machines that see two copies under one path."""
+    both, one = plan(1.0).events, plan(1.0).events[:1]
+    accounts.reserve(patients(), claim("one", 1.0))
+    accounts.note_bill("one", both)
+    accounts.note_bill("one", one, unbilled=True)
+    accounts.settle("one", ())
+    entry = accounts.entry("one")
+    assert sorted(event.name for event in entry.events) == ["part 0", "part 1"]
+    assert entry.unbilled
+    with pytest.raises(UsageError, match="no entry of this run"):
+        accounts.note_bill("one", both)  # it is not open any more

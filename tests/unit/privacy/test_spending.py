@@ -181,6 +181,16 @@ def test_p14_a_copy_of_a_run_pays_again(tmp_path, ledger, monkeypatch):
     assert shown(ledger)[0].total().epsilon > 1.3
 
 
+def test_p14_a_copy_pays_while_its_original_may_still_go_on(tmp_path, ledger, monkeypatch):
+    run = left_open(tmp_path, ledger, monkeypatch)
+    shutil.copytree(run, tmp_path / "copy")
+    fit(cohort(), BUDGET, family=TABGAN, run=tmp_path / "copy", resume=True)
+    assert [(entry.state, entry.run) for entry in entries(ledger)] == [
+        ("crashed", str(run)),
+        ("done", str(tmp_path / "copy")),
+    ]
+
+
 def test_p14_a_copy_that_runs_beside_its_original_pays_too(tmp_path, ledger, monkeypatch):
     run = left_open(tmp_path, ledger, monkeypatch)
     shutil.copytree(run, tmp_path / "copy")
@@ -224,6 +234,26 @@ def test_p14_a_killed_run_that_was_set_back_pays_again(tmp_path, ledger, monkeyp
     assert shown(ledger)[0].total().epsilon > 1.3
 
 
+def test_p14_a_read_without_a_bill_is_not_forgotten_with_the_folder(tmp_path, ledger, monkeypatch):
+    run = left_open(tmp_path, ledger, monkeypatch)
+    shutil.copytree(run, tmp_path / "copy")
+    with monkeypatch.context() as patched:
+        patched.setattr("wardgan.privacy.accounts.spending.Spending.settle", lambda *_: None)
+        real = Ledger.spend
+
+        def peeking(self, *args, **more):
+            self.read_unbilled("a look")
+            return real(self, *args, **more)
+
+        patched.setattr(Ledger, "spend", peeking)
+        with pytest.raises(Killed):
+            fit(cohort(), BUDGET, family=TABGAN, run=run, resume=True, watch=_after(100))
+    shutil.rmtree(run)
+    (tmp_path / "copy").rename(run)
+    assert [entry.unbilled for entry in entries(ledger)] == [True]
+    assert shown(ledger)[0].total().how == "no privacy"
+
+
 def test_p14_of_two_copies_one_is_another_run(tmp_path, ledger, monkeypatch):
     """The original is gone, so each copy could be it; whoever comes second pays, however close they come."""
     run = left_open(tmp_path, ledger, monkeypatch)
@@ -247,7 +277,7 @@ def test_p14_what_is_billed_is_entered_before_patients_are_read(tmp_path, ledger
     fit(cohort(), BUDGET, family="copula", accounts=ledger)
     asked = []
 
-    def out_of_reach(self, token, events):
+    def out_of_reach(self, token, events, *, unbilled):
         asked.append(len(events))
         raise OutputError("the disk is gone")
 

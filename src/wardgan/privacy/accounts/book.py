@@ -16,7 +16,7 @@ from wardgan.errors import BudgetError, UsageError, counted
 from wardgan.privacy.accounts.file import connect, explained, new_database, writing
 from wardgan.privacy.accounts.fingerprint import fingerprint
 from wardgan.privacy.accounts.key import key_of
-from wardgan.privacy.accounts.rows import DataSet, Entry, Kind, State, data_sets, goes_on
+from wardgan.privacy.accounts.rows import DataSet, Entry, Kind, State, at_least, data_sets, goes_on
 from wardgan.privacy.accounts.slip import check_name
 from wardgan.privacy.accounts.together import Part, room, total, within
 from wardgan.privacy.accounts.whose import Patients, Whose, found
@@ -196,16 +196,25 @@ class Accounts:
         with self._entering(claim):
             self._enter(claim, self._number_of(token))
 
-    def note_bill(self, token: str, events: Sequence[Event]) -> None:
-        """Notes what an open entry has billed so far: a run folder that is set back later is found out by it.
+    def note_bill(self, token: str, events: Sequence[Event], *, unbilled: bool = False) -> None:
+        """Notes what an open entry has billed so far, as `settle` does in the end; it finds out later set-backs.
 
-        Args:
-            token: The entry.
-            events: What the run's own ledger has billed.
+        Raises:
+            UsageError: There is no open entry of that name.
         """
-        text = json.dumps([event.to_dict() for event in events])
         with explained(self.path), writing(self._connection):
-            self._connection.execute("UPDATE entry SET events = ? WHERE token = ? AND state = 'open'", (text, token))
+            done = self._connection.execute(
+                "UPDATE entry SET events = ?, unbilled = max(unbilled, ?) WHERE token = ? AND state = 'open'",
+                (self._with_earlier(token, events), int(unbilled), token),
+            )
+            if done.rowcount != 1:
+                raise _no_entry(self.path)
+
+    def _with_earlier(self, token: str, events: Sequence[Event]) -> str:
+        """Gives events for the ledger; what it was told before is never taken back."""
+        row = self._connection.execute("SELECT events FROM entry WHERE token = ?", (token,)).fetchone()
+        earlier = [] if row is None or row[0] is None else [Event.from_dict(event) for event in json.loads(row[0])]
+        return json.dumps([event.to_dict() for event in at_least(events, earlier)])
 
     def settle(self, token: str, events: Sequence[Event], state: State = "done", *, unbilled: bool = False) -> None:
         """Lowers a reservation to what was really spent.
@@ -216,11 +225,10 @@ class Accounts:
             state: How it ended.
             unbilled: Whether patients were read without a bill: the entry is then infinite.
         """
-        text = json.dumps([event.to_dict() for event in events])
         with explained(self.path), writing(self._connection):
             done = self._connection.execute(
-                "UPDATE entry SET events = ?, state = ?, unbilled = ?, ended = ? WHERE token = ?",
-                (text, state, int(unbilled), _now(), token),
+                "UPDATE entry SET events = ?, state = ?, unbilled = max(unbilled, ?), ended = ? WHERE token = ?",
+                (self._with_earlier(token, events), state, int(unbilled), _now(), token),
             )
             if done.rowcount != 1:
                 raise _no_entry(self.path)

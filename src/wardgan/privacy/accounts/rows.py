@@ -196,8 +196,9 @@ def found_out(entry: Entry) -> Entry:
         return entry
     state: State = "done" if finished else "crashed"
     replayable = entry.replayable or ledger.replayable
+    unbilled = entry.unbilled or bool(ledger.unbilled)
     events = at_least(ledger.events, entry.events or ())
-    return replace(entry, state=state, replayable=replayable, unbilled=bool(ledger.unbilled), events=events)
+    return replace(entry, state=state, replayable=replayable, unbilled=unbilled, events=events)
 
 
 def at_least(events: Sequence[Event], others: Sequence[Event]) -> tuple[Event, ...]:

@@ -67,7 +67,7 @@ class Spending:
         """
         if self._account is not None:
             with _opened(self._account, create=False) as accounts:
-                accounts.note_bill(self._token, ledger.events)
+                accounts.note_bill(self._token, ledger.events, unbilled=bool(ledger.unbilled))
 
     def settle(self, ledger: Ledger, state: State) -> None:
         """Lowers the reservation to what was billed.
