@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import image_kit as kit
 from wardgan.errors import DataError
-from wardgan.imaging import ImageFormat, Reason, read_images
+from wardgan.imaging import ImageFormat, Reason, load_images
 from wardgan.imaging import dicom as dicom_module
 from wardgan.imaging.dicom import Header, read_header
 from wardgan.imaging.found import listed
@@ -127,7 +127,7 @@ def test_links_lead_nowhere(tmp_path):
         (name, "link") for name in ("file.dcm", "folder", "gone.png", "round")
     ]
     with pytest.raises(DataError, match="4 images: a symbolic link"):
-        read_images(folder, ASK)
+        load_images(folder, ASK)
 
 
 def npy(shape, descr="|u1", data=b"", fortran=False):
@@ -162,7 +162,7 @@ def zipped(path, members, **more):
 )
 def test_an_npz_that_lies_is_refused(tmp_path, members, says):
     with pytest.raises(DataError, match=says):
-        read_images(zipped(tmp_path / "a.npz", members), ASK)
+        load_images(zipped(tmp_path / "a.npz", members), ASK)
 
 
 def test_a_zip_bomb_of_valid_images_is_refused_by_its_size(tmp_path, monkeypatch):
@@ -172,7 +172,7 @@ def test_a_zip_bomb_of_valid_images_is_refused_by_its_size(tmp_path, monkeypatch
     assert path.stat().st_size < 100_000
     monkeypatch.setattr("wardgan.imaging.read.MAX_RESULT", 1 << 27)
     with pytest.raises(DataError, match="need more than"):
-        read_images(path, ASK)
+        load_images(path, ASK)
 
 
 def test_members_that_occur_twice_or_are_encrypted_are_refused(tmp_path):
@@ -181,14 +181,14 @@ def test_members_that_occur_twice_or_are_encrypted_are_refused(tmp_path):
     with pytest.warns(UserWarning, match="Duplicate name"):
         zipped(path, [("images.npy", good), ("images.npy", good)])
     with pytest.raises(DataError, match="occurs twice"):
-        read_images(path, ASK)
+        load_images(path, ASK)
     with pytest.raises(DataError, match="occurs twice"):
-        read_images(zipped(path, [("images.npy", good), ("images", good)]), ASK)
+        load_images(zipped(path, [("images.npy", good), ("images", good)]), ASK)
     data = bytearray(zipped(path, [("images.npy", good)]).read_bytes())
     data[data.index(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(data)
     with pytest.raises(DataError, match="encrypted"):
-        read_images(path, ASK)
+        load_images(path, ASK)
 
 
 class Originals(tuple):
@@ -263,7 +263,7 @@ def test_a_damaged_npz_is_read_or_refused(originals, edits, cut):
     path = folder / "a.npz"
     path.write_bytes(damaged(data, edits, cut))
     try:
-        found = read_images(path, ASK, columns=(kit.LABEL,), invalid="skip")
+        found = load_images(path, ASK, columns=(kit.LABEL,), invalid="skip")
     except DataError:
         return
     assert np.abs(found.pixels).max() <= 1

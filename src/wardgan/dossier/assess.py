@@ -28,11 +28,11 @@ from wardgan.estimate import proportion
 from wardgan.files import check_name, write_bytes
 from wardgan.models.base import Trained
 from wardgan.models.fit import fitted_to
-from wardgan.privacy.accounts.fingerprint import plain_key
 from wardgan.privacy.events import DEFAULT_DELTA
 from wardgan.privacy.learn import as_learned
 from wardgan.rng import Seed
 from wardgan.schema.cohort import Cohort
+from wardgan.schema.keys import plain_key
 from wardgan.seal.artifact import day_of
 
 INTERNAL: Final = "internal"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal, cast
@@ -43,7 +44,8 @@ class Variable:
 class Layout:
     """All variables of a schema in order.
 
-    Labels are not among them, they make the class; nor are numbers with one possible value.
+    Labels are not among them, they make the class; nor are numbers with one possible value. Images have no variables:
+    what a network makes of them is their pixels, from -1 to 1, plane by plane and row by row.
 
     Attributes:
         schema: The schema that it was made from.
@@ -75,6 +77,8 @@ class Layout:
             if not column.complete:
                 what = "low and high" if column.numeric else "levels"
                 raise SchemaError(f"{column.name}: {what} are not declared; declare them, or set learn: true.")
+        if schema.images is not None:
+            return cls(schema, ())
         visits = schema.visits
         # Counted before they are made: a foreign file may ask for a billion of them.
         table = _modelled(schema)
@@ -102,7 +106,9 @@ class Layout:
         return found
 
     def __len__(self) -> int:
-        return len(self.variables)
+        """Gives how many numbers a network makes: variables of a patient, or pixels of an image, masks and all."""
+        images = self.schema.images
+        return len(self.variables) if images is None else math.prod(images.shape)
 
 
 def _static(column: Column) -> Variable:

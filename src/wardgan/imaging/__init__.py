@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from wardgan.imaging.cohort import read_images
 from wardgan.imaging.draft import DraftedFormat, draft_format
-from wardgan.imaging.format import ImageFormat
 from wardgan.imaging.images import Images
 from wardgan.imaging.links import Names
 from wardgan.imaging.marks import Batch, Origin
-from wardgan.imaging.read import read_images
+from wardgan.imaging.read import load_images
 from wardgan.imaging.report import ReadReport, Reason
 from wardgan.imaging.secondary_capture import write_dicom
 from wardgan.imaging.write import write_npz, write_png
+from wardgan.schema.images import ImageFormat
 
 __all__ = [
     "Batch",
@@ -22,6 +23,7 @@ __all__ = [
     "ReadReport",
     "Reason",
     "draft_format",
+    "load_images",
     "read_images",
     "write_dicom",
     "write_npz",

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from wardgan.imaging.decoder import Decoder
 from wardgan.imaging.dicom_tones import tones_of
 from wardgan.imaging.extras import dicom_errors, needs_images, quiet
-from wardgan.imaging.format import ImageFormat
 from wardgan.imaging.found import MAX_FILE, MAX_PIXELS
 from wardgan.imaging.report import Reason
 from wardgan.imaging.tones import brightness
+from wardgan.schema.images import ImageFormat
 
 if TYPE_CHECKING:
     from pydicom import Dataset, FileDataset

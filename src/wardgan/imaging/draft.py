@@ -12,11 +12,11 @@ import numpy as np
 from wardgan import check
 from wardgan.errors import DataError
 from wardgan.imaging.dicom import Header, read_header
-from wardgan.imaging.format import LARGEST, SMALLEST, ImageFormat
 from wardgan.imaging.found import Found, listed
 from wardgan.imaging.npz import opened
 from wardgan.imaging.pictures import picture_facts
 from wardgan.imaging.report import Reason
+from wardgan.schema.images import LARGEST, SMALLEST, ImageFormat
 
 _LOOKED_AT: Final = 500
 _LONG_SIDE: Final = 64

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from wardgan.errors import counted
 from wardgan.imaging.decoder import Decoder
 from wardgan.imaging.dicom import Header, read_dicom, read_dicom_mask, read_header
-from wardgan.imaging.format import ImageFormat
 from wardgan.imaging.found import Found
 from wardgan.imaging.links import Links, plain_path
 from wardgan.imaging.pictures import picture_facts, read_mask, read_picture
 from wardgan.imaging.prepare import prepare
 from wardgan.imaging.report import Reason, Tally
 from wardgan.imaging.resample import fits
+from wardgan.schema.images import ImageFormat
 
 _AT_ONCE: Final[dict[str, Reason]] = {"damaged": Reason.UNREADABLE, "link": Reason.LINK}
 _BY_FILE: Final = (
@@ -35,13 +35,13 @@ class Candidate:
     Attributes:
         file: Where it is.
         row: Its row of the labels; `None` without labels.
-        patient: Whose it is.
+        patient: The name of its patient; `None` where nothing says it.
         mask: Where its mask is; `None` without masks.
     """
 
     file: Found
     row: int | None
-    patient: Hashable
+    patient: str | None
     mask: Found | None
 
 
@@ -170,10 +170,10 @@ class _Sieve:
         found = self.by_name.get(plain_path(self.links.masks[row]))
         return found if found is not None and found.kind in ("dicom", "picture") else None
 
-    def _patient(self, file: Found, header: Header | tuple[int, int], row: int | None) -> Hashable | Reason:
+    def _patient(self, file: Found, header: Header | tuple[int, int], row: int | None) -> str | Reason | None:
         """Gives whose an image is. In doubt patients are counted together: an issuer of identifiers is not asked."""
         if self.links is not None and self.links.patients is not None and row is not None:
-            return "patient", self.links.patients[row]
+            return self.links.patients[row]
         if isinstance(header, Header):
-            return ("patient", header.patient_id) if header.patient_id else Reason.NO_PATIENT
-        return "file", file.name
+            return header.patient_id or Reason.NO_PATIENT
+        return None

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wardgan.imaging.format import ImageFormat
 from wardgan.imaging.report import ReadReport
 from wardgan.schema.columns import Column
+from wardgan.schema.images import ImageFormat
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -23,6 +23,9 @@ class Images:
         pixels: Shape (images, channels, height, width), from -1 (black) to 1; a mask is the last channel.
         labels: Codes of each label by column, each of shape (images,): places among its declared levels.
         patients: Number of each image's patient from 0, shape (images,).
+        names: A digest of the name of each patient, in the order of their numbers; where nothing said whose an image
+            is, a digest of the image.
+        named: Whether something said of each image whose it is.
         report: What was read and what was not. It stays in the hospital.
     """
 
@@ -31,6 +34,8 @@ class Images:
     pixels: NDArray[np.float32]
     labels: Mapping[str, NDArray[np.int64]]
     patients: NDArray[np.int64]
+    names: tuple[str, ...]
+    named: bool
     report: ReadReport
 
     def __repr__(self) -> str:

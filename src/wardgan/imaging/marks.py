@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from wardgan import check
 from wardgan._version import __version__
 from wardgan.errors import UsageError
-from wardgan.imaging.format import ImageFormat
+from wardgan.schema.images import ImageFormat
 
 Bits = Literal[8, 16]
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")

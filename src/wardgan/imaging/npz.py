@@ -205,15 +205,16 @@ def coded_labels(
     return codes, bad, findings
 
 
-def owners(archive: Archive, length: int) -> tuple[NDArray[np.intp], list[Finding]]:
-    """Gives the number of each image's patient from the array `patients`, -1 where it is missing.
+def owners(archive: Archive, length: int) -> tuple[list[str | None], list[Finding]]:
+    """Gives the name of each image's patient from the array `patients`, `None` where it is missing.
 
     Args:
         archive: The file.
         length: Number of images.
     """
-    at, _ = keys_of(pd.Series(archive.small("patients", length)))
-    return at, found("patients", "every image says whose it is", at < 0, "Fill it.")
+    at, names = keys_of(pd.Series(archive.small("patients", length)))
+    findings = found("patients", "every image says whose it is", at < 0, "Fill it.")
+    return [names[place] if place >= 0 else None for place in at], findings
 
 
 def _exactly(member: IO[bytes], size: int) -> bytes:

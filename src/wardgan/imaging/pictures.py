@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardgan.imaging.extras import DAMAGED, needs_images, quiet
-from wardgan.imaging.format import Window
 from wardgan.imaging.found import MAX_FILE, MAX_PIXELS
 from wardgan.imaging.report import Reason
 from wardgan.imaging.tones import Tones, brightness, float_brightness, plain_tones
+from wardgan.schema.images import Window
 
 if TYPE_CHECKING:
     from PIL.Image import Image

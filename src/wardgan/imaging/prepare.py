@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from wardgan.imaging.format import ImageFormat
 from wardgan.imaging.region import bright_box, more_on_the_right
 from wardgan.imaging.report import Reason
 from wardgan.imaging.resample import fits, resample
+from wardgan.schema.images import ImageFormat
 
 Pixels = NDArray[np.float32]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
@@ -14,7 +15,6 @@ from wardgan import check
 from wardgan.errors import DataError, SchemaError
 from wardgan.imaging.decoder import Decoder
 from wardgan.imaging.folder import Candidate, candidates_of, pixels_of
-from wardgan.imaging.format import ImageFormat
 from wardgan.imaging.found import listed
 from wardgan.imaging.images import Images
 from wardgan.imaging.links import Labels, Names, check_columns, link
@@ -23,10 +23,13 @@ from wardgan.imaging.prepare import prepare
 from wardgan.imaging.report import Reason, Tally
 from wardgan.imaging.tones import Codes, brightness, float_brightness, plain_tones
 from wardgan.schema.columns import Column
+from wardgan.schema.images import ImageFormat
+from wardgan.schema.keys import plain_key
 from wardgan.schema.source import Source
 
 Invalid = Literal["refuse", "skip"]
 Progress = Callable[[int, int], None]
+Owner = str | None
 MAX_RESULT: Final = 16 << 30
 _INVALID: Final = get_args(Invalid)
 _ALONE: Final = (
@@ -46,7 +49,7 @@ class _Wish:
     progress: Progress
 
 
-def read_images(
+def load_images(
     source: str | Path, declared: ImageFormat, *, labels: Source | None = None, columns: Sequence[Column] = (),
     names: Names | None = None, invalid: Invalid = "refuse", progress: Progress | None = None,
 ) -> Images:  # fmt: skip
@@ -128,10 +131,10 @@ def _from_npz(path: Path, wish: _Wish) -> Images:
         shape, images = archive.planes("images")
         masks = _masks(archive, shape) if wish.declared.mask else (None for _ in range(shape[0]))
         codes, bad, findings = coded_labels(archive, wish.columns, shape[0])
-        patients: NDArray[np.intp] = np.arange(shape[0])
+        patients: list[Owner] = [None] * shape[0]
         if "patients" in archive:
             patients, more = owners(archive, shape[0])
-            findings, bad = [*findings, *more], bad | (patients < 0)
+            findings, bad = [*findings, *more], bad | np.array([name is None for name in patients], dtype=bool)
         else:
             tally.notices.append(_ALONE)
         if wish.refuse:
@@ -145,7 +148,7 @@ def _from_npz(path: Path, wish: _Wish) -> Images:
             store.add(planes)
             wish.progress(at + 1, shape[0])
     kept = np.array(store.kept, dtype=np.int64)
-    return store.images({name: found[kept] for name, found in codes.items()}, patients[kept].tolist(), 0)
+    return store.images({name: found[kept] for name, found in codes.items()}, [patients[at] for at in store.kept], 0)
 
 
 def _masks(archive: Archive, shape: tuple[int, int, int]) -> Iterator[NDArray[np.generic]]:
@@ -189,8 +192,13 @@ class _Store:
             self.kept.append(self._seen)
         self._seen += 1
 
-    def images(self, labels: Labels, owners: Sequence[Hashable], unused: int) -> Images:
+    def images(self, labels: Labels, owners: Sequence[Owner], unused: int) -> Images:
         """Gives what was kept.
+
+        Args:
+            labels: Their codes.
+            owners: The name of each image's patient; `None` where nothing says it, so that the image is a patient.
+            unused: Rows of the labels without an image.
 
         Raises:
             DataError: Nothing was kept, or, if so wished, not everything.
@@ -200,10 +208,17 @@ class _Store:
             tally.refuse()
         if not self.kept:
             raise DataError(f"source: no image can be used: {tally.nothing()}.")
-        numbers: dict[Hashable, int] = {}
-        patients = np.array([numbers.setdefault(owner, len(numbers)) for owner in owners], dtype=np.int64)
+        pixels = self._pixels[: len(self.kept)]
+        # What tells patients apart: a name, or where there is none the place of the image.
+        known = [at if owner is None else owner for at, owner in enumerate(owners)]
+        numbers: dict[str | int, int] = {}
+        patients = np.array([numbers.setdefault(each, len(numbers)) for each in known], dtype=np.int64)
+        names = tuple(
+            hashlib.sha256(pixels[each].tobytes() if isinstance(each, int) else plain_key(each).encode()).hexdigest()
+            for each in numbers
+        )
         report = tally.report(len(self.kept), len(numbers), unused)
-        return Images(wish.declared, wish.columns, self._pixels[: len(self.kept)], labels, patients, report)
+        return Images(wish.declared, wish.columns, pixels, labels, patients, names, None not in owners, report)
 
 
 def _nobody(done: int, total: int) -> None:

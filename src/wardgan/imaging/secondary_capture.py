@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from wardgan._version import __version__
 from wardgan.imaging.extras import needs_images
-from wardgan.imaging.format import ImageFormat
 from wardgan.imaging.marks import Batch, Bits, Item, Origin, items, note, stored
 from wardgan.imaging.output import new_folder, write_labels
+from wardgan.schema.images import ImageFormat
 
 if TYPE_CHECKING:
     from pydicom import Dataset

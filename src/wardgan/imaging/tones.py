@@ -13,8 +13,8 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from wardgan.imaging.format import Window
 from wardgan.imaging.report import Reason
+from wardgan.schema.images import Window
 
 Numbers = NDArray[np.float64]
 Codes = NDArray[np.unsignedinteger]

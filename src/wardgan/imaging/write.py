@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from wardgan.errors import UsageError
 from wardgan.files import new_file
 from wardgan.imaging.extras import needs_images
-from wardgan.imaging.format import ImageFormat
 from wardgan.imaging.marks import Batch, Bits, Item, Origin, items, note, stored
 from wardgan.imaging.output import new_folder, write_labels
+from wardgan.schema.images import ImageFormat
 
 _KEPT: Final = ("images", "masks", "patients", "note")
 _BLOCK: Final = 1 << 20
@@ -81,7 +81,7 @@ def write_png(
     """Writes synthetic images into a folder of PNG files, and gives their number.
 
     Beside each image `00000000.png` are its mask `00000000-mask.png` and `00000000.json`, which says what it is and
-    came from; the image says the same in a text chunk. `labels.csv` has a row for each image, so that `read_images`
+    came from; the image says the same in a text chunk. `labels.csv` has a row for each image, so that `load_images`
     reads the folder.
 
     Args: as for `write_npz`.

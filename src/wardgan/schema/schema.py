@@ -16,6 +16,7 @@ import yaml
 from wardgan import files
 from wardgan.errors import SchemaError
 from wardgan.schema.columns import Column, Level
+from wardgan.schema.images import ImageFormat
 from wardgan.schema.meaning import Meaning
 from wardgan.schema.references import resolved
 from wardgan.schema.rules import MAX_RULES, Rule
@@ -25,7 +26,7 @@ from wardgan.schema.yaml_text import read_yaml
 
 MAX_CLASSES: Final = 64
 _DEPTH: Final = 8
-_KEYS: Final = ("name", "patient", "population", "table", "visits", "events", "rules", "terms", "confirm")
+_KEYS: Final = ("name", "patient", "population", "table", "visits", "images", "events", "rules", "terms", "confirm")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Schema:
         population: Public, rounded number of patients; `None`: a noisy count is paid for.
         table: Columns with one value per patient.
         visits: Repeated measures, if any.
+        images: How images look, if patients are images: the columns of the table are then the labels of each image.
         events: Names of a time-to-event pair, as `{"time": ..., "event": ...}`; the event is a label.
         rules: Rules between columns.
         terms: Licence, permitted use (DUO codes) and contact.
@@ -53,8 +55,10 @@ class Schema:
     rules: tuple[Rule, ...] = ()
     terms: Mapping[str, object] = field(default_factory=dict[str, object])
     confirm: tuple[str, ...] = ()
+    images: ImageFormat | None = None
 
     def __post_init__(self) -> None:
+        _check_images(self)
         _check_names(self)
         _set_columns(self, resolved(self.table, self.visits))
         _check_events(self)
@@ -66,7 +70,12 @@ class Schema:
 
     @property
     def labels(self) -> tuple[Column, ...]:
-        """Columns whose levels a generator can be asked for: those declared so, and the event of a pair."""
+        """Columns whose levels a generator can be asked for: those declared so, and the event of a pair.
+
+        With images it is all columns.
+        """
+        if self.images is not None:
+            return self.table
         event = self.events.get("event")
         return tuple(column for column in self.table if column.label or column.name == event)
 
@@ -104,23 +113,19 @@ class Schema:
 
     def to_dict(self) -> dict[str, object]:
         """Gives the structure of the schema file."""
-        found: dict[str, object] = {"name": self.name}
-        if self.patient is not None:
-            found["patient"] = self.patient
-        if self.population is not None:
-            found["population"] = self.population
-        found["table"] = {column.name: column.to_dict() for column in self.table}
-        if self.visits is not None:
-            found["visits"] = self.visits.to_dict()
-        if self.events:
-            found["events"] = dict(self.events)
-        if self.rules:
-            found["rules"] = [rule.text for rule in self.rules]
-        if self.terms:
-            found["terms"] = dict(self.terms)
-        if self.confirm:
-            found["confirm"] = list(self.confirm)
-        return found
+        found: dict[str, object] = {
+            "name": self.name,
+            "patient": self.patient,
+            "population": self.population,
+            "table": {column.name: column.to_dict() for column in self.table},
+            "visits": None if self.visits is None else self.visits.to_dict(),
+            "images": None if self.images is None else self.images.to_dict(),
+            "events": dict(self.events) or None,
+            "rules": [rule.text for rule in self.rules] or None,
+            "terms": dict(self.terms) or None,
+            "confirm": list(self.confirm) or None,
+        }
+        return {key: value for key, value in found.items() if value is not None}
 
     @classmethod
     def from_dict(cls, found: object) -> Schema:
@@ -137,11 +142,10 @@ class Schema:
         if not isinstance(found, Mapping):
             raise SchemaError("schema: is a mapping with name, patient, table, visits and so on.")
         given = cast("Mapping[str, object]", found)
-        if "images" in given:
-            raise SchemaError("images: this version models tables and visits only; remove the key.")
         refuse_unknown(given, _KEYS, "schema")
         table = _mapping(given, "table")
-        if not table and given.get("visits") is None:
+        images = given.get("images")
+        if not table and given.get("visits") is None and images is None:
             # Before anything is repeated: without columns the text may be anything, such as a patient's record.
             raise SchemaError("table: the schema has no column.")
         name = given.get("name")
@@ -157,6 +161,7 @@ class Schema:
             rules=tuple(Rule.parse(rule) for rule in _list(given, "rules")[: MAX_RULES + 1]),
             terms=cast("dict[str, object]", _plain(dict(_mapping(given, "terms")), _DEPTH)),
             confirm=tuple(str(place) for place in _list(given, "confirm")),
+            images=None if images is None else ImageFormat.from_dict(cast("Mapping[str, object]", images)),
         )
 
     @classmethod
@@ -209,9 +214,28 @@ class Schema:
         return ", ".join(f"{name}={level}" for name, level in self.class_levels(index).items()) or "all patients"
 
 
+def _check_images(schema: Schema) -> None:
+    """Refuses what has no meaning for images: each column is a label of every image."""
+    if schema.images is None:
+        return
+    for key in ("visits", "events", "rules"):
+        if getattr(schema, key):
+            raise SchemaError(f"{key}: a schema of images has labels only; take {key} out.")
+    for column in schema.table:
+        if column.numeric or not column.levels:
+            raise SchemaError(
+                f"{column.name}: a label of images is a category or a flag with declared levels; declare them, or take "
+                "the column out."
+            )
+        if column.nullable:
+            raise SchemaError(
+                f"{column.name}: a label of images may not be missing; declare a level for images without one."
+            )
+
+
 def _check_names(schema: Schema) -> None:
     names = [column.name for column in schema.columns]
-    if not names:
+    if not names and schema.images is None:
         raise SchemaError("table: the schema has no column.")
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:

@@ -25,9 +25,9 @@ def test_a_format_comes_back_from_its_structure(declared):
 
 
 def test_the_structure_says_what_is_not_at_its_default():
-    assert ImageFormat(8, 256).to_dict() == {"height": 8, "width": 256}
+    assert ImageFormat(8, 256).to_dict() == {"size": [8, 256]}
     full = ImageFormat(8, 8, mask=True, window=(0, 1), crop=True, flip=True, intent="processing")
-    assert set(full.to_dict()) == set(asdict(full)) - {"channels"}
+    assert set(full.to_dict()) == (set(asdict(full)) - {"channels", "height", "width"}) | {"size"}
 
 
 def test_the_mask_is_one_more_channel():
@@ -38,17 +38,16 @@ def test_the_mask_is_one_more_channel():
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"height": 0}, "height=0 is not a multiple of 4 from 8 to 256"),
-        ({"height": 260}, "height=260"),
-        ({"height": 30}, "height=30"),
-        ({"height": 8.0}, "height=8.0"),
-        ({"height": True}, "height=True"),
-        ({"width": "64"}, "width='64'"),
+        ({"size": [0, 16]}, "height=0 is not a multiple of 4 from 8 to 256"),
+        ({"size": [260, 16]}, "height=260"),
+        ({"size": [30, 16]}, "height=30"),
+        ({"size": [8.0, 16]}, "height=8.0"),
+        ({"size": [True, 16]}, "height=True"),
+        ({"size": [16, "64"]}, "width='64'"),
         ({"channels": 3}, "only grey images"),
         ({"channels": True}, "only grey images"),
         ({"mask": 1}, "mask=1 is neither true nor false"),
         ({"crop": "yes"}, "crop='yes'"),
-        ({"flip": None}, "flip=None"),
         ({"window": "voi"}, "window='voi'"),
         ({"window": (5, 5)}, "the lower one first"),
         ({"window": (5, 1)}, "the lower one first"),
@@ -56,19 +55,25 @@ def test_the_mask_is_one_more_channel():
         ({"window": (0, float("inf"))}, "two numbers"),
         ({"window": (0, True)}, "two numbers"),
         ({"window": (0, 1, 2)}, "two numbers"),
-        ({"window": None}, "window=None"),
         ({"intent": "display"}, "intent='display' is not one of presentation, processing"),
-        ({"size": 3}, "unknown key 'size'; known are height"),
+        ({"size": 3}, "size is missing or no pair"),
+        ({"size": [16]}, "size is missing or no pair"),
+        ({"height": 3}, "images: 1 unknown key; known are size, channels"),
+        ({"masks": True}, "unknown key 'masks', which looks like mask"),
     ],
 )
 def test_what_cannot_be_is_refused(wrong, says):
     with pytest.raises(SchemaError) as error:
-        ImageFormat.from_dict({"height": 16, "width": 16, **wrong})
+        ImageFormat.from_dict({"size": [16, 16], **wrong})
     assert says in str(error.value)
 
 
 def test_a_structure_needs_a_size():
-    with pytest.raises(SchemaError, match="width is missing"):
-        ImageFormat.from_dict({"height": 16})
+    with pytest.raises(SchemaError, match="size is missing"):
+        ImageFormat.from_dict({"mask": True})
     with pytest.raises(SchemaError, match="list is no mapping"):
-        ImageFormat.from_dict(["height"])
+        ImageFormat.from_dict(["size"])
+
+
+def test_what_is_left_empty_is_at_its_default():
+    assert ImageFormat.from_dict({"size": [16, 16], "mask": None, "channels": 1}) == ImageFormat(16, 16)

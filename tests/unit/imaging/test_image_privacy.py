@@ -14,7 +14,7 @@ import pytest
 
 import image_kit as kit
 from wardgan.errors import DataError, WardganError
-from wardgan.imaging import Batch, ImageFormat, Names, draft_format, read_images, write_dicom, write_npz, write_png
+from wardgan.imaging import Batch, ImageFormat, Names, draft_format, load_images, write_dicom, write_npz, write_png
 
 ASK = ImageFormat(8, 8, window="percentile")
 
@@ -51,10 +51,10 @@ def test_no_result_and_no_message_holds_a_header(tmp_path, capfd, caplog, recwar
     clinic(folder)
     said = []
     with pytest.raises(DataError) as error:
-        read_images(folder, ASK)
+        load_images(folder, ASK)
     said += texts_of(error.value)
     labels = pd.DataFrame({"SOPInstanceUID": ["1.2.0", "1.2.1", "1.2.9"], "finding": ["benign", "malignant", "benign"]})
-    found = read_images(folder, ASK, labels=labels, columns=(kit.LABEL,), invalid="skip")
+    found = load_images(folder, ASK, labels=labels, columns=(kit.LABEL,), invalid="skip")
     assert found.report.read == 2
     said += [
         repr(found),
@@ -76,9 +76,9 @@ def test_names_of_files_are_in_the_report_alone(tmp_path):
     kit.dicom(tmp_path / f"{kit.CANARY}.dcm", BurnedInAnnotation="YES")
     (tmp_path / f"{kit.CANARY}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"no image")
     with pytest.raises(DataError) as error:
-        read_images(tmp_path, ASK)
+        load_images(tmp_path, ASK)
     assert [text for text in texts_of(error.value) if kit.CANARY in text] == []
-    found = read_images(tmp_path, ASK, invalid="skip")
+    found = load_images(tmp_path, ASK, invalid="skip")
     assert kit.CANARY not in repr(found) + repr(found.report) + "".join(found.report.lines())
     assert any(kit.CANARY in name for names in found.report.examples.values() for name in names)
 
@@ -90,7 +90,7 @@ def test_values_that_break_the_standard_are_not_quoted_in_warnings(tmp_path, cap
     assert data.count(uid.encode()) == 2
     path.write_bytes(data.replace(uid.encode(), kit.CANARY.encode()))
     caplog.set_level(logging.DEBUG)
-    found = read_images(tmp_path, ASK)
+    found = load_images(tmp_path, ASK)
     assert found.report.read == 1
     said = [caplog.text, *map(str, recwarn.list), *capfd.readouterr(), repr(found), *found.report.lines()]
     assert [text for text in said if kit.CANARY in text] == []
@@ -108,7 +108,7 @@ def test_a_damaged_npz_is_not_quoted(tmp_path, damage):
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("images.npy", array.replace(b"'descr'", b"'" + name[:5] + b"'"))
     with pytest.raises(DataError, match="no NPZ file, or is damaged") as error:
-        read_images(path, ASK)
+        load_images(path, ASK)
     assert [text for text in texts_of(error.value) if kit.CANARY[:5] in text] == []
 
 
@@ -117,7 +117,7 @@ def test_cells_of_the_labels_are_never_repeated(tmp_path):
     labels = pd.read_csv(tmp_path / "labels.csv").assign(patient_id=kit.CANARY, finding=kit.CANARY)
     for names in (None, Names(patient="finding"), Names(key="patient_id")):
         with pytest.raises(WardganError) as error:
-            read_images(folder, ASK, labels=labels, columns=(kit.LABEL,), names=names)
+            load_images(folder, ASK, labels=labels, columns=(kit.LABEL,), names=names)
         assert [text for text in texts_of(error.value) if kit.CANARY in text] == []
 
 
@@ -126,7 +126,7 @@ def test_no_written_file_holds_a_header(tmp_path):
     folder.mkdir()
     for at in range(3):
         kit.dicom(folder / f"{at}.dcm")
-    found = read_images(folder, ASK)
+    found = load_images(folder, ASK)
     batch = Batch(found.pixels, {"finding": ["benign"] * 3})
     for name, write in (("png", write_png), ("dcm", write_dicom)):
         write([batch], tmp_path / name, found.format, kit.ORIGIN)
@@ -158,9 +158,9 @@ def test_without_them_people_are_told_what_to_install(tmp_path, absent):
 import sys
 sys.modules[{absent!r}] = None
 from wardgan.errors import UsageError
-from wardgan.imaging import ImageFormat, read_images
+from wardgan.imaging import ImageFormat, load_images
 try:
-    read_images({str(tmp_path)!r}, ImageFormat(8, 8))
+    load_images({str(tmp_path)!r}, ImageFormat(8, 8))
 except UsageError as error:
     print(error)
 """
@@ -172,8 +172,8 @@ def test_an_npz_needs_no_library_for_images(tmp_path):
     code = f"""
 import sys
 sys.modules.update(dict.fromkeys(("pydicom", "PIL", "gdcm")))
-from wardgan.imaging import Batch, ImageFormat, Origin, read_images, write_npz
-found = read_images({str(tmp_path / "a.npz")!r}, ImageFormat(8, 8))
+from wardgan.imaging import Batch, ImageFormat, Origin, load_images, write_npz
+found = load_images({str(tmp_path / "a.npz")!r}, ImageFormat(8, 8))
 print(write_npz([Batch(found.pixels)], {str(tmp_path / "b.npz")!r}, found.format, Origin("sha256:" + "0" * 64, 1, None)))
 """
     assert run(code) == "2"

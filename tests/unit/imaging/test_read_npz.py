@@ -7,7 +7,7 @@ import pytest
 
 import image_kit as kit
 from wardgan.errors import DataError
-from wardgan.imaging import ImageFormat, Names, Reason, read_images
+from wardgan.imaging import ImageFormat, Names, Reason, load_images
 from wardgan.schema.columns import Column
 
 ASK = ImageFormat(8, 8)
@@ -30,11 +30,11 @@ def test_arrays_of_all_types_are_read(tmp_path, order, last):
     wanted = means(small) / 127.5 - 1
     for pixels in (small, (small.astype(np.uint16) * 257).astype(f"{order}u2")):
         path = saved(tmp_path, images=pixels.reshape(*pixels.shape, *last))
-        assert np.allclose(read_images(path, ASK).pixels[:, 0], wanted, atol=1e-6)
+        assert np.allclose(load_images(path, ASK).pixels[:, 0], wanted, atol=1e-6)
     window = ImageFormat(8, 8, window=(0, 255))
     for kind in ("f2", "f4", "f8"):
         path = saved(tmp_path, images=small.astype(order + kind).reshape(*small.shape, *last))
-        assert np.allclose(read_images(path, window).pixels[:, 0], wanted, atol=1e-6)
+        assert np.allclose(load_images(path, window).pixels[:, 0], wanted, atol=1e-6)
 
 
 def test_labels_patients_and_masks_come_with_them(tmp_path):
@@ -43,7 +43,7 @@ def test_labels_patients_and_masks_come_with_them(tmp_path):
     path = saved(
         tmp_path, images=small, masks=masks, finding=["benign", "malignant"] * 2, patients=["b", "a", "b", "c"]
     )
-    found = read_images(path, ImageFormat(8, 8, mask=True), columns=COLUMNS)
+    found = load_images(path, ImageFormat(8, 8, mask=True), columns=COLUMNS)
     assert found.labels["finding"].tolist() == [0, 1, 0, 1]
     assert found.patients.tolist() == [0, 1, 0, 2]
     assert np.array_equal(found.pixels[:, 1] > 0, means(masks) >= 0.5)
@@ -54,43 +54,43 @@ def test_labels_patients_and_masks_come_with_them(tmp_path):
 
 def test_numbers_are_places_among_the_levels(tmp_path):
     path = saved(tmp_path, images=kit.gradients(3), labels=np.array([1, 0, 1], dtype=np.uint8))
-    found = read_images(path, ASK, columns=COLUMNS)
+    found = load_images(path, ASK, columns=COLUMNS)
     assert found.labels["finding"].tolist() == [1, 0, 1]
     assert "each image counts as one patient" in found.report.notices[0]
     graded = Column("grade", "category", levels=(3, 1), label=True)
     path = saved(tmp_path, images=kit.gradients(2), grade=np.array([1, 3]))
-    assert read_images(path, ASK, columns=(graded,)).labels["grade"].tolist() == [1, 0]
+    assert load_images(path, ASK, columns=(graded,)).labels["grade"].tolist() == [1, 0]
     flag = Column("operated", "flag", label=True)
     path = saved(tmp_path, images=kit.gradients(2), labels=np.array([[True], [False]]))
-    assert read_images(path, ASK, columns=(flag,)).labels["operated"].tolist() == [1, 0]
+    assert load_images(path, ASK, columns=(flag,)).labels["operated"].tolist() == [1, 0]
 
 
 def test_labels_that_are_not_declared_are_refused_or_left_out(tmp_path):
     path = saved(tmp_path, images=kit.gradients(4), labels=[0, 2, 1, -1])
     with pytest.raises(DataError, match=r"the number is that of a declared level; broken 2 times \(row 2, 4\)"):
-        read_images(path, ASK, columns=COLUMNS)
-    found = read_images(path, ASK, columns=COLUMNS, invalid="skip")
+        load_images(path, ASK, columns=COLUMNS)
+    found = load_images(path, ASK, columns=COLUMNS, invalid="skip")
     assert found.labels["finding"].tolist() == [0, 1]
     assert found.report.examples == {Reason.LABELS: ("image 2", "image 4")}
     path = saved(tmp_path, images=kit.gradients(2), labels=["benign", "secret"])
     with pytest.raises(DataError, match="the level is not declared") as error:
-        read_images(path, ASK, columns=COLUMNS)
+        load_images(path, ASK, columns=COLUMNS)
     assert "secret" not in str(error.value)
 
 
 def test_patients_without_a_name_are_refused_or_left_out(tmp_path):
     path = saved(tmp_path, images=kit.gradients(3), patients=["a", "", "b"])
     with pytest.raises(DataError, match=r"every image says whose it is; broken once \(row 2\)"):
-        read_images(path, ASK)
-    assert read_images(path, ASK, invalid="skip").patients.tolist() == [0, 1]
+        load_images(path, ASK)
+    assert load_images(path, ASK, invalid="skip").patients.tolist() == [0, 1]
 
 
 def test_floats_need_a_window_and_must_be_finite(tmp_path):
     values = np.linspace(-1, 1, 2 * 256).reshape(2, 16, 16)
     with pytest.raises(DataError, match="floating-point pixels without a declared window"):
-        read_images(saved(tmp_path, images=values), ASK)
+        load_images(saved(tmp_path, images=values), ASK)
     values[1, 0, 0] = np.nan
-    found = read_images(saved(tmp_path, images=values), ImageFormat(8, 8, window=(-1, 1)), invalid="skip")
+    found = load_images(saved(tmp_path, images=values), ImageFormat(8, 8, window=(-1, 1)), invalid="skip")
     assert found.report.skipped == {Reason.UNREADABLE: 1}
 
 
@@ -115,24 +115,24 @@ def test_floats_need_a_window_and_must_be_finite(tmp_path):
 )
 def test_what_cannot_be_used_is_refused(tmp_path, arrays, says):
     with pytest.raises(DataError) as error:
-        read_images(saved(tmp_path, **arrays), ASK, columns=COLUMNS)
+        load_images(saved(tmp_path, **arrays), ASK, columns=COLUMNS)
     assert says in str(error.value)
 
 
 def test_masks_of_another_size_are_refused(tmp_path):
     path = saved(tmp_path, images=kit.gradients(2), masks=np.zeros((2, 16, 15), np.uint8))
     with pytest.raises(DataError, match="must be the same"):
-        read_images(path, ImageFormat(8, 8, mask=True))
+        load_images(path, ImageFormat(8, 8, mask=True))
     with pytest.raises(DataError, match="no array 'masks'"):
-        read_images(saved(tmp_path, images=kit.gradients(2)), ImageFormat(8, 8, mask=True))
+        load_images(saved(tmp_path, images=kit.gradients(2)), ImageFormat(8, 8, mask=True))
 
 
 def test_an_npz_file_brings_its_labels_itself(tmp_path):
     path = saved(tmp_path, images=kit.gradients(2), labels=[0, 1])
     with pytest.raises(DataError, match="brings its labels itself"):
-        read_images(path, ASK, labels="labels.csv", columns=COLUMNS)
+        load_images(path, ASK, labels="labels.csv", columns=COLUMNS)
     with pytest.raises(DataError, match="leave labels and names out"):
-        read_images(path, ASK, columns=COLUMNS, names=Names(patient="patients"))
+        load_images(path, ASK, columns=COLUMNS, names=Names(patient="patients"))
 
 
 def test_real_mammograms(tmp_path):
@@ -142,7 +142,7 @@ def test_real_mammograms(tmp_path):
     if not path.is_file():
         pytest.skip(f"{path.name} is not in {datasets.folder()}")
     severity = Column("severity", "category", levels=("normal", "benign", "malignant"), label=True)
-    found = read_images(path, ImageFormat(64, 64, crop=True, flip=True), columns=(severity,))
+    found = load_images(path, ImageFormat(64, 64, crop=True, flip=True), columns=(severity,))
     assert found.pixels.shape == (322, 1, 64, 64)
     assert np.bincount(found.labels["severity"]).tolist() == [209, 61, 52]
     left, right = found.pixels[:, 0, :, :24].mean(axis=(1, 2)), found.pixels[:, 0, :, -24:].mean(axis=(1, 2))

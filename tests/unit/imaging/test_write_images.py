@@ -10,7 +10,7 @@ import pytest
 
 import image_kit as kit
 from wardgan.errors import OutputError, UsageError
-from wardgan.imaging import Batch, ImageFormat, Names, Origin, read_images, write_dicom, write_npz, write_png
+from wardgan.imaging import Batch, ImageFormat, Names, Origin, load_images, write_dicom, write_npz, write_png
 
 WRITERS = {"png": write_png, "dcm": write_dicom}
 COLUMNS = (kit.LABEL,)
@@ -18,9 +18,9 @@ COLUMNS = (kit.LABEL,)
 
 def read_back(kind, path, declared):
     if kind == "npz":
-        return read_images(path, declared, columns=COLUMNS)
+        return load_images(path, declared, columns=COLUMNS)
     names = Names(mask="mask") if declared.mask else None
-    return read_images(path, declared, labels=path / "labels.csv", columns=COLUMNS, names=names)
+    return load_images(path, declared, labels=path / "labels.csv", columns=COLUMNS, names=names)
 
 
 @pytest.mark.parametrize("bits", [8, 16])

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wardgan as wg
-from wardgan.privacy.accounts.fingerprint import fingerprint, plain_key
+from wardgan.privacy.accounts.fingerprint import fingerprint
+from wardgan.schema.keys import plain_key
 
 KEY = b"k" * 32
 AGE = {"kind": "integer", "low": 0, "high": 99}

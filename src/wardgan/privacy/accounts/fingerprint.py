@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
-import unicodedata
 from typing import Final
 
 import numpy as np
 
 from wardgan.schema.cohort import Cohort
+from wardgan.schema.image_cohort import ImageCohort
+from wardgan.schema.keys import plain_key
 
 KEY_BYTES: Final = 32
-_WHOLE: Final = re.compile(r"^(\d+)\.0+$")
 
 
-def fingerprint(cohort: Cohort, key: bytes) -> str:
+def fingerprint(cohort: Cohort | ImageCohort, key: bytes) -> str:
     """Gives the name of a set of patients, which says nothing about them without the key.
 
     Where the schema names the patient it is made from the set of patient keys, whatever their order, and from nothing
@@ -42,7 +41,10 @@ def fingerprint(cohort: Cohort, key: bytes) -> str:
         True
     """
     digest = hmac.new(key, digestmod=hashlib.sha256)
-    if cohort.schema.patient is None:
+    if isinstance(cohort, ImageCohort):
+        # Names are not kept; where nothing said whose an image is, what is kept is made from the image.
+        digest.update(b"images\0" + "".join(sorted(cohort.patients.tolist())).encode())
+    elif cohort.schema.patient is None:
         digest.update(b"cells\0")
         digest.update(_cells(cohort))
     else:
@@ -51,14 +53,6 @@ def fingerprint(cohort: Cohort, key: bytes) -> str:
         texts = [name.encode("utf-8", "surrogatepass") for name in names]
         digest.update(b"".join(len(text).to_bytes(8, "big") + text for text in texts))
     return digest.hexdigest()
-
-
-def plain_key(name: str) -> str:
-    """Gives a patient key as a spreadsheet would have left it: "0007" and "7.0" as "7", "p1 " and "P1" as one."""
-    letters = unicodedata.normalize("NFKC", name)
-    plain = "".join(letter for letter in letters if unicodedata.category(letter) != "Cf").strip().casefold()
-    plain = _WHOLE.sub(r"\1", plain)
-    return plain.lstrip("0") or "0" if plain.startswith("0") and plain.isdecimal() else plain
 
 
 def _cells(cohort: Cohort) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 
 import image_kit as kit
 from wardgan.errors import DataError, SchemaError, UsageError
-from wardgan.imaging import ImageFormat, Names, Reason, read_images
+from wardgan.imaging import ImageFormat, Names, Reason, load_images
 from wardgan.schema.columns import Column
 
 ASK = ImageFormat(8, 8)
@@ -26,7 +26,7 @@ def means(pixels):
 
 def test_a_folder_with_labels(tmp_path):
     folder = kit.folder(tmp_path)
-    found = read_images(folder, ASK, labels=tmp_path / "labels.csv", columns=COLUMNS)
+    found = load_images(folder, ASK, labels=tmp_path / "labels.csv", columns=COLUMNS)
     assert found.pixels.shape == (4, 1, 8, 8)
     assert found.pixels.dtype == np.float32
     assert np.allclose(found.pixels[:, 0], means(kit.gradients(4)), atol=1e-6)
@@ -41,7 +41,7 @@ def test_a_folder_with_labels(tmp_path):
 
 
 def test_a_folder_without_labels(tmp_path):
-    found = read_images(kit.folder(tmp_path), ASK)
+    found = load_images(kit.folder(tmp_path), ASK)
     assert found.labels == {}
     assert found.patients.tolist() == [0, 1, 2, 3]
     assert "each of them counts as one patient" in found.report.notices[0]
@@ -50,7 +50,7 @@ def test_a_folder_without_labels(tmp_path):
 
 def test_progress_is_told(tmp_path):
     seen = []
-    read_images(kit.folder(tmp_path), ASK, progress=lambda done, total: seen.append((done, total)))
+    load_images(kit.folder(tmp_path), ASK, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
@@ -67,7 +67,7 @@ def test_files_of_all_kinds_are_read_alike(tmp_path):
     kit.dicom(tmp_path / "g.dcm", flat, bits=8)
     (tmp_path / "h.csv").write_text("no image", encoding="utf-8")
     (tmp_path / ".DS_Store").write_bytes(b"no image")
-    found = read_images(tmp_path, ASK)
+    found = load_images(tmp_path, ASK)
     assert found.report.other_files == 2
     assert len(found.pixels) == 7
     assert np.abs(found.pixels - found.pixels[0]).max() < 0.02
@@ -95,7 +95,7 @@ def test_a_tiff_of_many_bits_is_read_by_its_tags(tmp_path, bits, photometric):
     top = (1 << bits) - 1
     pixels = kit.ramp(16, 16, top)
     tiff(tmp_path / "a.tif", pixels, bits, photometric)
-    found = read_images(tmp_path, ImageFormat(16, 16)).pixels[0, 0].astype(float)
+    found = load_images(tmp_path, ImageFormat(16, 16)).pixels[0, 0].astype(float)
     wanted = 2 * pixels / top - 1
     assert np.allclose(found, -wanted if photometric == 0 else wanted, rtol=0, atol=1e-6)
 
@@ -103,8 +103,8 @@ def test_a_tiff_of_many_bits_is_read_by_its_tags(tmp_path, bits, photometric):
 def test_a_tiff_in_floating_point_needs_a_window(tmp_path):
     kit.picture(tmp_path / "a.tif", np.linspace(0, 2, 256).reshape(16, 16).astype(np.float32))
     with pytest.raises(DataError, match="floating-point pixels without a declared window"):
-        read_images(tmp_path, ASK)
-    found = read_images(tmp_path, ImageFormat(8, 8, window=(0, 2)))
+        load_images(tmp_path, ASK)
+    found = load_images(tmp_path, ImageFormat(8, 8, window=(0, 2)))
     assert found.pixels.mean() == pytest.approx(0, abs=1e-6)
 
 
@@ -122,7 +122,7 @@ def test_the_key_is_known_by_its_name(tmp_path, key):
             "patientid": person,
         }
         rows.append({key: by[key.lower().replace("_", "")], "finding": kit.LABEL.levels[at % 2]})
-    found = read_images(tmp_path, ASK, labels=pd.DataFrame(rows[::-1]), columns=COLUMNS)
+    found = load_images(tmp_path, ASK, labels=pd.DataFrame(rows[::-1]), columns=COLUMNS)
     assert found.labels["finding"].tolist() == [0, 1, 0]
     assert found.patients.tolist() == [0, 1, 2]
 
@@ -130,14 +130,14 @@ def test_the_key_is_known_by_its_name(tmp_path, key):
 def test_a_key_of_another_name_can_be_told(tmp_path):
     kit.dicom(tmp_path / "a.dcm", AccessionNumber="77")
     labels = pd.DataFrame({"study": [77], "finding": ["malignant"]})
-    found = read_images(tmp_path, ASK, labels=labels, columns=COLUMNS, names=Names(key="study=AccessionNumber"))
+    found = load_images(tmp_path, ASK, labels=labels, columns=COLUMNS, names=Names(key="study=AccessionNumber"))
     assert found.labels["finding"].tolist() == [1]
     with pytest.raises(DataError, match="no image can be used: 1 image without a row"):
-        read_images(tmp_path, ASK, labels=labels, columns=COLUMNS, names=Names(key="study"))
+        load_images(tmp_path, ASK, labels=labels, columns=COLUMNS, names=Names(key="study"))
     with pytest.raises(DataError, match="key='study=Visit' ends in none of =file, =SOPInstanceUID"):
-        read_images(tmp_path, ASK, labels=labels, columns=COLUMNS, names=Names(key="study=Visit"))
+        load_images(tmp_path, ASK, labels=labels, columns=COLUMNS, names=Names(key="study=Visit"))
     with pytest.raises(DataError, match="no column is known to link rows"):
-        read_images(tmp_path, ASK, labels=labels, columns=COLUMNS)
+        load_images(tmp_path, ASK, labels=labels, columns=COLUMNS)
 
 
 @pytest.mark.parametrize("text", ["left/0.png", "left/0", "0.png", "0", ".\\left\\0.png", " left/0.png "])
@@ -145,7 +145,7 @@ def test_a_file_can_be_written_in_many_ways(tmp_path, text):
     (tmp_path / "left").mkdir()
     kit.picture(tmp_path / "left" / "0.png", kit.gradients(1)[0])
     labels = pd.DataFrame({"file": [text], "finding": ["malignant"]})
-    assert read_images(tmp_path, ASK, labels=labels, columns=COLUMNS).labels["finding"].tolist() == [1]
+    assert load_images(tmp_path, ASK, labels=labels, columns=COLUMNS).labels["finding"].tolist() == [1]
 
 
 def test_a_row_for_two_files_is_refused(tmp_path):
@@ -154,18 +154,18 @@ def test_a_row_for_two_files_is_refused(tmp_path):
         kit.picture(tmp_path / side / "0.png", kit.gradients(1)[0])
     labels = pd.DataFrame({"file": ["0.png"], "finding": ["malignant"]})
     with pytest.raises(DataError, match=r"one file answers to each row; broken once \(row 1\)"):
-        read_images(tmp_path, ASK, labels=labels, columns=COLUMNS)
+        load_images(tmp_path, ASK, labels=labels, columns=COLUMNS)
 
 
 def test_an_examination_or_a_patient_may_have_several_images(tmp_path):
     for at in range(4):
         kit.dicom(tmp_path / f"{at}.dcm", PatientID=f"P{at // 2}", AccessionNumber=f"A{at % 2}")
     labels = pd.DataFrame({"PatientID": ["P0", "P1"], "finding": ["malignant", "benign"]})
-    found = read_images(tmp_path, ASK, labels=labels, columns=COLUMNS)
+    found = load_images(tmp_path, ASK, labels=labels, columns=COLUMNS)
     assert found.labels["finding"].tolist() == [1, 1, 0, 0]
     assert found.patients.tolist() == [0, 0, 1, 1]
     labels = pd.DataFrame({"AccessionNumber": ["A0", "A1"], "finding": ["malignant", "benign"]})
-    found = read_images(tmp_path, ASK, labels=labels, columns=COLUMNS)
+    found = load_images(tmp_path, ASK, labels=labels, columns=COLUMNS)
     assert found.labels["finding"].tolist() == [1, 0, 1, 0]
     assert found.patients.tolist() == [0, 0, 1, 1]
 
@@ -174,12 +174,12 @@ def test_the_patient_column_counts_before_patient_id(tmp_path):
     for at in range(3):
         kit.dicom(tmp_path / f"{at}.dcm", PatientID="the same")
     labels = pd.DataFrame({"file": ["0", "1", "2"], "who": ["x", "y", "x "], "finding": ["benign"] * 3})
-    by_id = read_images(tmp_path, ASK, labels=labels, columns=COLUMNS)
+    by_id = load_images(tmp_path, ASK, labels=labels, columns=COLUMNS)
     assert by_id.patients.tolist() == [0, 0, 0]
     assert by_id.report.notices == ("PatientID of the DICOM files says whose an image is.",)
-    named = read_images(tmp_path, ASK, labels=labels, columns=COLUMNS, names=Names(patient="who"))
+    named = load_images(tmp_path, ASK, labels=labels, columns=COLUMNS, names=Names(patient="who"))
     assert named.patients.tolist() == [0, 1, 0]
-    guessed = read_images(tmp_path, ASK, labels=labels.rename(columns={"who": "Patient_ID"}), columns=COLUMNS)
+    guessed = load_images(tmp_path, ASK, labels=labels.rename(columns={"who": "Patient_ID"}), columns=COLUMNS)
     assert guessed.patients.tolist() == [0, 1, 0]
     assert "'Patient_ID' was taken for the column" in guessed.report.notices[0]
 
@@ -187,14 +187,14 @@ def test_the_patient_column_counts_before_patient_id(tmp_path):
 def test_an_image_of_nobody_is_refused(tmp_path):
     kit.dicom(tmp_path / "a.dcm", PatientID="")
     with pytest.raises(DataError, match=r"1 image: nothing says whose it is\. Fill PatientID"):
-        read_images(tmp_path, ASK)
+        load_images(tmp_path, ASK)
 
 
 def test_labels_without_files_and_files_without_labels_are_counted(tmp_path):
     folder = kit.folder(tmp_path)
     labels = pd.read_csv(tmp_path / "labels.csv").iloc[1:]
     labels = pd.concat([labels, labels.assign(file=["x.png", "y.png", "z.png"])])
-    found = read_images(folder, ASK, labels=labels, columns=COLUMNS)
+    found = load_images(folder, ASK, labels=labels, columns=COLUMNS)
     report = found.report
     assert (report.read, report.files_without_labels, report.labels_without_files) == (3, 1, 3)
     assert report.lines() == [
@@ -213,7 +213,7 @@ def test_rows_that_break_a_rule_are_refused_or_left_out(tmp_path):
     labels.loc[3, "patient_id"] = None
     labels.loc[5, "file"] = "4.png"
     with pytest.raises(DataError) as error:
-        read_images(folder, ASK, labels=labels, columns=COLUMNS)
+        load_images(folder, ASK, labels=labels, columns=COLUMNS)
     said = str(error.value)
     for line in (
         "labels: file: each key has one row; broken 2 times (row 5, 6).",
@@ -224,7 +224,7 @@ def test_rows_that_break_a_rule_are_refused_or_left_out(tmp_path):
         assert line in said
     assert "unknown level" not in said
     assert ".png" not in said
-    found = read_images(folder, ASK, labels=labels, columns=COLUMNS, invalid="skip")
+    found = load_images(folder, ASK, labels=labels, columns=COLUMNS, invalid="skip")
     assert found.report.skipped == {Reason.LABELS: 4}
     assert "labels: finding: the level is not declared; broken once (row 2)." in "\n".join(found.report.notices)
     assert found.report.examples[Reason.LABELS] == ("1.png", "2.png", "3.png", "4.png")
@@ -278,7 +278,7 @@ WRONG = {
 
 
 def test_what_cannot_be_used_is_left_out_and_listed_with_its_reason(tmp_path):
-    found = read_images(hospital(tmp_path), ASK, invalid="skip")
+    found = load_images(hospital(tmp_path), ASK, invalid="skip")
     assert {reason: set(names) for reason, names in found.report.examples.items()} == WRONG
     assert found.report.skipped == {reason: len(names) for reason, names in WRONG.items()}
     assert found.report.read == 3
@@ -288,7 +288,7 @@ def test_what_cannot_be_used_is_left_out_and_listed_with_its_reason(tmp_path):
 def test_what_cannot_be_used_is_refused_by_reason_and_never_by_name(tmp_path):
     seen = []
     with pytest.raises(DataError) as error:
-        read_images(hospital(tmp_path), ASK, progress=lambda done, total: seen.append(done))
+        load_images(hospital(tmp_path), ASK, progress=lambda done, total: seen.append(done))
     said = str(error.value)
     assert "- 2 images: more than one frame. Export single frames." in said
     assert "read with invalid='skip'" in said
@@ -303,7 +303,7 @@ def test_only_what_is_damaged_within_is_found_late(tmp_path):
     path.write_bytes(path.read_bytes()[:-20])
     labels = pd.DataFrame({"file": ["a", "b"], "finding": ["benign"] * 2})
     with pytest.raises(DataError, match=r"1 image \(row 2 of the labels\): cut off, damaged"):
-        read_images(tmp_path, ASK, labels=labels, columns=COLUMNS)
+        load_images(tmp_path, ASK, labels=labels, columns=COLUMNS)
 
 
 def masked(path, masks):
@@ -321,7 +321,7 @@ def test_masks_are_the_last_channel(tmp_path):
     names = [f"{at}-mask.png" for at in range(4)]
     folder, labels = masked(tmp_path, dict.fromkeys(names, inside))
     declared = ImageFormat(8, 8, mask=True)
-    found = read_images(folder, declared, labels=labels, columns=COLUMNS, names=Names(mask="mask"))
+    found = load_images(folder, declared, labels=labels, columns=COLUMNS, names=Names(mask="mask"))
     assert found.pixels.shape == (4, 2, 8, 8)
     wanted = np.full((8, 8), -1)
     wanted[2:6, 1:4] = 1
@@ -338,7 +338,7 @@ def test_masks_that_do_not_fit_are_left_out(tmp_path):
     (tmp_path / "3-mask.png").write_bytes((folder / "0-mask.png").read_bytes())
     labels.loc[3, "mask"] = "../3-mask.png"
     ask = {"labels": labels, "columns": COLUMNS, "names": Names(mask="mask"), "invalid": "skip"}
-    found = read_images(folder, ImageFormat(8, 8, mask=True), **ask)
+    found = load_images(folder, ImageFormat(8, 8, mask=True), **ask)
     assert {reason: list(names) for reason, names in found.report.examples.items()} == {
         Reason.NO_MASK: ["3.png"],
         Reason.MASK_SIZE: ["1.png"],
@@ -376,7 +376,7 @@ def test_what_cannot_be_asked_for_is_refused(tmp_path, more, kind, says):
         **more,
     }
     with pytest.raises(kind, match=says):
-        read_images(ask.pop("source"), ask.pop("declared"), **ask)
+        load_images(ask.pop("source"), ask.pop("declared"), **ask)
 
 
 def test_names_are_texts():
@@ -388,15 +388,15 @@ def test_a_mask_belongs_to_one_image(tmp_path):
     kit.dicom(tmp_path / "a.dcm")
     labels = pd.DataFrame({"PatientID": ["P"], "mask": ["a"]})
     with pytest.raises(DataError, match="the key 'PatientID' holds PatientID"):
-        read_images(tmp_path, ImageFormat(8, 8, mask=True), labels=labels, names=Names(mask="mask"))
+        load_images(tmp_path, ImageFormat(8, 8, mask=True), labels=labels, names=Names(mask="mask"))
 
 
 def test_an_empty_folder_says_so(tmp_path):
     with pytest.raises(DataError, match="no image can be used: there is none"):
-        read_images(tmp_path, ASK)
+        load_images(tmp_path, ASK)
     (tmp_path / "a.txt").write_text("x", encoding="utf-8")
     with pytest.raises(DataError, match="1 file of another kind than DICOM"):
-        read_images(tmp_path, ASK)
+        load_images(tmp_path, ASK)
 
 
 def test_an_array_that_no_machine_holds_is_refused(tmp_path, monkeypatch):
@@ -404,16 +404,16 @@ def test_an_array_that_no_machine_holds_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr(read, "MAX_RESULT", 4 * 64 * 4 - 1)
     with pytest.raises(DataError, match="declare a smaller height and width"):
-        read_images(kit.folder(tmp_path), ASK)
+        load_images(kit.folder(tmp_path), ASK)
 
 
 def test_no_image_changes_another_one(tmp_path):
     declared = ImageFormat(8, 8, window="percentile", crop=True, flip=True)
     folder = kit.folder(tmp_path, 6)
-    whole = read_images(folder, declared)
+    whole = load_images(folder, declared)
     kit.picture(folder / "99.png", np.full((64, 64), 255, dtype=np.uint8) * (np.arange(64) % 2).astype(np.uint8))
     (folder / "0.png").unlink()
-    part = read_images(folder, declared)
+    part = load_images(folder, declared)
     assert np.array_equal(part.pixels[:5], whole.pixels[1:])
 
 
@@ -423,7 +423,7 @@ def test_real_mammograms_and_scans(tmp_path):
     samples = datasets.folder() / "dicom_samples"
     if not samples.is_dir():
         pytest.skip(f"there are no DICOM samples in {datasets.folder()}")
-    found = read_images(samples, ImageFormat(32, 32, window="percentile"), invalid="skip")
+    found = load_images(samples, ImageFormat(32, 32, window="percentile"), invalid="skip")
     assert found.report.examples == {
         Reason.COLOUR: ("examples_palette.dcm", "examples_rgb_color.dcm"),
         Reason.NO_PIXELS: ("waveform_ecg.dcm",),

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, cast, get_args
 
 from wardgan.check import is_number
 from wardgan.errors import SchemaError
+from wardgan.schema.visits import refuse_unknown
 
 Window = Literal["dicom", "percentile"] | tuple[float, float]
 Intent = Literal["presentation", "processing"]
@@ -85,12 +86,12 @@ class ImageFormat:
 
         Example:
             >>> ImageFormat(32, 32, window=(-100, 300)).to_dict()
-            {'height': 32, 'width': 32, 'window': [-100.0, 300.0]}
+            {'size': [32, 32], 'window': [-100.0, 300.0]}
         """
-        found: dict[str, object] = {}
-        for field in fields(self):
+        found: dict[str, object] = {"size": [self.height, self.width]}
+        for field in fields(self)[2:]:
             value: object = getattr(self, field.name)
-            if field.name in ("height", "width") or value != field.default:
+            if value != field.default:
                 found[field.name] = list(cast("tuple[float, float]", value)) if isinstance(value, tuple) else value
         return found
 
@@ -105,19 +106,19 @@ class ImageFormat:
             SchemaError: It is no mapping, a key is unknown or absent, or a value is not allowed.
 
         Example:
-            >>> ImageFormat.from_dict({"height": 32, "width": 32, "crop": True}).crop
-            True
+            >>> ImageFormat.from_dict({"size": [32, 28], "crop": True}).width
+            28
         """
-        names = [field.name for field in fields(cls)]
+        names = ["size", *(field.name for field in fields(cls)[2:])]
         if not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise SchemaError(f"images: {type(given).__name__} is no mapping; it needs keys such as height and width.")
-        unknown = [key for key in given if key not in names]
-        if unknown:
-            raise SchemaError(f"images: unknown key {unknown[0]!r}; known are {', '.join(names)}.")
-        absent = [name for name in ("height", "width") if name not in given]
-        if absent:
-            raise SchemaError(f"images: {absent[0]} is missing; it is the number of pixels, such as 64.")
-        return cls(**cast("dict[str, Any]", dict(given)))
+            raise SchemaError(f"images: {type(given).__name__} is no mapping; it needs the key size.")
+        refuse_unknown(cast("Mapping[object, object]", given), names, "images")
+        size = given.get("size")
+        if not isinstance(size, (list, tuple)) or len(cast("list[object]", size)) != 2:
+            raise SchemaError("images: size is missing or no pair; it is [height, width] in pixels, such as [64, 64].")
+        height, width = cast("list[int]", size)
+        more = {key: value for key, value in given.items() if key != "size" and value is not None}
+        return cls(height, width, **cast("dict[str, Any]", more))
 
 
 def _check_side(name: str, value: object) -> None:
