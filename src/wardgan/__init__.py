@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from wardgan.dossier.release import release
     from wardgan.errors import WardganError
     from wardgan.estimate import Estimate
+    from wardgan.imaging.cohort import read_images
     from wardgan.models.acgan.config import AcganConfig
     from wardgan.models.base import Trained
     from wardgan.models.copula.config import CopulaConfig
     from wardgan.models.fit import fit
+    from wardgan.models.imagegan.config import ImageganConfig
     from wardgan.models.marginal.config import MarginalConfig
     from wardgan.models.planning import plan
     from wardgan.models.tabgan.config import TabganConfig
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from wardgan.sample.generator import Generator
     from wardgan.schema.cohort import Cohort
     from wardgan.schema.draft import draft
+    from wardgan.schema.image_cohort import ImageCohort
     from wardgan.schema.read import read
     from wardgan.schema.schema import Schema
     from wardgan.seal.artifact import inspect, load
@@ -60,6 +63,8 @@ _HOME = {
     "Dossier": "wardgan.dossier.assess",
     "Estimate": "wardgan.estimate",
     "Generator": "wardgan.sample.generator",
+    "ImageCohort": "wardgan.schema.image_cohort",
+    "ImageganConfig": "wardgan.models.imagegan.config",
     "Ledger": "wardgan.privacy.ledger",
     "MarginalConfig": "wardgan.models.marginal.config",
     "Plan": "wardgan.privacy.plan",
@@ -77,6 +82,7 @@ _HOME = {
     "new_key": "wardgan.seal.keys",
     "plan": "wardgan.models.planning",
     "read": "wardgan.schema.read",
+    "read_images": "wardgan.imaging.cohort",
     "release": "wardgan.dossier.release",
     "sketch": "wardgan.rehearsal.sketch",
     "verify": "wardgan.dossier.receiver",
@@ -92,6 +98,8 @@ __all__ = [
     "Dossier",
     "Estimate",
     "Generator",
+    "ImageCohort",
+    "ImageganConfig",
     "Ledger",
     "MarginalConfig",
     "Plan",
@@ -110,6 +118,7 @@ __all__ = [
     "new_key",
     "plan",
     "read",
+    "read_images",
     "release",
     "sketch",
     "verify",

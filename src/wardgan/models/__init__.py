@@ -8,12 +8,13 @@ from wardgan.errors import PlanError
 from wardgan.models.base import Config
 from wardgan.schema.schema import Schema
 
-FAMILIES: Final = ("copula", "marginal", "tabgan", "acgan")
+FAMILIES: Final = ("copula", "marginal", "tabgan", "acgan", "imagegan")
+IMAGES: Final = "imagegan"
 _FEWEST: Final = 500
 
 
 def auto_family(schema: Schema, *, private: bool, patients: int) -> str:
-    """Gives the family that the benchmarks speak for, from public facts.
+    """Gives the family that the benchmarks speak for, from public facts: `imagegan` for images.
 
     With a budget it is `copula`: what tables of pairs or a discriminator add there is less than what fits of one table
     differ by. Without privacy `marginal` is far more alike, if there are enough patients to hold some out; it was not
@@ -24,6 +25,8 @@ def auto_family(schema: Schema, *, private: bool, patients: int) -> str:
         private: Whether there is a budget.
         patients: How many there are; it decides only without privacy.
     """
+    if schema.images is not None:
+        return IMAGES
     return "copula" if private or schema.visits is not None or patients < _FEWEST else "marginal"
 
 
@@ -46,6 +49,10 @@ def family_config(family: str) -> Config:
             from wardgan.models.acgan.config import AcganConfig
 
             return AcganConfig()
+        case "imagegan":
+            from wardgan.models.imagegan.config import ImageganConfig
+
+            return ImageganConfig()
         case "tabgan":
             from wardgan.models.tabgan.config import TabganConfig
 

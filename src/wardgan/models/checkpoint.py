@@ -21,10 +21,10 @@ def save(folder: Path | None, step: int, modules: Sequence[nn.Module], optimiser
         return
     arrays = {"step": np.array(step)}
     for at, module in enumerate(modules):
-        arrays |= {f"m{at}/{name}": tensor.detach().numpy() for name, tensor in module.state_dict().items()}
+        arrays |= {f"m{at}/{name}": tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
     for at, optimiser in enumerate(optimisers):
         for number, state in optimiser.state_dict()["state"].items():
-            arrays |= {f"o{at}/{number}/{name}": np.asarray(value) for name, value in state.items()}
+            arrays |= {f"o{at}/{number}/{name}": torch.as_tensor(value).cpu().numpy() for name, value in state.items()}
     with files.new_file(folder / CHECKPOINT, force=True) as file:
         np.savez(file, allow_pickle=False, **arrays)
 

@@ -25,7 +25,7 @@ from wardgan.errors import (
 from wardgan.files import locked
 from wardgan.models import family_config
 from wardgan.models.base import CHECKPOINT, LEDGER, TRAINED, Config, Progress, Run, Trained, Watcher
-from wardgan.models.planning import COUNT, check_texts, config_of, plan
+from wardgan.models.planning import COUNT, check_kind, check_texts, config_of, plan
 from wardgan.privacy.accounts.slip import SLIP
 from wardgan.privacy.accounts.spending import Account, Spending, account_of, entered
 from wardgan.privacy.events import NEIGHBOURS, UNIT, Budget
@@ -37,6 +37,7 @@ from wardgan.privacy.records import Records, admit
 from wardgan.rng import Seed
 from wardgan.sample.generator import Generator
 from wardgan.schema.cohort import Cohort
+from wardgan.schema.image_cohort import AnyCohort, ImageCohort
 from wardgan.schema.schema import Schema
 
 Privacy = Literal["private", "none"]
@@ -46,7 +47,7 @@ SCHEMA: Final = "schema.json"
 
 
 def fit(  # noqa: PLR0913 - what a fit may be told, in one place
-    cohort: Cohort, budget: Budget | None = None, *, family: str | Config = "auto", privacy: Privacy = "private",
+    cohort: AnyCohort, budget: Budget | None = None, *, family: str | Config = "auto", privacy: Privacy = "private",
     seed: int | None = None, run: str | Path | None = None, resume: bool = False, watch: Watcher | None = None,
     accounts: str | Path | Account | None = None,
 ) -> Trained:  # fmt: skip
@@ -55,8 +56,8 @@ def fit(  # noqa: PLR0913 - what a fit may be told, in one place
     Args:
         cohort: The patients.
         budget: How much may be given away about one patient; needed unless `privacy="none"`.
-        family: `copula`, `marginal`, `tabgan`, `acgan`, a configuration of one of them, or `auto`: with a budget
-            `copula`; without privacy `marginal` for tables of at least 500 patients.
+        family: `copula`, `marginal`, `tabgan`, `acgan`, for images `imagegan`, a configuration of one of them, or
+            `auto`: with a budget `copula`; without privacy `marginal` for tables of at least 500 patients.
         privacy: `private`, or the explicit word `none` for a generator without any protection.
         seed: Replays the fit, noise included: a rehearsal that cannot be released as private. `None`: real noise.
         run: A folder that stays on site, for the ledger, answers and checkpoints.
@@ -151,11 +152,11 @@ def check_asked(cohort: object, budget: object, privacy: object, seed: object) -
 
 
 def _fitted(
-    cohort: Cohort, config: Config, ledger: Ledger, spending: Spending, *, seed: int | None, folder: Path | None,
+    cohort: AnyCohort, config: Config, ledger: Ledger, spending: Spending, *, seed: int | None, folder: Path | None,
     watch: Watcher,
 ) -> Trained:  # fmt: skip
     noise = Seed.secret() if seed is None else Seed(seed)
-    whole = learn(cohort, ledger, noise=noise, folder=folder)
+    whole = cohort if isinstance(cohort, ImageCohort) else learn(cohort, ledger, noise=noise, folder=folder)
     records = Records(whole, ledger, noise=noise, folder=folder)
     population = _population(cohort, records, ledger, config, spending)
     seeds = Seed(int.from_bytes(np.random.default_rng().bytes(8), "big")) if seed is None else Seed(seed)
@@ -172,8 +173,11 @@ def _fitted(
 
 
 def _check_types(cohort: object, budget: object, seed: object) -> None:
-    if not isinstance(cohort, Cohort):
-        raise UsageError(f"cohort: a {type(cohort).__name__} is no cohort; read it first: wg.read(source, schema).")
+    if not isinstance(cohort, (Cohort, ImageCohort)):
+        raise UsageError(
+            f"cohort: a {type(cohort).__name__} is no cohort; read it first: wg.read(source, schema), or "
+            "wg.read_images(source, schema) for images."
+        )
     if budget is not None and not isinstance(budget, Budget):
         raise UsageError(f"budget={budget!r} is no budget; write wg.Budget(epsilon=3).")
     if seed is not None:
@@ -181,12 +185,13 @@ def _check_types(cohort: object, budget: object, seed: object) -> None:
 
 
 def _begun(
-    cohort: Cohort, budget: Budget | None, family: str | Config, *, replayable: bool, folder: Path | None
+    cohort: AnyCohort, budget: Budget | None, family: str | Config, *, replayable: bool, folder: Path | None
 ) -> tuple[Config, Ledger]:
     """Gives the configuration and an empty ledger."""
     if budget is None:
         check_texts(cohort.schema)
         config = config_of(family, cohort.schema, patients=len(cohort))
+        check_kind(config, cohort.schema)
         ledger = Ledger(None, replayable=replayable)
     else:
         planned = plan(cohort.schema, budget, family=family)
@@ -210,7 +215,7 @@ def _stopped(folder: Path | None) -> Path:
 
 
 def _resumed(
-    cohort: Cohort, budget: Budget | None, family: str | Config, *, replayable: bool, folder: Path | None
+    cohort: AnyCohort, budget: Budget | None, family: str | Config, *, replayable: bool, folder: Path | None
 ) -> tuple[Config, Ledger]:
     """Gives the configuration and the ledger of the run to go on with; everything must be as when it was begun."""
     folder = cast("Path", folder)
@@ -231,7 +236,7 @@ def _resumed(
     return config, ledger
 
 
-def _begin(folder: Path, cohort: Cohort, config: Config) -> None:
+def _begin(folder: Path, cohort: AnyCohort, config: Config) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -286,19 +291,19 @@ def declared_in(run: Path) -> Schema:
         raise FormatError(f"run={str(run)!r} is damaged: {SCHEMA} cannot be read.") from error
 
 
-def _digest(cohort: Cohort, family: str, settings: Mapping[str, object]) -> str:
-    seen = {name: list(levels) for name, levels in sorted(cohort.seen.items())}
-    facts = [cohort.schema.fingerprint(), family, dict(settings), seen]
+def _digest(cohort: AnyCohort, family: str, settings: Mapping[str, object]) -> str:
+    facts = [cohort.schema.fingerprint(), family, dict(settings)]
     return cohort.digest(json.dumps(facts, sort_keys=True).encode())
 
 
-def _enough(cohort: Cohort, *, private: bool) -> None:
+def _enough(cohort: AnyCohort, *, private: bool) -> None:
     """Without privacy, refuses what cannot be modelled; with privacy the noisy counts decide (see the anchor)."""
     if private:
         return
     if len(cohort) < 2:
         raise DataError("cohort: one patient is no cohort; a generator of one patient would be that patient.")
-    count = np.bincount(classes_of(cohort), minlength=cohort.schema.classes)
+    classes = cohort.classes if isinstance(cohort, ImageCohort) else classes_of(cohort)
+    count = np.bincount(classes, minlength=cohort.schema.classes)
     empty = np.flatnonzero(count == 0)
     if len(empty):
         raise DataError(
@@ -307,7 +312,7 @@ def _enough(cohort: Cohort, *, private: bool) -> None:
         )
 
 
-def _population(cohort: Cohort, records: Records, ledger: Ledger, config: Config, spending: Spending) -> int:
+def _population(cohort: AnyCohort, records: Records, ledger: Ledger, config: Config, spending: Spending) -> int:
     declared = cohort.schema.population
     if ledger.plan is None:
         return declared or len(cohort)

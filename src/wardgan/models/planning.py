@@ -6,7 +6,7 @@ from typing import Final
 
 from wardgan.encode.layout import Layout
 from wardgan.errors import PlanError, SchemaError, counted
-from wardgan.models import auto_family, family_config
+from wardgan.models import FAMILIES, IMAGES, auto_family, family_config
 from wardgan.models.base import Config
 from wardgan.privacy.events import Budget
 from wardgan.privacy.learn import learn_shares, level_threshold, placeholder, to_learn
@@ -39,6 +39,7 @@ def plan(schema: Schema, budget: Budget, *, family: str | Config = "auto") -> Pl
     check_texts(schema)
     layout = Layout.of(placeholder(schema))
     config = config_of(family, schema)
+    check_kind(config, schema)
     config.check(layout, budget, schema.population)
     shares = learn_shares(schema, budget.delta)
     if schema.population is None:
@@ -55,6 +56,20 @@ def config_of(family: str | Config, schema: Schema, *, patients: int | None = No
     if family == "auto":
         family = auto_family(schema, private=patients is None, patients=patients or 0)
     return family_config(family)
+
+
+def check_kind(config: Config, schema: Schema) -> None:
+    """Refuses a family of tables for images, and the other way round.
+
+    Raises:
+        PlanError: Says which families are possible.
+    """
+    if (config.family == IMAGES) != (schema.images is not None):
+        drawn = "images" if schema.images is not None else "tables and visits"
+        able = [name for name in FAMILIES if (name == IMAGES) == (schema.images is not None)]
+        raise PlanError(
+            f"family={config.family!r} cannot draw {drawn}, which the schema declares; take {', '.join(able)}."
+        )
 
 
 def _confirmed(schema: Schema) -> None:

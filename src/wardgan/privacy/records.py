@@ -16,11 +16,12 @@ from wardgan.encode.units import Units, classes_of, encode
 from wardgan.errors import BudgetError, DataError, PlanError
 from wardgan.privacy.choose import Scoring, noisy_top
 from wardgan.privacy.events import Event
+from wardgan.privacy.image_queries import ImageQuery, Pictures
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.plan import largest
 from wardgan.privacy.queries import Query
 from wardgan.rng import Seed
-from wardgan.schema.cohort import Cohort
+from wardgan.schema.image_cohort import AnyCohort, ImageCohort
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,7 +58,7 @@ class Records:
         private: Whether answers carry noise.
     """
 
-    def __init__(self, cohort: Cohort, ledger: Ledger, *, noise: Seed, folder: Path | None = None) -> None:
+    def __init__(self, cohort: AnyCohort, ledger: Ledger, *, noise: Seed, folder: Path | None = None) -> None:
         """Takes the patients.
 
         Args:
@@ -78,15 +79,22 @@ class Records:
         self._noise = noise
         self._folder = folder
         self._chosen: dict[str, int] = {}
-        self._units = encode(cohort, self.layout)
-        self._classes = classes_of(cohort)
-        if len(self._classes) and not 0 <= self._classes.min() <= self._classes.max() < cohort.schema.classes:
+        self._pictures: Pictures | None = None
+        if isinstance(cohort, ImageCohort):
+            # What is asked of patients alone, such as their number, finds patients without variables.
+            self._pictures = Pictures.of(cohort)
+            self._units, self._classes = np.empty((len(cohort), 0)), np.zeros(len(cohort), dtype=np.int64)
+            classes = self._pictures.classes
+        else:
+            self._units = encode(cohort, self.layout)
+            classes = self._classes = classes_of(cohort)
+        if len(classes) and not 0 <= classes.min() <= classes.max() < cohort.schema.classes:
             raise DataError("label: a patient's label is missing or not declared; read the patients with their schema.")
 
     def __repr__(self) -> str:
         return f"Records({self.layout.schema.name!r}, {len(self.layout)} variables)"
 
-    def measure(self, name: str, query: Query) -> NDArray[np.float64]:
+    def measure(self, name: str, query: Query | ImageQuery) -> NDArray[np.float64]:
         """Answers a query with Gaussian noise of sd noise multiplier x sensitivity.
 
         Neighbours: add or remove one patient. Event: the planned Gaussian event `name`, one run. Not protected:
@@ -104,12 +112,12 @@ class Records:
             BudgetError: The event is not planned, already spent, or planned for batches.
         """
         if not self.private:
-            return query.total(self._units, self._classes)
+            return self._total(query)
         kept = None if self._folder is None else self._folder / f"{name.replace(' ', '-')}.npy"
         if kept is not None and kept.exists() and self.ledger.steps(name):
             return kept_answer(kept)
         event = self.ledger.spend(name, mechanism="gaussian")
-        total = query.total(self._units, self._classes)
+        total = self._total(query)
         answer = noised(total, noise_sd(event, query), self._noise.normals(total.size, name))
         if kept is not None:
             keep(kept, answer)
@@ -185,6 +193,52 @@ class Records:
             noise=self._noise,
         )  # fmt: skip
 
+    def image_training(
+        self, name: str, module: nn.Module, *, rate: float, steps: int, clip_norm: float, population: int, at_once: int
+    ) -> PrivateTraining:
+        """Gives the real half of a discriminator's training on images; a record is an image with its class behind it.
+
+        A patient in a batch stands there with at most `at_once` images. Their losses weigh 1 together and their
+        gradients are added before the one clip (Rule P1). Patients with more images take turns with them.
+
+        Args:
+            name: The planned Poisson-Gaussian event.
+            module: The discriminator; it gets records of shape (images, pixels + 1).
+            rate: Sampling rate in (0, 1].
+            steps: Number of steps without privacy; a plan has its own.
+            clip_norm: Longest gradient of one patient.
+            population: Public number of patients.
+            at_once: Most images of a patient in one step.
+        """
+        from wardgan.privacy.training import PrivateTraining
+
+        pictures = self._images()
+        rows = np.concatenate([pictures.pixels.reshape(len(pictures.pixels), -1), pictures.classes[:, None]], axis=1)
+        return PrivateTraining(
+            rows.astype(np.float32, copy=False), self.ledger, name, module, rate=rate, steps=steps,
+            clip_norm=clip_norm, population=population, noise=self._noise, owners=pictures.owners, at_once=at_once,
+        )  # fmt: skip
+
+    def open_images(self) -> Pictures:
+        """Gives the images themselves: only in a fit without privacy.
+
+        Raises:
+            BudgetError: The fit is private: images are never seen without noise.
+        """
+        if self.private:
+            raise BudgetError("open_images: a private fit sees no image; train on image_training.")
+        return self._images()
+
+    def _images(self) -> Pictures:
+        if self._pictures is None:
+            raise DataError(f"schema={self.layout.schema.name!r} declares no images.")
+        return self._pictures
+
+    def _total(self, query: Query | ImageQuery) -> NDArray[np.float64]:
+        if isinstance(query, ImageQuery):
+            return self._images().total(query)
+        return query.total(self._units, self._classes)
+
     def held_out(self, share: float, stream: np.random.Generator) -> tuple[Records, Units, NDArray[np.int64]]:
         """Gives most of the patients as records, and the others themselves: only in a fit without privacy.
 
@@ -240,7 +294,7 @@ def kept_answer(path: Path) -> NDArray[np.float64]:
         raise BudgetError(f"answer={str(path)!r} was paid for and is lost; start a new run.") from error
 
 
-def noise_sd(event: Event, query: Query) -> float:
+def noise_sd(event: Event, query: Query | ImageQuery) -> float:
     """Gives the standard deviation of the noise of one answer."""
     return cast("float", event.noise_multiplier) * query.sensitivity
 

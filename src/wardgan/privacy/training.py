@@ -38,12 +38,12 @@ class PrivateTraining:
 
     def __init__(  # noqa: PLR0913 - what a step needs; `Records.training` is the way in
         self, rows: NDArray[np.float32], ledger: Ledger, name: str, module: nn.Module, *, rate: float, steps: int,
-        clip_norm: float, population: int, noise: Seed,
+        clip_norm: float, population: int, noise: Seed, owners: NDArray[np.int64] | None = None, at_once: int = 1,
     ) -> None:  # fmt: skip
         """Takes the patients' features; use `Records.training`.
 
         Args:
-            rows: One row for each patient, shape (patients, features).
+            rows: One row for each patient, shape (patients, features); or several of each, with `owners`.
             ledger: The bill.
             name: The planned event.
             module: The discriminator, of layers that treat each record alone.
@@ -52,12 +52,16 @@ class PrivateTraining:
             clip_norm: Longest gradient of one patient.
             population: Public number of patients.
             noise: Source of batches and noise.
+            owners: Patient of each row, from 0; `None`: each row is a patient.
+            at_once: Most rows of a patient in one step; who has more takes turns with them.
 
         Raises:
             BudgetError: The plan has another rate, no cap of its batches, or fewer patients.
             PlanError: The discriminator cannot be trained privately.
         """
         self._rows = torch.from_numpy(rows)
+        self._groups = None if owners is None else Groups(owners, at_once)
+        patients = len(rows) if self._groups is None else len(self._groups)
         self._ledger, self._name, self._noise = ledger, name, noise
         self._module = module
         self._rate = rate
@@ -70,7 +74,7 @@ class PrivateTraining:
             event = ledger.plan.event(name)
             if event.sampling_rate != rate:
                 raise BudgetError(f"event={name!r} is planned with sampling rate {event.sampling_rate}, not {rate}.")
-            if event.batch_cap is None or len(rows) > cast("int", event.population):
+            if event.batch_cap is None or patients > cast("int", event.population):
                 raise BudgetError(f"event={name!r} is planned without a cap of its batches, or for fewer patients.")
             self.steps, self.taken = event.steps, ledger.steps(name)
             self._cap = event.batch_cap
@@ -121,6 +125,9 @@ class PrivateTraining:
         if self._ledger.plan is None:
             self._plain(losses_of, fake, step)
             return
+        if self._groups is not None:
+            self._grouped(self._groups, losses_of, fake, step)
+            return
         index = poisson_batch(len(self._rows), rate=self._rate, cap=self._cap, seed=self._noise, step=step)
         places, mask = padded(index, self._cap)
         real = self._rows[torch.from_numpy(places)]
@@ -134,6 +141,26 @@ class PrivateTraining:
             step=step,
         )
 
+    def _grouped(self, groups: Groups, losses_of: Callable[[int], Losses], fake: Tensor, step: int) -> None:
+        index = poisson_batch(len(groups), rate=self._rate, cap=self._cap, seed=self._noise, step=step)
+        rows, patients, parts = groups.batch(index, self._cap, step)
+        mask = parts > 0
+        device = fake.device
+        real = self._rows[torch.from_numpy(rows)].to(device)
+        losses = losses_of(len(real))
+        weights = torch.from_numpy(np.concatenate([np.where(mask, parts, 1.0), np.ones(len(fake))])).float().to(device)
+        private_gradient(
+            self._gradients,
+            lambda records: losses(records) * weights,
+            real,
+            mask=torch.from_numpy(mask).to(device),
+            fake=fake,
+            # One row each is the fast way to the same gradient.
+            patients=None if groups.single else torch.from_numpy(patients).to(device),
+            seed=self._noise,
+            step=step,
+        )
+
     def _plain(self, losses_of: Callable[[int], Losses], fake: Tensor, step: int) -> None:
         size = max(2, min(len(self._rows), round(self._rate * len(self._rows))))
         chosen = self._noise.stream("batch", step).choice(len(self._rows), size, replace=False)
@@ -141,3 +168,54 @@ class PrivateTraining:
         losses = losses_of(size)(torch.cat([real, fake]))
         self._module.zero_grad()
         (losses[:size].mean() + losses[size:].mean()).backward()
+
+
+class Groups:
+    """Patients with several rows each, and which of them stand for a patient in a step."""
+
+    def __init__(self, owners: NDArray[np.int64], at_once: int) -> None:
+        """Takes the owners.
+
+        Args:
+            owners: Patient of each row, from 0, shape (rows,); each has at least one.
+            at_once: Most rows of a patient in one step.
+        """
+        self._order = np.argsort(owners, kind="stable")
+        self._count = np.bincount(owners)
+        self._first = np.cumsum(self._count) - self._count
+        self._most = min(at_once, int(self._count.max(initial=1)))
+
+    def __len__(self) -> int:
+        return len(self._count)
+
+    @property
+    def single(self) -> bool:
+        """Whether no patient has more than one row in a step."""
+        return self._most == 1
+
+    def batch(
+        self, patients: NDArray[np.intp], cap: int, step: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.float64]]:
+        """Gives the rows of a batch of patients, filled up so that every step has the same shape.
+
+        Which rows stand for a patient hangs on the number of the step and of the patient's rows, on no other patient.
+
+        Args:
+            patients: Positions of at most `cap` patients.
+            cap: Most patients in a batch.
+            step: Number of the step.
+
+        Returns:
+            Rows, the place of the patient of each in the batch, and the part that the row has of its patient's loss: 0
+            where nobody was drawn. All of shape (cap * most rows of a patient,).
+        """
+        turn = np.arange(self._most)
+        count = self._count[patients][:, None]  # (patients, 1)
+        rows = self._order[self._first[patients][:, None] + (step * self._most + turn) % count]  # (patients, most)
+        part = np.where(turn < count, 1 / np.minimum(count, self._most), 0.0)
+        places = np.repeat(np.arange(len(patients)), self._most)
+        size, drawn = cap * self._most, len(places)
+        filled = np.zeros(size, dtype=np.intp), np.zeros(size, dtype=np.int64), np.zeros(size)
+        for whole, mine in zip(filled, (rows.ravel(), places, part.ravel()), strict=True):
+            whole[:drawn] = mine
+        return filled

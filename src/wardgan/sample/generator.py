@@ -19,9 +19,11 @@ from wardgan import check
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import decode
 from wardgan.errors import NetworkError, UsageError
+from wardgan.imaging.marks import Batch
 from wardgan.rng import Seed
 from wardgan.sample.conditions import Conditions, Where, conditions
 from wardgan.sample.drawing import BLOCK, Drawn, Effort, Placed, Search, filled_block
+from wardgan.sample.images import Painter, SyntheticImages
 from wardgan.sample.search import Efficiency, Network, efficiency, searched
 from wardgan.schema.cohort import Cohort, joined
 from wardgan.schema.schema import Schema
@@ -140,8 +142,77 @@ class Generator:
         """
         check.whole(0, n=n)
         check.whole(1, chunk=chunk)
+        if self.schema.images is not None:
+            raise UsageError(f"generator {self.schema.name!r} draws images; use images, image_batches or dataset.")
         wanted = conditions(self.schema, self.probabilities, where, balance)
         return _chunks(_told(self._blocks(n, wanted, _replayable(seed)), drew), chunk)
+
+    def images(
+        self, n: int, *, where: Where | None = None, balance: str | None = None, seed: int | None = None
+    ) -> Batch:
+        """Gives `n` synthetic images with their labels, of a generator of images.
+
+        Args:
+            n: How many, 0 or more.
+            where: Labels that they must have, such as `{"finding": "malignant"}`, or a list of levels.
+            balance: A label whose levels shall be equally frequent: they take turns, image by image.
+            seed: Replays the sample; `None` draws a new one.
+
+        Returns:
+            Pixels of shape (n, channels, height, width), from -1 (black) to 1, a mask being the last channel; and the
+            levels of each label.
+
+        Raises:
+            UsageError: The generator draws tables; `n` or `seed` is no whole number; an unknown label or level; or a
+                sample too large for memory (use `image_batches`).
+        """
+        check.whole(0, n=n)
+        if n * len(self.layout) > _CELLS:
+            raise UsageError(
+                f"n={n} images need about {n * len(self.layout) * 4 >> 30:,} GiB of memory; use image_batches, or "
+                "wardgan sample, which write any number of images in constant memory."
+            )
+        return next(self.image_batches(n, chunk=max(n, 1), where=where, balance=balance, seed=seed))
+
+    def image_batches(
+        self, n: int, *, chunk: int = 1_024, where: Where | None = None, balance: str | None = None,
+        seed: int | None = None,
+    ) -> Iterator[Batch]:  # fmt: skip
+        """Gives `n` synthetic images in batches, in constant memory; the images are those of `images`.
+
+        Args:
+            n: How many, 0 or more.
+            chunk: Images in a batch, at least 1.
+            where: As in `images`.
+            balance: As in `images`.
+            seed: As in `images`.
+        """
+        check.whole(0, n=n)
+        check.whole(1, chunk=chunk)
+        wanted = conditions(self.schema, self.probabilities, where, balance)
+        return self._painter().batches(n, chunk, wanted, _replayable(seed))
+
+    def dataset(
+        self, n: int, *, where: Where | None = None, balance: str | None = None, seed: int | None = None
+    ) -> SyntheticImages:
+        """Gives `n` synthetic images as a data set for torch: `DataLoader(generator.dataset(10_000), batch_size=64)`.
+
+        Nothing is drawn before it is asked for. Arguments as in `images`.
+        """
+        check.whole(0, n=n)
+        wanted = conditions(self.schema, self.probabilities, where, balance)
+        return SyntheticImages(self._painter(), wanted, _replayable(seed), n)
+
+    def _painter(self) -> Painter:
+        look = self.schema.images
+        if look is None:
+            raise UsageError(f"generator {self.schema.name!r} draws tables and visits; use sample, stream or draw.")
+        return Painter(self.schema, look, self._pixels, self.latent)
+
+    def _pixels(self, latent: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+        with _refused():
+            found = self._session.run(["units"], {"latent": latent, "label": classes})[0]
+        return cast("NDArray[np.float32]", found)
 
     def efficiency(
         self, *, where: Where | None = None, balance: str | None = None, seed: int | None = None

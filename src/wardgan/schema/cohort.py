@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -122,7 +123,8 @@ class Cohort:
         Args:
             about: What else is to be told apart.
         """
-        digest = hashlib.sha256(about)
+        waiting = {name: list(levels) for name, levels in sorted(self.seen.items())}
+        digest = hashlib.sha256(about + json.dumps(waiting, sort_keys=True).encode())
         for codes in [*self.static.values(), *self.measured.values(), self.present]:
             digest.update(b"" if codes is None else np.ascontiguousarray(codes).tobytes())
         return digest.hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wardgan import check
 from wardgan.errors import DataError
 from wardgan.rng import Seed
+from wardgan.schema.cohort import Cohort
 from wardgan.schema.images import ImageFormat
 from wardgan.schema.schema import Schema
 
@@ -116,6 +117,4 @@ class ImageCohort:
         return digest.hexdigest()
 
 
-def name_digest(name: str) -> str:
-    """Gives what is kept of a patient's name: enough to see that two files name the same patient."""
-    return hashlib.sha256(name.encode()).hexdigest()
+AnyCohort: TypeAlias = Cohort | ImageCohort

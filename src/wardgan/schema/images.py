@@ -112,7 +112,7 @@ class ImageFormat:
         names = ["size", *(field.name for field in fields(cls)[2:])]
         if not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise SchemaError(f"images: {type(given).__name__} is no mapping; it needs the key size.")
-        refuse_unknown(cast("Mapping[object, object]", given), names, "images")
+        refuse_unknown(given, names, "images")
         size = given.get("size")
         if not isinstance(size, (list, tuple)) or len(cast("list[object]", size)) != 2:
             raise SchemaError("images: size is missing or no pair; it is [height, width] in pixels, such as [64, 64].")
@@ -134,7 +134,7 @@ def _checked_window(window: object) -> Window:
     if isinstance(window, str) and window in _WINDOWS:
         return cast("Window", window)
     if isinstance(window, (tuple, list)):
-        pair = cast("list[float]", list(window))
+        pair = list(cast("list[float]", window))
         if len(pair) == 2 and all(is_number(end) and math.isfinite(end) for end in pair) and pair[0] < pair[1]:
             return float(pair[0]), float(pair[1])
     raise SchemaError(

@@ -15,7 +15,7 @@ import numpy as np
 
 from wardgan.errors import NetworkError
 from wardgan.seal.onnx_rules import RULES
-from wardgan.seal.onnx_shapes import MAX_AXES, check_shapes
+from wardgan.seal.onnx_shapes import MAX_AXES, PATIENT, Limits, check_shapes
 from wardgan.seal.onnx_values import TYPES
 from wardgan.seal.onnx_wire import check_bytes
 
@@ -57,7 +57,7 @@ _EXPLAINED: Final = {
 }
 
 
-def check_network(data: bytes, *, latent: int, variables: int, classes: int) -> int:
+def check_network(data: bytes, *, latent: int, variables: int, classes: int, limits: Limits = PATIENT) -> int:
     """Refuses a network that is anything but a plain generator, and gives what one patient takes.
 
     The contract: inputs `latent` (float32, shape (N, latent)) and `label` (int64, shape (N,)); one output `units`
@@ -68,6 +68,7 @@ def check_network(data: bytes, *, latent: int, variables: int, classes: int) -> 
         latent: Length of the latent vector, at least 1.
         variables: Number of variables, at least 1.
         classes: Number of label classes, at least 1.
+        limits: What one patient, or one image, may take.
 
     Returns:
         The memory that it takes for one patient, in bytes.
@@ -89,7 +90,7 @@ def check_network(data: bytes, *, latent: int, variables: int, classes: int) -> 
     _check_contract(graph, latent, variables)
     _check_names(graph)
     _check_tensors(graph)
-    row = check_shapes(graph, latent=latent, variables=variables, classes=classes)
+    row = check_shapes(graph, latent=latent, variables=variables, classes=classes, limits=limits)
     _check_with_onnx(model)
     return row
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from wardgan.errors import NetworkError
@@ -27,7 +28,27 @@ MAX_WORK: Final = 1 << 29
 MAX_AXES: Final = 8
 
 
-def check_shapes(graph: GraphProto, *, latent: int, variables: int, classes: int) -> int:
+@dataclass(frozen=True)
+class Limits:
+    """What one patient, or one image, may take.
+
+    Attributes:
+        row: Bytes of one tensor.
+        total: Bytes of all tensors.
+        work: Multiplications.
+    """
+
+    row: int
+    total: int
+    work: int
+
+
+PATIENT: Final = Limits(MAX_ROW, MAX_ROW_TOTAL, MAX_WORK)
+# The sampler runs 16 images at once, so all tensors take 2 GiB here, too: 256 x 256 pixels with 64 channels.
+IMAGE: Final = Limits(1 << 24, 1 << 27, 1 << 34)
+
+
+def check_shapes(graph: GraphProto, *, latent: int, variables: int, classes: int, limits: Limits = PATIENT) -> int:
     """Gives the memory that a network takes for one patient, in bytes.
 
     Args:
@@ -35,17 +56,18 @@ def check_shapes(graph: GraphProto, *, latent: int, variables: int, classes: int
         latent: Length of the latent vector.
         variables: Number of variables.
         classes: Number of label classes.
+        limits: What one patient or image may take.
 
     Raises:
         NetworkError: Shapes do not fit, or memory or arithmetic are too much or not proportional to the patients;
             names the operator or the tensor.
     """
-    values = infer(graph, latent=latent)
+    values = infer(graph, latent=latent, limits=limits)
     made = [values[node.output[0]] for node in graph.node]
     row = values["latent"].bytes + sum(value.bytes for value in made if value.fed)
-    _cap("all tensors of one patient", row, MAX_ROW_TOTAL)
+    _cap("all tensors of one patient", row, limits.total)
     _cap("all constants", sum(value.bytes for value in made if not value.fed), MAX_CONSTANT)
-    _check_work(graph, values)
+    _check_work(graph, values, limits)
     units = values["units"]
     if (units.kind, units.shape) != (1, (PATIENTS, variables)):
         found = f"{TYPES[units.kind].name} {shown([units.shape])}"
@@ -56,12 +78,13 @@ def check_shapes(graph: GraphProto, *, latent: int, variables: int, classes: int
     return row
 
 
-def infer(graph: GraphProto, *, latent: int) -> dict[str, Value]:
+def infer(graph: GraphProto, *, latent: int, limits: Limits = PATIENT) -> dict[str, Value]:
     """Gives what is known of every tensor of a graph.
 
     Args:
         graph: A graph whose names are in order.
         latent: Length of the latent vector.
+        limits: What one patient or image may take.
 
     Raises:
         NetworkError: An operator is used in a way that is not described in the rules.
@@ -69,17 +92,17 @@ def infer(graph: GraphProto, *, latent: int) -> dict[str, Value]:
     from onnx import numpy_helper
 
     values = {"latent": Value(1, (PATIENTS, latent)), "label": Value(7, (PATIENTS,))}
-    _cap("the latent vector", values["latent"].bytes, MAX_ROW)
+    _cap("the latent vector", values["latent"].bytes, limits.row)
     for tensor in graph.initializer:
         values[tensor.name] = constant(numpy_helper.to_array(tensor))
     for node in graph.node:
         inputs = tuple(values[name] if name else None for name in node.input)
         call = Call(node.op_type, inputs, {item.name: _setting(item) for item in node.attribute})
-        values[node.output[0]] = _result(call, node)
+        values[node.output[0]] = _result(call, node, limits)
     return values
 
 
-def _result(call: Call, node: NodeProto) -> Value:
+def _result(call: Call, node: NodeProto, limits: Limits) -> Value:
     rule = RULES[call.operator]
     if not rule.least <= len(call.inputs) <= rule.most:
         call.refuse(f"has {len(call.inputs)} operands")
@@ -94,7 +117,7 @@ def _result(call: Call, node: NodeProto) -> Value:
         )
     if len(value.shape) > MAX_AXES or 0 in value.shape:
         raise NetworkError(f"network: {name} has an impossible shape, {shown([value.shape])}.")
-    _cap(name, value.bytes, MAX_ROW if value.fed else MAX_CONSTANT)
+    _cap(name, value.bytes, limits.row if value.fed else MAX_CONSTANT)
     return value
 
 
@@ -103,15 +126,15 @@ def _cap(what: str, size: int, most: int) -> None:
         raise NetworkError(f"network: {what} would hold {size} bytes, more than {most}.")
 
 
-def _check_work(graph: GraphProto, values: Mapping[str, Value]) -> None:
+def _check_work(graph: GraphProto, values: Mapping[str, Value], limits: Limits) -> None:
     """Refuses a network that would take forever: 4,096 small nodes can ask for 10^15 multiplications."""
     total = {True: 0, False: 0}
     for node in graph.node:
         made = values[node.output[0]]
         total[made.fed] += work(node.op_type, [values[name] for name in node.input if name], made)
     for fed, what in ((True, "one patient"), (False, "its constants")):
-        if total[fed] > MAX_WORK:
-            raise NetworkError(f"network: {total[fed]} multiplications for {what} are more than {MAX_WORK}.")
+        if total[fed] > (most := limits.work if fed else MAX_WORK):
+            raise NetworkError(f"network: {total[fed]} multiplications for {what} are more than {most}.")
 
 
 def work(operator: str, operands: Sequence[Value], made: Value) -> int:

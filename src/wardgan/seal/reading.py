@@ -20,6 +20,7 @@ from wardgan.seal import bill, gate, keys, oci, sign
 from wardgan.seal.card import check_readme
 from wardgan.seal.json_text import canonical, parse
 from wardgan.seal.onnx_check import check_network
+from wardgan.seal.onnx_shapes import IMAGE, PATIENT
 from wardgan.seal.records import Card, Claim, LedgerRecord, read_card, read_ledger
 
 
@@ -128,7 +129,10 @@ def read_model(file: BinaryIO, size: int, check: Callable[[oci.Layout], Signatur
     _check_agreement(card, ledger, schema, oci.digest_of(parts.network))
     bound = bill.bound_of(ledger)
     check_readme(parts.readme, card, schema, ledger)
-    row = check_network(parts.network, latent=card.latent, variables=card.variables, classes=schema.classes)
+    limits = PATIENT if schema.images is None else IMAGE
+    row = check_network(
+        parts.network, latent=card.latent, variables=card.variables, classes=schema.classes, limits=limits
+    )
     shares, claim = tuple(card.probabilities), card.privacy.model_dump()
     generator = Generator(schema, card.family, parts.network, card.latent, shares, claim, row_bytes=row)
     if parts.dossier is not None:

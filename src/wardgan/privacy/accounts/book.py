@@ -22,7 +22,7 @@ from wardgan.privacy.accounts.together import Part, room, total, within
 from wardgan.privacy.accounts.whose import Patients, Whose, found
 from wardgan.privacy.events import Budget, Event
 from wardgan.privacy.plan import Plan
-from wardgan.schema.cohort import Cohort
+from wardgan.schema.image_cohort import AnyCohort
 
 LEDGER_FILE: Final = "ledger.db"
 WAIT_SECONDS: Final = 60.0
@@ -109,7 +109,7 @@ class Accounts:
         with explained(self.path):
             return data_sets(self._connection)
 
-    def patients(self, cohort: Cohort, dataset: str | None = None) -> Patients:
+    def patients(self, cohort: AnyCohort, dataset: str | None = None) -> Patients:
         """Gives what is to be known of the patients of a fit.
 
         Args:

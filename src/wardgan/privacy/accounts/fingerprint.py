@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 
 from wardgan.schema.cohort import Cohort
-from wardgan.schema.image_cohort import ImageCohort
+from wardgan.schema.image_cohort import AnyCohort, ImageCohort
 from wardgan.schema.keys import plain_key
 
 KEY_BYTES: Final = 32
 
 
-def fingerprint(cohort: Cohort | ImageCohort, key: bytes) -> str:
+def fingerprint(cohort: AnyCohort, key: bytes) -> str:
     """Gives the name of a set of patients, which says nothing about them without the key.
 
     Where the schema names the patient it is made from the set of patient keys, whatever their order, and from nothing

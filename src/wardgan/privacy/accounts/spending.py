@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wardgan.privacy.accounts.whose import Whose
     from wardgan.privacy.ledger import Ledger
     from wardgan.privacy.plan import Plan
-    from wardgan.schema.cohort import Cohort
+    from wardgan.schema.image_cohort import AnyCohort
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def account_of(accounts: str | Path | Account | None, run: Path | None, *, resum
 
 @contextmanager
 def entered(
-    account: Account | None, cohort: Cohort, ledger: Ledger, *, family: str, run: Path | None
+    account: Account | None, cohort: AnyCohort, ledger: Ledger, *, family: str, run: Path | None
 ) -> Generator[Spending]:
     """Reserves what a fit may spend, and settles it however the fit ends.
 
@@ -146,7 +146,7 @@ def entered(
 
 
 @contextmanager
-def paid_figure(run: Path, ledger: Ledger, name: str, patients: Cohort) -> Generator[None]:
+def paid_figure(run: Path, ledger: Ledger, name: str, patients: AnyCohort) -> Generator[None]:
     """Reserves what a figure costs the patients who are asked, and settles it however that ends.
 
     It is counted with these patients if the ledger has seen them, and otherwise with those of the run, with whom they
@@ -206,7 +206,7 @@ def note_release(run: Path, file: Path, digest: str, override: str | None = None
     return slip.ledger
 
 
-def preview(account: Account, cohort: Cohort) -> Whose | None:
+def preview(account: Account, cohort: AnyCohort) -> Whose | None:
     """Gives with whom the patients of a fit will be counted; `None` if there is no ledger yet."""
     if not Path(account.ledger).exists():
         return None
@@ -227,7 +227,7 @@ def _claim(slip: Slip, ledger: Ledger, family: str, run: Path | None) -> Claim:
     return Claim(slip.entry, ledger.plan, family, ledger.replayable, run, billed=ledger.events)
 
 
-def _reserved(account: Account, cohort: Cohort, ledger: Ledger, family: str, run: Path | None) -> Slip:
+def _reserved(account: Account, cohort: AnyCohort, ledger: Ledger, family: str, run: Path | None) -> Slip:
     """Gives the slip of a run once it is reserved; a copy of a run, or an older state of it, gets a new one."""
     from wardgan.privacy.accounts.book import AnotherRun
 

@@ -1,0 +1,222 @@
+"""Generator and discriminator of images: plain residual convolutions without normalisation.
+
+The generator begins with images of low frequencies, drawn from normal distributions (see `base`), and adds to them what
+it has learned; at first it adds nothing. So a private generator is useful before a discriminator has taught it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wardgan.models.imagegan.base import WaveModel
+from wardgan.privacy.image_queries import cosines
+from wardgan.sample.network import Graph
+from wardgan.schema.images import ImageFormat
+
+_MOST: Final = 4
+_SLOPE: Final = 0.2
+_SMALLEST: Final = 3
+
+
+def stages(look: ImageFormat) -> int:
+    """Gives how often the size is halved: while both sides are whole and at least 3 pixels are left.
+
+    Example:
+        >>> stages(ImageFormat(28, 28)), stages(ImageFormat(64, 48))
+        (2, 4)
+    """
+    found, height, width = 0, look.height, look.width
+    while height % 2 == width % 2 == 0 and min(height, width) >= 2 * _SMALLEST:
+        found, height, width = found + 1, height // 2, width // 2
+    return found
+
+
+def channels(width: int, stage: int) -> int:
+    """Gives the channels at the size that is halved `stage` times."""
+    return width * min(2**stage, _MOST)
+
+
+class ImageGenerator(nn.Module):
+    """Normals and a class -> low frequencies -> images of rising size, with the low frequencies beside them.
+
+    Args:
+        base: The normal distributions of low frequencies.
+        width: Channels at full size.
+        noise_inputs: Latent normals besides those of the base.
+    """
+
+    def __init__(self, base: WaveModel, *, width: int, noise_inputs: int) -> None:
+        """Makes the network; its last layer is 0."""
+        super().__init__()
+        self.look, self.count = base.look, stages(base.look)
+        self.normals, self.latent = base.normals, base.normals + noise_inputs
+        self.side = len(base.waves.left)
+        self.means: Tensor
+        self.factors: Tensor
+        self.register_buffer("means", torch.from_numpy(base.means.astype(np.float32)))
+        self.register_buffer("factors", torch.from_numpy(base.factors.astype(np.float32)))
+        for stage, (left, right) in enumerate(_cosines(base, self.count)):
+            self.register_buffer(f"left{stage}", torch.from_numpy(left))
+            self.register_buffer(f"right{stage}", torch.from_numpy(right))
+        small = channels(width, self.count)
+        self.small = (small, self.look.height >> self.count, self.look.width >> self.count)
+        self.embedding = nn.Parameter(torch.randn(len(base.means), noise_inputs) * 0.5)
+        self.first = nn.Linear(self.latent + noise_inputs, int(np.prod(self.small)))
+        self.ups, self.ins, self.outs = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        for stage in range(self.count, -1, -1):
+            before, mine = channels(width, min(stage + 1, self.count)), channels(width, stage)
+            self.ups.append(nn.Conv2d(before + self.look.planes, mine, 3, padding=1))
+            self.ins.append(nn.Conv2d(mine, mine, 3, padding=1))
+            self.outs.append(_zero(nn.Conv2d(mine, mine, 3, padding=1)))
+        self.last = _zero(nn.Conv2d(width, self.look.planes, 3, padding=1))
+
+    def forward(self, latent: Tensor, classes: Tensor) -> Tensor:
+        """Gives images, not yet cut to -1 to 1.
+
+        Args:
+            latent: Shape (images, latent).
+            classes: Shape (images,).
+
+        Returns:
+            Shape (images, channels, height, width).
+        """
+        waves = self.waves(latent, classes)
+        hidden = torch.cat([latent, self.embedding[classes]], dim=1)
+        hidden = _leaky(self.first(hidden)).view(-1, *self.small)
+        for at, stage in enumerate(range(self.count, -1, -1)):
+            if at:
+                hidden = functional.interpolate(hidden, scale_factor=2)
+            hidden = _leaky(self.ups[at](torch.cat([hidden, self.image(waves, stage)], dim=1)))
+            hidden = hidden + self.outs[at](_leaky(self.ins[at](hidden)))
+        return self.image(waves, 0) + self.last(_leaky(hidden))
+
+    def waves(self, latent: Tensor, classes: Tensor) -> Tensor:
+        """Gives low frequencies, shape (images, channels, waves, waves)."""
+        normals = latent[:, : self.normals, None]
+        flat = self.means[classes] + (self.factors[classes] @ normals)[:, :, 0]
+        return flat.view(-1, self.look.planes, self.side, self.side)
+
+    def image(self, waves: Tensor, stage: int) -> Tensor:
+        """Gives images of low frequencies at the size that is halved `stage` times."""
+        left, right = getattr(self, f"left{stage}"), getattr(self, f"right{stage}")
+        return left @ waves @ right
+
+    def network(self) -> bytes:
+        """Gives the generator network, with pixels cut to -1 to 1."""
+        graph = Graph(latent=self.latent)
+        waves = self._waves(graph)
+        embedded = graph.add("Gather", _weights(graph, self.embedding), "label", axis=0)
+        hidden = graph.add("Concat", "latent", embedded, axis=1)
+        weights = [_weights(graph, self.first.weight), _weights(graph, self.first.bias)]
+        hidden = _leak(graph, graph.add("Gemm", hidden, *weights, transB=1))
+        hidden = graph.add("Reshape", hidden, graph.whole([-1, *self.small]))
+        for at, stage in enumerate(range(self.count, -1, -1)):
+            if at:
+                hidden = graph.add("Resize", hidden, "", graph.floats([1, 1, 2, 2]), mode="nearest",
+                                   nearest_mode="floor", coordinate_transformation_mode="asymmetric")  # fmt: skip
+            both = graph.add("Concat", hidden, self._image(graph, waves, stage), axis=1)
+            hidden = _leak(graph, _convolution(graph, both, self.ups[at]))
+            inner = _leak(graph, _convolution(graph, hidden, self.ins[at]))
+            hidden = graph.add("Add", hidden, _convolution(graph, inner, self.outs[at]))
+        more = _convolution(graph, _leak(graph, hidden), self.last)
+        image = graph.add("Add", self._image(graph, waves, 0), more)
+        image = graph.add("Clip", image, graph.floats(-1.0), graph.floats(1.0))
+        size = math.prod(self.look.shape)
+        return graph.finish(graph.add("Reshape", image, graph.whole([-1, size])), variables=size)
+
+    def _waves(self, graph: Graph) -> str:
+        normals = graph.add("Slice", "latent", graph.whole([0]), graph.whole([self.normals]), graph.whole([1]))
+        normals = graph.add("Unsqueeze", normals, graph.whole([2]))
+        factors = graph.add("Gather", _weights(graph, self.factors), "label", axis=0)
+        away = graph.add("Squeeze", graph.add("MatMul", factors, normals), graph.whole([2]))
+        means = graph.add("Gather", _weights(graph, self.means), "label", axis=0)
+        shape = graph.whole([-1, self.look.planes, self.side, self.side])
+        return graph.add("Reshape", graph.add("Add", means, away), shape)
+
+    def _image(self, graph: Graph, waves: str, stage: int) -> str:
+        left, right = (_weights(graph, self.get_buffer(f"{side}{stage}")) for side in ("left", "right"))
+        return graph.add("MatMul", graph.add("MatMul", left, waves), right)
+
+
+class Judge(nn.Module):
+    """The discriminator: images of falling size, and one number for each class (projection, Miyato, Koyama 2018).
+
+    Args:
+        look: How images look.
+        classes: Number of classes.
+        width: Channels at full size.
+    """
+
+    def __init__(self, look: ImageFormat, *, classes: int, width: int) -> None:
+        """Makes the network."""
+        super().__init__()
+        count = stages(look)
+        self.first = nn.Conv2d(look.planes, channels(width, 0), 3, padding=1)
+        self.ins, self.outs, self.downs = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        for stage in range(count):
+            mine = channels(width, stage)
+            self.ins.append(nn.Conv2d(mine, mine, 3, padding=1))
+            self.outs.append(nn.Conv2d(mine, mine, 3, padding=1))
+            self.downs.append(nn.Conv2d(mine, channels(width, stage + 1), 1))
+        self.pool = nn.AvgPool2d(2)
+        small = channels(width, count)
+        self.before_last = nn.Conv2d(small, small, 3, padding=1)
+        self.last = nn.Linear(small * (look.height >> count) * (look.width >> count), classes)
+
+    def forward(self, images: Tensor, classes: Tensor) -> Tensor:
+        """Gives how real images of their classes look, shape (images,).
+
+        Args:
+            images: Shape (images, channels, height, width).
+            classes: Shape (images,).
+        """
+        hidden = self.first(images)
+        for one, other, down in zip(self.ins, self.outs, self.downs, strict=True):
+            hidden = hidden + 0.5 * other(_leaky(one(_leaky(hidden))))
+            hidden = down(self.pool(hidden))
+        hidden = _leaky(self.before_last(_leaky(hidden)))
+        return self.last(hidden.flatten(1)).gather(1, classes[:, None])[:, 0]
+
+
+def _cosines(base: WaveModel, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Gives what turns low frequencies into images at each size: (height, waves) and (waves, width)."""
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    side = len(base.waves.left)
+    for stage in range(count + 1):
+        height, width = base.look.height >> stage, base.look.width >> stage
+        scale = math.sqrt(base.look.planes * height * width)
+        left, right = (np.zeros((side, length), dtype=np.float32) for length in (height, width))
+        # What is finer than a small image cannot be shown in it.
+        left[: min(side, height)] = cosines(min(side, height), height) * scale
+        right[: min(side, width)] = cosines(min(side, width), width)
+        found.append((np.ascontiguousarray(left.T), right))
+    return found
+
+
+def _leaky(hidden: Tensor) -> Tensor:
+    return functional.leaky_relu(hidden, _SLOPE)
+
+
+def _leak(graph: Graph, value: str) -> str:
+    return graph.add("LeakyRelu", value, alpha=_SLOPE)
+
+
+def _zero(layer: nn.Conv2d) -> nn.Conv2d:
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
+def _weights(graph: Graph, tensor: Tensor) -> str:
+    return graph.floats(tensor.detach().cpu().numpy())
+
+
+def _convolution(graph: Graph, value: str, layer: nn.Module) -> str:
+    weights = [_weights(graph, part) for part in layer.parameters()]
+    return graph.add("Conv", value, *weights, pads=[1] * 4)

@@ -1,0 +1,210 @@
+"""The training of imagegan: with privacy against a private discriminator, without privacy against an open one."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn, optim
+
+from wardgan.models import checkpoint
+from wardgan.models.base import Network, Progress, Run
+from wardgan.models.imagegan.augment import augmented
+from wardgan.models.imagegan.base import WaveModel, wave_model
+from wardgan.models.imagegan.config import DISCRIMINATOR, ImageganConfig
+from wardgan.models.imagegan.nets import ImageGenerator, Judge
+from wardgan.models.imagegan.strip import write_strip
+from wardgan.models.weights import average, fall, weights_state
+from wardgan.privacy.image_queries import Pictures
+from wardgan.privacy.records import Records
+
+_EVERY = 100
+
+
+def train(config: ImageganConfig, records: Records, run: Run) -> Network:
+    """Gives the trained network.
+
+    Args:
+        config: Settings.
+        records: The patients.
+        run: Seeds, folder and watcher.
+    """
+    base = wave_model(config, records)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with torch.random.fork_rng(devices=[]):
+        torch.random.set_rng_state(weights_state(run.seed))
+        maker = ImageGenerator(base, width=config.width, noise_inputs=config.noise_inputs).to(device)
+        judge = Judge(base.look, classes=len(base.shares), width=config.width).to(device)
+        if records.private:
+            mean = _private(config, records, run, _Players(base, maker, judge)) if config.discriminator else maker
+        else:
+            mean = _open(config, records.open_images(), run, _Players(base, maker, judge))
+    return Network(mean.network(), maker.latent, tuple(base.shares.tolist()), base.notes)
+
+
+class _Players:
+    """The two networks, the running mean of the first, and fakes."""
+
+    def __init__(self, base: WaveModel, maker: ImageGenerator, judge: Judge) -> None:
+        self.base, self.maker, self.judge = base, maker, judge
+        self.mean = copy.deepcopy(maker)
+        self.device = next(maker.parameters()).device
+
+    @property
+    def modules(self) -> tuple[nn.Module, ...]:
+        """What a checkpoint holds."""
+        return self.maker, self.judge, self.mean
+
+    def latent(self, stream: np.random.Generator, size: int) -> Tensor:
+        """Gives standard normals, shape (size, latent)."""
+        found = stream.standard_normal((size, self.maker.latent), dtype=np.float32)
+        return torch.from_numpy(found).to(self.device)
+
+    def fakes(self, stream: np.random.Generator, size: int) -> tuple[Tensor, Tensor]:
+        """Gives fake images of classes in their shares, and the classes."""
+        classes = torch.from_numpy(stream.choice(len(self.base.shares), size, p=self.base.shares)).to(self.device)
+        return self.maker(self.latent(stream, size), classes), classes
+
+    def strip(self, run: Run) -> None:
+        """Draws what the generator makes now; it stays on site."""
+        if run.folder is None:
+            return
+        count = len(self.base.shares)
+        classes = torch.arange(count, device=self.device).repeat_interleave(8)
+        with torch.no_grad():
+            images = self.mean(self.latent(run.seed.stream("strip"), 8 * count), classes)
+        write_strip(run.folder, images.clamp(-1, 1).cpu().numpy(), columns=8)
+
+
+def _private(config: ImageganConfig, records: Records, run: Run, players: _Players) -> ImageGenerator:
+    """Many discriminator steps for each of the generator (Bie, Kamath, Zhang 2023); only their gradient is private.
+
+    The generator never sees a real image (Rule P9): its loss is the non-saturating one on fakes alone (Goodfellow et
+    al. 2014, section 3).
+    """
+    maker, judge, mean = players.maker, players.judge, players.mean
+    flat = _Flat(judge, players.base.look.shape)
+    training = records.image_training(
+        DISCRIMINATOR, flat, rate=config.sampling_rate, steps=config.steps, clip_norm=config.clip_norm,
+        population=run.population, at_once=config.images_at_once,
+    )  # fmt: skip
+    judge_adam = optim.Adam(judge.parameters(), config.lr_discriminator, betas=(0.5, 0.999))
+    adam = optim.Adam(maker.parameters(), config.lr_generator, betas=(0.5, 0.999))
+    training.go_on(checkpoint.load(run.folder, players.modules, (adam, judge_adam)))
+    step = training.taken
+    while block := training.reserve():
+        for step in range(step, step + block):  # noqa: B020 - goes on where the block before it ended
+            fall(judge_adam, config.lr_discriminator, step / training.steps)
+            fall(adam, config.lr_generator, step / training.steps)
+            with torch.no_grad():
+                images, classes = players.fakes(run.seed.stream("discriminator", step), config.batch)
+                fake = torch.cat([images.flatten(1), classes[:, None].float()], dim=1)
+            training.gradient(lambda real: _losses(flat, real), fake, step)
+            judge_adam.step()
+            if (step + 1) % config.steps_per_generator_step == 0:
+                adam.zero_grad()
+                images, classes = players.fakes(run.seed.stream("generator", step), config.batch)
+                nn.functional.softplus(-judge(images, classes)).mean().backward()
+                adam.step()
+                average(mean, maker, config.ema)
+        step += 1
+        checkpoint.save(run.folder, step, players.modules, (adam, judge_adam))
+        players.strip(run)
+        run.watch(Progress("training the discriminator", step, training.steps))
+    return mean
+
+
+class _Flat(nn.Module):
+    """A discriminator of records: pixels with the class behind them."""
+
+    def __init__(self, judge: Judge, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.judge, self.shape = judge, shape
+
+    def forward(self, records: Tensor) -> Tensor:
+        classes = records[:, -1].long().clamp(0, self.judge.last.out_features - 1)
+        return self.judge(records[:, :-1].reshape(-1, *self.shape), classes)
+
+
+def _losses(flat: _Flat, real: int) -> Callable[[Tensor], Tensor]:
+    """Gives the loss of each record: whether it is told to be real or fake."""
+
+    def losses(records: Tensor) -> Tensor:
+        sign = torch.ones(len(records), device=records.device)
+        sign[:real] = -1.0
+        return nn.functional.softplus(sign * flat(records))
+
+    return losses
+
+
+def _open(config: ImageganConfig, pictures: Pictures, run: Run, players: _Players) -> ImageGenerator:
+    """One step of each in turn: relativistic pairs of one class, gradient penalties on real and fake images.
+
+    Source: Huang, Gokaslan, Kuleshov, Tompkin 2024, "The GAN is dead; long live the GAN!", equations 2 and 3; the
+    penalties every few steps as in Karras et al. 2020, section 4 ("lazy regularisation").
+    """
+    adams = tuple(
+        optim.Adam(network.parameters(), config.lr_open, betas=(0.0, 0.99))
+        for network in (players.maker, players.judge)
+    )
+    begun = checkpoint.load(run.folder, players.modules, adams)
+    for step in range(begun, config.open_steps):
+        for adam in adams:
+            fall(adam, config.lr_open, step / config.open_steps)
+        stream = run.seed.stream("open", step)
+        chosen = stream.choice(len(pictures.classes), min(config.batch, len(pictures.classes)), p=_chances(pictures))
+        real = torch.from_numpy(pictures.pixels[chosen]).to(players.device)
+        classes = torch.from_numpy(pictures.classes[chosen]).to(players.device)
+        _judge_step(config, players, adams[1], stream, real, classes, penalised=step % config.penalty_every == 0)
+        _maker_step(config, players, adams[0], stream, real, classes)
+        average(players.mean, players.maker, config.ema_open)
+        if (step + 1) % _EVERY == 0 or step + 1 == config.open_steps:
+            checkpoint.save(run.folder, step + 1, players.modules, adams)
+            players.strip(run)
+            run.watch(Progress("training without privacy", step + 1, config.open_steps))
+    return players.mean
+
+
+def _chances(pictures: Pictures) -> np.ndarray:
+    """Gives how often each image is drawn: each patient alike."""
+    return pictures.weights / pictures.weights.sum()
+
+
+def _judge_step(
+    config: ImageganConfig, players: _Players, adam: optim.Adam, stream: np.random.Generator, real: Tensor,
+    classes: Tensor, *, penalised: bool,
+) -> None:  # fmt: skip
+    with torch.no_grad():
+        fake = players.maker(players.latent(stream, len(real)), classes)
+    real, fake = (_seen(config, players, images, stream).requires_grad_(penalised) for images in (real, fake))
+    true, false = players.judge(real, classes), players.judge(fake, classes)
+    loss = nn.functional.softplus(false - true).mean()
+    if penalised:
+        slopes = torch.autograd.grad(true.sum() + false.sum(), (real, fake), create_graph=True)
+        penalty = sum((slope.square().sum(dim=(1, 2, 3)).mean() for slope in slopes), torch.zeros_like(loss))
+        loss = loss + config.penalty_every * config.penalty / 2 * penalty
+    adam.zero_grad()
+    loss.backward()
+    adam.step()
+
+
+def _maker_step(
+    config: ImageganConfig, players: _Players, adam: optim.Adam, stream: np.random.Generator, real: Tensor,
+    classes: Tensor,
+) -> None:  # fmt: skip
+    fake = players.maker(players.latent(stream, len(real)), classes)
+    real, fake = (_seen(config, players, images, stream) for images in (real, fake))
+    with torch.no_grad():
+        true = players.judge(real, classes)
+    adam.zero_grad()
+    nn.functional.softplus(true - players.judge(fake, classes)).mean().backward()
+    adam.step()
+
+
+def _seen(config: ImageganConfig, players: _Players, images: Tensor, stream: np.random.Generator) -> Tensor:
+    """Gives what the discriminator sees: detached for its own step, with gradients for the generator's."""
+    if not config.augment:
+        return images
+    return augmented(images, stream, mask=players.base.look.mask, flips=config.flips)
