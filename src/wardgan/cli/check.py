@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from wardgan.cli.options import Data, Delimiter, Json, SchemaFile, Visits, delimiter_of
+from wardgan.cli.options import Data, Delimiter, Json, Key, Labels, Mask, SchemaFile, Visits, delimiter_of
 from wardgan.cli.terminal import answer, say, screen
 from wardgan.errors import counted
 
@@ -16,18 +16,27 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from wardgan.cli.patients import Files
     from wardgan.schema.cells import Finding
+    from wardgan.schema.schema import Schema
 
 
 def check(
-    data: Data, schema: SchemaFile, visits: Visits = None, delimiter: Delimiter = ",", json: Json = False
-) -> None:
-    """Check that the rows of a file obey a schema. Never prints a patient's value."""
+    data: Data, schema: SchemaFile, visits: Visits = None, delimiter: Delimiter = ",", labels: Labels = None,
+    key: Key = None, mask: Mask = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Check that the rows of a file, or images, obey a schema. Never prints a patient's value."""
     from wardgan.cli.findings import worth_knowing
+    from wardgan.cli.patients import Files
     from wardgan.schema.read import examine
     from wardgan.schema.schema import Schema
 
     declared = Schema.load(schema)
+    files = Files(data, visits, delimiter_of(delimiter), labels, key, mask)
+    files.check(declared)
+    if declared.images is not None:
+        _check_images(files, declared, as_json=json)
+        return
     checked = examine(data, declared, visits=visits, delimiter=delimiter_of(delimiter))
     findings = [*checked.findings, *worth_knowing(checked)]
     blocking = sum(finding.blocking for finding in findings)
@@ -42,6 +51,28 @@ def check(
         say(console, f"{columns}: the file obeys the schema.", style="bold green")
     if json:
         answer({"ok": not blocking, "columns": number, "findings": [asdict(finding) for finding in findings]})
+    if blocking:
+        raise typer.Exit(2)
+
+
+def _check_images(files: Files, schema: Schema, *, as_json: bool) -> None:
+    """Reads all images and says what was read; what cannot be used refuses."""
+    from wardgan.cli.findings import about_images
+    from wardgan.cli.patients import read_folder, show_report
+
+    cohort, report = read_folder(files, schema, "refuse")
+    console, findings = screen(errors=as_json), about_images(cohort)
+    show_report(console, report)
+    show_findings(console, findings)
+    blocking = sum(finding.blocking for finding in findings)
+    if blocking:
+        say(console, "The images cannot be used yet.", style="bold red")
+    else:
+        say(console, f"{counted(len(schema.table), 'label')}: the images obey the schema.", style="bold green")
+    if as_json:
+        # Exact counts are for people in the hospital, on their own screen.
+        answer({"ok": not blocking, "images": report.read, "patients": report.patients,
+                "findings": [asdict(finding) for finding in findings]})  # fmt: skip
     if blocking:
         raise typer.Exit(2)
 

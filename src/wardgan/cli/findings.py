@@ -8,6 +8,7 @@ from wardgan.encode.units import classes_of
 from wardgan.privacy.plan import HEADROOM, largest
 from wardgan.schema.cells import MISSING, Finding
 from wardgan.schema.cohort import Cohort
+from wardgan.schema.image_cohort import ImageCohort
 from wardgan.schema.read import Checked
 from wardgan.schema.schema import Schema
 from wardgan.schema.search import TRIED, hardest_rule
@@ -28,6 +29,18 @@ def worth_knowing(checked: Checked) -> list[Finding]:
         way_out = "There is no row below its first line; export the patients again."
         return [*about, _note("patients", "the file has a patient", way_out, blocking=True)]
     return [*about, *_constant(cohort, _unread(checked)), *_classes(cohort), *_size(cohort)]
+
+
+def about_images(cohort: ImageCohort) -> list[Finding]:
+    """Gives findings about patients with images; a class without an image stops a fit, the others do not."""
+    schema = cohort.schema
+    found = _undeclared(schema)
+    count = np.bincount(cohort.classes, minlength=schema.classes)
+    columns = ", ".join(column.name for column in schema.table) or "images"
+    way_out = "Take the level out of the schema, or take the label away."
+    for empty in np.flatnonzero(count == 0):
+        found.append(_note(columns, f"the class {schema.class_name(int(empty))} has images", way_out, blocking=True))
+    return [*found, *_people(len(cohort), schema.population)]
 
 
 def rules_together(schema: Schema) -> list[Finding]:
@@ -105,21 +118,26 @@ def _classes(cohort: Cohort) -> list[Finding]:
 
 
 def _size(cohort: Cohort) -> list[Finding]:
-    declared = cohort.schema.population
+    found = _people(len(cohort), cohort.schema.population)
+    if len(cohort) < _variables(cohort.schema):
+        rule = "there are more patients than variables (columns x visits)"
+        found.append(_note("patients", rule, "Leave columns or visits out; links between so many drown in noise."))
+    return found
+
+
+def _people(number: int, declared: int | None) -> list[Finding]:
+    """Gives findings about the number of patients."""
     found: list[Finding] = []
-    if len(cohort) < _FEW:
+    if number < _FEW:
         found.append(
             _note(
                 "patients", f"there are at least {_FEW} patients", "Fewer give noise at any useful epsilon; join more."
             )
         )
-    if len(cohort) < _variables(cohort.schema):
-        rule = "there are more patients than variables (columns x visits)"
-        found.append(_note("patients", rule, "Leave columns or visits out; links between so many drown in noise."))
-    if declared is not None and len(cohort) > largest(declared):
+    if declared is not None and number > largest(declared):
         rule = f"there are at most {HEADROOM:g} times as many patients as declared"
         found.append(_note("population", rule, "Declare a population that is not too small.", blocking=True))
-    if declared is not None and 2 * len(cohort) < declared:
+    if declared is not None and 2 * number < declared:
         rule = "there are at least half as many patients as declared"
         found.append(_note("population", rule, "Declare a population that is not too large: noise is chosen for it."))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,9 @@ from wardgan.cli.options import (
     FitLedger,
     Invalid,
     Json,
+    Key,
+    Labels,
+    Mask,
     Privacy,
     SchemaFile,
     Visits,
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from wardgan.models import fit as fits
     from wardgan.models.base import Trained
     from wardgan.privacy.plan import Plan
-    from wardgan.schema import read as reading
+    from wardgan.schema.image_cohort import AnyCohort
     from wardgan.schema.schema import Schema
 
 
@@ -51,6 +54,9 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     invalid: Invalid = "refuse",
     visits: Visits = None,
     delimiter: Delimiter = ",",
+    labels: Labels = None,
+    key: Key = None,
+    mask: Mask = None,
     ledger: FitLedger = None,
     dataset: DataSet = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Rehearsal: can be replayed, never released.")] = None,
@@ -59,13 +65,15 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
 ) -> None:
     """Train a generator, and bill every touch of the patients."""
     from wardgan.cli.ledger import account_for, show_whose
+    from wardgan.cli.patients import Files, read_patients
     from wardgan.cli.plan import show_noise, show_plan
     from wardgan.cli.run import check_free, how_to_resume, remembered, stopped_run, watched
     from wardgan.models.fit import fit as fitted
-    from wardgan.schema.read import read
     from wardgan.schema.schema import Schema
 
     declared = Schema.load(schema)
+    files = Files(data, visits, delimiter_of(delimiter), labels, key, mask)
+    files.check(declared)
     console = screen(errors=json)
     if resume:
         plan = stopped_run(output, epsilon).plan
@@ -79,9 +87,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
         show_noise(console, plan, declared)
     if seed is not None:
         say(console, "A rehearsal: whoever has the seed can subtract the noise. It is never released.", style="red")
-    cohort = read(
-        data, declared, visits=visits, invalid=cast("reading.Invalid", invalid), delimiter=delimiter_of(delimiter)
-    )
+    cohort, size = read_patients(files, declared, invalid, console)
     mode: fits.Privacy = "none" if plan is None else "private"
     account = account_for(ledger, data, dataset, run=output if resume else None)
     entered = show_whose(console, account, cohort)
@@ -92,9 +98,12 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
                 resume=resume, watch=watch, accounts=account,
             )  # fmt: skip
     except KeyboardInterrupt as error:
-        again = {"--family": family, "--invalid": invalid, "--visits": visits, "--delimiter": delimiter, "--seed": seed}
+        again = {
+            "--family": family, "--invalid": invalid, "--visits": visits, "--delimiter": delimiter,
+            "--labels": labels, "--key": key, "--mask": mask, "--seed": seed,
+        }  # fmt: skip
         raise Stopped(how_to_resume(data, schema, output, again)) from error
-    _report(trained, output, plan, sum(_bytes(file) for file in (data, visits)), entered, as_json=json)
+    _report(trained, output, plan, (size, _tensor(cohort)), entered, as_json=json)
 
 
 def planned(schema: Schema, epsilon: float | None, delta: float, privacy: str, family: str) -> Plan | None:
@@ -124,12 +133,25 @@ def planned(schema: Schema, epsilon: float | None, delta: float, privacy: str, f
     return plan(schema, Budget(epsilon, delta), family=family)
 
 
-def _bytes(file: Path | None) -> int:
-    return 0 if file is None else file.stat().st_size
+def _tensor(cohort: AnyCohort) -> int | None:
+    """Gives how many bytes the numbers of all patients have in memory; of a table by its declared population."""
+    from wardgan.encode.layout import Layout
+    from wardgan.schema.image_cohort import ImageCohort
+
+    if isinstance(cohort, ImageCohort):
+        return cohort.pixels.nbytes
+    people = cohort.schema.population
+    return None if people is None else 4 * people * len(Layout.of(cohort.schema))
 
 
 def _report(
-    trained: Trained, run: Path, plan: Plan | None, source: int, entered: Mapping[str, object], *, as_json: bool
+    trained: Trained,
+    run: Path,
+    plan: Plan | None,
+    sizes: tuple[int, int | None],
+    entered: Mapping[str, object],
+    *,
+    as_json: bool,
 ) -> None:
     from wardgan.cli.plan import plan_facts
 
@@ -137,7 +159,7 @@ def _report(
     facts: dict[str, object] = {
         "run": str(run), "family": generator.family, "mode": ledger.mode, "replayable": ledger.replayable,
         "spent_epsilon": None, "spent_epsilon_rdp": None, "network_bytes": len(generator.network), "plan": None,
-        "source_bytes": source, "notes": list(trained.notes), **entered,
+        "source_bytes": sizes[0], "tensor_bytes": sizes[1], "notes": list(trained.notes), **entered,
     }  # fmt: skip
     say(
         console,
@@ -150,9 +172,12 @@ def _report(
         spent, bound, budget = ledger.epsilon(), ledger.epsilon_bound(), plan.budget
         say(console, f"Spent: epsilon {spent:.4g} of {budget.epsilon:g} at delta {budget.delta:g} (Renyi {bound:.4g}).")
         facts |= {"spent_epsilon": spent, "spent_epsilon_rdp": bound, "plan": plan_facts(plan)}
-    _show_size(console, trained, source)
+    _show_size(console, trained, *sizes)
     _show_notes(console, trained)
-    say(console, f"Next: wardgan dossier {run} --data FILE --holdout FILE, then wardgan release {run}")
+    if generator.schema.images is None:
+        say(console, f"Next: wardgan dossier {run} --data FILE --holdout FILE, then wardgan release {run}")
+    else:
+        say(console, f"Next: wardgan release {run} -o FILE.hgan --key YOUR.key --override 'NAME: REASON'")
     if as_json:
         answer(facts)
 
@@ -165,15 +190,15 @@ def _show_notes(console: Console, trained: Trained) -> None:
         say(console, "Notes come from noisy answers that are paid for; another fit, with other columns, costs again.")
 
 
-def _show_size(console: Console, trained: Trained, source: int) -> None:
+def _show_size(console: Console, trained: Trained, source: int, tensor: int | None) -> None:
     """Says how much smaller the model is than what it was made from: the files, and their numbers in memory."""
-    model, people = len(trained.generator.network), trained.generator.schema.population
+    model = len(trained.generator.network)
     text = f"Size: {model:,} bytes; the files it was made from have {source:,} ({source / model:.2g} : 1)"
-    if people is not None:
-        numbers = 4 * people * len(trained.generator.layout)
-        text += f", their numbers in memory about {numbers:,} ({numbers / model:.2g} : 1)"
+    if tensor is not None:
+        text += f", their numbers in memory about {tensor:,} ({tensor / model:.2g} : 1)"
     say(console, text + ". These sizes tell about your patients: they stay on site.")
-    if model > source:
+    images = trained.generator.schema.images is not None
+    if model > (min(source, tensor) if images and tensor is not None else source):
         say(
             console,
             "The model is larger than what it was made from: it has room to memorise. "

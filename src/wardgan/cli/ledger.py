@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from wardgan.privacy.accounts.spending import Account
-    from wardgan.schema.cohort import Cohort
+    from wardgan.schema.image_cohort import AnyCohort
 
 app = typer.Typer(no_args_is_help=True, help="Add up what all fits of a data set have cost, and set a cap.")
 _DataSet = Annotated[
@@ -136,7 +136,7 @@ def account_for(ledger: Path | None, data: Path, dataset: str | None, *, run: Pa
     return found or Account(ledger_of(None, data.resolve().parent), dataset)
 
 
-def show_whose(console: Console, account: Account, cohort: Cohort) -> dict[str, object]:
+def show_whose(console: Console, account: Account, cohort: AnyCohort) -> dict[str, object]:
     """Says before a fit in which ledger it is entered, and with which earlier fits it is counted.
 
     Returns:

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from wardgan._version import __version__
 from wardgan.cli import (
     audit,
+    balance,
     card,
     check,
     demo,
@@ -105,6 +106,7 @@ app.command("verify", rich_help_panel=_ANYWHERE)(verify.verify)
 app.command("inspect", rich_help_panel=_ANYWHERE)(inspect.inspect)
 app.command("card", rich_help_panel=_ANYWHERE)(card.card)
 app.command("sample", rich_help_panel=_ANYWHERE)(sample.sample)
+app.command("balance", rich_help_panel=_ANYWHERE)(balance.balance)
 app.command("demo", rich_help_panel=_ANYWHERE)(demo.demo)
 
 

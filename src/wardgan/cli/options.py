@@ -13,7 +13,26 @@ from wardgan.errors import UsageError
 LEDGER_FILE: Final = "ledger.db"
 _LEDGER: Final = "WARDGAN_LEDGER"
 Data = Annotated[
-    Path, typer.Argument(metavar="DATA", help="CSV or Parquet file with the patients.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="CSV or Parquet file with the patients; or a folder or NPZ file of images.",
+        show_default=False,
+    ),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option("--labels", metavar="FILE", help="Images: CSV or Parquet file of labels.", show_default=False),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key", metavar="COL", help="Images: column of the labels that links them to files.", show_default="guessed"
+    ),
+]
+Mask = Annotated[
+    str | None,
+    typer.Option("--mask", metavar="COL", help="Images: column of the labels with paths of masks.", show_default=False),
 ]
 SchemaFile = Annotated[Path, typer.Argument(metavar="SCHEMA", help="Schema file (YAML).", show_default=False)]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .hgan file.", show_default=False)]
@@ -28,10 +47,16 @@ Epsilon = Annotated[
     typer.Option("--epsilon", help="How much may be given away about one patient: 1 is strong, 3 usual, 10 weak."),
 ]
 Delta = Annotated[float, typer.Option("--delta", help="Probability that goes with epsilon.")]
-Family = Annotated[str, typer.Option("--family", help="Model family: auto, copula, marginal, tabgan or acgan.")]
+Family = Annotated[
+    str, typer.Option("--family", help="Model family: auto, copula, marginal, tabgan, acgan or imagegan.")
+]
 Privacy = Annotated[str, typer.Option("--privacy", help="private, or none for no protection at all.")]
 Invalid = Annotated[
-    str, typer.Option("--invalid", help="Rows that break the schema: refuse, clip to bounds, or drop the patient.")
+    str,
+    typer.Option(
+        "--invalid",
+        help="Rows that break the schema: refuse, clip to bounds, or drop the patient (of images: the image).",
+    ),
 ]
 FitLedger = Annotated[
     Path | None,
@@ -52,6 +77,7 @@ LedgerFile = Annotated[
         "--ledger", metavar="FILE", help="The institution's ledger, which adds up all fits.", show_default=LEDGER_FILE
     ),
 ]
+Bits = Annotated[int, typer.Option("--bits", help="Images: 8 or 16 bits for each pixel.")]
 Trust = Annotated[
     Path | None,
     typer.Option("--trust", metavar="FILE", help="Trust file: keys whose owners you know.", show_default=False),

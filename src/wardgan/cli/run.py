@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 LEDGER: Final = "ledger.jsonl"
 _SECONDS_BETWEEN_BILLS: Final = 3.0
-_USUAL: Final = {"--family": "auto", "--invalid": "refuse", "--visits": None, "--delimiter": ",", "--seed": None}
+_USUAL: Final = {
+    "--family": "auto", "--invalid": "refuse", "--visits": None, "--delimiter": ",", "--labels": None, "--key": None,
+    "--mask": None, "--seed": None,
+}  # fmt: skip
 
 
 def check_free(run: Path) -> None:

@@ -12,26 +12,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wardgan._version import __version__
-from wardgan.cli.options import Force, Json, Model, Trust
+from wardgan.cli.options import Bits, Force, Json, Model, Trust
 from wardgan.cli.terminal import Advance, answer, banner, bar, say, screen
 from wardgan.errors import UsageError, counted
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import Console
 
     from wardgan.sample.drawing import Drawn
     from wardgan.sample.generator import Generator
     from wardgan.sample.search import Efficiency
     from wardgan.sample.wish import Wanted
     from wardgan.schema.cohort import Cohort
+    from wardgan.seal.reading import Model as Opened
 
 _KINDS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".arrow": "arrow", ".feather": "arrow"}
 
 
 def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
     model: Model,
-    n: Annotated[int, typer.Option("-n", "--patients", help="How many patients.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The table.", show_default=False)],
+    n: Annotated[int, typer.Option("-n", "--patients", help="How many patients, or images.", show_default=False)],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="A table; of images a folder or .npz.", show_default=False),
+    ],
     where: Annotated[
         list[str] | None,
         typer.Option(
@@ -46,31 +51,37 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Replays a sample.", show_default="a new one")] = None,
     form: Annotated[
-        str | None, typer.Option("--format", help="csv, parquet or arrow.", show_default="by the name of the file")
+        str | None,
+        typer.Option("--format", help="csv, parquet, arrow; npz, png, dicom.", show_default="by the name"),
     ] = None,
     wide: Annotated[
         bool, typer.Option("--wide", help="One row per patient, visits as columns such as sbp@3M.")
     ] = False,
+    bits: Bits = 8,
     trust: Trust = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Draw synthetic patients, as many as you need."""
+    """Draw synthetic patients or images, as many as you need."""
+    from wardgan.cli.pictures import Pictures, draw_pictures
     from wardgan.cli.where import parse_where
     from wardgan.files import check_new
     from wardgan.sample.drawing import Drawn
     from wardgan.sample.write import write
-    from wardgan.seal.reading import read_file, signature_of
 
+    console = screen(errors=json)
+    found = opened(model, trust, console)
+    generator = found.generator
+    wanted = parse_where(where or [], generator.schema)
+    if generator.schema.images is not None:
+        if wide:
+            raise UsageError("--wide has no meaning for images.")
+        draw_pictures(found, Pictures(n, output, wanted, balance, seed, form, bits, force), as_json=json)
+        return
+    if bits != 8:
+        raise UsageError(f"bits={bits} is for images; the generator draws tables.")
     check_new(output, force=force)
     kind = _kind(output, form)
-    found = read_file(model, lambda layout: signature_of(layout, trust, required=trust is not None))
-    generator, console = found.generator, screen(errors=json)
-    if found.card.privacy.mode == "none":
-        banner(console)
-    if found.signature.name is None:
-        say(console, f"The file is not known to be genuine ({found.signature.status}).", style="yellow")
-    wanted = parse_where(where or [], generator.schema)
     generator.draw(0, where=wanted, balance=balance)  # refuses what cannot be asked for, before a file is begun
     seed = secrets.randbits(48) if seed is None else seed
     claim = found.card.privacy.model_dump_json()
@@ -98,6 +109,18 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
             | facts
             | took
         )
+
+
+def opened(model: Path, trust: Path | None, console: Console) -> Opened:
+    """Gives a released generator, and says what a receiver must know about it first."""
+    from wardgan.seal.reading import read_file, signature_of
+
+    found = read_file(model, lambda layout: signature_of(layout, trust, required=trust is not None))
+    if found.card.privacy.mode == "none":
+        banner(console)
+    if found.signature.name is None:
+        say(console, f"The file is not known to be genuine ({found.signature.status}).", style="yellow")
+    return found
 
 
 def _efficiency(

@@ -30,7 +30,8 @@ _FILE_COLUMNS: Final = (
     "file", "filename", "filepath", "path", "image", "imagefile", "imagename", "imagepath", "imageid", "dicom",
 )  # fmt: skip
 _PATIENT_COLUMNS: Final = (
-    "patientid", "patient", "patid", "pid", "subjectid", "subject", "subjid", "participantid", "participant", "mrn",
+    "patientid", "patient", "patients", "patid", "pid", "subjectid", "subject", "subjid", "participantid",
+    "participant", "mrn",
 )  # fmt: skip
 _ONE_IMAGE: Final = ("file", "SOPInstanceUID")
 
@@ -146,11 +147,21 @@ def link(labels: Source, columns: Sequence[Column], names: Names) -> Links:
         codes[column.name] = np.where(np.isnan(coded.codes), -1, coded.codes).astype(np.int64)
         findings += coded.findings
         bad |= coded.bad
-    patient, notices = _patient(frame, names.patient)
+    patient, notices = patient_column(frame, names.patient)
     patients = _texts(frame, patient, "every row says whose it is", findings, bad)
     masks = _texts(frame, names.mask, "every row names its mask", findings, bad)
     rows = {keys[place]: row for row, place in reversed(list(enumerate(at))) if place >= 0}
     return Links(kind, rows, codes, bad, patients, masks, tuple(findings), tuple(notices))
+
+
+def is_key(name: str) -> bool:
+    """Tells whether a column of labels links rows to images, by its name; the patient's own is not meant.
+
+    Example:
+        >>> is_key("Image Path"), is_key("PatientID")
+        (True, False)
+    """
+    return plain(name) in (*_FILE_COLUMNS, "sopinstanceuid", "accessionnumber")
 
 
 def plain_path(name: object) -> str:
@@ -204,7 +215,16 @@ def _key(frame: pd.DataFrame, given: str | None) -> tuple[str, str]:
     )
 
 
-def _patient(frame: pd.DataFrame, given: str | None) -> tuple[str | None, list[str]]:
+def patient_column(frame: pd.DataFrame, given: str | None) -> tuple[str | None, list[str]]:
+    """Gives the column that says whose an image is, and a notice if it was guessed.
+
+    Args:
+        frame: The table of labels.
+        given: What a person says.
+
+    Raises:
+        DataError: The table has no such column.
+    """
     if given is not None:
         _require(frame, given, "names.patient")
         return given, []

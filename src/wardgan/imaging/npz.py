@@ -54,6 +54,11 @@ class Archive:
         if len(self._members) != len(members) or any(member.flag_bits & 1 for member in members):
             raise self._wrong("a member occurs twice or is encrypted")
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of its arrays."""
+        return tuple(self._members)
+
     def __contains__(self, name: str) -> bool:
         return name in self._members
 
