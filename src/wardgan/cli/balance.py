@@ -34,7 +34,7 @@ def balance(  # noqa: PLR0913, PLR0917 - one argument for each option
     json: Json = False,
 ) -> None:
     """Top up your own images with synthetic ones of a rare level. Your own files are left as they are."""
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from wardgan.cli.patients import Files, read_folder
     from wardgan.cli.pictures import Pictures, draw_pictures
@@ -45,7 +45,9 @@ def balance(  # noqa: PLR0913, PLR0917 - one argument for each option
     found = opened(model, trust, console)
     if found.generator.schema.images is None:
         raise UsageError(f"model={str(model)!r} draws tables; wardgan sample --where draws patients of a rare level.")
-    own, _ = read_folder(Files(data, labels=labels, key=key, mask=mask), found.generator.schema, invalid)
+    # Whose the images are does not matter to whoever only counts them.
+    schema = replace(found.generator.schema, patient=None)
+    own, _ = read_folder(Files(data, labels=labels, key=key, mask=mask), schema, invalid)
     lacking = top_up(found.generator, own, label, ratio)
     share = lacking.real / (lacking.real + lacking.others)
     text = f"{lacking.label}={lacking.level}: {lacking.real:,} of your {lacking.real + lacking.others:,} images"

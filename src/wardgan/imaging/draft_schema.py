@@ -19,6 +19,10 @@ from wardgan.schema.source import Source, frame_of
 
 _MOST: Final = 12
 _ARRAYS: Final = ("images", "masks", "note")
+_ALONE: Final = (
+    "no column names the patient: unless a header says it, each image counts as one. If a patient can have several, "
+    "name the column, or a patient with many images is not protected."
+)
 
 
 def draft_images(
@@ -64,7 +68,8 @@ def draft_images(
         confirm=("population", *confirm, "images.size"),
         images=form,
     )
-    return Drafted(schema, left_out, (*notices, *guess, *drafted.notices))
+    alone = () if key is not None else (_ALONE,)
+    return Drafted(schema, left_out, (*notices, *guess, *alone))
 
 
 def _frame(source: Path, labels: Source | None) -> pd.DataFrame | None:

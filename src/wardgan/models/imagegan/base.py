@@ -43,7 +43,7 @@ class WaveModel:
     notes: tuple[str, ...]
 
     @property
-    def normals(self) -> int:
+    def rank(self) -> int:
         """Number of standard normals that it wants for each image."""
         return self.factors.shape[2]
 

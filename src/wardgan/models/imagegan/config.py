@@ -54,7 +54,7 @@ class ImageganConfig:
     """
 
     waves: int = 12
-    radius: float = 0.5
+    radius: float = 0.35
     discriminator: float = 0.15
     sampling_rate: float = 0.05
     steps: int = 600
@@ -114,7 +114,7 @@ class ImageganConfig:
         part = _PARTS[SUMS] / (sum(_PARTS.values()) + self.discriminator)
         classes, size = layout.schema.classes, self.numbers(layout)
         # The noise of a class's mean image, per pixel of grey levels from -1 to 1, with patients evenly spread.
-        noise = 2 * math.sqrt(size) * classes / (mu * math.sqrt(part) * population)
+        noise = math.sqrt(size) * classes / (mu * math.sqrt(part) * population)
         if noise > 1 / _NOISE:
             least = math.ceil(noise * _NOISE * population)
             raise PlanError(

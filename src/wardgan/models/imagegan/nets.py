@@ -6,7 +6,6 @@ it has learned; at first it adds nothing. So a private generator is useful befor
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import numpy as np
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wardgan.models.imagegan.base import WaveModel
-from wardgan.privacy.image_queries import cosines
+from wardgan.models.imagegan.draw import add_image, add_waves, cosine_pairs, finish
 from wardgan.sample.network import Graph
 from wardgan.schema.images import ImageFormat
 
@@ -54,14 +53,14 @@ class ImageGenerator(nn.Module):
     def __init__(self, base: WaveModel, *, width: int, noise_inputs: int) -> None:
         """Makes the network; its last layer is 0."""
         super().__init__()
-        self.look, self.count = base.look, stages(base.look)
-        self.normals, self.latent = base.normals, base.normals + noise_inputs
+        self.base, self.look, self.count = base, base.look, stages(base.look)
+        self.rank, self.latent = base.rank, base.rank + noise_inputs
         self.side = len(base.waves.left)
         self.means: Tensor
         self.factors: Tensor
         self.register_buffer("means", torch.from_numpy(base.means.astype(np.float32)))
         self.register_buffer("factors", torch.from_numpy(base.factors.astype(np.float32)))
-        for stage, (left, right) in enumerate(_cosines(base, self.count)):
+        for stage, (left, right) in enumerate(cosine_pairs(base, self.count + 1)):
             self.register_buffer(f"left{stage}", torch.from_numpy(left))
             self.register_buffer(f"right{stage}", torch.from_numpy(right))
         small = channels(width, self.count)
@@ -98,7 +97,7 @@ class ImageGenerator(nn.Module):
 
     def waves(self, latent: Tensor, classes: Tensor) -> Tensor:
         """Gives low frequencies, shape (images, channels, waves, waves)."""
-        normals = latent[:, : self.normals, None]
+        normals = latent[:, : self.rank, None]
         flat = self.means[classes] + (self.factors[classes] @ normals)[:, :, 0]
         return flat.view(-1, self.look.planes, self.side, self.side)
 
@@ -110,7 +109,7 @@ class ImageGenerator(nn.Module):
     def network(self) -> bytes:
         """Gives the generator network, with pixels cut to -1 to 1."""
         graph = Graph(latent=self.latent)
-        waves = self._waves(graph)
+        waves, pairs = add_waves(graph, self.base), cosine_pairs(self.base, self.count + 1)
         embedded = graph.add("Gather", _weights(graph, self.embedding), "label", axis=0)
         hidden = graph.add("Concat", "latent", embedded, axis=1)
         weights = [_weights(graph, self.first.weight), _weights(graph, self.first.bias)]
@@ -120,28 +119,12 @@ class ImageGenerator(nn.Module):
             if at:
                 hidden = graph.add("Resize", hidden, "", graph.floats([1, 1, 2, 2]), mode="nearest",
                                    nearest_mode="floor", coordinate_transformation_mode="asymmetric")  # fmt: skip
-            both = graph.add("Concat", hidden, self._image(graph, waves, stage), axis=1)
+            both = graph.add("Concat", hidden, add_image(graph, waves, pairs[stage]), axis=1)
             hidden = _leak(graph, _convolution(graph, both, self.ups[at]))
             inner = _leak(graph, _convolution(graph, hidden, self.ins[at]))
             hidden = graph.add("Add", hidden, _convolution(graph, inner, self.outs[at]))
         more = _convolution(graph, _leak(graph, hidden), self.last)
-        image = graph.add("Add", self._image(graph, waves, 0), more)
-        image = graph.add("Clip", image, graph.floats(-1.0), graph.floats(1.0))
-        size = math.prod(self.look.shape)
-        return graph.finish(graph.add("Reshape", image, graph.whole([-1, size])), variables=size)
-
-    def _waves(self, graph: Graph) -> str:
-        normals = graph.add("Slice", "latent", graph.whole([0]), graph.whole([self.normals]), graph.whole([1]))
-        normals = graph.add("Unsqueeze", normals, graph.whole([2]))
-        factors = graph.add("Gather", _weights(graph, self.factors), "label", axis=0)
-        away = graph.add("Squeeze", graph.add("MatMul", factors, normals), graph.whole([2]))
-        means = graph.add("Gather", _weights(graph, self.means), "label", axis=0)
-        shape = graph.whole([-1, self.look.planes, self.side, self.side])
-        return graph.add("Reshape", graph.add("Add", means, away), shape)
-
-    def _image(self, graph: Graph, waves: str, stage: int) -> str:
-        left, right = (_weights(graph, self.get_buffer(f"{side}{stage}")) for side in ("left", "right"))
-        return graph.add("MatMul", graph.add("MatMul", left, waves), right)
+        return finish(graph, graph.add("Add", add_image(graph, waves, pairs[0]), more), self.base)
 
 
 class Judge(nn.Module):
@@ -182,21 +165,6 @@ class Judge(nn.Module):
             hidden = down(self.pool(hidden))
         hidden = _leaky(self.before_last(_leaky(hidden)))
         return self.last(hidden.flatten(1)).gather(1, classes[:, None])[:, 0]
-
-
-def _cosines(base: WaveModel, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Gives what turns low frequencies into images at each size: (height, waves) and (waves, width)."""
-    found: list[tuple[np.ndarray, np.ndarray]] = []
-    side = len(base.waves.left)
-    for stage in range(count + 1):
-        height, width = base.look.height >> stage, base.look.width >> stage
-        scale = math.sqrt(base.look.planes * height * width)
-        left, right = (np.zeros((side, length), dtype=np.float32) for length in (height, width))
-        # What is finer than a small image cannot be shown in it.
-        left[: min(side, height)] = cosines(min(side, height), height) * scale
-        right[: min(side, width)] = cosines(min(side, width), width)
-        found.append((np.ascontiguousarray(left.T), right))
-    return found
 
 
 def _leaky(hidden: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from wardgan.models.base import Network, Progress, Run
 from wardgan.models.imagegan.augment import augmented
 from wardgan.models.imagegan.base import WaveModel, wave_model
 from wardgan.models.imagegan.config import DISCRIMINATOR, ImageganConfig
+from wardgan.models.imagegan.draw import waves_network
 from wardgan.models.imagegan.nets import ImageGenerator, Judge
 from wardgan.models.imagegan.strip import write_strip
 from wardgan.models.weights import average, fall, weights_state
@@ -32,15 +33,20 @@ def train(config: ImageganConfig, records: Records, run: Run) -> Network:
         run: Seeds, folder and watcher.
     """
     base = wave_model(config, records)
+    steps = config.discriminator if records.private else config.open_steps
+    if not steps:
+        return Network(waves_network(base), base.rank, tuple(base.shares.tolist()), base.notes)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.random.fork_rng(devices=[]):
         torch.random.set_rng_state(weights_state(run.seed))
         maker = ImageGenerator(base, width=config.width, noise_inputs=config.noise_inputs).to(device)
         judge = Judge(base.look, classes=len(base.shares), width=config.width).to(device)
-        if records.private:
-            mean = _private(config, records, run, _Players(base, maker, judge)) if config.discriminator else maker
-        else:
-            mean = _open(config, records.open_images(), run, _Players(base, maker, judge))
+        players = _Players(base, maker, judge)
+        mean = (
+            _private(config, records, run, players)
+            if records.private
+            else _open(config, records.open_images(), run, players)
+        )
     return Network(mean.network(), maker.latent, tuple(base.shares.tolist()), base.notes)
 
 
