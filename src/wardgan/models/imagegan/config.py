@@ -55,7 +55,7 @@ class ImageganConfig:
 
     waves: int = 12
     radius: float = 0.35
-    discriminator: float = 0.15
+    discriminator: float = 0.0
     sampling_rate: float = 0.05
     steps: int = 600
     steps_per_generator_step: int = 5
