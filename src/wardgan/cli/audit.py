@@ -61,12 +61,14 @@ def audit(  # noqa: PLR0913, PLR0917 - one argument for each option
     from wardgan.attack.audit import audit as audited
     from wardgan.cli.fit import planned
     from wardgan.cli.ledger import account_for, show_whose
+    from wardgan.cli.patients import only_tables
     from wardgan.cli.plan import show_plan
     from wardgan.files import check_new, write_bytes
     from wardgan.schema.read import read
     from wardgan.schema.schema import Schema
 
     declared, console = Schema.load(schema), screen(errors=json)
+    only_tables(declared, "audit")
     if output is not None:
         check_new(output, force=force)
     plan = planned(declared, epsilon, delta, privacy, family)

@@ -63,6 +63,7 @@ def dossier(  # noqa: PLR0913, PLR0917 - one argument for each option
     json: Json = False,
 ) -> None:  # fmt: skip
     """Measure what a run gives away and what it is good for, judge it, and write both editions."""
+    from wardgan.cli.patients import only_tables
     from wardgan.dossier.assess import assess
     from wardgan.dossier.policy import Policy
     from wardgan.models.base import Trained
@@ -73,6 +74,7 @@ def dossier(  # noqa: PLR0913, PLR0917 - one argument for each option
     _check_free(place, force=force)
     rules = Policy.load(policy)
     Trained.load(run)
+    only_tables(declared_in(run), "dossier")
     schema, sign, how = declared_in(run), delimiter_of(delimiter), cast("Invalid", invalid)
     with _in_option("--data", data):
         train = read(data, schema, visits=visits, invalid=how, delimiter=sign)

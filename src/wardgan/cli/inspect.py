@@ -58,6 +58,13 @@ def show_model(console: Console, facts: Mapping[str, Any]) -> None:
         overall = shown(str(facts["dossier"].get("overall")))
         say(console, f"Dossier:   {overall}, by the hospital's own word; wardgan verify judges again")
     say(console, f"Licence:   {shown(card['licence'] or 'not declared')}")
+    look = schema.get("images")
+    if look is not None:
+        mask = ", each with a mask" * bool(look.get("mask"))
+        say(
+            console,
+            f"Images:    {look['size'][0]} x {look['size'][1]} pixels, grey{mask}; the columns are their labels",
+        )
     _show_columns(console, schema)
     parts = ", ".join(f"{part['name']} {part['bytes']:,}" for part in facts["parts"])
     say(console, f"Parts (bytes): {parts}")

@@ -78,6 +78,18 @@ def read_patients(files: Files, schema: Schema, invalid: str, console: Console) 
     return read(files.data, schema, visits=files.visits, invalid=how, delimiter=files.delimiter), files.bytes()
 
 
+def only_tables(schema: Schema, verb: str) -> None:
+    """Refuses images where a verb knows tables and visits only.
+
+    Raises:
+        UsageError: The schema declares images.
+    """
+    if schema.images is not None:
+        raise UsageError(
+            f"wardgan {verb} knows tables and visits only, and the schema {schema.name!r} declares images."
+        )
+
+
 def read_folder(files: Files, schema: Schema, invalid: str) -> tuple[ImageCohort, ReadReport]:
     """Gives the patients of a folder or an NPZ file of images, with a progress bar.
 

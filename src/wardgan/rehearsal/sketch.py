@@ -66,6 +66,8 @@ def sketch(
         SchemaError: The schema waits for bounds, levels or confirmations.
         PlanError: There is no such family, or a budget is no budget. A budget that is too small is a row of its own.
     """
+    if schema.images is not None:
+        raise SchemaError(f"schema={schema.name!r} declares images; only tables and visits can be simulated.")
     budgets = _budgets(epsilons, delta)
     check.whole(1, seeds=seeds)
     taken, whole = assume or Assumptions(), _patients(schema, patients)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -37,11 +38,16 @@ def divide(
 
     Raises:
         DataError: The file cannot be read, has no patient column, a row names no patient, or one side is empty.
-        UsageError: `share` or `seed` is none.
+        UsageError: `share` or `seed` is none, or the source is an NPZ file of images.
     """
     check.in_open_interval(0, 1, share=share)
     if seed is not None:
         check.whole(0, seed=seed)
+    if schema.images is not None and isinstance(source, (str, Path)) and Path(source).suffix.lower() == ".npz":
+        raise UsageError(
+            f"source={str(source)!r}: an NPZ file is not divided; read it with read_images and use ImageCohort.split, or "
+            "divide the table of labels of a folder of images."
+        )
     frame = frame_of(source, delimiter=delimiter)
     aside = _sides(_keys(frame, schema.patient), seed) < share
     train, held = (_rows(frame, side) for side in (~aside, aside))

@@ -100,10 +100,12 @@ def examine(source: Source, schema: Schema, *, visits: Source | None = None, del
 
     Raises:
         DataError: The file cannot be read, or a declared column is not in it.
-        SchemaError: `schema` is none.
+        SchemaError: `schema` is none, or declares images.
     """
     if not isinstance(schema, Schema):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SchemaError(f"schema: {type(schema).__name__} is no Schema; use Schema.load(path) or Schema.from_dict.")
+    if schema.images is not None:
+        raise SchemaError(f"schema={schema.name!r} declares images; read a folder or an NPZ file with read_images.")
     table = frame_of(source, delimiter=delimiter)
     _require(table, [column.name for column in schema.table], "source")
     if schema.visits is None and visits is not None:

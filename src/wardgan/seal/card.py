@@ -30,7 +30,8 @@ def page_of(card: Card, schema: Schema, ledger: LedgerRecord) -> str:
         schema: What the synthetic patients obey.
         ledger: What was spent.
     """
-    parts = [_header(card), f"# {plain(card.name)}"]
+    images = schema.images
+    parts = [_header(card, "image" if images is not None else "tabular"), f"# {plain(card.name)}"]
     if card.privacy.mode == "none":
         parts.append(f"# {BANNER}")
     parts += [
@@ -43,12 +44,16 @@ def page_of(card: Card, schema: Schema, ledger: LedgerRecord) -> str:
         _bill(card, ledger),
         "## What is not protected",
         _limits(card.privacy),
-        "## Columns",
-        _columns(schema),
+        "## Columns" if images is None else "## Images and their labels",
+        ""
+        if images is None
+        else f"Grey images of {images.height} x {images.width} pixels"
+        + (", each with a mask." if images.mask else "."),
+        _columns(schema) if schema.columns else "",
         "## How to use it",
         "```python\nimport wardgan as wg\n\n"
         'generator = wg.load("model.hgan", trust="trust.json")  # refused unless signed by a key you trust\n'
-        "patients = generator.sample(1000, seed=1)\n```",
+        f"{'patients = generator.sample' if images is None else 'images = generator.images'}(1000, seed=1)\n```",
         _use(schema),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -107,15 +112,14 @@ def check_readme(data: bytes, card: Card, schema: Schema, ledger: LedgerRecord) 
         )
 
 
-def _header(card: Card) -> str:
+def _header(card: Card, kind: str) -> str:
     lines = [
         "---",
         f"license: {_quoted(card.licence or 'other')}",
         "library_name: wardgan",
         f"model_name: {_quoted(card.name)}",
-        "tags: [synthetic-data, health, tabular, differential-privacy]"
-        if card.privacy.mode == "private"
-        else "tags: [synthetic-data, health, tabular, not-private]",
+        f"tags: [synthetic-data, health, {kind}, "
+        + ("differential-privacy]" if card.privacy.mode == "private" else "not-private]"),
         *_claim_lines(card.privacy),
         "---",
     ]
@@ -203,10 +207,9 @@ def _row(column: Column, note: str) -> str:
 def _use(schema: Schema) -> str:
     terms = [f"{plain(key)}: {plain(json.dumps(value, ensure_ascii=False))}" for key, value in schema.terms.items()]
     labels = ", ".join(f"`{plain(column.name)}`" for column in schema.labels)
+    one, draw = ("Patients", "sample") if schema.images is None else ("Images", "images")
     lines = [
-        f"Patients of one class: `generator.sample(1000, where={{...}})`; classes are made of {labels}."
-        if labels
-        else ""
+        f"{one} of one class: `generator.{draw}(1000, where={{...}})`; classes are made of {labels}." if labels else ""
     ]
     lines.append(
         "Terms of use: " + "; ".join(terms) + "." if terms else "Terms of use: none declared; ask the publisher."
