@@ -12,7 +12,7 @@ import numpy as np
 
 from wardgan import check
 from wardgan.encode.layout import Layout
-from wardgan.errors import PlanError, UsageError
+from wardgan.errors import PlanError, SchemaError, UsageError
 from wardgan.estimate import Estimate, mean
 from wardgan.models import auto_family, family_config
 from wardgan.models.anchor.anchor import count_noise

@@ -45,8 +45,8 @@ def divide(
         check.whole(0, seed=seed)
     if schema.images is not None and isinstance(source, (str, Path)) and Path(source).suffix.lower() == ".npz":
         raise UsageError(
-            f"source={str(source)!r}: an NPZ file is not divided; read it with read_images and use ImageCohort.split, or "
-            "divide the table of labels of a folder of images."
+            f"source={str(source)!r}: an NPZ file is not divided; read it with read_images and use "
+            "ImageCohort.split, or divide the table of labels of a folder of images."
         )
     frame = frame_of(source, delimiter=delimiter)
     aside = _sides(_keys(frame, schema.patient), seed) < share
