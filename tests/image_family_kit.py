@@ -24,8 +24,8 @@ BUDGET = wg.Budget(epsilon=20.0)
 POPULATION = 120
 # With so large a sampling rate a plan is solved in a moment.
 TINY = ImageganConfig(
-    waves=2, width=2, noise_inputs=2, steps=6, steps_per_generator_step=2, open_steps=6, batch=4, sampling_rate=0.8,
-    images_at_once=2,
+    waves=2, radius=0.5, discriminator=0.15, width=2, noise_inputs=2, steps=6, steps_per_generator_step=2, open_steps=6,
+    batch=4, sampling_rate=0.8, images_at_once=2,
 )  # fmt: skip
 
 
@@ -125,7 +125,9 @@ def generator(declared=None, *, shares=None, latent=3, over=1.0, family="imagega
     graph = Graph(latent=latent)
     stream = np.random.default_rng(5)
     noise = graph.add("MatMul", "latent", graph.floats(stream.normal(size=(latent, size)) * 0.1))
-    shift = graph.add("Gather", graph.floats(np.arange(declared.classes)[:, None] * 0.25 + np.zeros(size)), "label", axis=0)
+    shift = graph.add(
+        "Gather", graph.floats(np.arange(declared.classes)[:, None] * 0.25 + np.zeros(size)), "label", axis=0
+    )
     pixels = graph.add("Mul", graph.add("Add", noise, shift), graph.floats(over))
     shares = shares or (1 / declared.classes,) * declared.classes
     return Generator(declared, family, graph.finish(pixels, variables=size), latent, tuple(shares))

@@ -54,10 +54,7 @@ def slow(query, cohort):
         mine = [at for at, owner in enumerate(cohort.owners.tolist()) if owner == patient]
         for at in mine:
             label = int(cohort.classes[at])
-            if isinstance(query, ClassShares):
-                parts = [1.0]
-            else:
-                parts = kit.slow_numbers(cohort.pixels[at], waves)
+            parts = [1.0] if isinstance(query, ClassShares) else kit.slow_numbers(cohort.pixels[at], waves)
             if isinstance(query, WaveProducts):
                 parts = slow_products(parts, query.centres[label].tolist(), query.radius)
             for place, part in enumerate(parts):
@@ -71,9 +68,7 @@ def slow_products(numbers, centre, radius):
     length = math.sqrt(sum(each * each for each in away))
     if length > 1:
         away = [each / length for each in away]
-    return [
-        away[i] * away[j] * (1 if i == j else math.sqrt(2)) for i in range(len(away)) for j in range(i, len(away))
-    ]
+    return [away[i] * away[j] * (1 if i == j else math.sqrt(2)) for i in range(len(away)) for j in range(i, len(away))]
 
 
 def asked(data, cohort, waves=2):

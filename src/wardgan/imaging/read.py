@@ -210,11 +210,11 @@ class _Store:
             raise DataError(f"source: no image can be used: {tally.nothing()}.")
         pixels = self._pixels[: len(self.kept)]
         # What tells patients apart: a name, or where there is none the place of the image.
-        known = [at if owner is None else owner for at, owner in enumerate(owners)]
+        known = [at if owner is None else plain_key(owner) for at, owner in enumerate(owners)]
         numbers: dict[str | int, int] = {}
         patients = np.array([numbers.setdefault(each, len(numbers)) for each in known], dtype=np.int64)
         names = tuple(
-            hashlib.sha256(pixels[each].tobytes() if isinstance(each, int) else plain_key(each).encode()).hexdigest()
+            hashlib.sha256(pixels[each].tobytes() if isinstance(each, int) else each.encode()).hexdigest()
             for each in numbers
         )
         report = tally.report(len(self.kept), len(numbers), unused)

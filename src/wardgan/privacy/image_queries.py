@@ -126,7 +126,9 @@ class Waves:
         """Gives the numbers of images, shape (images, numbers), each row of length at most 1."""
         scale = 1 / math.sqrt(self.channels * self.left.shape[1] * self.right.shape[1])
         found = self.left @ pixels.astype(np.float64) @ self.right.T  # (images, channels, waves, waves)
-        return _within(scale * found.reshape(len(pixels), self.size), 1.0)
+        # An image with a value that is no number counts as nothing: one patient must not spoil the answer.
+        rows = scale * found.reshape(len(pixels), self.size)
+        return _within(np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, 0.0), 1.0)
 
 
 def cosines(waves: int, length: int) -> Values:

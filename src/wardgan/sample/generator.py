@@ -142,8 +142,7 @@ class Generator:
         """
         check.whole(0, n=n)
         check.whole(1, chunk=chunk)
-        if self.schema.images is not None:
-            raise UsageError(f"generator {self.schema.name!r} draws images; use images, image_batches or dataset.")
+        self._refuse_images()
         wanted = conditions(self.schema, self.probabilities, where, balance)
         return _chunks(_told(self._blocks(n, wanted, _replayable(seed)), drew), chunk)
 
@@ -203,6 +202,14 @@ class Generator:
         wanted = conditions(self.schema, self.probabilities, where, balance)
         return SyntheticImages(self._painter(), wanted, _replayable(seed), n)
 
+    def _refuse_images(self) -> None:
+        if self.schema.images is not None:
+            raise UsageError(f"generator {self.schema.name!r} draws images; use images, image_batches or dataset.")
+
+    def __getstate__(self) -> dict[str, object]:
+        """Gives what is pickled, for workers of a data loader: everything but the engine, which each makes itself."""
+        return {name: value for name, value in vars(self).items() if name != "_session"}
+
     def _painter(self) -> Painter:
         look = self.schema.images
         if look is None:
@@ -227,6 +234,7 @@ class Generator:
         Raises:
             UsageError: As for `sample`.
         """
+        self._refuse_images()
         wanted, replay = conditions(self.schema, self.probabilities, where, balance), _replayable(seed)
         _ = self._session, self.layout
         return efficiency(self._parts, self._search(wanted, replay), replay)

@@ -61,11 +61,15 @@ def top_up(generator: Generator, own: ImageCohort, label: str, ratio: float) -> 
         raise UsageError(f"ratio={ratio:g}: {name}={level} has that share already ({real:,} of {len(codes):,} images).")
     found = TopUp(name, level, real, others, lacking, _learned(generator, name, place))
     if found.learned is not None and found.learned < FEW and lacking > real:
-        possible = 2 * real / (2 * real + others)
+        possible = math.floor(200 * real / (2 * real + others)) / 100
+        way_out = (
+            f"At most as many as your own {real:,} are drawn: --ratio {possible:g}."
+            if possible * len(codes) > real
+            else "You have too few of your own; look at some from wardgan sample before you use any."
+        )
         raise UsageError(
             f"label={name}={level}: the generator has learned it from about {found.learned} patients, fewer than "
-            f"{FEW}, so {lacking:,} images would be copies or noise. At most as many as your own {real:,} are drawn: "
-            f"--ratio {math.floor(possible * 100) / 100:g}."
+            f"{FEW}, so {lacking:,} images would be copies or noise. {way_out}"
         )
     return found
 

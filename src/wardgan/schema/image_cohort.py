@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from wardgan.rng import Seed
 from wardgan.schema.cohort import Cohort
 from wardgan.schema.images import ImageFormat
 from wardgan.schema.schema import Schema
+
+_EDGE: Final = 1 + 1e-5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,8 +51,11 @@ class ImageCohort:
         arrays = [self.owners, *(self.labels[column.name] for column in self.schema.table)]
         if self.pixels.shape[1:] != self.schema.images.shape or any(array.shape != (images,) for array in arrays):
             raise DataError("images: pixels, labels and owners do not have the shapes that the schema declares.")
-        if images and not (np.unique(self.owners) == np.arange(len(self.patients))).all():
-            raise DataError("images: owners are not the places of all patients.")
+        if not np.array_equal(np.unique(self.owners), np.arange(len(self.patients))):
+            raise DataError("images: owners are not the places of all patients; each patient has an image.")
+        # Written so that a value that is no number is refused, too: it would end a fit after the budget is spent.
+        if images and not -_EDGE <= float(self.pixels.min()) <= float(self.pixels.max()) <= _EDGE:
+            raise DataError("images: a pixel is not a number from -1 (black) to 1 (white).")
 
     def __repr__(self) -> str:
         look = self.format

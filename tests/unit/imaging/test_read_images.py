@@ -58,7 +58,9 @@ def test_p18_no_name_is_kept_but_a_digest(tmp_path):
     cohort, report = read_images(saved(tmp_path), DECLARED)
     kept = repr(vars(cohort)) + repr(cohort) + repr(report) + "".join(cohort.patients)
     assert not [name for name in NAMES if name.lower() in kept.lower()]
-    wanted = [hashlib.sha256(plain_key(name).encode()).hexdigest() for name in ("Zanzibarowitsch", "Quixote-77", "Abelard")]
+    wanted = [
+        hashlib.sha256(plain_key(name).encode()).hexdigest() for name in ("Zanzibarowitsch", "Quixote-77", "Abelard")
+    ]
     assert cohort.patients.tolist() == wanted
 
 
@@ -96,6 +98,19 @@ def test_an_image_without_a_patient_is_refused_or_left_out(tmp_path):
     cohort, report = read_images(path, DECLARED, invalid="skip")
     assert (len(cohort), len(cohort.pixels), report.read) == (2, 3, 3)
     assert cohort.named
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_an_image_with_a_pixel_that_is_no_number_is_refused_or_left_out(tmp_path, wrong):
+    pixels = PIXELS.astype(np.float32)
+    pixels[2, 3, 4] = wrong
+    path = saved(tmp_path, images=pixels)
+    declared = kit.schema((8, 12), mask=True, table=TABLE, window=[0, 255])
+    with pytest.raises(DataError):
+        read_images(path, declared)
+    cohort, _ = read_images(path, declared, invalid="skip")
+    assert len(cohort.pixels) == 3
+    assert np.isfinite(cohort.pixels).all()
 
 
 def test_a_schema_of_tables_is_refused(tmp_path):

@@ -87,7 +87,7 @@ def test_noise_as_large_as_the_patients_leaves_a_valid_model():
     assert np.linalg.norm(found.means, axis=1).max() <= 1 + 1e-9
     assert found.shares.min() > 0
     assert found.shares.sum() == pytest.approx(1)
-    assert found.normals >= 1
+    assert found.rank >= 1
     assert "cannot tell from none" in found.notes[0]
     assert "hardly better than noise" in found.notes[0]
 
@@ -134,7 +134,10 @@ def test_noise_alone_keeps_hardly_a_direction(size):
     assert np.mean(kept) < 0.4
     assert max(kept) <= 1
     # Half the noise would not do: the bound is where noise ends.
-    assert np.mean([(np.linalg.eigvalsh(noise_of(size, 0.3, seed))[-1] > np.sqrt(size / 2) * 0.3) for seed in range(9)]) == 1
+    assert (
+        np.mean([(np.linalg.eigvalsh(noise_of(size, 0.3, seed))[-1] > np.sqrt(size / 2) * 0.3) for seed in range(9)])
+        == 1
+    )
 
 
 @pytest.mark.parametrize("spike", [1.5, 2.5, 6.0])

@@ -67,7 +67,7 @@ def layout(**how):
 
 
 def test_the_waves_and_the_discriminator_share_the_budget():
-    found = {share.name: share for share in ImageganConfig().shares(layout(), kit.BUDGET)}
+    found = {share.name: share for share in ImageganConfig(discriminator=0.15).shares(layout(), kit.BUDGET)}
     assert list(found) == [CLASSES, SUMS, PRODUCTS, DISCRIMINATOR]
     assert sum(share.weight for share in found.values()) == pytest.approx(1.15)
     assert (found[DISCRIMINATOR].sampling_rate, found[DISCRIMINATOR].steps) == (0.05, 600)
@@ -95,7 +95,9 @@ def test_an_image_has_as_many_numbers_as_waves_fit_into_it(how, waves, numbers):
 def test_a_budget_that_leaves_noise_alone_is_refused_and_says_what_would_do():
     config = ImageganConfig(waves=6)
     place = layout(population=100)
-    with pytest.raises(PlanError, match="epsilon=1 is too small for population=100 with 2 classes: .* more epsilon, or") as error:
+    with pytest.raises(
+        PlanError, match=r"epsilon=1 is too small for population=100 with 2 classes: .* more epsilon, or"
+    ) as error:
         config.check(place, wg.Budget(1.0), 100)
     least = int(str(error.value).split("about ")[1].split(" ")[0].replace(",", ""))
     config.check(place, wg.Budget(1.0), least)
@@ -107,10 +109,10 @@ def test_a_budget_that_leaves_noise_alone_is_refused_and_says_what_would_do():
 
 def test_the_noise_that_is_refused_is_that_of_a_mean_image():
     """By hand: a pixel's sd is that of the numbers times the square root of how many, over the patients of a class."""
-    config, budget, population = ImageganConfig(waves=4), wg.Budget(2.0), 1000
+    config, budget, population = ImageganConfig(waves=4, discriminator=0.15), wg.Budget(2.0), 1000
     multiplier = 1 / (gaussian_mu(2.0, budget.delta) * math.sqrt(0.2 / 1.15))
-    # Unit pixels have numbers of length 1; the largest possible mean image stands 2 from another one.
-    pixel = 2 * multiplier * math.sqrt(16) / (population / 2)
+    # An image whose pixels are all 1 has numbers of length 1: lengths are those of a pixel.
+    pixel = multiplier * math.sqrt(16) / (population / 2)
     for tried in (population * pixel * 3 * 0.999, population * pixel * 3 * 1.001):
         if tried < population * pixel * 3:
             with pytest.raises(PlanError):
@@ -132,7 +134,9 @@ def test_tables_have_no_waves():
 
 @pytest.mark.parametrize("family", [name for name in FAMILIES if name != "imagegan"])
 def test_families_of_tables_refuse_images(family):
-    with pytest.raises(PlanError, match=f"family={family!r} cannot draw images, which the schema declares; take imagegan"):
+    with pytest.raises(
+        PlanError, match=f"family={family!r} cannot draw images, which the schema declares; take imagegan"
+    ):
         wg.plan(kit.schema(), kit.BUDGET, family=family)
     with pytest.raises(PlanError, match="take imagegan"):
         wg.fit(kit.cohort(20), family=family, privacy="none")

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 import image_family_kit as kit
-from wardgan.models.imagegan.nets import ImageGenerator, Judge, _cosines, channels, stages
+from wardgan.models.imagegan.draw import cosine_pairs, waves_network
+from wardgan.models.imagegan.nets import ImageGenerator, Judge, channels, stages
 from wardgan.privacy.clip import PatientGradients, PrivateStep
 from wardgan.sample.generator import Generator
 from wardgan.schema.images import ImageFormat
@@ -63,7 +64,7 @@ def test_at_the_start_images_are_those_of_the_waves_alone(height, width, mask):
     look = ImageFormat(height, width, mask=mask)
     base = kit.model(look, classes=2, size=0.05)
     network = ImageGenerator(base, width=2, noise_inputs=2)
-    assert (network.normals, network.latent) == (3, 5)
+    assert (network.rank, network.latent) == (3, 5)
     normals = np.random.default_rng(0).standard_normal((4, 5)).astype(np.float32)
     labels = np.array([0, 1, 1, 0])
     with torch.no_grad():
@@ -76,12 +77,29 @@ def test_at_the_start_images_are_those_of_the_waves_alone(height, width, mask):
     np.testing.assert_allclose(found, scale * (base.waves.left.T @ waves @ base.waves.right), atol=1e-5)
 
 
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize(("height", "width", "mask"), LOOKS)
+def test_the_waves_alone_are_a_network_of_their_own(height, width, mask, classes):
+    """It draws what the generator draws before it has learned anything, and a receiver accepts it."""
+    look = ImageFormat(height, width, mask=mask)
+    base = kit.model(look, classes=classes)
+    normals, labels, found = drawn(look, classes, waves_network(base), base.rank)
+    start = ImageGenerator(base, width=2, noise_inputs=2)
+    latent = np.concatenate([normals, np.ones((7, 2), dtype=np.float32)], axis=1)
+    with torch.no_grad():
+        wanted = start(torch.from_numpy(latent), torch.from_numpy(labels)).clamp(-1, 1).numpy()
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    assert found.std() > 0.01
+    size = math.prod(look.shape)
+    check_network(waves_network(base), latent=base.rank, variables=size, classes=classes, limits=IMAGE)
+
+
 @pytest.mark.parametrize(("height", "width", "mask"), [*LOOKS, (64, 64, True)])
 def test_at_each_size_the_waves_have_the_same_brightness(height, width, mask):
     """A number of low frequencies makes at half the size the same picture, seen at fewer places."""
     look = ImageFormat(height, width, mask=mask)
     base = kit.model(look, classes=1, normals=1, waves=2)
-    for stage, (left, right) in enumerate(_cosines(base, stages(look))):
+    for stage, (left, right) in enumerate(cosine_pairs(base, stages(look) + 1)):
         high, wide = height >> stage, width >> stage
         assert left.shape == (high, 2)
         assert right.shape == (2, wide)
@@ -106,7 +124,7 @@ def test_a_small_image_is_nearly_the_mean_of_the_large_one():
 def test_waves_finer_than_a_small_image_are_left_out_of_it():
     look = ImageFormat(8, 12)
     base = kit.model(look, waves=8)
-    left, right = _cosines(base, 1)[1]
+    left, right = cosine_pairs(base, 2)[1]
     assert left.shape == (4, 8)
     assert right.shape == (8, 6)
     assert (left[:, 4:] == 0).all()

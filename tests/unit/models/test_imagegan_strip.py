@@ -43,7 +43,8 @@ def test_a_strip_is_a_png(tmp_path):
     image = pytest.importorskip("PIL.Image", reason="the extra [images] is not installed")
     for count in (5, 6):  # it replaces what was there
         write_strip(tmp_path, tiles(count), columns=3)
-        assert np.array_equal(np.asarray(image.open(tmp_path / STRIP)), sheet(tiles(count), columns=3))
+        with image.open(tmp_path / STRIP) as found:
+            assert np.array_equal(np.asarray(found), sheet(tiles(count), columns=3))
     assert [path.name for path in tmp_path.iterdir()] == ["progress.png"]
 
 

@@ -10,7 +10,13 @@ import pytest
 import image_family_kit as kit
 from wardgan.privacy import image_queries as module
 from wardgan.privacy.image_queries import (
-    ClassShares, ImageQuery, Pictures, WaveProducts, Waves, WaveSums, cosines,
+    ClassShares,
+    ImageQuery,
+    Pictures,
+    WaveProducts,
+    Waves,
+    WaveSums,
+    cosines,
 )  # fmt: skip
 from wardgan.privacy.queries import PatientCount
 from wardgan.schema.images import ImageFormat

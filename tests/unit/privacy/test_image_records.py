@@ -46,7 +46,9 @@ def records(cohort=None, *, plan=PLAN, noise=None, **how):
     return Records(cohort or kit.cohort(), Ledger(plan, replayable=seed.replayable), noise=seed, **how)
 
 
-@pytest.mark.parametrize("query", [ClassShares(2), WaveSums(WAVES, 2), PRODUCTS], ids=lambda query: type(query).__name__)
+@pytest.mark.parametrize(
+    "query", [ClassShares(2), WaveSums(WAVES, 2), PRODUCTS], ids=lambda query: type(query).__name__
+)
 def test_without_privacy_answers_are_exact(query):
     cohort = kit.cohort()
     found = records(cohort, plan=None).measure("anything", query)
@@ -202,6 +204,17 @@ def test_p01_a_plan_for_fewer_patients_is_refused_and_one_for_fewer_images_is_no
     training(kit.cohort(132, most=4), PLAN)
     with pytest.raises(BudgetError, match="for fewer patients"):
         training(kit.cohort(133, most=1), PLAN)
+
+
+@pytest.mark.parametrize("patients", [3, 100])
+def test_p08_the_noise_of_a_step_hangs_on_the_declared_population_alone(patients):
+    """Losses that do not move: what is seen is noise, the same however many patients and images there are."""
+    module = nn.Linear(65, 100)
+    mine = training(kit.cohort(patients, most=4), PLAN, module)
+    mine.reserve()
+    mine.gradient(lambda real: lambda records: 0 * module(records)[:, 0], torch.zeros(2, 65), 0)
+    found = torch.cat([each.grad.flatten() for each in module.parameters()]).numpy()
+    noise_is(found, 3.0 * 1.0 / (0.1 * 120))
 
 
 def test_p04_nothing_public_of_a_training_holds_an_image():
