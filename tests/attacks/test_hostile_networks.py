@@ -1,6 +1,7 @@
 """Networks that are valid ONNX, or nearly, and are no plain generators."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -566,11 +567,28 @@ def test_latent_numbers_are_capped(latent, passes):
 
 def test_latent_numbers_count_among_all_tensors(monkeypatch):
     """Three of them, and six tensors of four numbers."""
-    monkeypatch.setattr(onnx_shapes, "MAX_ROW_TOTAL", 12 + 6 * 16)
-    assert check_network(kit.network(), **SIZES) == 108
-    monkeypatch.setattr(onnx_shapes, "MAX_ROW_TOTAL", 12 + 6 * 16 - 1)
+    limits = replace(onnx_shapes.PATIENT, total=12 + 6 * 16)
+    assert check_network(kit.network(), **SIZES, limits=limits) == 108
     with pytest.raises(NetworkError, match="all tensors of one patient would hold 108 bytes, more than 107"):
-        check_network(kit.network(), **SIZES)
+        check_network(kit.network(), **SIZES, limits=replace(limits, total=12 + 6 * 16 - 1))
+
+
+@pytest.mark.parametrize(
+    ("side", "kernel", "passes"), [(8, 8, True), (32, 64, True), (64, 128, False), (256, 511, False)]
+)
+def test_the_columns_of_a_transposed_convolution_are_capped(side, kernel, passes):
+    """The engine writes all of them down: 64 GiB for a file of 1 MB, before anything is cut off."""
+    graph = Graph(latent=1)
+    wide = graph.add("MatMul", "latent", graph.floats(np.ones((1, side * side))))
+    image = graph.add("Reshape", wide, graph.whole([-1, 1, side, side]))
+    more = graph.add("ConvTranspose", image, graph.floats(np.ones((1, 1, kernel, kernel))), pads=[kernel // 2] * 4)
+    first = graph.add("Slice", more, graph.whole([0, 0]), graph.whole([1, 1]), graph.whole([2, 3]))
+    network = graph.finish(graph.add("Reshape", first, graph.whole([-1, 1])), variables=1)
+    if passes:
+        check_network(network, latent=1, variables=1, classes=1, limits=onnx_shapes.IMAGE)
+    else:
+        with pytest.raises(NetworkError, match="the columns of"):
+            check_network(network, latent=1, variables=1, classes=1, limits=onnx_shapes.IMAGE)
 
 
 @pytest.mark.parametrize(("kind", "bytes_each"), [(1, 4), (7, 8), (9, 1), (10, 2), (11, 8)])

@@ -47,7 +47,7 @@ def balance(  # noqa: PLR0913, PLR0917 - one argument for each option
         raise UsageError(f"model={str(model)!r} draws tables; wardgan sample --where draws patients of a rare level.")
     # Whose the images are does not matter to whoever only counts them.
     schema = replace(found.generator.schema, patient=None)
-    own, _ = read_folder(Files(data, labels=labels, key=key, mask=mask), schema, invalid)
+    own, _ = read_folder(Files(data, labels=labels, key=key, mask=mask, anyone=True), schema, invalid)
     lacking = top_up(found.generator, own, label, ratio)
     share = lacking.real / (lacking.real + lacking.others)
     text = f"{lacking.label}={lacking.level}: {lacking.real:,} of your {lacking.real + lacking.others:,} images"

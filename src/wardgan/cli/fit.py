@@ -134,12 +134,9 @@ def planned(schema: Schema, epsilon: float | None, delta: float, privacy: str, f
 
 
 def _tensor(cohort: AnyCohort) -> int | None:
-    """Gives how many bytes the numbers of all patients have in memory; of a table by its declared population."""
+    """Gives how many bytes the numbers of all patients have in memory, by the declared population, one image each."""
     from wardgan.encode.layout import Layout
-    from wardgan.schema.image_cohort import ImageCohort
 
-    if isinstance(cohort, ImageCohort):
-        return cohort.pixels.nbytes
     people = cohort.schema.population
     return None if people is None else 4 * people * len(Layout.of(cohort.schema))
 

@@ -29,6 +29,7 @@ class Files:
         labels: Labels of images.
         key: Column of the labels that links them to files.
         mask: Column of the labels with the paths of masks.
+        anyone: Whether it does not matter whose images are.
     """
 
     data: Path
@@ -37,6 +38,7 @@ class Files:
     labels: Path | None = None
     key: str | None = None
     mask: str | None = None
+    anyone: bool = False
 
     def check(self, schema: Schema) -> None:
         """Refuses options that have no meaning for what the schema declares.
@@ -101,7 +103,7 @@ def read_folder(files: Files, schema: Schema, invalid: str) -> tuple[ImageCohort
 
     if invalid not in ("refuse", "drop"):
         raise UsageError(f"invalid={invalid!r} has no meaning for images; it is refuse, or drop to leave images out.")
-    names = Names(key=files.key, mask=files.mask) if files.key or files.mask else None
+    names = Names(key=files.key, mask=files.mask, anyone=files.anyone)
     with bar("reading images", 1) as advance:
         return read_images(
             files.data, schema, labels=files.labels, names=names, invalid="refuse" if invalid == "refuse" else "skip",

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from wardgan.errors import counted
+from wardgan.errors import DataError, counted
 from wardgan.imaging.decoder import Decoder
 from wardgan.imaging.dicom import Header, read_dicom, read_dicom_mask, read_header
 from wardgan.imaging.found import Found
@@ -46,7 +46,7 @@ class Candidate:
 
 
 def candidates_of(
-    files: Sequence[Found], links: Links | None, declared: ImageFormat, tally: Tally
+    files: Sequence[Found], links: Links | None, declared: ImageFormat, tally: Tally, *, anyone: bool = False
 ) -> tuple[list[Candidate], Links | None]:
     """Gives the images whose headers show no reason against them; nothing is decoded.
 
@@ -55,6 +55,10 @@ def candidates_of(
         links: The labels; `None` without labels.
         declared: How images look.
         tally: Counts the others.
+        anyone: Whether it does not matter whose the images are.
+
+    Raises:
+        DataError: A column that was guessed makes several patients of one.
 
     Returns:
         The images in the order of the files, and the labels with rows marked that several files answer to.
@@ -66,7 +70,7 @@ def candidates_of(
     files = [file for file in files if file.kind != "other"]
     if links is not None:
         links = links.one_file_each(file.name for file in files)
-    sieve = _Sieve(by_name, links, declared, tally)
+    sieve = _Sieve(by_name, links, declared, tally, anyone=anyone)
     found = [candidate for candidate in map(sieve.candidate, files) if candidate is not None]
     tally.notices += sieve.notices()
     return found, links
@@ -107,7 +111,9 @@ class _Sieve:
     declared: ImageFormat
     tally: Tally
     uids: set[str] = field(default_factory=set[str])
+    anyone: bool = False
     synthetic: int = 0
+    named: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     kinds: set[str] = field(default_factory=set[str])
 
     def candidate(self, file: Found) -> Candidate | None:
@@ -137,6 +143,16 @@ class _Sieve:
         found = list(self.links.notices) if self.links is not None else []
         if self.links is None or self.links.patients is None:
             found += [_BY_ID] * ("dicom" in self.kinds) + [_BY_FILE] * ("picture" in self.kinds)
+        several = sum(len(names) > 1 for names in self.named.values())
+        if several and not self.anyone:
+            have = "has" if several == 1 else "have"
+            text = (
+                f"{counted(several, 'PatientID')} of the DICOM files {have} images of several patients by the labels: "
+                "if the files are right, one patient counts as several and is not protected as one"
+            )
+            if self.links is not None and self.links.guessed:
+                raise DataError(f"labels: {text}. Say in the schema which column names the patient.")
+            found.append(f"{text}.")
         if self.synthetic:
             found.append(f"{counted(self.synthetic, 'image')} marked as synthetic: no patient is in them.")
         return found
@@ -173,7 +189,10 @@ class _Sieve:
     def _patient(self, file: Found, header: Header | tuple[int, int], row: int | None) -> str | Reason | None:
         """Gives whose an image is. In doubt patients are counted together: an issuer of identifiers is not asked."""
         if self.links is not None and self.links.patients is not None and row is not None:
-            return self.links.patients[row]
+            name = self.links.patients[row]
+            if isinstance(header, Header) and header.patient_id:
+                self.named.setdefault(header.patient_id, set()).add(name)
+            return name
         if isinstance(header, Header):
-            return header.patient_id or Reason.NO_PATIENT
+            return header.patient_id or (None if self.anyone else Reason.NO_PATIENT)
         return None

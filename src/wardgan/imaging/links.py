@@ -47,11 +47,13 @@ class Names:
         patient: The column that says whose an image is. Left out: a column with a common name such as `patient_id`,
             else the PatientID of DICOM files, else each image counts as one patient.
         mask: The column with the paths of masks, counted from the folder of the images.
+        anyone: Whether it does not matter whose the images are, as for somebody who only counts them.
     """
 
     key: str | None = None
     patient: str | None = None
     mask: str | None = None
+    anyone: bool = False
 
     def __post_init__(self) -> None:
         for name in ("key", "patient", "mask"):
@@ -75,6 +77,7 @@ class Links:
         masks: Path of each row's mask; `None` if there is no such column.
         findings: What is wrong with the rows.
         notices: What a person should know.
+        guessed: Whether the column that says whose an image is was guessed.
     """
 
     kind: str
@@ -85,6 +88,7 @@ class Links:
     masks: tuple[str, ...] | None
     findings: tuple[Finding, ...]
     notices: tuple[str, ...]
+    guessed: bool
 
     def row_of(self, name: str, header: Header | None) -> int | None:
         """Gives the row of an image, or `None` if it has none.
@@ -151,7 +155,8 @@ def link(labels: Source, columns: Sequence[Column], names: Names) -> Links:
     patients = _texts(frame, patient, "every row says whose it is", findings, bad)
     masks = _texts(frame, names.mask, "every row names its mask", findings, bad)
     rows = {keys[place]: row for row, place in reversed(list(enumerate(at))) if place >= 0}
-    return Links(kind, rows, codes, bad, patients, masks, tuple(findings), tuple(notices))
+    guessed = patient is not None and names.patient is None
+    return Links(kind, rows, codes, bad, patients, masks, tuple(findings), tuple(notices), guessed)
 
 
 def is_key(name: str) -> bool:

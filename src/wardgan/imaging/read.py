@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
 
@@ -83,7 +83,7 @@ def load_images(
     wish = _Wish(declared, tuple(columns), names or Names(), invalid == "refuse", progress or _nobody)
     path = Path(source)
     if path.is_file() and path.suffix.lower() == ".npz":
-        if labels is not None or wish.names != Names():
+        if labels is not None or replace(wish.names, anyone=False) != Names():
             raise DataError("labels: an NPZ file brings its labels itself, as arrays; leave labels and names out.")
         return _from_npz(path, wish)
     return _from_folder(path, labels, wish)
@@ -93,7 +93,7 @@ def _from_folder(folder: Path, labels: Source | None, wish: _Wish) -> Images:
     _check_names(labels, wish)
     tally = Tally()
     links = None if labels is None else link(labels, wish.columns, wish.names)
-    candidates, links = candidates_of(listed(folder), links, wish.declared, tally)
+    candidates, links = candidates_of(listed(folder), links, wish.declared, tally, anyone=wish.names.anyone)
     if wish.refuse:
         # Before anything is decoded, which may take hours.
         tally.refuse(() if links is None else links.findings)
@@ -118,7 +118,7 @@ def _keep(store: _Store, candidate: Candidate, planes: NDArray[np.float32] | Rea
 
 
 def _check_names(labels: Source | None, wish: _Wish) -> None:
-    if labels is None and (wish.columns or wish.names != Names()):
+    if labels is None and (wish.columns or replace(wish.names, anyone=False) != Names()):
         raise DataError("labels: columns are declared or named, but no labels are given; pass the table of the labels.")
     if wish.declared.mask != (wish.names.mask is not None):
         say = "no column names the masks" if wish.declared.mask else "a column of masks is named, but no mask declared"
@@ -213,12 +213,15 @@ class _Store:
         known = [at if owner is None else plain_key(owner) for at, owner in enumerate(owners)]
         numbers: dict[str | int, int] = {}
         patients = np.array([numbers.setdefault(each, len(numbers)) for each in known], dtype=np.int64)
-        names = tuple(
-            hashlib.sha256(pixels[each].tobytes() if isinstance(each, int) else each.encode()).hexdigest()
-            for each in numbers
-        )
+        told = (pixels[each].tobytes() if isinstance(each, int) else encoded(each) for each in numbers)
+        names = tuple(hashlib.sha256(data).hexdigest() for data in told)
         report = tally.report(len(self.kept), len(numbers), unused)
         return Images(wish.declared, wish.columns, pixels, labels, patients, names, None not in owners, report)
+
+
+def encoded(name: str) -> bytes:
+    """Gives the bytes of a name, whatever characters it has."""
+    return name.encode("utf-8", "surrogatepass")
 
 
 def _nobody(done: int, total: int) -> None:

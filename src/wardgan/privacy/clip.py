@@ -11,7 +11,8 @@ times their factors is the clipped sum (Abadi et al. 2016, "Deep learning with d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -95,6 +96,10 @@ class PatientGradients:
         """
         records = records.detach()
         self._proven = self._proven or prove_separate(self._layers, losses_of, records)
+        with exact_sums():
+            return self._clipped(losses_of, records, weights, patients)
+
+    def _clipped(self, losses_of: Losses, records: Tensor, weights: Tensor, patients: Tensor | None) -> list[Tensor]:
         books = keep_books(self._layers, losses_of, records)
         squared = sum((_squared_norms(book, patients, len(weights)) for book in books), torch.zeros_like(weights))
         factors, counted = weights * clip_factors(squared, self.rule.clip_norm), torch.isfinite(squared)
@@ -111,6 +116,17 @@ class PatientGradients:
             for layer in self._layers.values()
             for gradient in sums.get(id(layer)) or [torch.zeros_like(parameter) for parameter in layer.parameters()]
         ]
+
+
+@contextmanager
+def exact_sums() -> Generator[None]:
+    """Keeps a GPU from cutting numbers to ten bits in sums whose lengths were computed with all of them."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def private_gradient(

@@ -109,13 +109,15 @@ class Records:
             The noisy total; the exact one in a fit without privacy.
 
         Raises:
-            BudgetError: The event is not planned, already spent, or planned for batches.
+            BudgetError: The event is not planned, already spent, or planned for batches; or its answer is lost.
         """
         if not self.private:
             return self._total(query)
         kept = None if self._folder is None else self._folder / f"{name.replace(' ', '-')}.npy"
         if kept is not None and kept.exists() and self.ledger.steps(name):
             return kept_answer(kept)
+        if kept is not None and self.ledger.steps(name):
+            raise BudgetError(f"event={name!r}: its answer was paid for and is lost; start a new run.")
         event = self.ledger.spend(name, mechanism="gaussian")
         total = self._total(query)
         answer = noised(total, noise_sd(event, query), self._noise.normals(total.size, name))

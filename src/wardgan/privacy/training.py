@@ -183,7 +183,8 @@ class Groups:
         self._order = np.argsort(owners, kind="stable")
         self._count = np.bincount(owners)
         self._first = np.cumsum(self._count) - self._count
-        self._most = min(at_once, int(self._count.max(initial=1)))
+        # Public, so that one patient with many images changes no shape and no way of computing for the others.
+        self._most = at_once
 
     def __len__(self) -> int:
         return len(self._count)

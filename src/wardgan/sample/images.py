@@ -40,16 +40,19 @@ class Painter:
     network: Network
     latent: int
 
-    def block(self, wanted: Conditions, seed: Seed, number: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def block(
+        self, wanted: Conditions, seed: Seed, number: int, most: int = BLOCK
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Gives all images of a block and their classes.
 
         Args:
             wanted: What was asked for.
             seed: Source of randomness.
             number: Which block, from 0.
+            most: How many of its images, from the first one, are wanted.
 
         Returns:
-            Pixels of shape (256, channels, height, width), from -1 to 1, and classes of shape (256,).
+            Pixels of shape (most, channels, height, width), from -1 to 1, and classes of shape (most,).
         """
         stream = seed.stream("images", number)
         first = number * BLOCK
@@ -57,10 +60,10 @@ class Painter:
         latent = stream.standard_normal((BLOCK, self.latent), dtype=np.float32)
         parts = [
             self.network(latent[at : at + _PART], classes[at : at + _PART]).reshape(-1, *self.look.shape)
-            for at in range(0, BLOCK, _PART)
+            for at in range(0, most, _PART)
         ]
         # A network may overshoot, and a foreign one may give anything.
-        return np.nan_to_num(np.concatenate(parts), nan=0.0).clip(-1, 1), classes
+        return np.nan_to_num(np.concatenate(parts)[:most], nan=0.0).clip(-1, 1), classes[:most]
 
     def batches(self, n: int, chunk: int, wanted: Conditions, seed: Seed) -> Iterator[Batch]:
         """Yields `n` images in batches of `chunk`; one empty batch if there are none.
@@ -74,8 +77,7 @@ class Painter:
         held: list[tuple[NDArray[np.float32], NDArray[np.int64]]] = []
         size = 0
         for number in range(-(-n // BLOCK)):
-            pixels, classes = self.block(wanted, seed, number)
-            pixels, classes = pixels[: n - number * BLOCK], classes[: n - number * BLOCK]
+            pixels, classes = self.block(wanted, seed, number, min(BLOCK, n - number * BLOCK))
             while size + len(pixels) >= chunk:
                 cut = chunk - size
                 yield self.batch([*held, (pixels[:cut], classes[:cut])])

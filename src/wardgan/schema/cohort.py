@@ -77,12 +77,8 @@ class Cohort:
         Raises:
             UsageError: `share` is no share, or one of the two cohorts would have no patient.
         """
-        check.in_open_interval(0, 1, share=share)
-        order = Seed(seed).stream("split").permutation(len(self))
-        cut = round(share * len(self))
-        if not 0 < cut < len(self):
-            raise DataError(f"share={share!r} leaves one of the two cohorts without a patient.")
-        return self.take(np.sort(order[:cut])), self.take(np.sort(order[cut:]))
+        one, other = divided(len(self), share, seed=seed)
+        return self.take(one), self.take(other)
 
     def frame(self) -> pd.DataFrame:
         """Gives the rows as they were read: one row per patient, or per visit that took place.
@@ -141,6 +137,26 @@ class Cohort:
             columns[column.name] = self._values(self.static[column.name], column)
         rows = np.repeat(np.arange(len(self)), 1 if visits is None else visits)
         return {name: values.take(rows) for name, values in columns.items()}
+
+
+def divided(patients: int, share: float, *, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Gives the positions of the patients of two cohorts, the first with about `share` of them, each in order.
+
+    Args:
+        patients: How many there are.
+        share: Part of them in the first cohort, between 0 and 1.
+        seed: Replays the split.
+
+    Raises:
+        UsageError: `share` is no share.
+        DataError: One of the two cohorts would have no patient.
+    """
+    check.in_open_interval(0, 1, share=share)
+    order = Seed(seed).stream("split").permutation(patients)
+    cut = round(share * patients)
+    if not 0 < cut < patients:
+        raise DataError(f"share={share!r} leaves one of the two cohorts without a patient.")
+    return np.sort(order[:cut]), np.sort(order[cut:])
 
 
 def joined(cohorts: Sequence[Cohort]) -> Cohort:

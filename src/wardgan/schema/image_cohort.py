@@ -10,10 +10,8 @@ from typing import Final, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from wardgan import check
 from wardgan.errors import DataError
-from wardgan.rng import Seed
-from wardgan.schema.cohort import Cohort
+from wardgan.schema.cohort import Cohort, divided
 from wardgan.schema.images import ImageFormat
 from wardgan.schema.schema import Schema
 
@@ -51,6 +49,10 @@ class ImageCohort:
         arrays = [self.owners, *(self.labels[column.name] for column in self.schema.table)]
         if self.pixels.shape[1:] != self.schema.images.shape or any(array.shape != (images,) for array in arrays):
             raise DataError("images: pixels, labels and owners do not have the shapes that the schema declares.")
+        for column in self.schema.table:
+            codes = self.labels[column.name]
+            if images and not 0 <= int(codes.min()) <= int(codes.max()) < column.size:
+                raise DataError(f"labels: a code of {column.name!r} is no place among its {column.size} levels.")
         if not np.array_equal(np.unique(self.owners), np.arange(len(self.patients))):
             raise DataError("images: owners are not the places of all patients; each patient has an image.")
         # Written so that a value that is no number is refused, too: it would end a fit after the budget is spent.
@@ -103,12 +105,8 @@ class ImageCohort:
             UsageError: `share` is no share.
             DataError: One of the two cohorts would have no patient.
         """
-        check.in_open_interval(0, 1, share=share)
-        order = Seed(seed).stream("split").permutation(len(self))
-        cut = round(share * len(self))
-        if not 0 < cut < len(self):
-            raise DataError(f"share={share!r} leaves one of the two cohorts without a patient.")
-        return self.take(np.sort(order[:cut])), self.take(np.sort(order[cut:]))
+        one, other = divided(len(self), share, seed=seed)
+        return self.take(one), self.take(other)
 
     def digest(self, about: bytes = b"") -> str:
         """Gives a SHA-256 of all images with their labels and owners: for files that stay in the hospital.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAX_ROW: Final = 1 << 18
 MAX_ROW_TOTAL: Final = 1 << 20
 MAX_CONSTANT: Final = 1 << 29
+MAX_COLUMNS: Final = 1 << 26
 # Multiplications with addition: about 1 GFLOP for one patient, and as much again for what is the same for all.
 MAX_WORK: Final = 1 << 29
 MAX_AXES: Final = 8
@@ -68,6 +69,7 @@ def check_shapes(graph: GraphProto, *, latent: int, variables: int, classes: int
     _cap("all tensors of one patient", row, limits.total)
     _cap("all constants", sum(value.bytes for value in made if not value.fed), MAX_CONSTANT)
     _check_work(graph, values, limits)
+    _check_columns(graph, values)
     units = values["units"]
     if (units.kind, units.shape) != (1, (PATIENTS, variables)):
         found = f"{TYPES[units.kind].name} {shown([units.shape])}"
@@ -124,6 +126,18 @@ def _result(call: Call, node: NodeProto, limits: Limits) -> Value:
 def _cap(what: str, size: int, most: int) -> None:
     if size > most:
         raise NetworkError(f"network: {what} would hold {size} bytes, more than {most}.")
+
+
+def _check_columns(graph: GraphProto, values: Mapping[str, Value]) -> None:
+    """Refuses transposed convolutions whose columns would fill the memory: the engine writes all of them down.
+
+    For one image these are the kernel's outputs at each place of the input, whatever is cut off afterwards.
+    """
+    for node in graph.node:
+        if node.op_type == "ConvTranspose":
+            image, kernel = values[node.input[0]], values[node.input[1]]
+            size = math.prod(kernel.shape[1:]) * math.prod(image.shape[2:]) * TYPES[kernel.kind].itemsize
+            _cap(f"the columns of {node.output[0][:60]!a}", size, MAX_COLUMNS)
 
 
 def _check_work(graph: GraphProto, values: Mapping[str, Value], limits: Limits) -> None:

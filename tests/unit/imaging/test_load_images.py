@@ -179,9 +179,18 @@ def test_the_patient_column_counts_before_patient_id(tmp_path):
     assert by_id.report.notices == ("PatientID of the DICOM files says whose an image is.",)
     named = load_images(tmp_path, ASK, labels=labels, columns=COLUMNS, names=Names(patient="who"))
     assert named.patients.tolist() == [0, 1, 0]
-    guessed = load_images(tmp_path, ASK, labels=labels.rename(columns={"who": "Patient_ID"}), columns=COLUMNS)
-    assert guessed.patients.tolist() == [0, 1, 0]
+    assert "1 PatientID of the DICOM files has images of several patients" in named.report.notices[0]
+    with pytest.raises(DataError, match="Say in the schema which column names the patient"):
+        load_images(tmp_path, ASK, labels=labels.rename(columns={"who": "Patient_ID"}), columns=COLUMNS)
+    same = labels.assign(Patient_ID="z").drop(columns="who")
+    guessed = load_images(tmp_path, ASK, labels=same, columns=COLUMNS)
+    assert guessed.patients.tolist() == [0, 0, 0]
     assert "'Patient_ID' was taken for the column" in guessed.report.notices[0]
+
+
+def test_who_only_counts_needs_no_patient(tmp_path):
+    kit.dicom(tmp_path / "a.dcm", PatientID="")
+    assert load_images(tmp_path, ASK, names=Names(anyone=True)).patients.tolist() == [0]
 
 
 def test_an_image_of_nobody_is_refused(tmp_path):

@@ -17,6 +17,7 @@ from wardgan.models import FAMILIES, auto_family, family_config
 from wardgan.models.imagegan.config import CLASSES, DISCRIMINATOR, PRODUCTS, SUMS, ImageganConfig
 from wardgan.models.planning import check_kind, config_of
 from wardgan.privacy.accountant import gaussian_mu
+from wardgan.schema.images import ImageFormat
 
 WHOLE = {
     "waves": 1, "steps": 1, "steps_per_generator_step": 1, "images_at_once": 1, "width": 1, "noise_inputs": 1,
@@ -52,7 +53,7 @@ def test_shares_are_checked(name):
 def test_the_radius_is_checked():
     ImageganConfig(radius=1.0)
     for wrong in (0, -0.5, 1.01, math.nan):
-        with pytest.raises(PlanError, match=r"radius=.* is not in \(0, 1\]"):
+        with pytest.raises(PlanError, match=r"radius=.* is not from 0\.001 to 1"):
             ImageganConfig(radius=wrong)
 
 
@@ -158,3 +159,10 @@ def test_what_is_no_cohort_is_told_how_to_read_one():
 def test_more_patients_than_declared_are_refused():
     with pytest.raises(WardganError, match=f"population={kit.POPULATION}"):
         wg.fit(kit.cohort(140), kit.BUDGET, family=kit.TINY)
+
+
+def test_a_network_that_no_receiver_would_load_is_refused_before_anything_is_read():
+    ImageganConfig().check_size(ImageFormat(256, 256))
+    for width, look in ((40, ImageFormat(256, 256)), (48, ImageFormat(256, 256, mask=True))):
+        with pytest.raises(PlanError, match="Take a smaller width or smaller images"):
+            ImageganConfig(width=width).check_size(look)

@@ -184,7 +184,7 @@ def test_p05_an_answer_that_was_paid_for_and_lost_is_not_asked_again(tmp_path):
     path = tmp_path / "ledger.jsonl"
     Ledger(PLAN, path=path).spend("table")  # killed between the bill and the answer
     again = Records(cohort_of(), Ledger.resume(path), noise=Seed.secret(), folder=tmp_path)
-    with pytest.raises(BudgetError, match="1 of 1"):
+    with pytest.raises(BudgetError, match="was paid for and is lost; start a new run"):
         again.measure("table", QUERY)
 
 

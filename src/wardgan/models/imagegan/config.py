@@ -14,6 +14,7 @@ from wardgan.privacy.accountant import gaussian_mu
 from wardgan.privacy.events import Budget
 from wardgan.privacy.plan import Share
 from wardgan.privacy.records import Records
+from wardgan.schema.images import ImageFormat
 
 CLASSES: Final = "classes"
 SUMS: Final = "wave sums"
@@ -22,6 +23,10 @@ DISCRIMINATOR: Final = "discriminator"
 _PARTS: Final = {CLASSES: 0.05, SUMS: 0.2, PRODUCTS: 0.75}
 # A class share whose noise is a third of it says little.
 _NOISE: Final = 3.0
+_SMALLEST: Final = 0.001
+# What a receiver's loader allows for one image, in bytes: one tensor, and all of them.
+_TENSOR: Final = 1 << 24
+_TENSORS: Final = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class ImageganConfig:
         steps: Discriminator steps of a private fit.
         steps_per_generator_step: Discriminator steps for each generator step of a private fit (Bie et al. 2023).
         clip_norm: Longest gradient of one patient.
-        images_at_once: Most images of a patient in one private step.
+        images_at_once: Most images of a patient in one private step; who has more takes turns with them.
         open_steps: Steps of a fit without privacy, each of the discriminator and of the generator; 0: none.
         batch: Images in a step of a fit without privacy, and fakes in every fit.
         width: Channels at full size; twice as many at each half of it, up to four times.
@@ -60,7 +65,7 @@ class ImageganConfig:
     steps: int = 600
     steps_per_generator_step: int = 5
     clip_norm: float = 1.0
-    images_at_once: int = 4
+    images_at_once: int = 1
     open_steps: int = 3000
     batch: int = 32
     width: int = 24
@@ -88,8 +93,8 @@ class ImageganConfig:
             lr_open=self.lr_open, penalty=self.penalty,
         )  # fmt: skip
         check.in_open_interval(0, 1, ema=self.ema, ema_open=self.ema_open, sampling_rate=self.sampling_rate)
-        if not 0 < self.radius <= 1:
-            raise PlanError(f"radius={self.radius!r} is not in (0, 1].")
+        if not _SMALLEST <= self.radius <= 1:
+            raise PlanError(f"radius={self.radius!r} is not from {_SMALLEST} to 1.")
         if self.discriminator != 0:
             check.positive(discriminator=self.discriminator)
 
@@ -120,6 +125,28 @@ class ImageganConfig:
             raise PlanError(
                 f"epsilon={budget.epsilon:g} is too small for population={population} with {classes} classes: the mean "
                 f"image of a class would be noise. It takes about {least:,} patients, more epsilon, or fewer labels."
+            )
+
+    def check_size(self, look: ImageFormat) -> None:
+        """Refuses a network that no receiver would load, before anything is read.
+
+        Raises:
+            PlanError: Says what to make smaller.
+        """
+        largest, total, stage = 0, 0, 0
+        height, width = look.height, look.width
+        while True:
+            mine, before = self.width * min(2**stage, 4), self.width * min(2 ** (stage + 1), 4)
+            largest = max(largest, 4 * (before + look.planes) * height * width)
+            total += 4 * (2 * before + 7 * mine + 4 * look.planes) * height * width
+            if height % 2 or width % 2 or min(height, width) < 6:
+                break
+            height, width, stage = height // 2, width // 2, stage + 1
+        if largest > _TENSOR or total > _TENSORS:
+            raise PlanError(
+                f"width={self.width} makes a network for {look.height} x {look.width} pixels that needs "
+                f"{total >> 20:,} MiB for one image; receivers allow {_TENSORS >> 20:,}, and {_TENSOR >> 20:,} for one "
+                "tensor. Take a smaller width or smaller images."
             )
 
     def numbers(self, layout: Layout) -> int:

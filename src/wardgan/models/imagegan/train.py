@@ -32,8 +32,11 @@ def train(config: ImageganConfig, records: Records, run: Run) -> Network:
         records: The patients.
         run: Seeds, folder and watcher.
     """
-    base = wave_model(config, records)
     steps = config.discriminator if records.private else config.open_steps
+    look = records.layout.schema.images
+    if steps and look is not None:
+        config.check_size(look)
+    base = wave_model(config, records)
     if not steps:
         return Network(waves_network(base), base.rank, tuple(base.shares.tolist()), base.notes)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -79,9 +82,10 @@ class _Players:
             return
         count = len(self.base.shares)
         classes = torch.arange(count, device=self.device).repeat_interleave(8)
+        latent = self.latent(run.seed.stream("strip"), 8 * count)
         with torch.no_grad():
-            images = self.mean(self.latent(run.seed.stream("strip"), 8 * count), classes)
-        write_strip(run.folder, images.clamp(-1, 1).cpu().numpy(), columns=8)
+            parts = [self.mean(some, which) for some, which in zip(latent.split(16), classes.split(16), strict=True)]
+        write_strip(run.folder, torch.cat(parts).clamp(-1, 1).cpu().numpy(), columns=8)
 
 
 def _private(config: ImageganConfig, records: Records, run: Run, players: _Players) -> ImageGenerator:
