@@ -152,7 +152,7 @@ def test_p01_the_rows_of_a_batch_are_those_of_a_loop_over_patients(owners, at_on
         assert counted.sum() == min(at_once, owners.count(patient))
         np.testing.assert_allclose(parts[counted], 1 / counted.sum())
     assert parts.sum() == pytest.approx(len(drawn))
-    assert (parts[len(drawn) * most :] == 0).all()
+    assert (parts[len(drawn) * at_once :] == 0).all()
 
 
 @many
