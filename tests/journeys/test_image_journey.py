@@ -189,6 +189,11 @@ def test_what_has_no_meaning_for_images_is_refused(clinic, schema, model, tmp_pa
     assert not (tmp_path / "run").exists()
     assert "knows tables and visits only" in refused("audit", scans, schema, "--epsilon", 3)
     assert "knows tables and visits only" in refused("dossier", clinic / "run", "--data", scans)
+    cohort, _ = wg.read_images(scans, wg.Schema.load(schema), labels=labels)
+    with pytest.raises(wg.WardganError, match="a dossier knows tables and visits only; measure them with"):
+        wg.assess(clinic / "run", cohort)
+    with pytest.raises(wg.WardganError, match="an audit knows tables and visits only"):
+        wg.audit(cohort, wg.Budget(3.0))
     assert "only tables and visits can be simulated" in refused("sketch", schema)
     assert "--wide has no meaning" in refused("sample", model, "-n", 3, "--wide", "-o", tmp_path / "x.npz")
     assert "images are written to a file .npz" in refused("sample", model, "-n", 3, "-o", tmp_path / "x.csv")

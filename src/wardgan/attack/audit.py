@@ -154,6 +154,8 @@ def audit(
         theorem 5.2; the best of six ways to guess that were fixed beforehand, each at 1 - .05 / 6 (Bonferroni).
     """
     check_asked(cohort, budget, privacy, seed)
+    if cohort.schema.images is not None:
+        raise UsageError(f"cohort: {cohort.schema.name!r} holds images, and an audit knows tables and visits only.")
     delta = DEFAULT_DELTA if budget is None else budget.delta
     power = _power(canaries, delta)
     _check_size(cohort, budget, canaries, power)

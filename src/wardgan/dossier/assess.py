@@ -170,6 +170,11 @@ def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
     proved = None if audit is None else read_audit(audit)
     place = Path(run)
     trained = Trained.load(place)
+    if trained.generator.schema.images is not None:
+        raise UsageError(
+            f"run={str(place)!r} draws images, and a dossier knows tables and visits only; measure them with "
+            "wardgan.evaluate.images, and release with an override."
+        )
     real = fitted_to(place, trained, train)
     if holdout is not None:
         _check_apart(train, holdout)

@@ -203,7 +203,7 @@ def coded_labels(
             findings += found(column.name, "the number is that of a declared level", wrong, "Mend the array.")
             codes[column.name] = np.where(wrong, -1, numbers)
         else:
-            coded = code(pd.Series(cells), column)
+            coded = code(_series(cells), column)
             codes[column.name] = np.where(np.isnan(coded.codes), -1, coded.codes).astype(np.int64)
             findings, wrong = [*findings, *coded.findings], coded.bad
         bad |= wrong
@@ -217,9 +217,14 @@ def owners(archive: Archive, length: int) -> tuple[list[str | None], list[Findin
         archive: The file.
         length: Number of images.
     """
-    at, names = keys_of(pd.Series(archive.small("patients", length)))
+    at, names = keys_of(_series(archive.small("patients", length)))
     findings = found("patients", "every image says whose it is", at < 0, "Fill it.")
     return [names[place] if place >= 0 else None for place in at], findings
+
+
+def _series(cells: NDArray[np.generic]) -> pd.Series:
+    """Gives cells as a table has them; texts as they are, since Arrow repeats one that it cannot encode."""
+    return pd.Series(cells, dtype=object) if cells.dtype.kind == "U" else pd.Series(cells)
 
 
 def _exactly(member: IO[bytes], size: int) -> bytes:

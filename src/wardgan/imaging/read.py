@@ -213,14 +213,13 @@ class _Store:
         known = [at if owner is None else plain_key(owner) for at, owner in enumerate(owners)]
         numbers: dict[str | int, int] = {}
         patients = np.array([numbers.setdefault(each, len(numbers)) for each in known], dtype=np.int64)
-        told = (pixels[each].tobytes() if isinstance(each, int) else encoded(each) for each in numbers)
+        told = (pixels[each].tobytes() if isinstance(each, int) else _encoded(each) for each in numbers)
         names = tuple(hashlib.sha256(data).hexdigest() for data in told)
         report = tally.report(len(self.kept), len(numbers), unused)
         return Images(wish.declared, wish.columns, pixels, labels, patients, names, None not in owners, report)
 
 
-def encoded(name: str) -> bytes:
-    """Gives the bytes of a name, whatever characters it has."""
+def _encoded(name: str) -> bytes:
     return name.encode("utf-8", "surrogatepass")
 
 

@@ -19,7 +19,7 @@ from wardgan.schema.schema import Schema
 
 BLOCK: Final = 256
 _PART: Final = 16
-_BLOCKS: Final = 8
+_KEPT: Final = 1 << 30
 # From normals (images, latent) and classes (images,) to pixels (images, numbers).
 Network = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]]
 
@@ -108,7 +108,7 @@ class SyntheticImages:
     """Synthetic images as a map-style data set: `DataLoader(generator.dataset(10_000), batch_size=64)`.
 
     An item is the pair of its pixels, float32 of shape (channels, height, width) from -1 to 1, and its class. Blocks of
-    images are made when they are asked for; the last few are kept, so ask in order, or for neighbours together.
+    images are made when they are asked for, and up to 1 GiB of them are kept, so they can be asked for in any order.
 
     Attributes:
         painter: Draws the images.
@@ -142,8 +142,9 @@ class SyntheticImages:
             raise IndexError(f"index={index} is beyond the last of {self.size} images.")
         number, at = divmod(index, BLOCK)
         if number not in self._kept:
-            while len(self._kept) >= _BLOCKS:
+            made = self.painter.block(self.wanted, self.seed, number, min(BLOCK, self.size - number * BLOCK))
+            while self._kept and (len(self._kept) + 1) * BLOCK * made[0][0].nbytes > _KEPT:
                 del self._kept[next(iter(self._kept))]
-            self._kept[number] = self.painter.block(self.wanted, self.seed, number)
+            self._kept[number] = made
         pixels, classes = self._kept[number]
         return pixels[at], int(classes[at])

@@ -147,3 +147,8 @@ def test_real_mammograms(tmp_path):
     assert np.bincount(found.labels["severity"]).tolist() == [209, 61, 52]
     left, right = found.pixels[:, 0, :, :24].mean(axis=(1, 2)), found.pixels[:, 0, :, -24:].mean(axis=(1, 2))
     assert (left > right).mean() > 0.95
+
+
+def test_a_name_may_have_any_character(tmp_path):
+    np.savez(tmp_path / "odd.npz", images=np.zeros((2, 8, 8), dtype=np.uint8), patients=np.array(["P\ud800", "Q"]))
+    assert len(set(load_images(tmp_path / "odd.npz", ASK).names)) == 2

@@ -15,9 +15,11 @@ from wardgan.encode.layout import Layout
 from wardgan.errors import PlanError, UsageError, WardganError
 from wardgan.models import FAMILIES, auto_family, family_config
 from wardgan.models.imagegan.config import CLASSES, DISCRIMINATOR, PRODUCTS, SUMS, ImageganConfig
+from wardgan.models.imagegan.sizes import TENSOR, TENSORS, check_size
 from wardgan.models.planning import check_kind, config_of
 from wardgan.privacy.accountant import gaussian_mu
 from wardgan.schema.images import ImageFormat
+from wardgan.seal.onnx_shapes import IMAGE
 
 WHOLE = {
     "waves": 1, "steps": 1, "steps_per_generator_step": 1, "images_at_once": 1, "width": 1, "noise_inputs": 1,
@@ -162,7 +164,11 @@ def test_more_patients_than_declared_are_refused():
 
 
 def test_a_network_that_no_receiver_would_load_is_refused_before_anything_is_read():
-    ImageganConfig().check_size(ImageFormat(256, 256))
+    assert (IMAGE.row, IMAGE.total) == (TENSOR, TENSORS)
+    check_size(ImageFormat(256, 256), ImageganConfig().width)
     for width, look in ((40, ImageFormat(256, 256)), (48, ImageFormat(256, 256, mask=True))):
         with pytest.raises(PlanError, match="Take a smaller width or smaller images"):
-            ImageganConfig(width=width).check_size(look)
+            check_size(look, width)
+    wide = replace(kit.TINY, discriminator=0.15, width=40_000)
+    with pytest.raises(PlanError, match="Take a smaller width"):
+        wg.fit(kit.cohort(), kit.BUDGET, family=wide)

@@ -11,7 +11,8 @@ from torch import nn
 
 import image_family_kit as kit
 from wardgan.models.imagegan.draw import cosine_pairs, waves_network
-from wardgan.models.imagegan.nets import ImageGenerator, Judge, channels, stages
+from wardgan.models.imagegan.nets import ImageGenerator, Judge
+from wardgan.models.imagegan.sizes import channels, stages
 from wardgan.privacy.clip import PatientGradients, PrivateStep
 from wardgan.sample.generator import Generator
 from wardgan.schema.images import ImageFormat

@@ -302,3 +302,23 @@ def test_a_batch_says_whose_each_row_is_and_what_it_weighs():
     assert rows.tolist() == [1, 1, 4, 0, 0, 0]
     assert places.tolist() == [0, 0, 1, 1, 0, 0]
     assert parts.tolist() == [1, 0, 0.5, 0.5, 0, 0]
+
+
+def test_p07_a_gpu_cuts_no_number_in_a_clipped_sum(monkeypatch):
+    """Ten bits in the sum and all of them in the lengths would make a gradient longer than the clip."""
+    from wardgan.privacy import clip
+
+    seen, real = [], clip.keep_books
+
+    def books(*given):
+        seen.append((torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32))
+        return real(*given)
+
+    monkeypatch.setattr(clip, "keep_books", books)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    layer = torch.nn.Linear(2, 1)
+    rule = clip.PrivateStep(clip_norm=1.0, noise_multiplier=1.0, expected_batch=2.0)
+    ones = torch.ones(2, dtype=torch.float64)
+    clip.PatientGradients(layer, rule).clipped_sum(lambda rows: layer(rows)[:, 0], torch.eye(2), weights=ones)
+    assert seen == [(False, False)]
+    assert torch.backends.cudnn.allow_tf32

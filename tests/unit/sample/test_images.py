@@ -86,6 +86,7 @@ def test_nor_on_the_order_in_which_they_are_asked_for():
 
 
 def test_blocks_are_made_once_and_in_constant_memory(monkeypatch):
+    monkeypatch.setattr(module, "_KEPT", 8 * PLAIN.images(BLOCK, seed=1).pixels.nbytes)
     made = []
     honest = module.Painter.block
     monkeypatch.setattr(module.Painter, "block", lambda self, *how: (made.append(how[2]), honest(self, *how))[1])
@@ -288,3 +289,13 @@ def test_its_repr_shows_no_pixel():
     _ = found[0]
     assert "_kept" not in repr(found)
     assert len(repr(found)) < 1500
+
+
+def test_a_shuffled_walk_draws_each_block_once():
+    found, drawn = PLAIN.dataset(700, seed=4), []
+    real = found.painter.network
+    found.painter = replace(found.painter, network=lambda *given: (drawn.append(len(given[1])), real(*given))[1])
+    order = np.random.default_rng(0).permutation(700)
+    whole = PLAIN.images(700, seed=4).pixels
+    assert all(np.array_equal(found[int(at)][0], whole[at]) for at in order)
+    assert sum(drawn) == 704  # in parts of 16

@@ -128,3 +128,10 @@ def test_p01_a_pixel_that_is_no_number_is_refused(wrong):
 def test_patients_without_an_image_are_refused():
     with pytest.raises(DataError, match="owners are not the places"):
         kit.cohort_of(np.zeros((0, 1, 8, 8)), [], [], kit.schema(), patients=kit.names(3))
+
+
+@pytest.mark.parametrize("code", [-1, 2])
+def test_codes_that_are_no_level_are_refused(code):
+    labels = {name: np.where(np.arange(len(codes)) == 1, code, codes) for name, codes in mine().labels.items()}
+    with pytest.raises(DataError, match="is no place among its 2 levels"):
+        replace(mine(), labels=labels)

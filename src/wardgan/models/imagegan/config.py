@@ -14,7 +14,6 @@ from wardgan.privacy.accountant import gaussian_mu
 from wardgan.privacy.events import Budget
 from wardgan.privacy.plan import Share
 from wardgan.privacy.records import Records
-from wardgan.schema.images import ImageFormat
 
 CLASSES: Final = "classes"
 SUMS: Final = "wave sums"
@@ -24,9 +23,6 @@ _PARTS: Final = {CLASSES: 0.05, SUMS: 0.2, PRODUCTS: 0.75}
 # A class share whose noise is a third of it says little.
 _NOISE: Final = 3.0
 _SMALLEST: Final = 0.001
-# What a receiver's loader allows for one image, in bytes: one tensor, and all of them.
-_TENSOR: Final = 1 << 24
-_TENSORS: Final = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -125,28 +121,6 @@ class ImageganConfig:
             raise PlanError(
                 f"epsilon={budget.epsilon:g} is too small for population={population} with {classes} classes: the mean "
                 f"image of a class would be noise. It takes about {least:,} patients, more epsilon, or fewer labels."
-            )
-
-    def check_size(self, look: ImageFormat) -> None:
-        """Refuses a network that no receiver would load, before anything is read.
-
-        Raises:
-            PlanError: Says what to make smaller.
-        """
-        largest, total, stage = 0, 0, 0
-        height, width = look.height, look.width
-        while True:
-            mine, before = self.width * min(2**stage, 4), self.width * min(2 ** (stage + 1), 4)
-            largest = max(largest, 4 * (before + look.planes) * height * width)
-            total += 4 * (2 * before + 7 * mine + 4 * look.planes) * height * width
-            if height % 2 or width % 2 or min(height, width) < 6:
-                break
-            height, width, stage = height // 2, width // 2, stage + 1
-        if largest > _TENSOR or total > _TENSORS:
-            raise PlanError(
-                f"width={self.width} makes a network for {look.height} x {look.width} pixels that needs "
-                f"{total >> 20:,} MiB for one image; receivers allow {_TENSORS >> 20:,}, and {_TENSOR >> 20:,} for one "
-                "tensor. Take a smaller width or smaller images."
             )
 
     def numbers(self, layout: Layout) -> int:

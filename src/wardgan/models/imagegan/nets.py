@@ -15,30 +15,11 @@ from torch.nn import functional
 
 from wardgan.models.imagegan.base import WaveModel
 from wardgan.models.imagegan.draw import add_image, add_waves, cosine_pairs, finish
+from wardgan.models.imagegan.sizes import channels, stages
 from wardgan.sample.network import Graph
 from wardgan.schema.images import ImageFormat
 
-_MOST: Final = 4
 _SLOPE: Final = 0.2
-_SMALLEST: Final = 3
-
-
-def stages(look: ImageFormat) -> int:
-    """Gives how often the size is halved: while both sides are whole and at least 3 pixels are left.
-
-    Example:
-        >>> stages(ImageFormat(28, 28)), stages(ImageFormat(64, 48))
-        (2, 4)
-    """
-    found, height, width = 0, look.height, look.width
-    while height % 2 == width % 2 == 0 and min(height, width) >= 2 * _SMALLEST:
-        found, height, width = found + 1, height // 2, width // 2
-    return found
-
-
-def channels(width: int, stage: int) -> int:
-    """Gives the channels at the size that is halved `stage` times."""
-    return width * min(2**stage, _MOST)
 
 
 class ImageGenerator(nn.Module):

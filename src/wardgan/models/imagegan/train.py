@@ -16,6 +16,7 @@ from wardgan.models.imagegan.base import WaveModel, wave_model
 from wardgan.models.imagegan.config import DISCRIMINATOR, ImageganConfig
 from wardgan.models.imagegan.draw import waves_network
 from wardgan.models.imagegan.nets import ImageGenerator, Judge
+from wardgan.models.imagegan.sizes import check_size
 from wardgan.models.imagegan.strip import write_strip
 from wardgan.models.weights import average, fall, weights_state
 from wardgan.privacy.image_queries import Pictures
@@ -35,7 +36,7 @@ def train(config: ImageganConfig, records: Records, run: Run) -> Network:
     steps = config.discriminator if records.private else config.open_steps
     look = records.layout.schema.images
     if steps and look is not None:
-        config.check_size(look)
+        check_size(look, config.width)
     base = wave_model(config, records)
     if not steps:
         return Network(waves_network(base), base.rank, tuple(base.shares.tolist()), base.notes)
