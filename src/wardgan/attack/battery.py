@@ -137,11 +137,7 @@ def _membership(parties: Parties, question: Question, shared: Context) -> Result
     if attack == "worst":
         return membership.area(question, *membership.most_isolated(arena))
     scores = arena.members[attack], arena.others[attack]
-    if figure == "auc":
-        return membership.area(question, *scores)
-    if figure == "epsilon":
-        return membership.epsilon(question, *scores, delta=shared.delta, seed=shared.seed)
-    return membership.found(question, *scores, membership.RATES[figure])
+    return membership.measured(question, figure, *scores, delta=shared.delta, seed=shared.seed)
 
 
 def _inference(parties: Parties, question: Question, shared: Context) -> Result:

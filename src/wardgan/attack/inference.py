@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,8 @@ from wardgan.rng import Seed
 from wardgan.schema.schema import Schema
 
 Trials = list[tuple[int, int]]
+Hits = NDArray[np.bool_]
+Levels = NDArray[np.float32]
 
 # A number is guessed right within this part of the range of the middle 90 % of synthetic values.
 _NEAR: Final = 0.05
@@ -72,13 +75,28 @@ def guessed(parties: Parties, secret: str, question: Question, *, seed: Seed) ->
         return question.unanswered(few or "all patients have the same value", len(parts[0]))
     numeric = bool(variables.numeric[cells[0]])
     away = tolerance(answers) if numeric else np.float32(0)
-    right: list[NDArray[np.bool_]] = []
+    right: list[Hits] = []
     for rows, values in zip(parts, wanted, strict=True):
         _, place = nearest(rows[:, others], made[:, others], variables.numeric[others])
         right.append(np.abs(answers[place] - values) <= away)
-    ours, theirs = _trials(right, [np.full(values.size, -1.0) for values in wanted] if numeric else _levels(*wanted))
+    if numeric:
+        return compared(question, *_trials(right, [np.full(values.size, -1.0) for values in wanted]))
+    return compared_by_level(question, right, wanted)
+
+
+def compared_by_level(question: Question, right: Sequence[Hits], wanted: Sequence[Levels]) -> Result:
+    """Gives how much more often levels of training patients are guessed right than those of hold-out patients.
+
+    Each level counts alike; those of fewer than 20 patients on a side are counted together.
+
+    Args:
+        question: What is asked.
+        right: Whose guess was right, of the training and of the hold-out, each of shape (patients,).
+        wanted: Their levels as numbers of at least 0, of the same shapes.
+    """
+    ours, theirs = _trials(right, _levels(*wanted))
     if not ours:
-        return question.unanswered(f"fewer than two levels have {_RARE} patients", len(parts[0]))
+        return question.unanswered(f"fewer than two levels have {_RARE} patients", len(right[0]))
     return compared(question, ours, theirs)
 
 
@@ -119,13 +137,13 @@ def _with_values(parts: list[Rows], cells: list[int]) -> tuple[list[Rows], list[
     return rows, values
 
 
-def _levels(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> list[NDArray[np.float64]]:
+def _levels(ours: Levels, theirs: Levels) -> list[NDArray[np.float64]]:
     """Gives the group of each patient: the level, or -1 for rare ones."""
     common = [level for level in np.unique(ours) if min((ours == level).sum(), (theirs == level).sum()) >= _RARE]
     return [np.where(np.isin(values, common), values, -1.0) for values in (ours, theirs)]
 
 
-def _trials(right: list[NDArray[np.bool_]], groups: list[NDArray[np.float64]]) -> tuple[Trials, Trials]:
+def _trials(right: Sequence[Hits], groups: list[NDArray[np.float64]]) -> tuple[Trials, Trials]:
     """Gives successes and trials for each group of which both parts have 20; -1 is the rest, or all numbers."""
     ours, theirs = groups
     both = [group for group in np.union1d(ours, theirs) if min((ours == group).sum(), (theirs == group).sum()) >= _RARE]

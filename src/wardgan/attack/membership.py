@@ -80,6 +80,26 @@ def arena(parties: Parties, *, seed: Seed) -> Arena:
     )
 
 
+def measured(
+    question: Question, figure: str, members: Scores, others: Scores, *, delta: float, seed: Seed
+) -> Result:  # fmt: skip
+    """Gives one figure of an attack.
+
+    Args:
+        question: What is asked.
+        figure: `auc`, `epsilon`, or one of `RATES`.
+        members: Scores of training patients, shape (members,).
+        others: Scores of hold-out patients, shape (others,).
+        delta: Of the claim.
+        seed: Of the halves.
+    """
+    if figure == "auc":
+        return area(question, members, others)
+    if figure == "epsilon":
+        return epsilon(question, members, others, delta=delta, seed=seed)
+    return found(question, members, others, RATES[figure])
+
+
 def area(question: Question, members: Scores, others: Scores) -> Result:
     """Gives the area under the ROC curve, the curve beside it.
 
@@ -139,16 +159,20 @@ def epsilon(question: Question, members: Scores, others: Scores, *, delta: float
     return question.judged(plain, joint, Power(most, most > (question.limit or 0.0)))
 
 
-def most_isolated(arena: Arena) -> tuple[Scores, Scores]:
-    """Gives the scores (nearest) of the most isolated twentieth of all tested patients, members and others.
+def most_isolated(arena: Arena, attack: str = "nearest") -> tuple[Scores, Scores]:
+    """Gives the scores of the most isolated twentieth of all tested patients, members and others.
 
     Isolated are those who are farthest from the reference sample, which treats members and others alike.
+
+    Args:
+        arena: Who was tested.
+        attack: Whose scores.
     """
     both = np.concatenate(arena.isolation)
     count = max(1, round(ISOLATED * both.size))
     edge = np.sort(both)[-count]
     members, others = (isolation >= edge for isolation in arena.isolation)
-    return arena.members["nearest"][members], arena.others["nearest"][others]
+    return arena.members[attack][members], arena.others[attack][others]
 
 
 def tested(rows: Rows, seed: Seed, name: str) -> Rows:

@@ -29,6 +29,13 @@ ATTACKERS: Final[Mapping[str, str]] = MappingProxyType(
         "forest": "who teaches a classifier to tell synthetic patients from a reference sample",
     }
 )
+IMAGE_ATTACKERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "pixels": "who compares the nearest synthetic image with the nearest other one, by blurred pixels,",
+        "features": "who compares the nearest synthetic image with the nearest other one, by features of a network,",
+    }
+)
+_Asked = tuple[str, str, float | None, float]
 _FIGURES: Final = (
     ("auc", "Can somebody {} tell training patients from others?", LIMITS["auc"], 0.5),
     (
@@ -84,8 +91,16 @@ _OTHERS: Final = (
 )
 
 
-# Numbers that are certain themselves: a certified bound, and a count where one is too many.
-_CERTAIN: Final = ("copies.certain", *(f"membership.{name}.epsilon" for name in ATTACKERS))
+_SEEN: Final = "Does the synthetic image nearest to a patient's give away {}, beyond what all patients teach about it?"
+_IMAGE_COPIES: Final = (
+    (
+        "copies.near",
+        "Are more synthetic images very near to a training patient's image than to other patients', beyond chance?",
+        LIMITS["copies"],
+        0.0,
+    ),
+    ("copies.certain", "Are there training patients whose image is a synthetic one up to one grey level?", 0.0, 0.0),
+)
 
 
 def questions(schema: Schema, epsilon: float | None = None) -> tuple[Question, ...]:
@@ -100,17 +115,48 @@ def questions(schema: Schema, epsilon: float | None = None) -> tuple[Question, .
         >>> [question.name for question in questions(schema)][-7:-5]
         ['inference.hiv', 'linkability']
     """
-    asked: list[tuple[str, str, float | None, float]] = []
-    for name, who in ATTACKERS.items():
+    asked = _membership(ATTACKERS, "nearest", epsilon)
+    asked += [(f"inference.{name}", _GUESSED.format(name), LIMITS["inference"], 0.0) for name in secrets(schema)]
+    return _together([*asked, *_OTHERS])
+
+
+def image_questions(schema: Schema, epsilon: float | None = None) -> tuple[Question, ...]:
+    """Gives what is asked of a generator of images, in the order of a report.
+
+    Args:
+        schema: Of the training patients: says what is sensitive.
+        epsilon: What the generator claims; `None` if it claims nothing.
+
+    Example:
+        >>> schema = Schema.from_dict({"name": "demo", "images": {"size": [28, 28]}})
+        >>> [question.name for question in image_questions(schema)][-3:]
+        ['membership.worst.auc', 'copies.near', 'copies.certain']
+    """
+    asked = _membership(IMAGE_ATTACKERS, "pixels", epsilon)
+    secret = secrets(schema) if schema.table else ()
+    asked += [(f"inference.{name}", _SEEN.format(name), LIMITS["inference"], 0.0) for name in secret]
+    return _together([*asked, *_IMAGE_COPIES])
+
+
+def _membership(attackers: Mapping[str, str], worst: str, epsilon: float | None) -> list[_Asked]:
+    asked: list[_Asked] = []
+    for name, who in attackers.items():
         asked += [
             (f"membership.{name}.{figure}", text.format(who), limit, chance) for figure, text, limit, chance in _FIGURES
         ]
         asked.append((f"membership.{name}.epsilon", _PROOF.format(who), epsilon or 0.0, 0.0))
-    asked.append(("membership.worst.auc", _WORST.format(ATTACKERS["nearest"]), LIMITS["worst"], 0.5))
-    asked += [(f"inference.{name}", _GUESSED.format(name), LIMITS["inference"], 0.0) for name in secrets(schema)]
-    asked += _OTHERS
+    return [*asked, ("membership.worst.auc", _WORST.format(attackers[worst]), LIMITS["worst"], 0.5)]
+
+
+def _together(asked: list[_Asked]) -> tuple[Question, ...]:
+    """Gives questions whose joint intervals hold together."""
     level = 1 - 0.05 / sum(limit is not None for _, _, limit, _ in asked)
     return tuple(
-        Question(name, text, limit, chance, level, "value" if name in _CERTAIN else "interval")
+        Question(name, text, limit, chance, level, "value" if _certain(name) else "interval")
         for name, text, limit, chance in asked
     )
+
+
+def _certain(name: str) -> bool:
+    """Tells whether a number is certain itself: a certified bound, or a count where one is too many."""
+    return name == "copies.certain" or (name.startswith("membership.") and name.endswith(".epsilon"))

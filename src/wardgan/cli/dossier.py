@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from wardgan.cli.options import Delimiter, Force, Json, Visits, delimiter_of
+from wardgan.cli.options import Delimiter, Force, Json, Key, Labels, Mask, Visits, delimiter_of
 from wardgan.cli.terminal import answer, banner, bar, say, screen
-from wardgan.errors import OutputError, WardganError
+from wardgan.errors import OutputError, UsageError, WardganError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from wardgan.dossier.assess import Dossier
-    from wardgan.schema.read import Invalid
 
 _STYLES = {"pass": "bold green", "warn": "bold yellow", "unjudged": "bold magenta", "fail": "bold red"}
 _WORDS = {"pass": "PASS", "warn": "PASS, WITH WARNINGS", "unjudged": "NOT ALL COULD BE JUDGED", "fail": "FAIL"}
@@ -26,16 +25,29 @@ _WORDS = {"pass": "PASS", "warn": "PASS, WITH WARNINGS", "unjudged": "NOT ALL CO
 def dossier(  # noqa: PLR0913, PLR0917 - one argument for each option
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a finished fit.", show_default=False)],
     data: Annotated[
-        Path, typer.Option("--data", metavar="FILE", help="The patients that were fitted to.", show_default=False)
+        Path, typer.Option("--data", metavar="PATH", help="The patients that were fitted to.", show_default=False)
     ],
     holdout: Annotated[
         Path | None,
-        typer.Option("--holdout", metavar="FILE", help="Others, set aside before the fit; without them little can be "
+        typer.Option("--holdout", metavar="PATH", help="Others, set aside before the fit; without them little can be "
                      "judged."),
     ] = None,
     visits: Visits = None,
     holdout_visits: Annotated[
         Path | None, typer.Option("--holdout-visits", metavar="FILE", help="Second file, with visits of the hold-out.")
+    ] = None,
+    labels: Labels = None,
+    holdout_labels: Annotated[
+        Path | None,
+        typer.Option("--holdout-labels", metavar="FILE", help="Images: labels of the hold-out, whose images may be in "
+                     "the folder of --data."),
+    ] = None,
+    key: Key = None,
+    mask: Mask = None,
+    extractor: Annotated[
+        list[Path] | None,
+        typer.Option("--extractor", metavar="FILE", help="Images: an ONNX network of yours; its features are "
+                     "compared, too.", show_default=False),
     ] = None,
     invalid: Annotated[
         str, typer.Option("--invalid", help="Rows that break the schema, as for the fit: refuse, clip or drop.")
@@ -63,32 +75,36 @@ def dossier(  # noqa: PLR0913, PLR0917 - one argument for each option
     json: Json = False,
 ) -> None:  # fmt: skip
     """Measure what a run gives away and what it is good for, judge it, and write both editions."""
-    from wardgan.cli.patients import only_tables
+    from wardgan.cli.patients import Files, read_patients
     from wardgan.dossier.assess import assess
+    from wardgan.dossier.images.extractor import read_extractor
     from wardgan.dossier.policy import Policy
     from wardgan.models.base import Trained
     from wardgan.models.fit import declared_in
-    from wardgan.schema.read import read
 
     place = run / "dossier" if output is None else output
     _check_free(place, force=force)
     rules = Policy.load(policy)
     Trained.load(run)
-    only_tables(declared_in(run), "dossier")
-    schema, sign, how = declared_in(run), delimiter_of(delimiter), cast("Invalid", invalid)
+    schema, sign = declared_in(run), delimiter_of(delimiter)
+    console = screen(errors=json)
+    if schema.images is None and (extractor or holdout_labels):
+        raise UsageError(
+            f"--extractor and --holdout-labels are about images; the schema {schema.name!r} declares none."
+        )
+    networks = [read_extractor(file) for file in extractor or ()]
+    aside = data if holdout is None and holdout_labels is not None else holdout
     with _in_option("--data", data):
-        train = read(data, schema, visits=visits, invalid=how, delimiter=sign)
-    with _in_option("--holdout", holdout):
-        held = None if holdout is None else read(holdout, schema, visits=holdout_visits, invalid=how, delimiter=sign)
-    size = sum(file.stat().st_size for file in (data, visits) if file is not None)
+        train, size = read_patients(Files(data, visits, sign, labels, key, mask), schema, invalid, console)
+    with _in_option("--holdout", aside):
+        others = None if aside is None else Files(aside, holdout_visits, sign, holdout_labels, key, mask)
+        held = None if others is None else read_patients(others, schema, invalid, console)[0]
     with bar("measuring", 1) as advance:
         found = assess(
             run, train, held, policy=rules, target=target, public_share=public_share, seed=seed, audit=audit,
-            source_bytes=size,
-            told=lambda what, done, whole: advance(done, whole, what),
+            source_bytes=size, extractors=networks, told=lambda what, done, whole: advance(done, whole, what),
         )  # fmt: skip
     files = found.write(place, force=force)
-    console = screen(errors=json)
     show_dossier(console, found, run, files)
     if json:
         answer(

@@ -171,10 +171,9 @@ def _report(
         facts |= {"spent_epsilon": spent, "spent_epsilon_rdp": bound, "plan": plan_facts(plan)}
     _show_size(console, trained, *sizes)
     _show_notes(console, trained)
-    if generator.schema.images is None:
-        say(console, f"Next: wardgan dossier {run} --data FILE --holdout FILE, then wardgan release {run}")
-    else:
-        say(console, f"Next: wardgan release {run} -o FILE.hgan --key YOUR.key --override 'NAME: REASON'")
+    images = " --labels FILE" if generator.schema.images is not None else ""
+    aside = "--holdout-labels FILE" if images else "--holdout FILE"
+    say(console, f"Next: wardgan dossier {run} --data PATH{images} {aside}, then wardgan release {run}")
     if as_json:
         answer(facts)
 

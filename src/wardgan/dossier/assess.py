@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, cast, get_args
 
-import numpy as np
-
 from wardgan import check
 from wardgan.dossier.account import UNREADABLE, institution, spent
-from wardgan.dossier.attacked import attacks, power
-from wardgan.dossier.canaries import audit_number, check_audit, read_audit
-from wardgan.dossier.document import Document, Facts, Number, Numbers, Section, Text
+from wardgan.dossier.canaries import check_audit, read_audit
+from wardgan.dossier.document import Document
 from wardgan.dossier.gates import Judgement, judged, overall, reasons
-from wardgan.dossier.gauges import claimed, internal_numbers, warnings
-from wardgan.dossier.measure import Findings, Patients, Told, measure, target_of
+from wardgan.dossier.inside import Asked, aim_of, check_kind, internal_parts
+from wardgan.dossier.looks import look_of
+from wardgan.dossier.measure import Told
 from wardgan.dossier.page import page
 from wardgan.dossier.paid import SHARE, PaidCounts, all_paid, can_be_paid, paid_counts
 from wardgan.dossier.policy import Name, Policy
-from wardgan.dossier.public import DRAWN, GATES, Word, public_edition
-from wardgan.dossier.subject import Subject, declared, glossary, guarantee, identity, method, purpose, reproduce
-from wardgan.dossier.useful import clinical, fidelity, groups, utility
+from wardgan.dossier.public import GATES, Word, public_edition
+from wardgan.dossier.subject import Subject, glossary, guarantee, identity, purpose, reproduce
 from wardgan.errors import DataError, FormatError, OutputError, UsageError, counted
-from wardgan.estimate import proportion
+from wardgan.evaluate.images import Extractor
 from wardgan.files import check_name, write_bytes
 from wardgan.models.base import Trained
 from wardgan.models.fit import fitted_to
 from wardgan.privacy.events import DEFAULT_DELTA
 from wardgan.privacy.learn import as_learned
 from wardgan.rng import Seed
-from wardgan.schema.cohort import Cohort
+from wardgan.schema.image_cohort import AnyCohort, ImageCohort
 from wardgan.schema.keys import plain_key
 from wardgan.seal.artifact import day_of
 
@@ -138,9 +136,10 @@ class Dossier:
 
 
 def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
-    run: str | Path, train: Cohort, holdout: Cohort | None = None, *, policy: str | Path | Policy = "default",
+    run: str | Path, train: AnyCohort, holdout: AnyCohort | None = None, *, policy: str | Path | Policy = "default",
     target: str | None = None, public_share: float = SHARE, seed: int = 0, audit: str | Path | None = None,
     source_bytes: int | None = None, created: str | None = None, told: Told = lambda _what, _done, _all: None,
+    extractors: Sequence[Extractor] = (),
 ) -> Dossier:  # fmt: skip
     """Gives the dossier of a run: what its generator gives away, what it is good for, and whether it may leave.
 
@@ -154,9 +153,10 @@ def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
         public_share: Part of the fit's epsilon that the hold-out pays for the public counts; 0 for none.
         seed: Of the synthetic patients and of all choices.
         audit: What `wardgan audit -o` has written, to be shown and judged, too.
-        source_bytes: Size of the files with the patients, if known.
+        source_bytes: Size of the files with the patients, if known; of images it is known.
         created: Date, `YYYY-MM-DD`; `None` for `$SOURCE_DATE_EPOCH`, or today.
         told: Called with what is being done, how many parts are done and how many there are.
+        extractors: Of images: networks of your own whose features are compared, too.
 
     Raises:
         DataError: `train` are not the patients of the run; the hold-out has patients of the training, or other columns.
@@ -170,58 +170,37 @@ def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
     proved = None if audit is None else read_audit(audit)
     place = Path(run)
     trained = Trained.load(place)
-    if trained.generator.schema.images is not None:
-        raise UsageError(
-            f"run={str(place)!r} draws images, and a dossier knows tables and visits only; measure them with "
-            "wardgan.evaluate.images, and release with an override."
-        )
     real = fitted_to(place, trained, train)
+    check_kind(holdout, trained.generator.schema)
     if holdout is not None:
         _check_apart(train, holdout)
     held = None if holdout is None else as_learned(holdout, trained.generator.schema)
     if proved is not None:
         check_audit(proved, trained.generator)
     subject = Subject(trained.generator, trained.ledger.to_dict(), trained.config, day_of(created), seed)
-    schema = trained.generator.schema
-    aim = target_of(schema, target)
-    claim = claimed(trained.generator)
-    delta = float(cast("float", trained.generator.privacy.get("delta") or 0.0))
-    patients = Patients(real, held, trained.generator.draw(len(real), seed=seed))
-    found = measure(
-        patients, target=aim, epsilon=claim, delta=delta, seed=Seed(seed), told=told
-    )  # fmt: skip
+    generator = trained.generator
+    aim = aim_of(generator.schema, target)
+    delta = float(cast("float", generator.privacy.get("delta") or 0.0))
+    asked = Asked(subject, rules, proved, aim, source_bytes, trained.notes, told, extractors)
+    inside = internal_parts(asked, real, held, delta=delta)
     counts, why = _paid(place, trained, held, aim, public_share, seed, pays=holdout)
     ledger, no_ledger = institution(place)
-    synthetic = trained.generator.draw(DRAWN, seed=seed)
     word = Word(held is not None, why, all_paid(place, delta or DEFAULT_DELTA))
-    public = public_edition(subject, synthetic, counts, rules, word)
-    measured = internal_numbers(found, trained.generator)
-    measured += [] if proved is None else [audit_number(proved)]
-    judgements = judged(measured, rules, gates=[gate for gate in rules.limits if gate != "public utility"])
+    public = public_edition(subject, look_of(generator, seed), counts, rules, word)
+    judgements = judged(inside.measured, rules, gates=[gate for gate in rules.limits if gate != "public utility"])
+    command = _command(rules, aim, public_share, seed, audited=proved is not None)
     sections = [
-        identity(subject),
-        purpose(subject),
-        _source(subject, patients),
-        method(subject, _size(patients, source_bytes)),
-        guarantee(subject),
-        attacks(found, rules, proved),
-        fidelity(found, patients),
-        utility(found),
-        clinical(found),
-        groups(found, rules),
-        _limits(found, trained),
-        spent(subject, ledger, no_ledger, counts),
-        reproduce(subject, _command(rules, aim, public_share, seed, audited=proved is not None)),
-        glossary(),
-    ]
+        identity(subject), purpose(subject), *inside.before(guarantee(subject)),
+        spent(subject, ledger, no_ledger, counts), reproduce(subject, command), glossary(),
+    ]  # fmt: skip
     facts = {
         "seed": seed,
         "patients": {"train": len(real), "holdout": None if held is None else len(held)},
-        "warnings": [*warnings(found), *([no_ledger] if no_ledger.startswith(UNREADABLE) else [])],
+        "warnings": [*inside.warnings, *([no_ledger] if no_ledger.startswith(UNREADABLE) else [])],
     }
     internal = Document(
-        schema.name, "internal", subject.private, subject.digests(), rules.to_dict(), measured, overall(judgements),
-        judgements, (), facts, sections,
+        generator.schema.name, "internal", subject.private, subject.digests(), rules.to_dict(), inside.measured,
+        overall(judgements), judgements, (), facts, sections,
     )  # fmt: skip
     return tied(internal, public)
 
@@ -241,28 +220,37 @@ def _digest(public: Document) -> str:
     return hashlib.sha256(replace(public, overrides=()).to_json()).hexdigest()
 
 
-def _check_apart(train: Cohort, holdout: Cohort) -> None:
+def _check_apart(train: AnyCohort, holdout: AnyCohort) -> None:
     """Refuses a hold-out with names of training patients; equal rows are looked for by the attacks."""
-    if train.schema.patient is None:
+    by = f"in {train.schema.patient}"
+    if isinstance(train, ImageCohort) and isinstance(holdout, ImageCohort):
+        if not (train.named and holdout.named):
+            return
+        # Of images nothing but digests of names is kept.
+        names, others = set(train.patients.tolist()), holdout.patients.tolist()
+        by = by if train.schema.patient is not None else "in the labels or the files"
+    elif train.schema.patient is None:
         return
-    names = {plain_key(str(name)) for name in train.patients.tolist()}
-    both = sum(plain_key(str(name)) in names for name in holdout.patients.tolist())
+    else:
+        names = {plain_key(str(name)) for name in train.patients.tolist()}
+        others = [plain_key(str(name)) for name in holdout.patients.tolist()]
+    both = sum(name in names for name in others)
     if both:
         raise DataError(
-            f"holdout: {counted(both, 'patient')} of it are patients of data, too, by their names in "
-            f"{train.schema.patient}. Take them out: wardgan split sets patients aside before a fit."
+            f"holdout: {counted(both, 'patient')} of it are patients of data, too, by their names {by}. Take them out: "
+            "wardgan split sets patients aside before a fit."
         )
 
 
 def _paid(
     run: Path,
     trained: Trained,
-    holdout: Cohort | None,
+    holdout: AnyCohort | None,
     target: str | None,
     share: float,
     seed: int,
     *,
-    pays: Cohort | None,
+    pays: AnyCohort | None,
 ) -> tuple[PaidCounts | None, str]:
     why = can_be_paid(trained.generator, target)
     if why or target is None:
@@ -280,31 +268,3 @@ def _command(policy: Policy, target: str | None, share: float, seed: int, *, aud
     words += [] if target is None else [f"--target {target}"]
     words += [f"--public-share {share:g}", f"--seed {seed}", *(["--audit FILE"] if audited else [])]
     return " ".join(words)
-
-
-def _source(subject: Subject, patients: Patients) -> Section:
-    held = "none" if patients.holdout is None else f"{len(patients.holdout):,}"
-    facts = Facts([("training patients", f"{len(patients.train):,}"), ("hold-out patients", held)])
-    table = patients.tables()[0]
-    missing = {name: int(np.asarray(table[name].isna()).sum()) for name in map(str, table.columns)}
-    rows = [Number(name, proportion(count, len(table))) for name, count in missing.items() if count]
-    blocks = [Numbers("Share of missing cells among training patients", rows, "")] if rows else []
-    return Section(3, "Source data", [facts, *declared(subject), *blocks])
-
-
-def _size(patients: Patients, source: int | None) -> tuple[str, int]:
-    if source is not None:
-        return "files with the patients", source
-    cells = sum(codes.size for codes in (*patients.train.static.values(), *patients.train.measured.values()))
-    return "cells of the training patients, 4 bytes each", 4 * cells
-
-
-def _limits(found: Findings, trained: Trained) -> Section:
-    words = [
-        Text(
-            "An attack that found nothing proves nothing: others may know more, such as the network itself, relatives, "
-            "or other releases. What was not measured is not judged, and nothing here is about a later version."
-        )
-    ]
-    notes = [Text(f"Note of the fit: {note}") for note in trained.notes]
-    return Section(11, "Limits and power", [*words, *notes, *power(found.attacks)])

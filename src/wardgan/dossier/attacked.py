@@ -12,7 +12,6 @@ from wardgan.dossier.canaries import CanaryAudit, audit_blocks
 from wardgan.dossier.document import Block, Curves, Forest, Number, Numbers, Section, Table, Text, Who
 from wardgan.dossier.draw import Axis, Line, Row
 from wardgan.dossier.gauges import ATTACKERS, NO_HOLDOUT, attack_name, gate_of
-from wardgan.dossier.measure import Findings
 from wardgan.dossier.policy import Policy
 from wardgan.errors import UsageError
 from wardgan.estimate import Estimate
@@ -20,38 +19,45 @@ from wardgan.estimate import Estimate
 _WORDS: Final = {
     "leak": "LEAK", "clear": "clear", "unclear": "unclear: not enough patients to be sure", None: "for information",
 }  # fmt: skip
+# Attackers whose ROC curves are drawn, of tables and of images.
+_DRAWN: Final = ("nearest", "forest", "pixels", "features")
 _POINTS: Final = 60
 _FLOOR: Final = 1e-3
 
 
-def attacks(findings: Findings, policy: Policy, audit: CanaryAudit | None = None) -> Section:
+def attacks(
+    found: Battery | None, control: Battery | None, policy: Policy, *, audit: CanaryAudit | None = None,
+    more: Sequence[Block] = (),
+) -> Section:  # fmt: skip
     """Gives section 6.
 
     Args:
-        findings: What attacks found about this generator, and about one that leaks on purpose.
+        found: What attacks found about this generator; `None` if there was no hold-out.
+        control: What they found about one that leaks on purpose.
         policy: The limits that are drawn.
         audit: What a canary audit proved.
+        more: What else was measured about nearness, for information.
     """
-    found, control = findings.attacks, findings.control
     if found is None:
         return Section(6, "Attacks", [Text(f"No attack was made. {NO_HOLDOUT}", "alarm"), *audit_blocks(audit)])
     leaks = {} if control is None else {result.name: result for result in control.results}
     seen = 0 if control is None else len(control.leaks)
     how = (
         f"{found.train:,} training patients, {found.holdout:,} hold-out patients and {found.synthetic:,} synthetic "
-        f"ones were compared. A point is what was measured, its line the 95 % interval; a hollow diamond is what "
+        "ones were compared. A point is what was measured, its line the 95 % interval; a hollow diamond is what "
         "chance or the hold-out gives, and a cross what the same attack finds about a generator that leaks on "
-        f"purpose: 30 % of its patients are copies, hardly blurred. {seen} of {found.family} judged attacks saw that "
+        f"purpose: 30 % of what it gives are copies, hardly blurred. {seen} of {found.family} judged attacks saw that "
         "leak. An attack whose cross lies at the diamond would not see yours either."
     )
     blocks: list[Block] = [Text(how)]
     blocks += _forests(found.results, leaks, policy)
-    blocks += [_curves(found, leaks, "nearest"), _curves(found, leaks, "forest"), _table(found.results, leaks)]
+    drawn = [one for one in _DRAWN if _of(found, f"membership.{one}.auc") is not None]
+    blocks += [*(_curves(found, leaks, one) for one in drawn), _table(found.results, leaks)]
     note = (
         "That no attack found anything does not make a generator private: attacks only accuse. Distances to the "
-        "nearest record (nearer_to_training) are for information; generators that pass them are known to leak."
+        "nearest record are for information; generators that pass them are known to leak."
     )
-    return Section(6, "Attacks", [*blocks, Text(note), *audit_blocks(audit)])
+    return Section(6, "Attacks", [*blocks, Text(note), *more, *audit_blocks(audit)])
 
 
 def power(found: Battery | None) -> list[Block]:
@@ -76,7 +82,7 @@ def _forests(results: Sequence[Result], leaks: dict[str, Result], policy: Policy
     hits = [result for result in results if result.name.endswith((".tpr_1", ".tpr_01"))]
     excess = [
         result for result in results
-        if result.name.startswith(("inference", "linkability", "singling_out", "copies.excess"))
+        if result.name.startswith(("inference", "linkability", "singling_out", "copies.excess", "copies.near"))
     ]  # fmt: skip
     return [
         _forest("Can training patients be told from others? (area under the ROC curve; .5 is guessing)", areas, leaks,

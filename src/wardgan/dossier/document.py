@@ -148,7 +148,36 @@ class Bars:
     kind: Literal["bars"] = "bars"
 
 
-Block: TypeAlias = Annotated[Text | Facts | Numbers | Table | Forest | Curves | Bars, Field(discriminator="kind")]
+@dataclass(frozen=True, config=STRICT)
+class Picture:
+    """A row of images.
+
+    Attributes:
+        label: What they show.
+        png: A grey PNG file, in base64.
+    """
+
+    label: str
+    png: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Gallery:
+    """Rows of images.
+
+    Attributes:
+        title: What they show, in one sentence.
+        rows: The rows.
+    """
+
+    title: str
+    rows: Sequence[Picture]
+    kind: Literal["gallery"] = "gallery"
+
+
+Block: TypeAlias = Annotated[
+    Text | Facts | Numbers | Table | Forest | Curves | Bars | Gallery, Field(discriminator="kind")
+]
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,12 +17,13 @@ from wardgan.sample.generator import Generator
 _GATES: Final = {
     "tpr_1": "membership", "auc": "membership area", "epsilon": "certified epsilon",
     "inference": "attribute", "linkability": "linkability", "singling_out": "singling out",
-    "copies.excess": "copies", "copies.certain": "certain copies",
+    "copies.excess": "copies", "copies.near": "copies", "copies.certain": "certain copies",
 }  # fmt: skip
 # Numbers that see much in a large study and cannot clear anybody in a small one; they hardly see leaks either.
 _ACCUSE: Final = ("membership.forest.tpr_1", "singling_out.one")
 ATTACKERS: Final = {
     "nearest": "nearest synthetic patient", "distance": "distance alone", "forest": "random forest",
+    "pixels": "nearest image, by pixels", "features": "nearest image, by features",
 }  # fmt: skip
 _APART: Final = 0.55
 _BELOW: Final = 0.45
@@ -63,11 +64,11 @@ def internal_numbers(found: Findings, generator: Generator) -> list[Measured]:
     claim = claimed(generator)
     return [
         epsilon_number(claim),
-        *(_attacks(found.attacks, found.control, claim) if found.attacks is not None else _unattacked()),
+        *(attack_numbers(found.attacks, found.control, claim) if found.attacks is not None else unattacked()),
         _rules(found),
         *_utility(found.target, found.utility),
         _survival(found),
-        *_groups(found),
+        *group_numbers(found.groups),
     ]
 
 
@@ -117,12 +118,20 @@ def attack_name(name: str) -> str:
         return f"{who}{what}"
     return {
         "singling_out.one": "singling out by one value", "singling_out.many": "singling out by many values",
-        "copies.excess": "copies of unusual patients", "copies.certain": "copies beyond doubt",
+        "copies.excess": "copies of unusual patients", "copies.near": "images very near to training patients",
+        "copies.certain": "copies beyond doubt",
         "nearer_to_training": "nearer to training (information)",
     }.get(name, name)  # fmt: skip
 
 
-def _attacks(found: Battery, control: Battery | None, claim: float | None) -> Iterator[Measured]:
+def attack_numbers(found: Battery, control: Battery | None, claim: float | None) -> Iterator[Measured]:
+    """Gives what the gates on attacks judge; a gate none of whose attacks saw the leaking generator clears nobody.
+
+    Args:
+        found: What attacks found.
+        control: What they found about a generator that leaks on purpose.
+        claim: Epsilon that the generator claims.
+    """
     seeing = {gate_of(result.name) for result in (control.leaks if control is not None else ())}
     for result in found.results:
         gate = gate_of(result.name)
@@ -156,7 +165,8 @@ def _attack(result: Result, gate: str, claim: float | None) -> Measured:
     )  # fmt: skip
 
 
-def _unattacked() -> Iterator[Measured]:
+def unattacked() -> Iterator[Measured]:
+    """Gives the gates on attacks where there was none."""
     for gate in dict.fromkeys((*_GATES.values(), "membership of outliers")):
         yield Measured(gate, "", None, because=NO_HOLDOUT)
 
@@ -204,12 +214,16 @@ def _survival(found: Findings) -> Measured:
     return Measured("survival", "mean gap", gap.mean.synthetic)
 
 
-def _groups(found: Findings) -> Iterator[Measured]:
-    """Gives the share ratio of each group that can be judged."""
-    judged = [group for group in found.groups if group.verdict in ("kept", "vanished") and group.ratio is not None]
+def group_numbers(groups: Sequence[Subgroup]) -> Iterator[Measured]:
+    """Gives the share ratio of each group that can be judged.
+
+    Args:
+        groups: What became of groups of patients.
+    """
+    judged = [group for group in groups if group.verdict in ("kept", "vanished") and group.ratio is not None]
     if not judged:
-        because = "No group of patients is large enough to be judged." if found.groups else "The schema has no groups."
-        yield Measured("subgroups", "", None, because=because, asked=bool(found.groups))
+        because = "No group of patients is large enough to be judged." if groups else "The schema has no groups."
+        yield Measured("subgroups", "", None, because=because, asked=bool(groups))
     for group in judged:
         yield Measured("subgroups", _named(group), group.ratio)
 

@@ -11,7 +11,19 @@ from typing import Final
 from pydantic import JsonValue
 
 from wardgan.dossier import draw
-from wardgan.dossier.document import Bars, Block, Curves, Document, Facts, Forest, Numbers, Section, Table, Text
+from wardgan.dossier.document import (
+    Bars,
+    Block,
+    Curves,
+    Document,
+    Facts,
+    Forest,
+    Gallery,
+    Numbers,
+    Section,
+    Table,
+    Text,
+)
 from wardgan.dossier.gates import Judgement, Verdict, meaning
 from wardgan.dossier.policy import Policy
 from wardgan.dossier.style import STYLE
@@ -46,7 +58,8 @@ def page(document: Document) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+        'img-src data:">'
         f"<title>{title}</title><style>{STYLE}</style></head>\n<body>"
         f'<header><h1>{title}</h1><p class="edition edition-{document.edition}">'
         f"{escape(_EDITIONS[document.edition])}</p></header>\n<main>{chr(10).join(body)}</main></body></html>\n"
@@ -239,10 +252,20 @@ def _bars(block: Bars) -> str:
     return _framed(block.title, draw.bars(block.title, block.labels, block.groups))
 
 
+def _gallery(block: Gallery) -> str:
+    rows = "".join(
+        f'<p class="row"><span>{escape(row.label)}</span>'
+        f'<img alt="{escape(f"{block.title}: {row.label}")}" src="data:image/png;base64,{escape(row.png)}"></p>'
+        for row in block.rows
+    )
+    return f'<figure class="gallery"><figcaption>{escape(block.title)}</figcaption>{rows}</figure>'
+
+
 def _framed(title: str, drawn: str) -> str:
     return f"<figure><figcaption>{escape(title)}</figcaption>{drawn}</figure>"
 
 
 _SHOWN: Final[dict[type[Block], Callable[..., str]]] = {
     Text: _text, Facts: _facts, Numbers: _numbers, Table: _table, Forest: _forest, Curves: _curves, Bars: _bars,
+    Gallery: _gallery,
 }  # fmt: skip

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass as record
 
 from wardgan import check
+from wardgan.dossier.images import paid as images
 from wardgan.dossier.numbers import STRICT, parsed
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import Units, decode
@@ -31,13 +32,14 @@ from wardgan.models.base import LEDGER
 from wardgan.privacy.accountant import gaussian_delta, rdp_epsilon
 from wardgan.privacy.accounts.spending import paid_figure
 from wardgan.privacy.events import Budget, Event
+from wardgan.privacy.image_queries import ImageQuery
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.plan import Share, solve
-from wardgan.privacy.queries import Classes, Total
+from wardgan.privacy.queries import Classes, Query, Total
 from wardgan.privacy.records import Records
 from wardgan.rng import Seed
 from wardgan.sample.generator import Generator
-from wardgan.schema.cohort import Cohort
+from wardgan.schema.image_cohort import AnyCohort
 from wardgan.schema.schema import Schema
 
 SHARE: Final = 0.05
@@ -191,12 +193,12 @@ class Recognised:
 def paid_counts(
     run: Path,
     generator: Generator,
-    holdout: Cohort,
+    holdout: AnyCohort,
     *,
     target: str,
     share: float,
     seed: Seed,
-    pays: Cohort | None = None,
+    pays: AnyCohort | None = None,
     noise: Seed | None = None,
 ) -> PaidCounts:
     """Gives the public counts; they are measured once, kept in the run folder, and entered in the institution's ledger.
@@ -220,9 +222,10 @@ def paid_counts(
     epsilon, delta = generator.privacy.get("epsilon"), generator.privacy.get("delta")
     if not isinstance(epsilon, (int, float)) or not isinstance(delta, (int, float)):
         raise UsageError("public_share: the generator claims no privacy, so there is no budget to take a share of.")
-    query = _query(generator, target, seed)
+    classes = classes_to_find(generator.schema, target)
+    query = _query(generator, target, classes, seed)
     budget = Budget(float(epsilon) * share, float(delta))
-    folder = run / _FOLDER / _name(budget, query, seed)
+    folder = run / _FOLDER / _name(budget, target, seed)
     try:
         plan = solve(budget, [Share(EVENT, 1.0)], population=None, family="dossier")
     except PlanError as error:
@@ -232,7 +235,7 @@ def paid_counts(
     people, recognised = answer.reshape(2, -1)
     sd = plan.event(EVENT).noise_multiplier or math.inf
     return PaidCounts(
-        target, query.classes, MODEL, len(query.synthetic), tuple(people.tolist()), tuple(recognised.tolist()),
+        target, classes, *teacher_of(generator.schema), tuple(people.tolist()), tuple(recognised.tolist()),
         budget.epsilon, budget.delta, sd, query.sensitivity,
     )  # fmt: skip
 
@@ -261,9 +264,20 @@ def can_be_paid(generator: Generator, target: str | None) -> str:
     return ""
 
 
-def _query(generator: Generator, target: str, seed: Seed) -> Recognised:
+def teacher_of(schema: Schema) -> tuple[str, int]:
+    """Gives the classifier that recognises patients, and how many synthetic patients or images teach it.
+
+    Args:
+        schema: Declarations.
+    """
+    return (MODEL, TAUGHT) if schema.images is None else (images.MODEL, images.TAUGHT)
+
+
+def _query(generator: Generator, target: str, classes: tuple[str, ...], seed: Seed) -> Query | ImageQuery:
+    if generator.schema.images is not None:
+        return images.recognised_images(generator, target, classes, seed)
     table = generator.draw(TAUGHT, seed=seed.value).wide(named=False)
-    return Recognised(generator.layout, table, target, classes_to_find(generator.schema, target), seed)
+    return Recognised(generator.layout, table, target, classes, seed)
 
 
 def classes_to_find(schema: Schema, target: str) -> tuple[str, ...]:
@@ -284,17 +298,17 @@ class _Asked:
 
     run: Path
     folder: Path
-    holdout: Cohort
-    pays: Cohort
+    holdout: AnyCohort
+    pays: AnyCohort
 
 
-def _name(budget: Budget, query: Recognised, seed: Seed) -> str:
+def _name(budget: Budget, target: str, seed: Seed) -> str:
     """Gives the name of a question: how many were put to a hold-out is no secret, so it must not hang on patients."""
-    text = json.dumps([budget.epsilon, budget.delta, query.target, seed.value])
+    text = json.dumps([budget.epsilon, budget.delta, target, seed.value])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _answer(asked: _Asked, ledger: Ledger, query: Recognised, noise: Seed) -> np.ndarray:
+def _answer(asked: _Asked, ledger: Ledger, query: Query | ImageQuery, noise: Seed) -> np.ndarray:
     folder, holdout = asked.folder, asked.holdout
     file, whom, mark = folder / LEDGER, folder / _WHOM, holdout.digest().encode()
     if file.exists():

@@ -6,33 +6,24 @@ So two data sets that gave the same generator and the same paid counts give the 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Final, cast
+from typing import Annotated, Final
 
-import pandas as pd
 from pydantic import Field, JsonValue, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from wardgan.attack import questions
+from wardgan.attack import image_questions, questions
 from wardgan.dossier.account import told
 from wardgan.dossier.document import Block, Document, Facts, Number, Numbers, Section, Table, Text
 from wardgan.dossier.gates import Measured, judged, overall
-from wardgan.dossier.gauges import attack_name, claimed, epsilon_number, rules_number
+from wardgan.dossier.gauges import attack_name, claimed, epsilon_number
+from wardgan.dossier.looks import Look
 from wardgan.dossier.numbers import STRICT, parsed
 from wardgan.dossier.paid import PaidCounts, plain_counts
 from wardgan.dossier.policy import Policy
-from wardgan.dossier.shapes import AXES, shapes
 from wardgan.dossier.subject import Subject, declared, glossary, guarantee, identity, method, purpose, reproduce
-from wardgan.errors import counted
-from wardgan.estimate import proportion
-from wardgan.evaluate import default_groups
-from wardgan.schema.cohort import Cohort
-from wardgan.schema.read import broken
 
-DRAWN: Final = 10_000
 GATES: Final = ("epsilon", "impossible", "public utility")
-_FIGURES: Final = 40
 UNATTACKED: Final = "The hospital says that nobody attacked this generator: there was no hold-out."
 _INSIDE: Final = (
     "Numbers about real patients that were not paid for stand in the internal edition only, which stays in the "
@@ -72,39 +63,36 @@ class Word:
         return parsed(_WORD, found, f"{what}: what the hospital says is malformed.")
 
 
-def public_edition(
-    subject: Subject, synthetic: Cohort, paid: PaidCounts | None, policy: Policy, word: Word
-) -> Document:
+def public_edition(subject: Subject, look: Look, paid: PaidCounts | None, policy: Policy, word: Word) -> Document:
     """Gives the public edition.
 
     Args:
         subject: The generator and its bill.
-        synthetic: Patients drawn from it.
+        look: What is drawn from it.
         paid: Counts that were measured with noise; `None` if there are none.
         policy: What it is judged by.
         word: What the hospital says.
     """
-    measured = public_numbers(subject, synthetic, paid, word.why_unpaid)
+    measured = public_numbers(subject, look, paid, word.why_unpaid)
     judgements = judged(measured, policy, gates=GATES)
-    table = synthetic.wide(named=False)
     sections = [
         identity(subject),
         purpose(subject),
         Section(3, "Source data", [*declared(subject), Text(f"Real counts and missing cells: {_INSIDE}", "quiet")]),
-        method(subject, None),
+        method(subject),
         guarantee(subject),
         _attacks(subject),
-        _shapes(subject, table),
-        _use(paid, word),
+        look.shown(_INSIDE),
+        _use(paid, word, "patients" if subject.schema.images is None else "images"),
         _rules(measured),
-        _groups(subject, table),
+        look.groups(_INSIDE),
         _limits(subject),
         told(subject, paid),
         reproduce(subject, "wardgan verify FILE.hgan re-computes the bill, the gates and what synthetic patients show"),
         glossary(),
     ]
     facts = {
-        "seed": subject.seed, "drawn": len(synthetic), "paid": None if paid is None else plain_counts(paid),
+        "seed": subject.seed, "drawn": look.drawn, "paid": None if paid is None else plain_counts(paid),
         "word": word.to_dict(), "warnings": [] if word.attacked else [UNATTACKED],
     }  # fmt: skip
     return Document(
@@ -113,22 +101,16 @@ def public_edition(
     )  # fmt: skip
 
 
-def public_numbers(subject: Subject, synthetic: Cohort, paid: PaidCounts | None, why_unpaid: str) -> list[Measured]:
+def public_numbers(subject: Subject, look: Look, paid: PaidCounts | None, why_unpaid: str) -> list[Measured]:
     """Gives what the gates of the public edition judge: a receiver comes to the same.
 
     Args:
         subject: The generator.
-        synthetic: Patients drawn from it.
+        look: What is drawn from it.
         paid: The paid counts.
         why_unpaid: Why there are none.
     """
-    numbers = [epsilon_number(claimed(subject.generator))]
-    if subject.schema.rules:
-        numbers.append(rules_number(int(broken(synthetic)[1].sum()), len(synthetic)))
-    else:
-        numbers.append(Measured("impossible", "", None, because="The schema declares no rules.", asked=False))
-    numbers.append(_paid_number(paid, why_unpaid))
-    return numbers
+    return [epsilon_number(claimed(subject.generator)), look.rules(), _paid_number(paid, why_unpaid)]
 
 
 def _paid_number(paid: PaidCounts | None, why: str) -> Measured:
@@ -144,31 +126,18 @@ def _paid_number(paid: PaidCounts | None, why: str) -> Measured:
 
 
 def _attacks(subject: Subject) -> Section:
-    rows = [
-        [attack_name(question.name), question.text]
-        for question in questions(subject.schema, claimed(subject.generator))
-    ]
+    asked = questions if subject.schema.images is None else image_questions
+    rows = [[attack_name(one.name), one.text] for one in asked(subject.schema, claimed(subject.generator))]
     return Section(
         6, "Attacks", [Text(_INSIDE), Table("What the hospital's edition asks", ["attack", "question"], rows)]
     )
 
 
-def _shapes(subject: Subject, table: pd.DataFrame) -> Section:
-    names = [str(name) for name in table.columns][:_FIGURES]
-    text = f"{counted(len(table), 'synthetic patient')}, as anybody with the generator can draw them. {AXES} {_INSIDE}"
-    more = [] if len(names) == table.shape[1] else [Text(f"The first {len(names)} of {table.shape[1]} columns.")]
-    return Section(
-        7,
-        "What synthetic patients look like",
-        [Text(text), *more, *shapes(subject.schema, {"synthetic": table}, names)],
-    )
-
-
-def _use(paid: PaidCounts | None, word: Word) -> Section:
+def _use(paid: PaidCounts | None, word: Word, made: str) -> Section:
     if paid is None:
         return Section(8, "Use", [Text(f"No public number: {word.why_unpaid}"), Text(_INSIDE)])
     text = (
-        f"A {paid.model} learned {paid.target} from {paid.taught:,} synthetic patients. Real patients of the hold-out, "
+        f"A {paid.model} learned {paid.target} from {paid.taught:,} synthetic {made}. Real patients of the hold-out, "
         "whom the generator has never seen, were asked how many of each class there are and how many it recognises. "
         f"Both counts carry noise of standard deviation {paid.sd:.3g}, and cost each of these patients epsilon "
         f"{paid.epsilon:.4g} at delta {paid.delta:g}."
@@ -195,17 +164,6 @@ def _rules(measured: Sequence[Measured]) -> Section:
         return Section(9, "Clinical validity", [Text(one.because), Text(_INSIDE)])
     number = Numbers("Rules", [Number("synthetic patients who break a rule", one.estimate)], "")
     return Section(9, "Clinical validity", [number, Text(_INSIDE)])
-
-
-def _groups(subject: Subject, table: pd.DataFrame) -> Section:
-    rows: list[Number] = []
-    for name, grouped in default_groups(subject.schema).items():
-        if name in table:
-            counts = Counter(grouped.of(cast("pd.Series", table[name])).tolist())
-            rows += [Number(f"{name}: {group}", proportion(counts[group], len(table))) for group in sorted(counts)]
-    if not rows:
-        return Section(10, "Groups of patients", [Text("The schema has no flags, small categories or ages.")])
-    return Section(10, "Groups of patients", [Numbers("Share among synthetic patients", rows, ""), Text(_INSIDE)])
 
 
 def _limits(subject: Subject) -> Section:

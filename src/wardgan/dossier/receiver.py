@@ -11,9 +11,10 @@ from typing import Final, cast
 from wardgan.dossier.document import Document
 from wardgan.dossier.gates import Judgement, Measured, Verdict, judged, overall, reasons
 from wardgan.dossier.gauges import claimed
-from wardgan.dossier.paid import MODEL, TAUGHT, PaidCounts, classes_to_find, read_counts
+from wardgan.dossier.looks import look_of
+from wardgan.dossier.paid import PaidCounts, classes_to_find, read_counts, teacher_of
 from wardgan.dossier.policy import Policy
-from wardgan.dossier.public import DRAWN, GATES, UNATTACKED, Word, public_edition, public_numbers
+from wardgan.dossier.public import GATES, UNATTACKED, Word, public_edition, public_numbers
 from wardgan.dossier.subject import Subject
 from wardgan.errors import FormatError, counted
 from wardgan.seal.artifact import Verified, verified
@@ -157,7 +158,7 @@ def rebuilt(model: Model, document: Document) -> Document:
     word = replace(Word.of_dict(document.facts.get("word"), _NAME), why_unpaid=_UNPAID)
     subject = replace(_subject(model, seed), package=model.card.package)
     made = public_edition(
-        subject, model.generator.draw(DRAWN, seed=seed), None if paid is None else read_counts(paid, _NAME),
+        subject, look_of(model.generator, seed), None if paid is None else read_counts(paid, _NAME),
         Policy.of_dict(document.policy, _NAME), word,
     )  # fmt: skip
     return replace(made, overrides=document.overrides)
@@ -189,8 +190,7 @@ def gates_of(subject: Subject, document: Document, policy: Policy | None = None)
     counts = None if paid is None else read_counts(paid, _NAME)
     if counts is not None:
         _check_counts(counts, subject)
-    synthetic = subject.generator.draw(DRAWN, seed=seed)
-    numbers = public_numbers(subject, synthetic, counts, _UNPAID)
+    numbers = public_numbers(subject, look_of(subject.generator, seed), counts, _UNPAID)
     for number in numbers:
         _check_same(number, told[number.gate])
     Word.of_dict(document.facts.get("word"), _NAME)
@@ -204,7 +204,7 @@ def gates_of(subject: Subject, document: Document, policy: Policy | None = None)
 def _check_counts(counts: PaidCounts, subject: Subject) -> None:
     if counts.epsilon > (claimed(subject.generator) or 0.0) or counts.delta != subject.generator.privacy.get("delta"):
         raise FormatError(f"{_NAME}: the paid counts cost more than the generator, or are stated at another delta.")
-    if (counts.model, counts.taught) != (MODEL, TAUGHT):
+    if (counts.model, counts.taught) != teacher_of(subject.schema):
         raise FormatError(f"{_NAME}: the paid counts are of another classifier, or one that was taught otherwise.")
     schema = subject.schema
     if counts.target not in {column.name for column in schema.table}:

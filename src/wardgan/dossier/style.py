@@ -65,6 +65,10 @@ svg text{fill:var(--ink)}svg .quiet{fill:var(--quiet)}
 .mark{font-weight:700}
 svg .mark{fill:none;stroke-width:1.6}
 .holdout.mark{stroke:var(--holdout)}.control.mark{stroke:var(--bad)}
+.gallery .row{max-width:none;margin:.2rem 0;display:grid;grid-template-columns:8rem 1fr;gap:.8rem;align-items:center}
+.gallery .row span{overflow-wrap:anywhere}
+.gallery img{width:100%;max-width:44rem;image-rendering:pixelated}
+@media(max-width:34rem){.gallery .row{grid-template-columns:1fr;gap:.1rem}}
 @media(max-width:34rem){dl div{grid-template-columns:1fr}.word{font-size:1.4rem}}
 @media print{:root{--paper:#fff;--ink:#000;--card:#fff}body{font-size:10pt}nav{display:none}
 section{break-inside:auto}figure,tr,.verdict p{break-inside:avoid}h2,caption,thead{break-after:avoid}

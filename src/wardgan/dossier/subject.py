@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -119,36 +119,46 @@ def declared(subject: Subject) -> list[Facts | Table]:
         slots = schema.visits.slots
         names = ", ".join(map(str, slots[:_LEVELS])) + (", ..." if len(slots) > _LEVELS else "")
         facts.append(("visits", f"{'up to ' if schema.visits.ragged else ''}{len(slots)} ({names})"))
+    if schema.images is not None:
+        look = schema.images
+        facts.append(
+            ("images", f"{look.height} x {look.width} pixels, grey{', each with a mask' if look.mask else ''}")
+        )
     rows = [_declaration(column, "") for column in schema.table]
     rows += [_declaration(column, "at visits") for column in (schema.visits.columns if schema.visits else ())]
     head = ["column", "kind", "values", "unit", "notes"]
-    blocks: list[Facts | Table] = [Facts(facts), Table("What the schema declares; it is public", head, rows)]
+    blocks: list[Facts | Table] = [Facts(facts)]
+    blocks += [Table("What the schema declares; it is public", head, rows)] if rows else []
     if schema.rules:
         blocks.append(Table("Rules that every patient obeys", ["rule"], [[rule.text] for rule in schema.rules]))
     return blocks
 
 
-def method(subject: Subject, source: tuple[str, int] | None) -> Section:
+def method(subject: Subject, sources: Sequence[tuple[str, int]] = ()) -> Section:
     """Gives section 4: how it was made, and how much smaller it is.
 
     Args:
         subject: The generator.
-        source: What it is compared with in words, and its size in bytes; `None` in the public edition.
+        sources: What it is compared with in words, and the size of that in bytes; nothing in the public edition.
     """
     generator, schema = subject.generator, subject.schema
     size = len(generator.network)
+    one = "patient" if schema.images is None else "image"
     rows = [
         ("family", generator.family), ("size of the network", f"{size:,} bytes"),
-        ("numbers for each patient", f"{len(generator.layout):,}"),
+        (f"numbers for each {one}", f"{len(generator.layout):,}"),
     ]  # fmt: skip
     if schema.population is not None:
         memory = _BYTES * schema.population * len(generator.layout)
-        rows.append(("numbers of the declared patients", f"{memory:,} bytes ({memory / size:.3g} : 1)"))
-    if source is not None:
-        what, count = source
-        rows.append((what, f"{count:,} bytes ({count / size:.3g} : 1)"))
+        what = "numbers of the declared patients" + (", one image each" if schema.images is not None else "")
+        rows.append((what, f"{memory:,} bytes ({memory / size:.3g} : 1)"))
+    rows += [(what, f"{count:,} bytes ({count / size:.3g} : 1)") for what, count in sources]
     rows += [(f"setting {name}", _short(value)) for name, value in subject.config.items() if value is not None]
-    return Section(4, "Method", [Facts(rows)])
+    large = [what for what, count in sources if count < size]
+    room = "It is larger than what it was made from: it has room to memorise."
+    return Section(
+        4, "Method", [Facts(rows), *([Text(f"{room} Smaller: {'; '.join(large)}.", "alarm")] if large else [])]
+    )
 
 
 def guarantee(subject: Subject) -> Section:
@@ -163,7 +173,7 @@ def guarantee(subject: Subject) -> Section:
     epsilon, delta = float(cast("float", claim["epsilon"])), float(cast("float", claim["delta"]))
     spent = cast("Mapping[str, object]", subject.bill.get("spent") or {})
     rows = [
-        ("who is protected", "each patient, with all rows and visits of theirs"),
+        ("who is protected", "each patient, with all rows, visits and images of theirs"),
         ("neighbouring data sets", "one patient more or less (add or remove)"),
         ("epsilon", f"{epsilon:g}"), ("delta", f"{delta:g}"),
         ("spent", f"epsilon {_number(spent.get('epsilon'))} by {spent.get('accountant', 'our own accountant')}"),

@@ -13,7 +13,7 @@ from wardgan.dossier.policy import Policy
 from wardgan.dossier.shapes import AXES, Tables, shapes
 from wardgan.errors import counted
 from wardgan.estimate import Estimate
-from wardgan.evaluate import Beside, Calibration, CoefficientAgreement, Course, Slot, Survival
+from wardgan.evaluate import Beside, Calibration, CoefficientAgreement, Course, Slot, Subgroup, Survival
 from wardgan.evaluate.curves import Curve
 
 _COLUMNS: Final = 40
@@ -120,25 +120,30 @@ def clinical(found: Findings) -> Section:
     return Section(9, "Clinical validity", blocks)
 
 
-def groups(found: Findings, policy: Policy) -> Section:
-    """Gives section 10: what became of groups of patients."""
-    if not found.groups:
+def groups(found: Sequence[Subgroup], policy: Policy) -> Section:
+    """Gives section 10: what became of groups of patients.
+
+    Args:
+        found: The groups.
+        policy: Its limit is drawn.
+    """
+    if not found:
         return Section(10, "Groups of patients", [Text("The schema has no flags, small categories or ages.")])
     limit = policy.limits["subgroups"].fail
-    gone = [f"{one.column}: {one.group}" for one in found.groups if one.verdict == "vanished"]
+    gone = [f"{one.column}: {one.group}" for one in found if one.verdict == "vanished"]
     blocks: list[Block] = []
     if gone:
         blocks.append(Text(f"Groups that vanished (less than half of their real share): {', '.join(gone)}.", "alarm"))
     unsure = [
         f"{one.column}: {one.group} ({one.n})"
-        for one in found.groups
+        for one in found
         if one.verdict == "too few to judge" and one.n and not one.synthetic.value
     ]
     if unsure:
         blocks.append(
             Text(f"Groups of few real patients that no synthetic patient belongs to: {', '.join(unsure)}.", "alarm")
         )
-    judged = [one for one in found.groups if one.ratio is not None and one.verdict in ("kept", "vanished")]
+    judged = [one for one in found if one.ratio is not None and one.verdict in ("kept", "vanished")]
     if judged:
         rows = [Row(f"{one.column}: {one.group}", one.ratio, limit=limit) for one in judged]
         ends = [one.ratio.high for one in judged if one.ratio is not None and math.isfinite(one.ratio.high)]
@@ -147,11 +152,10 @@ def groups(found: Findings, policy: Policy) -> Section:
             Forest("Is each group still there? (1 is as many as among real patients)", rows, axis, "hold-out")
         )
     shares = [
-        Number(f"{one.column}: {one.group}", one.synthetic, note=_group_note(one.verdict, one.n))
-        for one in found.groups
+        Number(f"{one.column}: {one.group}", one.synthetic, note=_group_note(one.verdict, one.n)) for one in found
     ]
     blocks.append(Numbers("Share of each group among the synthetic patients", shares, "real patients"))
-    taught = [Number(f"{one.column}: {one.group}", one.tstr) for one in found.groups if one.tstr is not None]
+    taught = [Number(f"{one.column}: {one.group}", one.tstr) for one in found if one.tstr is not None]
     if taught:
         blocks.append(
             Numbers("What classifiers find in each group (area under the ROC curve)", taught, "taught by real")

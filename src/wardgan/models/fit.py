@@ -255,7 +255,7 @@ def _take_back(folder: Path, *, whole: bool) -> None:
         folder.rmdir()
 
 
-def fitted_to(run: Path, trained: Trained, cohort: Cohort) -> Cohort:
+def fitted_to(run: Path, trained: Trained, cohort: AnyCohort) -> AnyCohort:
     """Gives the patients of a run under the schema of its generator, with what was learned of bounds and levels.
 
     Args:

@@ -22,6 +22,7 @@ from wardgan.schema.cells import recode
 from wardgan.schema.cohort import Codes, Cohort
 from wardgan.schema.columns import Column, Level
 from wardgan.schema.gaps import bounded
+from wardgan.schema.image_cohort import AnyCohort, ImageCohort
 from wardgan.schema.schema import Schema
 from wardgan.schema.texts import travels
 
@@ -205,13 +206,15 @@ def _read_off(cohort: Cohort, column: Column, values: Codes) -> Column:
     return column.with_bounds(low, max(float(known.max()), low + (column.step or 1.0)))
 
 
-def as_learned(cohort: Cohort, schema: Schema) -> Cohort:
+def as_learned(cohort: AnyCohort, schema: Schema) -> AnyCohort:
     """Gives patients under a schema whose bounds and levels were learned from a first fit.
 
     Args:
         cohort: Patients, read with the schema as it was declared.
         schema: The same one with what was learned.
     """
+    if isinstance(cohort, ImageCohort):
+        return cohort  # of images nothing is learned
     changed = {column.name: schema.column(column.name) for column in to_learn(cohort.schema)}
     return cohort if not changed else _under(cohort, changed)
 

@@ -368,10 +368,12 @@ def test_what_ties_a_dossier_to_a_generator_changes_with_each_part():
 
 
 def test_sizes_and_seeds_are_said():
-    words = texts(method(subject(), ("files with the patients", 1_000_000)))
+    words = texts(method(subject(), [("files with the patients", 1_000_000), ("cells", 3)]))
     assert "files with the patients: 1,000,000 bytes" in words
     assert "setting bins: 9" in words
     assert "setting rest" not in words
-    assert "1,000,000" not in texts(method(subject(), None))
+    assert "it has room to memorise. Smaller: cells." in words
+    assert "1,000,000" not in texts(method(subject()))
+    assert "room to memorise" not in texts(method(subject(), [("files", 1_000_000)]))
     assert "seed of the synthetic patients: 7" in texts(reproduce(subject(), "wardgan dossier"))
     assert "epsilon, delta" in texts(glossary())

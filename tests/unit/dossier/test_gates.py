@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from wardgan.attack import LIMITS, Power, questions
 from wardgan.dossier.gates import Judgement, Measured, judged, overall, reasons
-from wardgan.dossier.gauges import _attack, _attacks, epsilon_number, gate_of, warnings
+from wardgan.dossier.gauges import _attack, attack_numbers, epsilon_number, gate_of, warnings
 from wardgan.dossier.policy import PRIVACY, Policy
 from wardgan.estimate import Estimate
 from wardgan.evaluate import Beside
@@ -179,14 +179,16 @@ def battery(*names, leaks=()):
 
 def test_attacks_that_do_not_see_the_planted_leak_clear_nobody():
     names = ("inference.hiv", "inference.epsilon", "linkability", "copies.excess")
-    seen = {one.gate: one for one in _attacks(battery(*names), battery(*names, leaks=("inference.epsilon",)), CLAIM)}
+    seen = {
+        one.gate: one for one in attack_numbers(battery(*names), battery(*names, leaks=("inference.epsilon",)), CLAIM)
+    }
     judgements = judged(seen.values(), POLICY, gates=[])
     assert {one.gate: one.verdict for one in judgements} == {
         "attribute": "pass", "linkability": "unjudged", "copies": "pass",
     }  # fmt: skip
     assert "none of these attacks saw the generator that leaks" in judgements[1].reason
     assert len(reasons(judgements, STRICT)) == 1
-    (alone,) = judged(_attacks(battery("linkability"), None, CLAIM), POLICY, gates=[])
+    (alone,) = judged(attack_numbers(battery("linkability"), None, CLAIM), POLICY, gates=[])
     assert alone.verdict == "pass"
 
 

@@ -373,7 +373,7 @@ def test_p14_a_holdout_pays_as_the_patients_that_it_was_read_as(run, book):
 
 
 def test_p13_the_noise_is_there_and_of_the_size_that_is_paid_for(run):
-    query = paid._query(wg.Trained.load(run).generator, "died", Seed(1))
+    query = paid._query(wg.Trained.load(run).generator, "died", ("False", "True"), Seed(1))
     truth = asked(query, HELD)
     first = ask(run, share=0.1, noise=Seed(1))
     assert first.sensitivity == query.sensitivity == ROOT

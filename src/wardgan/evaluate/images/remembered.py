@@ -108,13 +108,27 @@ def memory(train: ImageSet, holdout: ImageSet, synthetic: ImageSet, *, seed: See
     if few:
         return Memory({}, refusal=f"there are only {' and '.join(few)}; {ENOUGH} are needed.")
     sides = train, holdout, synthetic
-    pixels = [_blurred(one.pixels) for one in sides]
+    spaces = spaces_of(*sides)
+    found = {name: _nearness(points, sides, seed) for name, points in spaces.items()}
+    return Memory(found, *identical(spaces["pixels"], holdout.patients, seed=seed, confidence=CONFIDENCE))
+
+
+def spaces_of(train: ImageSet, holdout: ImageSet, synthetic: ImageSet) -> dict[str, list[Values]]:
+    """Gives images as points in which nearness means something: `"pixels"` after a blur, and `"random features"`.
+
+    Args:
+        train: Training images.
+        holdout: Hold-out images.
+        synthetic: Synthetic images.
+
+    Returns:
+        For each space the points of the three sets, each of shape (images, numbers).
+    """
+    sides = train, holdout, synthetic
     features = [random_features(one.pixels) for one in sides]
     # On the scale of all real images: that of the training images alone would treat the two sides differently.
     scale = Scale.of(np.concatenate(features[:2]))
-    spaces = {"pixels": pixels, "random features": [scale(one) for one in features]}
-    found = {name: _nearness(points, sides, seed) for name, points in spaces.items()}
-    return Memory(found, *identical(pixels, holdout.patients, seed=seed, confidence=CONFIDENCE))
+    return {"pixels": [_blurred(one.pixels) for one in sides], "random features": [scale(one) for one in features]}
 
 
 def _nearness(points: list[Values], sides: tuple[ImageSet, ImageSet, ImageSet], seed: Seed) -> Nearness:

@@ -1,0 +1,1 @@
+"""What a dossier says about a generator of images."""
