@@ -61,7 +61,7 @@ def _hf(model: Model, document: Document | None, gates: Sequence[Judgement]) -> 
 def _datasheet(model: Model, document: Document | None, gates: Sequence[Judgement]) -> str:
     schema, facts = model.generator.schema, model.card
     people = "a number that was not declared" if schema.population is None else f"about {schema.population:,}"
-    columns = ", ".join(plain(column.name) for column in schema.columns)
+    row = "row" if schema.images is None else "image"
     missing = [plain(column.name) for column in schema.columns if column.nullable]
     parts = [
         f"# Datasheet of {plain(facts.name)}",
@@ -70,10 +70,10 @@ def _datasheet(model: Model, document: Document | None, gates: Sequence[Judgemen
         "## Motivation",
         f"**For what was it made?** {_said(schema, 'purpose')} **By whom?** {_said(schema, 'controller')}",
         "## Composition",
-        f"**What is one item?** One synthetic patient, with {columns}. **How many are there?** As many as are drawn. "
+        f"**What is one item?** {_item(schema)}. **How many are there?** As many as are drawn. "
         f"**From how many real ones?** From {people}. **Is anything missing?** "
         f"{'Cells of ' + ', '.join(missing) if missing else 'Nothing'} by declaration. **Does it hold data of "
-        f"persons?** {'No row of the patients' if facts.privacy.mode == 'private' else 'It may reproduce them'}.",
+        f"persons?** {f'No {row} of the patients' if facts.privacy.mode == 'private' else 'It may reproduce them'}.",
         "## Privacy",
         *([f"**Released by override:** {plain(facts.override)}"] if facts.override else []),
         statement(facts.privacy),
@@ -106,6 +106,7 @@ def _html(model: Model, document: Document | None, _gates: Sequence[Judgement]) 
 
 def _chai(model: Model, document: Document | None, gates: Sequence[Judgement]) -> str:
     schema, facts = model.generator.schema, model.card
+    kind, draw = ("patients", "sample") if schema.images is None else ("images of patients", "images")
     told = ", ".join(f"{one.gate}: {one.verdict}" for one in gates) or "no public dossier"
     safety = [(f"{one.gate} {one.about}".strip(), _value(one)) for one in gates if one.gate != "public utility"]
     useful = [(f"{one.gate} {one.about}".strip(), _value(one)) for one in gates if one.gate == "public utility"]
@@ -122,13 +123,13 @@ def _chai(model: Model, document: Document | None, gates: Sequence[Judgement]) -
             "GlobalAvailability": _told(schema, "recipients"),
         },
         "ModelSummary": {
-            "Summary": f"A generator of synthetic patients ({facts.family}). {guarantee}",
+            "Summary": f"A generator of synthetic {kind} ({facts.family}). {guarantee}",
             "Keywords": [("Keyword", word) for word in ("synthetic data", "differential privacy", facts.family)],
         },
         "UsesAndDirections": {
             "IntendedUseAndWorkflow": _told(schema, "purpose"),
             "PrimaryIntendedUsers": _told(schema, "recipients"),
-            "HowToUse": "wardgan verify FILE, then wardgan sample FILE; or wardgan.load(FILE).sample(1000) in Python.",
+            "HowToUse": f"wardgan verify FILE, then wardgan sample FILE; or wardgan.load(FILE).{draw}(1000) in Python.",
             "TargetedPatientPopulation": _told(schema, "population_described"),
             "CautionedOutOfScopeSettings": _FORBIDDEN,
         },
@@ -139,10 +140,10 @@ def _chai(model: Model, document: Document | None, gates: Sequence[Judgement]) -
         },
         "TrustIngredients": {
             "AISystemFacts": {
-                "OutcomesAndOutputs": f"Synthetic patients with {len(schema.columns)} columns.",
+                "OutcomesAndOutputs": f"{_item(schema)}.",
                 "ModelType": facts.family,
                 "InputDataSource": _told(schema, "source"),
-                "OutputAndInputDataTypes": ", ".join(sorted({column.kind for column in schema.columns})),
+                "OutputAndInputDataTypes": ", ".join(_kinds(schema)),
                 "DevelopmentDataCharacterization": f"Declared patients: {schema.population or 'no number'}.",
                 "BiasMitigationApproaches": "Balanced samples by class on demand; groups are compared in the dossier.",
                 "OngoingMaintenance": _told(schema, "expires"),
@@ -169,6 +170,23 @@ def _chai(model: Model, document: Document | None, gates: Sequence[Judgement]) -
     _grow(root, tree)
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _item(schema: Schema) -> str:
+    """Says what is drawn: a patient with columns, or an image with labels."""
+    columns = ", ".join(plain(column.name) for column in schema.columns)
+    if schema.images is None:
+        return f"One synthetic patient, with {columns}"
+    look = schema.images
+    mask = " with a mask" if look.mask else ""
+    return f"One synthetic image of {look.height} x {look.width} pixels{mask}" + (
+        f", with {columns}" if columns else ""
+    )
+
+
+def _kinds(schema: Schema) -> list[str]:
+    kinds = sorted({column.kind for column in schema.columns})
+    return kinds if schema.images is None else ["grey image", *kinds]
 
 
 def _metric(goal: str, results: Sequence[tuple[str, object]], document: Document | None) -> dict[str, object]:

@@ -251,8 +251,12 @@ def test_a_release_needs_no_override_and_a_receiver_checks_it(run, made, patient
     assert {one.gate: one.verdict for one in got.gates}["impossible"] == "not asked"
     from wardgan.dossier.cards import card
 
-    for form in ("hf", "datasheet", "chai"):
-        assert "image" in card(path, form, trust=tmp_path / "trust.json")
+    for form in ("datasheet", "chai"):
+        said = card(path, form, trust=tmp_path / "trust.json")
+        assert "One synthetic image of 16 x 16 pixels, with finding" in said
+    assert "No image of the patients" in card(path, "datasheet", trust=tmp_path / "trust.json")
+    assert ".images(1000)" in card(path, "chai", trust=tmp_path / "trust.json")
+    assert "images = generator.images" in card(path, "hf", trust=tmp_path / "trust.json")
     html = card(path, "html", trust=tmp_path / "trust.json")
     # Made anew from the generator: the same gallery comes out.
     assert galleries(found.public)[0].rows[0].png in html
