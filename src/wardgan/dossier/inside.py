@@ -13,7 +13,7 @@ from wardgan.dossier.canaries import CanaryAudit, audit_number
 from wardgan.dossier.document import Block, Facts, Number, Numbers, Section, Text
 from wardgan.dossier.gates import Measured
 from wardgan.dossier.gauges import claimed, internal_numbers, warnings
-from wardgan.dossier.images.measure import ImagePatients, image_target, measure_images
+from wardgan.dossier.images.measure import ImagePatients, image_target, measure_images, most_images
 from wardgan.dossier.images.numbers import image_numbers, image_warnings
 from wardgan.dossier.images.sections import (
     image_clinical,
@@ -34,8 +34,6 @@ from wardgan.rng import Seed
 from wardgan.schema.cohort import Cohort
 from wardgan.schema.image_cohort import AnyCohort, ImageCohort
 from wardgan.schema.schema import Schema
-
-MOST_IMAGES = 5_000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -139,7 +137,7 @@ def _of_tables(asked: Asked, train: Cohort, holdout: Cohort | None, delta: float
 
 def _of_images(asked: Asked, train: ImageCohort, holdout: ImageCohort | None, delta: float) -> Inside:
     subject, generator, seed = asked.subject, asked.subject.generator, asked.subject.seed
-    drawn = generator.images(min(len(train.pixels), MOST_IMAGES), seed=seed)
+    drawn = generator.images(min(len(train.pixels), most_images(generator.schema)), seed=seed)
     patients = ImagePatients.of(train, holdout, drawn, asked.target)
     found = measure_images(
         patients, epsilon=claimed(generator), delta=delta, seed=Seed(seed), extractors=asked.extractors, told=asked.told

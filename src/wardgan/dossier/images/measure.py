@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
@@ -28,6 +29,7 @@ from wardgan.schema.image_cohort import ImageCohort
 from wardgan.schema.schema import Schema
 
 MOST: Final = 5_000
+_NUMBERS: Final = 10**8
 _COPIED: Final = 0.3
 _SIDES: Final = ("training", "hold-out", "synthetic")
 # Spaces of the measures by what attackers are called.
@@ -149,7 +151,8 @@ def measure_images(
         return ImageFindings(patients.target, None, None, None, None, found, masks, None)
     told("attacks", 1, 4)
     ours, theirs, drawn = (
-        _capped(one, seed, side) for one, side in zip((patients.train, held, patients.synthetic), _SIDES, strict=True)
+        _capped(one, most_images(patients.schema), seed, side)
+        for one, side in zip((patients.train, held, patients.synthetic), _SIDES, strict=True)
     )
     leaking = leaking_images(ours, drawn, seed=seed)
     spaces = points_of(ours, theirs, [drawn, leaking])
@@ -167,6 +170,20 @@ def measure_images(
     told("done", 4, 4)
     closest = _closest(spaces["pixels"], ours, theirs, drawn)
     return ImageFindings(patients.target, attacks, control, report, apart, found, masks, closest)
+
+
+def most_images(schema: Schema) -> int:
+    """Gives how many images of each side are attacked: 5,000, and of large images fewer, so that 1 GB holds them.
+
+    Args:
+        schema: Declares the size of the images.
+
+    Example:
+        >>> [most_images(Schema.from_dict({"name": "x", "images": {"size": [side, side]}})) for side in (64, 252)]
+        [5000, 1574]
+    """
+    numbers = 1 if schema.images is None else math.prod(schema.images.shape)
+    return min(MOST, _NUMBERS // numbers)
 
 
 def image_target(schema: Schema, asked: str | None) -> str | None:
@@ -297,10 +314,10 @@ def _mean_by_patient(values: NDArray[np.floating], patients: Codes) -> Estimate:
     return mean([float(value) for value in each])
 
 
-def _capped(images: Seen, seed: Seed, side: str) -> Seen:
-    if len(images.images) <= MOST:
+def _capped(images: Seen, most: int, seed: Seed, side: str) -> Seen:
+    if len(images.images) <= most:
         return images
-    return images.take(pick(images.images.patients, MOST, seed, side))
+    return images.take(pick(images.images.patients, most, seed, side))
 
 
 def _told_apart(features: Sequence[Values], sides: Sequence[Seen], seed: Seed) -> Beside:

@@ -47,7 +47,7 @@ def image_fidelity(subject: Subject, found: ImageFindings, patients: ImagePatien
         f"each number stands beside that of the hold-out, at the same {found.report.compared:,} images of each. None "
         "of these is the number that is usually called FID: no network was downloaded."
     )
-    blocks: list[Block] = [Text(text), *(Text(reason, "alarm") for reason in found.report.refusals)]
+    blocks: list[Block] = [Text(text), *(Text(reason, "alarm") for reason in _refused(found.report))]
     for name, one in found.report.distances.items():
         blocks.append(Numbers(f"In {name} ({one.features} features)", list(_distances(one))))
     blocks.append(Numbers("Images as a whole", list(_whole(found, found.report))))
@@ -173,6 +173,11 @@ def _closest(found: ImageFindings) -> list[Block]:
             zip(("synthetic", "nearest training", "nearest hold-out"), found.closest, strict=True)]  # fmt: skip
     title = "The synthetic images nearest to a training image, with that one, and the nearest of the hold-out"
     return gallery(title, rows)
+
+
+def _refused(report: ImageReport) -> list[str]:
+    """Gives what could not be judged, but for what section 8 says."""
+    return [reason for reason in report.refusals if not reason.startswith(("taught:", "drawn:"))]
 
 
 def _beside(label: str, one: Beside) -> Number:
