@@ -11,6 +11,8 @@ import numpy as np
 import wardgan as wg
 from wardgan.models.imagegan.base import WaveModel
 from wardgan.models.imagegan.config import ImageganConfig
+from wardgan.models.imagegan.grain import Brush, GrainModel
+from wardgan.privacy.grain_queries import Grain
 from wardgan.privacy.image_queries import Waves
 from wardgan.sample.generator import Generator
 from wardgan.sample.network import Graph
@@ -24,7 +26,7 @@ BUDGET = wg.Budget(epsilon=20.0)
 POPULATION = 120
 # With so large a sampling rate a plan is solved in a moment.
 TINY = ImageganConfig(
-    waves=2, radius=0.5, discriminator=0.15, width=2, noise_inputs=2, steps=6, steps_per_generator_step=2, open_steps=6,
+    waves=2, radius=0.5, grain=0.15, discriminator=0.15, width=2, noise_inputs=2, steps=6, steps_per_generator_step=2, open_steps=6,
     batch=4, sampling_rate=0.8, images_at_once=2,
 )  # fmt: skip
 
@@ -108,14 +110,26 @@ def slow_numbers(image, waves):
     return found
 
 
-def model(look=None, *, waves=3, classes=2, normals=3, seed=0, size=0.1):
-    """Normal distributions of low frequencies that were not asked of patients."""
+def model(look=None, *, waves=3, classes=2, normals=3, seed=0, size=0.1, grained=False):
+    """Normal distributions of low frequencies, and grain if wanted, that were not asked of patients."""
     look = look or ImageFormat(8, 8)
     stream = np.random.default_rng(seed)
     made = Waves.of(min(waves, look.height, look.width), look.shape)
     means = stream.normal(size=(classes, made.size)) * size
     factors = stream.normal(size=(classes, made.size, normals)) * size
-    return WaveModel(look, made, np.full(classes, 1 / classes), means, factors, ())
+    grain = grain_model(look, waves, classes, stream) if grained else None
+    return WaveModel(look, made, np.full(classes, 1 / classes), means, factors, (), grain)
+
+
+def grain_model(look, waves, classes, stream):
+    """Grain of any strength, and curves that bend at any places."""
+    grain = Grain.of(min(waves, look.height, look.width), look.height, look.width)
+    bands, cells = (stream.uniform(0, 0.5, (classes, *shape)) for shape in grain.shapes)
+    bands[:, 0, 0] = 0
+    ends = np.sort(stream.uniform(-1, 1, (classes, 6)), axis=1)
+    widths = np.diff(ends) + 1e-3
+    rises = stream.uniform(0, 2, widths.shape)
+    return GrainModel(Brush.of(grain), bands, cells, ends[:, :-1], widths, rises, np.full((classes, 1), -0.8))
 
 
 def generator(declared=None, *, shares=None, latent=3, over=1.0, family="imagegan"):

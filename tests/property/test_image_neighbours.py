@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import image_family_kit as kit
+from wardgan.privacy.grain_queries import Grain, GrainSums, Shades
 from wardgan.privacy.image_queries import ClassShares, Pictures, WaveProducts, Waves, WaveSums
 from wardgan.privacy.training import Groups
 from wardgan.schema.images import ImageFormat
@@ -82,6 +83,19 @@ def test_answers_are_those_of_a_loop_over_patients_and_images(cohort, data):
     pictures = Pictures.of(cohort)
     for query in asked(data, cohort):
         np.testing.assert_allclose(pictures.total(query), slow(query, cohort), atol=1e-7)
+
+
+@many
+@given(cohorts(least=2), st.integers(0, 4), st.sampled_from([1, 2, 5, 8]))
+def test_p01_one_patient_moves_grain_and_shades_by_at_most_their_sensitivity(cohort, gone, waves):
+    gone = gone % len(cohort)
+    rest = cohort.take(np.delete(np.arange(len(cohort)), gone))
+    for query in (GrainSums(Grain.of(waves, cohort.format.height, cohort.format.width), 3), Shades(3)):
+        whole, less, mine = (
+            Pictures.of(each).total(query) for each in (cohort, rest, cohort.take(slice(gone, gone + 1)))
+        )
+        assert np.linalg.norm(whole - less) <= query.sensitivity * (1 + 1e-9)
+        np.testing.assert_allclose(whole - less, mine, atol=1e-9)
 
 
 @many

@@ -7,7 +7,7 @@ vectors, one for each image, and no longer than the longest of them (Rule P1).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
@@ -128,7 +128,7 @@ class Waves:
         found = self.left @ pixels.astype(np.float64) @ self.right.T  # (images, channels, waves, waves)
         # An image with a value that is no number counts as nothing: one patient must not spoil the answer.
         rows = scale * found.reshape(len(pixels), self.size)
-        return _within(np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, 0.0), 1.0)
+        return within(np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, 0.0), 1.0)
 
 
 def cosines(waves: int, length: int) -> Values:
@@ -163,11 +163,7 @@ class WaveSums:
 
     def over(self, pixels: Pixels, classes: Classes, weights: Values) -> Values:
         """Gives the sums, shape (classes * numbers,)."""
-        sums = np.zeros((self.classes, self.waves.size))
-        for part in _blocks(len(pixels)):
-            mine = weights[part, None] * self.waves.numbers(pixels[part])
-            np.add.at(sums, classes[part], mine)
-        return sums.ravel()
+        return summed(self.waves.numbers, self.waves.size, self.classes, pixels, classes, weights)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -198,7 +194,7 @@ class WaveProducts:
         sums = np.zeros((count, size, size))
         for part in _blocks(len(pixels)):
             away = self.waves.numbers(pixels[part]) - self.centres[classes[part]]
-            away = _within(away / self.radius, 1.0) * np.sqrt(weights[part, None])
+            away = within(away / self.radius, 1.0) * np.sqrt(weights[part, None])
             for each in np.unique(classes[part]):
                 mine = away[classes[part] == each]
                 sums[each] += mine.T @ mine
@@ -218,7 +214,17 @@ class WaveProducts:
         return found + np.triu(found, 1).transpose(0, 2, 1)
 
 
-def _within(rows: Values, most: float) -> Values:
+def summed(
+    numbers: Callable[[Pixels], Values], size: int, count: int, pixels: Pixels, classes: Classes, weights: Values
+) -> Values:
+    """Gives the weighted sums of images' numbers in each class, shape (count * size,)."""
+    sums = np.zeros((count, size))
+    for part in _blocks(len(pixels)):
+        np.add.at(sums, classes[part], weights[part, None] * numbers(pixels[part]))
+    return sums.ravel()
+
+
+def within(rows: Values, most: float) -> Values:
     """Gives rows cut to a length of at most `most`."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows * np.minimum(1, most / np.maximum(lengths, 1e-300))

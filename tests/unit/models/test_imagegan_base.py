@@ -9,7 +9,7 @@ import pytest
 
 import image_family_kit as kit
 from wardgan.models.imagegan import base as module
-from wardgan.models.imagegan.config import CLASSES, PRODUCTS, SUMS
+from wardgan.models.imagegan.config import CLASSES, GRAIN, GREYS, PRODUCTS, SUMS
 from wardgan.privacy.events import Budget, Event
 from wardgan.privacy.image_queries import ClassShares, Waves, WaveSums
 from wardgan.privacy.ledger import Ledger
@@ -18,13 +18,14 @@ from wardgan.privacy.records import Records
 from wardgan.rng import Seed
 
 WIDE = replace(kit.TINY, waves=3, radius=1.0)
+ASKED = (CLASSES, SUMS, PRODUCTS, GRAIN, GREYS)
 
 
 def records(cohort, noise=None):
     """Behind the counter, with the noise multiplier of all answers; `None`: without privacy."""
     if noise is None:
         return Records(cohort, Ledger(None), noise=Seed(1))
-    events = tuple(Event(name, "gaussian", noise_multiplier=noise) for name in (CLASSES, SUMS, PRODUCTS))
+    events = tuple(Event(name, "gaussian", noise_multiplier=noise) for name in ASKED)
     return Records(cohort, Ledger(Plan(Budget(2.0), events, 120, "imagegan"), replayable=True), noise=Seed(1))
 
 
@@ -103,7 +104,7 @@ def test_a_class_of_few_patients_is_named():
 def test_each_question_is_billed_and_asked_once():
     mine = records(kit.cohort(), 1.0)
     module.wave_model(WIDE, mine)
-    assert {event.name: event.steps for event in mine.ledger.events} == {CLASSES: 1, SUMS: 1, PRODUCTS: 1}
+    assert {event.name: event.steps for event in mine.ledger.events} == dict.fromkeys(ASKED, 1)
     assert mine.ledger.unbilled == ()
 
 
@@ -220,7 +221,7 @@ def test_classes_are_drawn_together_as_far_as_noise_demands():
 
 
 def test_the_sd_is_that_of_the_plan_and_none_without_privacy():
-    assert module._sd(records(kit.cohort(), 1.7), SUMS) == 1.7
-    assert module._sd(records(kit.cohort()), SUMS) == 0
+    assert module.sd_of(records(kit.cohort(), 1.7), SUMS) == 1.7
+    assert module.sd_of(records(kit.cohort()), SUMS) == 0
     waves = Waves.of(2, (1, 8, 8))
     assert WaveSums(waves, 2).sensitivity == ClassShares(2).sensitivity == 1

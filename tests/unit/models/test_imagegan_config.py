@@ -14,7 +14,7 @@ import wardgan as wg
 from wardgan.encode.layout import Layout
 from wardgan.errors import PlanError, UsageError, WardganError
 from wardgan.models import FAMILIES, auto_family, family_config
-from wardgan.models.imagegan.config import CLASSES, DISCRIMINATOR, PRODUCTS, SUMS, ImageganConfig
+from wardgan.models.imagegan.config import CLASSES, DISCRIMINATOR, GRAIN, GREYS, PRODUCTS, SUMS, ImageganConfig
 from wardgan.models.imagegan.sizes import TENSOR, TENSORS, check_size
 from wardgan.models.planning import check_kind, config_of
 from wardgan.privacy.accountant import gaussian_mu
@@ -25,7 +25,7 @@ WHOLE = {
     "waves": 1, "steps": 1, "steps_per_generator_step": 1, "images_at_once": 1, "width": 1, "noise_inputs": 1,
     "penalty_every": 1, "open_steps": 0, "batch": 2,
 }  # fmt: skip
-POSITIVE = ("clip_norm", "lr_discriminator", "lr_generator", "lr_open", "penalty", "discriminator")
+POSITIVE = ("clip_norm", "lr_discriminator", "lr_generator", "lr_open", "penalty", "discriminator", "grain")
 BETWEEN = ("ema", "ema_open", "sampling_rate")
 
 
@@ -40,7 +40,7 @@ def test_whole_numbers_are_checked(name):
 @pytest.mark.parametrize("name", POSITIVE)
 def test_positive_numbers_are_checked(name):
     ImageganConfig(**{name: 0.01})
-    for wrong in (-1, math.inf, math.nan, "1", *([0] if name != "discriminator" else [])):
+    for wrong in (-1, math.inf, math.nan, "1", *([0] if name not in ("discriminator", "grain") else [])):
         with pytest.raises(UsageError, match=f"{name}="):
             ImageganConfig(**{name: wrong})
 
@@ -79,10 +79,20 @@ def test_the_waves_and_the_discriminator_share_the_budget():
     assert [share.name for share in alone] == [CLASSES, SUMS, PRODUCTS]
 
 
+@pytest.mark.parametrize(("how", "waves", "grain", "asked"), [
+    ({"size": (16, 16)}, 12, 0.3, True), ({"size": (16, 8)}, 12, 0.3, True), ({"size": (12, 12)}, 12, 0.3, False),
+    ({"size": (16, 16)}, 12, 0, False), ({"size": (16, 16), "mask": True}, 12, 0.3, True),
+])  # fmt: skip
+def test_grain_is_asked_for_where_images_are_finer_than_the_waves(how, waves, grain, asked):
+    found = ImageganConfig(waves=waves, grain=grain).shares(layout(**how), kit.BUDGET)
+    wanted = {GRAIN: 0.15, GREYS: 0.15} if asked else {}
+    assert {share.name: share.weight for share in found[3:]} == wanted
+
+
 def test_the_plan_holds_each_event_once_and_fits_the_budget():
     planned = wg.plan(kit.schema(), kit.BUDGET, family=kit.TINY)
     assert [(event.name, event.mechanism, event.steps) for event in planned.events] == [
-        (CLASSES, "gaussian", 1), (SUMS, "gaussian", 1), (PRODUCTS, "gaussian", 1), (DISCRIMINATOR, "poisson-gaussian", 6),
+        *((name, "gaussian", 1) for name in (CLASSES, SUMS, PRODUCTS, GRAIN, GREYS)), (DISCRIMINATOR, "poisson-gaussian", 6),
     ]  # fmt: skip
     assert planned.epsilon() <= kit.BUDGET.epsilon
     assert planned.family == "imagegan"
@@ -113,7 +123,7 @@ def test_a_budget_that_leaves_noise_alone_is_refused_and_says_what_would_do():
 def test_the_noise_that_is_refused_is_that_of_a_mean_image():
     """By hand: a pixel's sd is that of the numbers times the square root of how many, over the patients of a class."""
     config, budget, population = ImageganConfig(waves=4, discriminator=0.15), wg.Budget(2.0), 1000
-    multiplier = 1 / (gaussian_mu(2.0, budget.delta) * math.sqrt(0.2 / 1.15))
+    multiplier = 1 / (gaussian_mu(2.0, budget.delta) * math.sqrt(0.2 / 1.25))
     # An image whose pixels are all 1 has numbers of length 1: lengths are those of a pixel.
     pixel = multiplier * math.sqrt(16) / (population / 2)
     for tried in (population * pixel * 3 * 0.999, population * pixel * 3 * 1.001):

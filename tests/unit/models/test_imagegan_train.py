@@ -15,7 +15,7 @@ import wardgan as wg
 from wardgan.errors import DataError, WardganError
 from wardgan.models.base import CHECKPOINT, Trained
 from wardgan.models.imagegan import train as module
-from wardgan.models.imagegan.config import CLASSES, DISCRIMINATOR, PRODUCTS, SUMS
+from wardgan.models.imagegan.config import CLASSES, DISCRIMINATOR, GRAIN, GREYS, PRODUCTS, SUMS
 from wardgan.models.imagegan.nets import Judge
 from wardgan.privacy import training as training_module
 from wardgan.privacy.ledger import Ledger
@@ -72,7 +72,9 @@ def test_without_privacy_the_waves_are_those_of_the_images():
 
 def test_p05_everything_planned_is_spent_and_nothing_else():
     ledger = fit().ledger
-    assert {event.name: event.steps for event in ledger.events} == {CLASSES: 1, SUMS: 1, PRODUCTS: 1, DISCRIMINATOR: 6}
+    assert {event.name: event.steps for event in ledger.events} == {
+        **dict.fromkeys((CLASSES, SUMS, PRODUCTS, GRAIN, GREYS), 1), DISCRIMINATOR: 6,
+    }  # fmt: skip
     assert ledger.unbilled == ()
     assert ledger.epsilon() <= kit.BUDGET.epsilon
 
@@ -80,7 +82,7 @@ def test_p05_everything_planned_is_spent_and_nothing_else():
 def test_without_a_discriminator_none_is_billed_or_trained(monkeypatch):
     monkeypatch.setattr(Records, "image_training", lambda *_, **__: pytest.fail("asked for"))
     made = fit(family=replace(kit.TINY, discriminator=0))
-    assert [event.name for event in made.ledger.events] == [CLASSES, SUMS, PRODUCTS]
+    assert [event.name for event in made.ledger.events] == [CLASSES, SUMS, PRODUCTS, GRAIN, GREYS]
     # It draws the waves alone: whatever the networks' settings are, they have no part in it.
     other = fit(family=replace(kit.TINY, discriminator=0, width=5, noise_inputs=9))
     assert made.generator.network == other.generator.network
@@ -279,7 +281,9 @@ def test_p12_nothing_of_the_discriminator_stays_in_the_run_folder(private, tmp_p
     files = kit.bytes_of(tmp_path / "run")
     assert CHECKPOINT not in files
     assert {"generator.onnx", "trained.json", "ledger.jsonl", "schema.json"} <= set(files)
-    answers = {"classes.npy", "wave-sums.npy", "wave-products.npy"} if private else set()
+    answers = (
+        {"classes.npy", "wave-sums.npy", "wave-products.npy", "grain.npy", "shades-of-grey.npy"} if private else set()
+    )
     known = {"generator.onnx", "trained.json", "ledger.jsonl", "schema.json", "cohort.sha256", "progress.png"}
     assert set(files) <= known | answers | {name for name in files if name.endswith(".lock")}
     (judge,) = judges

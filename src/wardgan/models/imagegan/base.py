@@ -7,15 +7,17 @@ out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wardgan.models.imagegan.config import CLASSES, PRODUCTS, SUMS, ImageganConfig
+from wardgan.models.imagegan.grain import GrainModel, grain_model, sd_of
 from wardgan.privacy.image_queries import ClassShares, WaveProducts, Waves, WaveSums
-from wardgan.privacy.records import Records, noise_sd
+from wardgan.privacy.records import Records
 from wardgan.schema.images import ImageFormat
 
 Values = NDArray[np.float64]
@@ -33,6 +35,7 @@ class WaveModel:
         means: Shape (classes, numbers).
         factors: Shape (classes, numbers, normals): what a standard normal adds.
         notes: What the noisy answers say that a steward should know.
+        grain: Fine texture and shades of grey; `None`: low frequencies alone.
     """
 
     look: ImageFormat
@@ -41,15 +44,26 @@ class WaveModel:
     means: Values
     factors: Values
     notes: tuple[str, ...]
+    grain: GrainModel | None = None
 
     @property
     def rank(self) -> int:
-        """Number of standard normals that it wants for each image."""
+        """Number of standard normals of the low frequencies of each image."""
         return self.factors.shape[2]
+
+    @property
+    def normals(self) -> int:
+        """Number of standard normals that it wants for each image; those of the grain are the last ones."""
+        return self.rank + (0 if self.grain is None else self.grain.normals)
+
+    @property
+    def scale(self) -> float:
+        """What numbers of an image are multiplied by, so that orthonormal cosines make grey levels of them."""
+        return math.sqrt(math.prod(self.look.shape))
 
 
 def wave_model(config: ImageganConfig, records: Records) -> WaveModel:
-    """Asks the patients for shares, sums and products of low frequencies, and gives what follows from them.
+    """Asks the patients for shares, sums and products of low frequencies, and for grain, and gives what follows.
 
     Args:
         config: Settings.
@@ -63,12 +77,22 @@ def wave_model(config: ImageganConfig, records: Records) -> WaveModel:
     counted = records.measure(CLASSES, ClassShares(schema.classes))
     counts = np.maximum(counted, 1.0)
     sums = records.measure(SUMS, WaveSums(waves, schema.classes)).reshape(schema.classes, -1)
-    means = _within(_garrote(sums / counts[:, None], _sd(records, SUMS) / counts[:, None]))
+    means = _within(_garrote(sums / counts[:, None], sd_of(records, SUMS) / counts[:, None]))
     query = WaveProducts(waves, means, config.radius)
     matrices = query.matrices(records.measure(PRODUCTS, query)) * config.radius**2
-    sd = _sd(records, PRODUCTS) * config.radius**2
+    sd = sd_of(records, PRODUCTS) * config.radius**2
     factors = _factors(matrices, counts, sd, waves)
-    return WaveModel(look, waves, counts / counts.sum(), means, factors, _notes(records, counted))
+    model = WaveModel(look, waves, counts / counts.sum(), means, factors, _notes(records, counted))
+    return replace(model, grain=_grain(model, records, counts)) if config.has_grain(records.layout) else model
+
+
+def _grain(model: WaveModel, records: Records, counts: Values) -> GrainModel:
+    """Gives the grain of the image; a mask has none."""
+    side = len(model.waves.left)
+    image = slice(side * side)
+    means = model.scale * model.means[:, image].reshape(-1, side, side)
+    factors = model.scale * model.factors[:, image].reshape(-1, side, side, model.rank)
+    return grain_model(records, means, factors, counts)
 
 
 def _factors(matrices: Values, counts: Values, sd: float, waves: Waves) -> Values:
@@ -128,12 +152,6 @@ def _garrote(numbers: Values, sd: Values) -> Values:
     return numbers * np.maximum(0, 1 - sd**2 / np.maximum(numbers**2, 1e-300))
 
 
-def _sd(records: Records, name: str) -> float:
-    """Gives the noise of each number of an answer with sensitivity 1; 0 in a fit without privacy."""
-    plan = records.ledger.plan
-    return 0.0 if plan is None else noise_sd(plan.event(name), ClassShares(1))
-
-
 def _within(rows: Values) -> Values:
     """Gives means of images: rows of length at most 1."""
     return rows / np.maximum(1, np.linalg.norm(rows, axis=1, keepdims=True))
@@ -141,7 +159,7 @@ def _within(rows: Values) -> Values:
 
 def _notes(records: Records, counted: Values) -> tuple[str, ...]:
     schema = records.layout.schema
-    few = [schema.class_name(at) for at, count in enumerate(counted) if count < max(3 * _sd(records, CLASSES), 1e-9)]
+    few = [schema.class_name(at) for at, count in enumerate(counted) if count < max(3 * sd_of(records, CLASSES), 1e-9)]
     if not few:
         return ()
     return (f"classes that noise cannot tell from none: {', '.join(few)}; their images are hardly better than noise.",)

@@ -18,6 +18,8 @@ from wardgan.privacy.records import Records
 CLASSES: Final = "classes"
 SUMS: Final = "wave sums"
 PRODUCTS: Final = "wave products"
+GRAIN: Final = "grain"
+GREYS: Final = "shades of grey"
 DISCRIMINATOR: Final = "discriminator"
 _PARTS: Final = {CLASSES: 0.05, SUMS: 0.2, PRODUCTS: 0.75}
 # A class share whose noise is a third of it says little.
@@ -33,6 +35,8 @@ class ImageganConfig:
         waves: Low frequencies in each direction whose means and covariances the generator is built on.
         radius: Longest difference of an image from the mean of its class, as a part of the longest possible one; longer
             ones are cut.
+        grain: Weight of the two questions about fine texture and shades of grey; the waves' weights sum to 1. 0: low
+            frequencies alone, with privacy and without.
         discriminator: Weight of the discriminator's steps in a private fit; the waves' weights sum to 1. 0: none.
         sampling_rate: Probability that a patient is in a batch of a private fit.
         steps: Discriminator steps of a private fit.
@@ -56,6 +60,7 @@ class ImageganConfig:
 
     waves: int = 12
     radius: float = 0.35
+    grain: float = 0.1
     discriminator: float = 0.0
     sampling_rate: float = 0.05
     steps: int = 600
@@ -91,8 +96,9 @@ class ImageganConfig:
         check.in_open_interval(0, 1, ema=self.ema, ema_open=self.ema_open, sampling_rate=self.sampling_rate)
         if not _SMALLEST <= self.radius <= 1:
             raise PlanError(f"radius={self.radius!r} is not from {_SMALLEST} to 1.")
-        if self.discriminator != 0:
-            check.positive(discriminator=self.discriminator)
+        for name in ("grain", "discriminator"):
+            if getattr(self, name) != 0:
+                check.positive(**{name: getattr(self, name)})
 
     @property
     def family(self) -> str:
@@ -102,6 +108,8 @@ class ImageganConfig:
     def shares(self, layout: Layout, budget: Budget) -> list[Share]:
         """Gives the wishes for a budget, from public facts."""
         found = [Share(name, weight) for name, weight in _PARTS.items()]
+        if self.has_grain(layout):
+            found += [Share(name, self.grain / 2) for name in (GRAIN, GREYS)]
         if self.discriminator:
             steps = Share(DISCRIMINATOR, self.discriminator, sampling_rate=self.sampling_rate, steps=self.steps)
             found.append(steps)
@@ -112,7 +120,7 @@ class ImageganConfig:
         if population is None:
             return
         mu = gaussian_mu(budget.epsilon, budget.delta)
-        part = _PARTS[SUMS] / (sum(_PARTS.values()) + self.discriminator)
+        part = _PARTS[SUMS] / sum(share.weight for share in self.shares(layout, budget))
         classes, size = layout.schema.classes, self.numbers(layout)
         # The noise of a class's mean image, per pixel of grey levels from -1 to 1, with patients evenly spread.
         noise = math.sqrt(size) * classes / (mu * math.sqrt(part) * population)
@@ -129,6 +137,11 @@ class ImageganConfig:
         if images is None:
             raise PlanError("family='imagegan' draws images; the schema declares none.")
         return images.planes * min(self.waves, images.height) * min(self.waves, images.width)
+
+    def has_grain(self, layout: Layout) -> bool:
+        """Whether images have texture that low frequencies leave out, and it is wanted."""
+        images = layout.schema.images
+        return bool(self.grain) and images is not None and max(images.height, images.width) > self.waves
 
     def train(self, records: Records, run: Run) -> Network:
         """Gives the trained network of a cohort of images."""

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardgan.models.imagegan.base import WaveModel
+from wardgan.models.imagegan.grain import FLAT, GrainModel
 from wardgan.privacy.image_queries import cosines
 from wardgan.sample.network import Graph
 
 Floats = NDArray[np.float32]
+Values = NDArray[np.float64]
 
 
 def cosine_pairs(base: WaveModel, sizes: int) -> list[tuple[Floats, Floats]]:
@@ -53,6 +55,74 @@ def add_image(graph: Graph, waves: str, pair: tuple[Floats, Floats]) -> str:
     return graph.add("MatMul", graph.add("MatMul", graph.floats(pair[0]), waves), graph.floats(pair[1]))
 
 
+def add_start(graph: Graph, base: WaveModel, waves: str, image: str) -> str:
+    """Adds the images that a network starts from: low frequencies, with grain and shades of grey if there are any.
+
+    Args:
+        graph: The network.
+        base: What images are made of.
+        waves: The low frequencies of each image.
+        image: The images that they make at full size.
+    """
+    if base.grain is None:
+        return image
+    plane = _channels(graph, image, 0, 1)
+    steep = _steepness(graph, base, base.grain, _channels(graph, waves, 0, 1))
+    fine = graph.add("Mul", _texture(graph, base.grain), steep)
+    plane = _toned(graph, base.grain, graph.add("Add", plane, fine))
+    return graph.add("Concat", plane, _channels(graph, image, 1, 2), axis=1) if base.look.mask else plane
+
+
+def _texture(graph: Graph, model: GrainModel) -> str:
+    """Adds the grain of each image, shape (images, 1, height, width), before it is stronger where images are steep."""
+    brush = model.brush
+    ends = graph.whole([-model.normals]), graph.whole([1 << 31])
+    normals = graph.add("Slice", "latent", *ends, graph.whole([1]))
+    normals = graph.add("Reshape", normals, graph.whole([-1, 1, *brush.radius.shape]))
+    strength = _spread(graph, model.bands, brush.bands)
+    strength = graph.add("Div", strength, graph.floats(brush.radius))
+    grain = graph.add("MatMul", graph.floats(brush.left), graph.add("Mul", strength, normals))
+    grain = graph.add("MatMul", grain, graph.floats(brush.right))
+    return graph.add("Mul", grain, _spread(graph, model.cells, brush.cells))
+
+
+def _spread(graph: Graph, table: Values, pair: tuple[Values, Values]) -> str:
+    """Adds the class's part of a table, spread over rows and columns, shape (images, 1, height, width)."""
+    mine = graph.add("Gather", graph.floats(table[:, None]), "label", axis=0)
+    return graph.add("MatMul", graph.add("MatMul", graph.floats(pair[0]), mine), graph.floats(pair[1]))
+
+
+def _steepness(graph: Graph, base: WaveModel, model: GrainModel, waves: str) -> str:
+    left, right = cosine_pairs(base, 1)[0]
+    steep = model.brush.steep
+    pairs = (base.scale * steep[0], right), (left, steep[1])
+    down, across = (add_image(graph, waves, (_small(one), _small(other))) for one, other in pairs)
+    squares = graph.add("Add", graph.add("Mul", down, down), graph.add("Mul", across, across))
+    return graph.add("Sqrt", graph.add("Add", squares, graph.floats(FLAT)))
+
+
+def _toned(graph: Graph, model: GrainModel, plane: str) -> str:
+    """Adds images after the curve of grey levels of their class."""
+    height, width = model.brush.radius.shape
+    pixels = graph.add("Reshape", plane, graph.whole([-1, height * width, 1]))
+    knots, widths, darkest = (
+        graph.add("Gather", graph.floats(table[:, None]), "label", axis=0)
+        for table in (model.knots, model.widths, model.darkest)
+    )
+    rises = graph.add("Gather", graph.floats(model.rises[:, :, None]), "label", axis=0)
+    beyond = graph.add("Min", graph.add("Relu", graph.add("Sub", pixels, knots)), widths)
+    found = graph.add("Add", graph.add("MatMul", beyond, rises), darkest)
+    return graph.add("Reshape", found, graph.whole([-1, 1, height, width]))
+
+
+def _channels(graph: Graph, images: str, first: int, end: int) -> str:
+    return graph.add("Slice", images, graph.whole([first]), graph.whole([end]), graph.whole([1]))
+
+
+def _small(array: Values | Floats) -> Floats:
+    return array.astype(np.float32)
+
+
 def finish(graph: Graph, image: str, base: WaveModel) -> bytes:
     """Gives the network's bytes, with pixels cut to -1 to 1 as its output."""
     image = graph.add("Clip", image, graph.floats(-1.0), graph.floats(1.0))
@@ -61,6 +131,8 @@ def finish(graph: Graph, image: str, base: WaveModel) -> bytes:
 
 
 def waves_network(base: WaveModel) -> bytes:
-    """Gives a generator network of low frequencies alone; its latent normals are those of the base."""
-    graph = Graph(latent=base.rank)
-    return finish(graph, add_image(graph, add_waves(graph, base), cosine_pairs(base, 1)[0]), base)
+    """Gives a generator network of low frequencies and grain alone; its latent normals are those of the base."""
+    graph = Graph(latent=base.normals)
+    waves = add_waves(graph, base)
+    image = add_image(graph, waves, cosine_pairs(base, 1)[0])
+    return finish(graph, add_start(graph, base, waves, image), base)

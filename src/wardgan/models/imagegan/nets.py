@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wardgan.models.imagegan.base import WaveModel
-from wardgan.models.imagegan.draw import add_image, add_waves, cosine_pairs, finish
+from wardgan.models.imagegan.draw import add_image, add_start, add_waves, cosine_pairs, finish
+from wardgan.models.imagegan.grain import FLAT, GrainModel
 from wardgan.models.imagegan.sizes import channels, stages
 from wardgan.sample.network import Graph
 from wardgan.schema.images import ImageFormat
@@ -35,7 +36,8 @@ class ImageGenerator(nn.Module):
         """Makes the network; its last layer is 0."""
         super().__init__()
         self.base, self.look, self.count = base, base.look, stages(base.look)
-        self.rank, self.latent = base.rank, base.rank + noise_inputs
+        self.rank, self.hidden = base.rank, base.rank + noise_inputs
+        self.latent = base.normals + noise_inputs
         self.side = len(base.waves.left)
         self.means: Tensor
         self.factors: Tensor
@@ -44,10 +46,11 @@ class ImageGenerator(nn.Module):
         for stage, (left, right) in enumerate(cosine_pairs(base, self.count + 1)):
             self.register_buffer(f"left{stage}", torch.from_numpy(left))
             self.register_buffer(f"right{stage}", torch.from_numpy(right))
+        self.brush = None if base.grain is None else _Painter(base, base.grain)
         small = channels(width, self.count)
         self.small = (small, self.look.height >> self.count, self.look.width >> self.count)
         self.embedding = nn.Parameter(torch.randn(len(base.means), noise_inputs) * 0.5)
-        self.first = nn.Linear(self.latent + noise_inputs, int(np.prod(self.small)))
+        self.first = nn.Linear(self.hidden + noise_inputs, int(np.prod(self.small)))
         self.ups, self.ins, self.outs = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for stage in range(self.count, -1, -1):
             before, mine = channels(width, min(stage + 1, self.count)), channels(width, stage)
@@ -67,14 +70,29 @@ class ImageGenerator(nn.Module):
             Shape (images, channels, height, width).
         """
         waves = self.waves(latent, classes)
-        hidden = torch.cat([latent, self.embedding[classes]], dim=1)
+        hidden = torch.cat([latent[:, : self.hidden], self.embedding[classes]], dim=1)
         hidden = _leaky(self.first(hidden)).view(-1, *self.small)
         for at, stage in enumerate(range(self.count, -1, -1)):
             if at:
                 hidden = functional.interpolate(hidden, scale_factor=2)
             hidden = _leaky(self.ups[at](torch.cat([hidden, self.image(waves, stage)], dim=1)))
             hidden = hidden + self.outs[at](_leaky(self.ins[at](hidden)))
-        return self.image(waves, 0) + self.last(_leaky(hidden))
+        return self.start(latent, waves, classes) + self.last(_leaky(hidden))
+
+    def start(self, latent: Tensor, waves: Tensor, classes: Tensor) -> Tensor:
+        """Gives the images to start from: low frequencies, with grain and shades of grey if there are any.
+
+        Args:
+            latent: Shape (images, latent); the last ones are the grain's.
+            waves: Shape (images, channels, waves, waves).
+            classes: Shape (images,).
+        """
+        image = self.image(waves, 0)
+        if self.brush is None:
+            return image
+        normals = latent[:, self.hidden :].view(-1, 1, self.look.height, self.look.width)
+        plane = self.brush(image[:, :1], waves[:, :1], normals, classes)
+        return torch.cat([plane, image[:, 1:]], dim=1)
 
     def waves(self, latent: Tensor, classes: Tensor) -> Tensor:
         """Gives low frequencies, shape (images, channels, waves, waves)."""
@@ -92,7 +110,9 @@ class ImageGenerator(nn.Module):
         graph = Graph(latent=self.latent)
         waves, pairs = add_waves(graph, self.base), cosine_pairs(self.base, self.count + 1)
         embedded = graph.add("Gather", _weights(graph, self.embedding), "label", axis=0)
-        hidden = graph.add("Concat", "latent", embedded, axis=1)
+        ends = graph.whole([0]), graph.whole([self.hidden])
+        hidden = graph.add("Slice", "latent", *ends, graph.whole([1]))
+        hidden = graph.add("Concat", hidden, embedded, axis=1)
         weights = [_weights(graph, self.first.weight), _weights(graph, self.first.bias)]
         hidden = _leak(graph, graph.add("Gemm", hidden, *weights, transB=1))
         hidden = graph.add("Reshape", hidden, graph.whole([-1, *self.small]))
@@ -105,7 +125,36 @@ class ImageGenerator(nn.Module):
             inner = _leak(graph, _convolution(graph, hidden, self.ins[at]))
             hidden = graph.add("Add", hidden, _convolution(graph, inner, self.outs[at]))
         more = _convolution(graph, _leak(graph, hidden), self.last)
-        return finish(graph, graph.add("Add", add_image(graph, waves, pairs[0]), more), self.base)
+        start = add_start(graph, self.base, waves, add_image(graph, waves, pairs[0]))
+        return finish(graph, graph.add("Add", start, more), self.base)
+
+
+class _Painter(nn.Module):
+    """Grain and shades of grey on images of low frequencies, as `grain` has them; nothing in it is trained."""
+
+    def __init__(self, base: WaveModel, model: GrainModel) -> None:
+        super().__init__()
+        brush = model.brush
+        left, right = cosine_pairs(base, 1)[0]
+        tables = {
+            "bands": model.bands[:, None], "cells": model.cells[:, None], "knots": model.knots[:, None],
+            "widths": model.widths[:, None], "rises": model.rises[:, :, None], "darkest": model.darkest[:, None],
+            "left": brush.left, "right": brush.right, "radius": brush.radius, "low_left": left, "low_right": right,
+            "band_rows": brush.bands[0], "band_columns": brush.bands[1], "cell_rows": brush.cells[0],
+            "cell_columns": brush.cells[1], "steep_left": base.scale * brush.steep[0], "steep_right": brush.steep[1],
+        }  # fmt: skip
+        for name, table in tables.items():
+            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(table, dtype=np.float32)))
+
+    def forward(self, plane: Tensor, waves: Tensor, normals: Tensor, classes: Tensor) -> Tensor:
+        of = self.get_buffer
+        strength = of("band_rows") @ of("bands")[classes] @ of("band_columns") / of("radius")
+        places = of("cell_rows") @ of("cells")[classes] @ of("cell_columns")
+        down, across = of("steep_left") @ waves @ of("low_right"), of("low_left") @ waves @ of("steep_right")
+        steep = (down * down + across * across + FLAT).sqrt()
+        fine = plane + places * steep * (of("left") @ (strength * normals) @ of("right"))
+        beyond = torch.minimum((fine.flatten(1)[:, :, None] - of("knots")[classes]).relu(), of("widths")[classes])
+        return (beyond @ of("rises")[classes] + of("darkest")[classes]).view(plane.shape)
 
 
 class Judge(nn.Module):
