@@ -78,6 +78,23 @@ def test_at_the_start_images_are_those_of_the_waves_alone(height, width, mask):
     np.testing.assert_allclose(found, scale * (base.waves.left.T @ waves @ base.waves.right), atol=1e-5)
 
 
+@pytest.mark.parametrize(("height", "width", "mask"), LOOKS)
+def test_whatever_is_learned_the_low_frequencies_stay(height, width, mask):
+    """Of each channel, number by number, in torch and in the network of the file."""
+    look = ImageFormat(height, width, mask=mask)
+    network = maker(look)
+    normals = np.random.default_rng(0).standard_normal((5, network.latent)).astype(np.float32)
+    labels = np.array([0, 1, 1, 0, 1])
+    with torch.no_grad():
+        images = network(torch.from_numpy(normals), torch.from_numpy(labels))
+        waves = network.waves(torch.from_numpy(normals), torch.from_numpy(labels))
+        start = network.image(waves, 0).numpy()
+    added = images.numpy() - start
+    low = added[:, :, None, None] * np.einsum("ay,bx->abyx", network.base.waves.left, network.base.waves.right)
+    assert np.abs(low.sum(axis=(4, 5))).max() < 1e-4 * np.abs(added).max() * added[0, 0].size
+    assert np.abs(added).max() > 0.01
+
+
 @pytest.mark.parametrize("classes", [1, 3])
 @pytest.mark.parametrize(("height", "width", "mask"), LOOKS)
 def test_the_waves_alone_are_a_network_of_their_own(height, width, mask, classes):

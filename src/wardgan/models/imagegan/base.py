@@ -83,7 +83,9 @@ def wave_model(config: ImageganConfig, records: Records) -> WaveModel:
     sd = sd_of(records, PRODUCTS) * config.radius**2
     factors = _factors(matrices, counts, sd, waves)
     model = WaveModel(look, waves, counts / counts.sum(), means, factors, _notes(records, counted))
-    return replace(model, grain=_grain(model, records, counts)) if config.has_grain(records.layout) else model
+    # Without privacy a network learns the texture itself.
+    wanted = config.has_grain(records.layout) and (records.private or not config.open_steps)
+    return replace(model, grain=_grain(model, records, counts)) if wanted else model
 
 
 def _grain(model: WaveModel, records: Records, counts: Values) -> GrainModel:

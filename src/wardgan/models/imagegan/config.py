@@ -36,7 +36,7 @@ class ImageganConfig:
         radius: Longest difference of an image from the mean of its class, as a part of the longest possible one; longer
             ones are cut.
         grain: Weight of the two questions about fine texture and shades of grey; the waves' weights sum to 1. 0: low
-            frequencies alone, with privacy and without.
+            frequencies alone. Where a network is trained without privacy, it learns the texture instead.
         discriminator: Weight of the discriminator's steps in a private fit; the waves' weights sum to 1. 0: none.
         sampling_rate: Probability that a patient is in a batch of a private fit.
         steps: Discriminator steps of a private fit.
@@ -67,9 +67,9 @@ class ImageganConfig:
     steps_per_generator_step: int = 5
     clip_norm: float = 1.0
     images_at_once: int = 1
-    open_steps: int = 3000
+    open_steps: int = 1500
     batch: int = 32
-    width: int = 24
+    width: int = 12
     noise_inputs: int = 32
     lr_discriminator: float = 1e-3
     lr_generator: float = 3e-4

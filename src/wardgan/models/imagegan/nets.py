@@ -1,7 +1,8 @@
 """Generator and discriminator of images: plain residual convolutions without normalisation.
 
-The generator begins with images of low frequencies, drawn from normal distributions (see `base`), and adds to them what
-it has learned; at first it adds nothing. So a private generator is useful before a discriminator has taught it.
+The generator begins with images of low frequencies, drawn from normal distributions (see `base`), and adds what these
+leave out; at first it adds nothing. So a private generator is useful before a discriminator has taught it, and whatever
+that teaches, means and covariances of the low frequencies stay what they are.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wardgan.models.imagegan.base import WaveModel
-from wardgan.models.imagegan.draw import add_image, add_start, add_waves, cosine_pairs, finish
+from wardgan.models.imagegan.draw import Floats, add_image, add_start, add_waves, cosine_pairs, finish
 from wardgan.models.imagegan.grain import FLAT, GrainModel
 from wardgan.models.imagegan.sizes import channels, stages
 from wardgan.sample.network import Graph
@@ -46,6 +47,8 @@ class ImageGenerator(nn.Module):
         for stage, (left, right) in enumerate(cosine_pairs(base, self.count + 1)):
             self.register_buffer(f"left{stage}", torch.from_numpy(left))
             self.register_buffer(f"right{stage}", torch.from_numpy(right))
+        for name, cosine in zip(("down", "across"), self._cosines(), strict=True):
+            self.register_buffer(name, torch.from_numpy(cosine))
         self.brush = None if base.grain is None else _Painter(base, base.grain)
         small = channels(width, self.count)
         self.small = (small, self.look.height >> self.count, self.look.width >> self.count)
@@ -77,7 +80,12 @@ class ImageGenerator(nn.Module):
                 hidden = functional.interpolate(hidden, scale_factor=2)
             hidden = _leaky(self.ups[at](torch.cat([hidden, self.image(waves, stage)], dim=1)))
             hidden = hidden + self.outs[at](_leaky(self.ins[at](hidden)))
-        return self.start(latent, waves, classes) + self.last(_leaky(hidden))
+        return self.start(latent, waves, classes) + self.fine(self.last(_leaky(hidden)))
+
+    def fine(self, images: Tensor) -> Tensor:
+        """Gives what the low frequencies leave out of images: the network changes nothing else."""
+        down, across = self.get_buffer("down"), self.get_buffer("across")
+        return images - down.T @ (down @ images @ across.T) @ across
 
     def start(self, latent: Tensor, waves: Tensor, classes: Tensor) -> Tensor:
         """Gives the images to start from: low frequencies, with grain and shades of grey if there are any.
@@ -124,9 +132,19 @@ class ImageGenerator(nn.Module):
             hidden = _leak(graph, _convolution(graph, both, self.ups[at]))
             inner = _leak(graph, _convolution(graph, hidden, self.ins[at]))
             hidden = graph.add("Add", hidden, _convolution(graph, inner, self.outs[at]))
-        more = _convolution(graph, _leak(graph, hidden), self.last)
+        more = self._add_fine(graph, _convolution(graph, _leak(graph, hidden), self.last))
         start = add_start(graph, self.base, waves, add_image(graph, waves, pairs[0]))
         return finish(graph, graph.add("Add", start, more), self.base)
+
+    def _add_fine(self, graph: Graph, images: str) -> str:
+        down, across = self._cosines()
+        low = add_image(graph, images, (down, np.ascontiguousarray(across.T)))
+        return graph.add("Sub", images, add_image(graph, low, (np.ascontiguousarray(down.T), across)))
+
+    def _cosines(self) -> tuple[Floats, Floats]:
+        """Gives the orthonormal low cosines of a column and of a row, shapes (waves, height) and (waves, width)."""
+        waves = self.base.waves
+        return waves.left.astype(np.float32), waves.right.astype(np.float32)
 
 
 class _Painter(nn.Module):
