@@ -126,10 +126,9 @@ def grain_model(look, waves, classes, stream):
     grain = Grain.of(min(waves, look.height, look.width), look.height, look.width)
     bands, cells = (stream.uniform(0, 0.5, (classes, *shape)) for shape in grain.shapes)
     bands[:, 0, 0] = 0
-    ends = np.sort(stream.uniform(-1, 1, (classes, 6)), axis=1)
-    widths = np.diff(ends) + 1e-3
-    rises = stream.uniform(0, 2, widths.shape)
-    return GrainModel(Brush.of(grain), bands, cells, ends[:, :-1], widths, rises, np.full((classes, 1), -0.8))
+    lowest, step = stream.uniform(-0.8, -0.4, classes), stream.uniform(0.1, 0.2, classes)
+    tones = np.sort(stream.uniform(-1, 1, (classes, 7)), axis=1)
+    return GrainModel(Brush.of(grain), bands, cells, lowest, step, tones)
 
 
 def generator(declared=None, *, shares=None, latent=3, over=1.0, family="imagegan"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -215,23 +215,63 @@ class _Attacks:
         return question.answered(plain, joint, error)
 
     def _certain(self, question: Question) -> Result:
-        """Gives the share of training patients whose image is a synthetic one, with nobody else near."""
-        few = too_few({"training": self.train.people})
+        """Gives the share of training patients whose image is a synthetic one, with nobody else near.
+
+        Where patients of the training and of the hold-out are as alike as that, as slices of one body are that count
+        as patients of their own, a copy proves nothing. Then only more copies of training than of hold-out patients do,
+        by the chance of as many if patients could be exchanged (Fisher's exact test).
+        """
+        sizes = self.train.people, self.holdout.people
+        few = too_few({"training": sizes[0], "hold-out": sizes[1]})
         if few:
             return question.unanswered(few)
+        level = GREY_LEVEL * math.sqrt(self.train.points["pixels"].shape[1])
+        ours, theirs = self._copied(level)
+        twins = nearest(self.holdout.points["pixels"], self.train.points["pixels"])[0] <= level
+        base = theirs / sizes[1]
+        plain, joint = (
+            exact_proportion(ours, sizes[0], baseline=base, confidence=confidence)
+            for confidence in (0.95, question.confidence)
+        )
+        if not twins.any():
+            return question.judged(plain, joint, Power(1 / sizes[0], enough=True))
+        sure = at_least(ours, ours + theirs, *sizes) < 1 - question.confidence
+        value = max(0.0, ours / sizes[0] - base) if sure else 0.0
+        plain, joint = (replace(one, value=value, low=min(one.low, value)) for one in (plain, joint))
+        return question.judged(plain, joint, Power(math.inf, enough=False))
+
+    def _copied(self, level: float) -> tuple[int, int]:
+        """Gives how many patients of the training and of the hold-out have a synthetic image within `level`."""
         real, patients = self._real()
-        level = GREY_LEVEL * math.sqrt(real.shape[1])
-        mine = self.train.points["pixels"]
-        special = nearest(mine, real, patients, self.train.patients)[0] > _ALONE * level
-        copied = special & (nearest(mine, self.synthetic.points["pixels"])[0] <= level)
-        count, people = int(np.unique(self.train.patients[copied]).size), self.train.people
-        plain, joint = (exact_proportion(count, people, confidence=level) for level in (0.95, question.confidence))
-        return question.judged(plain, joint, Power(1 / people, enough=True))
+        found: list[int] = []
+        for side, first in ((self.train, 0), (self.holdout, self.train.people)):
+            mine = side.points["pixels"]
+            special = nearest(mine, real, patients, side.patients + first)[0] > _ALONE * level
+            copied = special & (nearest(mine, self.synthetic.points["pixels"])[0] <= level)
+            found.append(int(np.unique(side.patients[copied]).size))
+        return found[0], found[1]
 
     def _real(self) -> tuple[Points, Codes]:
         """Gives the pixels of all real images, and whose they are: training patients first."""
         real = np.concatenate([self.train.points["pixels"], self.holdout.points["pixels"]])
         return real, np.concatenate([self.train.patients, self.holdout.patients + self.train.people])
+
+
+def at_least(count: int, copied: int, train: int, holdout: int) -> float:
+    """Gives the chance that at least `count` of `copied` patients are training patients, if they are drawn from all.
+
+    Args:
+        count: Training patients.
+        copied: All of them.
+        train: Number of training patients.
+        holdout: Number of hold-out patients.
+
+    Example:
+        >>> round(at_least(2, 2, 5, 5), 4)
+        0.2222
+    """
+    whole = math.comb(train + holdout, copied)
+    return sum(math.comb(train, one) * math.comb(holdout, copied - one) for one in range(count, copied + 1)) / whole
 
 
 def nearest(

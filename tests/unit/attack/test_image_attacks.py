@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binom
 
 from wardgan.attack import Side, image_battery, image_questions
-from wardgan.attack.images import GREY_LEVEL, _Attacks, nearest
+from wardgan.attack.images import GREY_LEVEL, _Attacks, at_least, nearest
 from wardgan.errors import DataError, UsageError
 from wardgan.rng import Seed
 from wardgan.schema.schema import Schema
@@ -166,8 +166,49 @@ def test_a_certain_copy_has_nobody_else_near():
     one.points["pixels"][0] = train.points["pixels"][7] + GREY_LEVEL / 2
     found = attacked(train, holdout, one)["copies.certain"]
     assert (found.estimate.value, found.verdict) == (0.01, "leak")
+    assert found.estimate.baseline == 0
     one.points["pixels"][0] = train.points["pixels"][7] + GREY_LEVEL * 1.5
     assert attacked(train, holdout, one)["copies.certain"].verdict == "clear"
+
+
+def twins(n, seed):
+    """Slices of bodies: each point twice, hardly moved, as if two patients were one."""
+    stream = np.random.default_rng(seed)
+    one = side(n, seed)
+    near = replace(
+        one,
+        points={
+            name: points + GREY_LEVEL / 9 * stream.normal(size=points.shape) for name, points in one.points.items()
+        },
+    )
+    both = joined(one, near)
+    order = stream.permutation(2 * n)
+    return both.take(order)
+
+
+def test_where_patients_are_alike_a_copy_proves_nothing():
+    """Training, hold-out and fresh images are cut from slices, of which two are the same up to a grey level."""
+    accused = seen = 0
+    for seed in range(25):
+        whole = twins(180, seed)
+        train, holdout, fresh = (whole.take(np.arange(at, at + 120)) for at in (0, 120, 240))
+        found = attacked(train, holdout, fresh)["copies.certain"]
+        accused += found.verdict == "leak"
+        assert found.verdict in ("leak", "unclear")
+        assert found.estimate.baseline > 0
+        copied = attacked(train, holdout, leaking(train, fresh, 0.9))["copies.certain"]
+        seen += copied.verdict == "leak"
+        assert 0 <= copied.estimate.value < 0.9
+    assert accused <= binom.ppf(0.999, 25, 0.05 / 8)
+    assert seen >= 20
+
+
+def test_the_chance_of_as_many_copies_by_drawing_patients():
+    stream = np.random.default_rng(0)
+    drawn = stream.permuted(np.tile(np.arange(30) < 12, (20_000, 1)), axis=1)[:, :7].sum(axis=1)
+    for count in range(8):
+        assert at_least(count, 7, 12, 18) == pytest.approx((drawn >= count).mean(), abs=0.012)
+    assert at_least(0, 0, 5, 5) == 1
 
 
 def test_a_label_that_the_nearest_image_gives_away():

@@ -33,6 +33,16 @@ def from_onnx(base, network, normals, labels):
     return generator._pixels(normals, labels).reshape(-1, *base.look.shape)
 
 
+def tone(model, label, pixel):
+    """A pixel after the curve of its class: on a straight line between two points, or on the first or last one."""
+    along = (pixel - model.lowest[label]) / model.step[label]
+    tones = model.tones[label].tolist()
+    if along <= 0 or along >= len(tones) - 1:
+        return tones[0] if along <= 0 else tones[-1]
+    at = math.floor(along)
+    return tones[at] + (along - at) * (tones[at + 1] - tones[at])
+
+
 def slow(base, normals, labels):
     """The images of a model, one by one, in double precision."""
     found, model, side = [], base.grain, len(base.waves.left)
@@ -44,8 +54,7 @@ def slow(base, normals, labels):
         brush, mine = model.brush, row[-model.normals :].reshape(1, *base.look.shape[1:])
         fine = module.texture(brush, model.bands[label], model.cells[label], mine)
         image[:1] += module.steepness(grain, brush, low[0]) * fine
-        curve = (table[label] for table in (model.knots, model.widths, model.rises, model.darkest))
-        image[:1] = module.toned(image[:1], *curve)
+        image[:1] = [[[tone(model, label, pixel) for pixel in line] for line in image[0]]]
         found.append(image)
     return np.array(found)
 

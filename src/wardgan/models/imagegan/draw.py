@@ -102,17 +102,20 @@ def _steepness(graph: Graph, base: WaveModel, model: GrainModel, waves: str) -> 
 
 
 def _toned(graph: Graph, model: GrainModel, plane: str) -> str:
-    """Adds images after the curve of grey levels of their class."""
-    height, width = model.brush.radius.shape
-    pixels = graph.add("Reshape", plane, graph.whole([-1, height * width, 1]))
-    knots, widths, darkest = (
-        graph.add("Gather", graph.floats(table[:, None]), "label", axis=0)
-        for table in (model.knots, model.widths, model.darkest)
+    """Adds images after the curve of grey levels of their class, looked up in one table of all classes."""
+    classes, count = model.tones.shape
+    lowest, step = (
+        graph.add("Gather", graph.floats(table[:, None, None, None]), "label", axis=0)
+        for table in (model.lowest, model.step)
     )
-    rises = graph.add("Gather", graph.floats(model.rises[:, :, None]), "label", axis=0)
-    beyond = graph.add("Min", graph.add("Relu", graph.add("Sub", pixels, knots)), widths)
-    found = graph.add("Add", graph.add("MatMul", beyond, rises), darkest)
-    return graph.add("Reshape", found, graph.whole([-1, 1, height, width]))
+    along = graph.add("Div", graph.add("Sub", plane, lowest), step)
+    along = graph.add("Clip", along, graph.floats(0.0), graph.floats(float(count - 1)))
+    point = graph.add("Min", graph.add("Floor", along), graph.floats(float(count - 2)))
+    first = graph.whole((count * np.arange(classes)).reshape(-1, 1, 1, 1).tolist())
+    row = graph.add("Add", graph.add("Cast", point, to=7), graph.add("Gather", first, "label", axis=0))
+    rises = np.append(np.diff(model.tones, axis=1), np.zeros((classes, 1)), axis=1)
+    tone, rise = (graph.add("Gather", graph.floats(table.ravel()), row, axis=0) for table in (model.tones, rises))
+    return graph.add("Add", tone, graph.add("Mul", rise, graph.add("Sub", along, point)))
 
 
 def _channels(graph: Graph, images: str, first: int, end: int) -> str:

@@ -20,7 +20,7 @@ from wardgan.privacy.records import Records, noise_sd
 from wardgan.rng import Seed
 
 Values = NDArray[np.float64]
-KNOTS: Final = 18
+POINTS: Final = 256
 # Grain is as strong as the low frequencies are steep, and this strong where they are flat.
 FLAT: Final = 0.003
 _ROUNDS: Final = 6
@@ -74,19 +74,17 @@ class GrainModel:
         brush: What makes grain of normals.
         bands: Strength in each band, shape (classes, bands, bands).
         cells: Strength in each place, shape (classes, cells, cells).
-        knots: Where each piece of the curve of grey levels begins, shape (classes, pieces).
-        widths: How long it is, likewise.
-        rises: How steep it is, likewise.
-        darkest: Grey level before the first piece, shape (classes, 1).
+        lowest: Where the curve of grey levels begins, shape (classes,).
+        step: How far its points are from each other, shape (classes,).
+        tones: Grey level at each point, shape (classes, POINTS + 1); between two of them lies a straight line.
     """
 
     brush: Brush
     bands: Values
     cells: Values
-    knots: Values
-    widths: Values
-    rises: Values
-    darkest: Values
+    lowest: Values
+    step: Values
+    tones: Values
 
     @property
     def normals(self) -> int:
@@ -171,7 +169,7 @@ def _towards(noisy: Values, first: Values, sd: float) -> Values:
 
 
 def _fitted(grain: Grain, brush: Brush, low: Values, wanted: _Wanted) -> tuple[Values, ...]:
-    """Gives bands, cells, knots, widths, rises and the darkest level whose images have what is wanted.
+    """Gives bands, cells, and a curve's beginning, step and tones, whose images have what is wanted.
 
     Strengths are multiplied by what is wanted by what was found, in turn with the curve (iterative proportional
     fitting; Deming, Stephan 1940).
@@ -217,39 +215,32 @@ def steepness(grain: Grain, brush: Brush, low: Values) -> Values:
     return np.sqrt(down**2 + across**2 + FLAT)
 
 
-def toned(images: Values, knots: Values, widths: Values, rises: Values, darkest: Values) -> Values:
-    """Gives images after the curve of one class: `darkest`, and each piece as far as a pixel is beyond its knot.
+def toned(images: Values, lowest: Values, step: Values, tones: Values) -> Values:
+    """Gives images after the curve of one class.
 
     Args:
         images: Shape (images, height, width).
-        knots: Shape (pieces,).
-        widths: Shape (pieces,).
-        rises: Shape (pieces,).
-        darkest: Shape (1,).
+        lowest: A number.
+        step: A number.
+        tones: Shape (POINTS + 1,).
     """
-    beyond = np.minimum(np.maximum(images[..., None] - knots, 0), widths)  # (images, height, width, pieces)
-    return beyond @ rises + darkest[0]
+    return np.interp((images - lowest) / step, np.arange(len(tones)), tones)
 
 
-def _curve(images: Values, shares: Values) -> tuple[Values, Values, Values, Values]:
-    """Gives the curve of straight pieces that gives images the shares of shades that are wanted.
-
-    A quantile of the images becomes the same quantile of the shades. Pieces end where black ends and white begins, and
-    the others lie densest in the darkest and the brightest pixels (Chebyshev's points): what differs between classes
-    there is what a classifier sees first.
+def _curve(images: Values, shares: Values) -> tuple[Values, Values, Values]:
+    """Gives the curve that gives images the shares of shades that are wanted: a quantile becomes the same quantile.
 
     Args:
         images: Shape (images, height, width).
         shares: Of black, each shade and white, shape (SHADES + 2,); their sum is 1.
     """
-    below = np.cumsum(shares)[:-1]
-    even = (1 - np.cos(np.pi * np.linspace(0, 1, KNOTS - 2))) / 2
-    parts = np.sort(np.append(even, [below[0], min(1.0, below[-1])]))
+    order = np.sort(images, axis=None)
+    lowest, highest = order[0], order[-1]
+    step = max((highest - lowest) / POINTS, _NARROW)
+    below = np.searchsorted(order, lowest + step * np.arange(POINTS + 1), side="right") / order.size
     # Shades that do not occur would make the same quantile at several levels.
-    levels = np.interp(parts, below + 1e-12 * np.arange(len(below)), np.linspace(-1, 1, SHADES + 1))
-    places = np.quantile(images, parts)
-    widths = np.maximum(np.diff(places), _NARROW)
-    return places[:-1], widths, np.diff(levels) / widths, levels[:1]
+    parts = np.cumsum(shares)[:-1] + 1e-12 * np.arange(len(shares) - 1)
+    return lowest, np.asarray(step), np.interp(below, parts, np.linspace(-1, 1, SHADES + 1))
 
 
 def _ratio(wanted: Values, found: Values) -> Values:

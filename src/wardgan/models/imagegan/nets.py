@@ -155,8 +155,8 @@ class _Painter(nn.Module):
         brush = model.brush
         left, right = cosine_pairs(base, 1)[0]
         tables = {
-            "bands": model.bands[:, None], "cells": model.cells[:, None], "knots": model.knots[:, None],
-            "widths": model.widths[:, None], "rises": model.rises[:, :, None], "darkest": model.darkest[:, None],
+            "bands": model.bands[:, None], "cells": model.cells[:, None], "tones": model.tones,
+            "lowest": model.lowest[:, None, None, None], "step": model.step[:, None, None, None],
             "left": brush.left, "right": brush.right, "radius": brush.radius, "low_left": left, "low_right": right,
             "band_rows": brush.bands[0], "band_columns": brush.bands[1], "cell_rows": brush.cells[0],
             "cell_columns": brush.cells[1], "steep_left": base.scale * brush.steep[0], "steep_right": brush.steep[1],
@@ -171,8 +171,11 @@ class _Painter(nn.Module):
         down, across = of("steep_left") @ waves @ of("low_right"), of("low_left") @ waves @ of("steep_right")
         steep = (down * down + across * across + FLAT).sqrt()
         fine = plane + places * steep * (of("left") @ (strength * normals) @ of("right"))
-        beyond = torch.minimum((fine.flatten(1)[:, :, None] - of("knots")[classes]).relu(), of("widths")[classes])
-        return (beyond @ of("rises")[classes] + of("darkest")[classes]).view(plane.shape)
+        tones = of("tones")[classes]
+        along = ((fine - of("lowest")[classes]) / of("step")[classes]).clamp(0, tones.shape[1] - 1)
+        point = along.floor().clamp(max=tones.shape[1] - 2)
+        tone, following = (tones.gather(1, (point + more).flatten(1).long()).view(plane.shape) for more in (0, 1))
+        return tone + (following - tone) * (along - point)
 
 
 class Judge(nn.Module):
