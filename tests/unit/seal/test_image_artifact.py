@@ -161,11 +161,12 @@ def test_only_a_schema_of_images_gets_the_limits_of_images(released, tmp_path, m
     assert set(asked) == {PATIENT}
 
 
-@pytest.mark.parametrize("size", [(8, 12), (64, 64)])
-def test_the_largest_default_network_is_accepted(size):
+@pytest.mark.parametrize("grained", [True, False])
+@pytest.mark.parametrize(("size", "width"), [((8, 12), 24), ((64, 64), 24), ((128, 128), 12)])
+def test_the_largest_default_network_is_accepted(size, width, grained):
     look = kit.schema(size, mask=True).images
-    base = kit.model(look, waves=12, normals=8)
-    network = ImageGenerator(base, width=24, noise_inputs=32)
+    base = kit.model(look, waves=4, normals=8, grained=grained)
+    network = ImageGenerator(base, width=width, noise_inputs=32)
     check_network(network.network(), latent=network.latent, variables=math.prod(look.shape), classes=2, limits=IMAGE)
 
 

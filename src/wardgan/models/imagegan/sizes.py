@@ -9,6 +9,8 @@ from wardgan.schema.images import ImageFormat
 
 _MOST: Final = 4
 _SMALLEST: Final = 3
+# Planes of an image's size that its start takes, low frequencies and grain together, with some room.
+_START: Final = 48
 # What a receiver's loader allows for one image, in bytes: one tensor, and all of them (`seal/onnx_shapes.py`).
 TENSOR: Final = 1 << 24
 TENSORS: Final = 1 << 27
@@ -42,7 +44,7 @@ def check_size(look: ImageFormat, width: int) -> None:
     Raises:
         PlanError: Says what to make smaller.
     """
-    largest = total = 0
+    largest, total = 0, _START * 4 * look.height * look.width
     for stage in range(stages(look) + 1):
         mine, before = channels(width, stage), channels(width, stage + 1)
         pixels = (look.height >> stage) * (look.width >> stage)
