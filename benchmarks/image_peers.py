@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -36,19 +37,26 @@ class Made:
     seconds: float
 
 
+def _channels(side: int, width: int) -> tuple[int, list[int]]:
+    """Gives the smallest side, which is halved while it is whole and above 8, and the channels at each size from it."""
+    small, stages = side, 0
+    while small > 8 and small % 2 == 0:
+        small, stages = small // 2, stages + 1
+    return small, [width * min(2**stage, 4) for stage in range(stages)][::-1]
+
+
 class _Maker(nn.Module):
     """Radford, Metz, Chintala 2016, section 3, for a class-conditional generator of square images."""
 
     def __init__(self, side: int, classes: int, width: int) -> None:
         super().__init__()
-        self.side = side
-        self.small = side // 4
+        self.small, channels = _channels(side, width)
         self.embed = nn.Embedding(classes, 16)
-        self.first = nn.Sequential(nn.Linear(LATENT + 16, 2 * width * self.small**2), nn.ReLU())
-        self.rest = nn.Sequential(
-            nn.BatchNorm2d(2 * width), nn.ConvTranspose2d(2 * width, width, 4, 2, 1), nn.BatchNorm2d(width), nn.ReLU(),
-            nn.ConvTranspose2d(width, 1, 4, 2, 1), nn.Tanh(),
-        )  # fmt: skip
+        self.first = nn.Sequential(nn.Linear(LATENT + 16, channels[0] * self.small**2), nn.ReLU())
+        layers: list[nn.Module] = [nn.BatchNorm2d(channels[0])]
+        for before, after in pairwise(channels):
+            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1), nn.BatchNorm2d(after), nn.ReLU()]
+        self.rest = nn.Sequential(*layers, nn.ConvTranspose2d(channels[-1], 1, 4, 2, 1), nn.Tanh())
 
     def forward(self, latent: Tensor, classes: Tensor) -> Tensor:
         hidden = self.first(torch.cat([latent, self.embed(classes)], dim=1))
@@ -58,11 +66,12 @@ class _Maker(nn.Module):
 class _Judge(nn.Module):
     def __init__(self, side: int, classes: int, width: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(1, width, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(width, 2 * width, 4, 2, 1),
-            nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2), nn.Flatten(),
-        )  # fmt: skip
-        self.last = nn.Linear(2 * width * (side // 4) ** 2, classes)
+        small, channels = _channels(side, width)
+        layers: list[nn.Module] = [nn.Conv2d(1, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        for before, after in pairwise(channels[::-1]):
+            layers += [nn.Conv2d(before, after, 4, 2, 1), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
+        self.body = nn.Sequential(*layers, nn.Flatten())
+        self.last = nn.Linear(channels[0] * small**2, classes)
 
     def forward(self, images: Tensor, classes: Tensor) -> Tensor:
         return self.last(self.body(images)).gather(1, classes[:, None])[:, 0]
@@ -114,10 +123,11 @@ def mean_features(
     target += random.standard_normal(target.shape) / gaussian_mu(epsilon, delta)
     goal = torch.from_numpy((target / count[:, None]).astype(np.float32))
     adam = optim.Adam(maker.parameters(), 1e-3)
+    each = 128 // classes
     for _ in range(steps):
-        label = torch.arange(classes).repeat_interleave(64)
+        label = torch.arange(classes).repeat_interleave(each)
         made = maker(torch.randn(len(label), LATENT), label).flatten(1)
-        mean = _fourier(made, weights).view(classes, 64, -1).mean(dim=1)
+        mean = _fourier(made, weights).view(classes, each, -1).mean(dim=1)
         _step(adam, (mean - goal).square().sum(dim=1).mean())
     return _drawn(maker, count / count.sum(), size, seed, time.process_time() - begun)
 

@@ -2,30 +2,35 @@
 
     python benchmarks/images.py --parts generators --data pneumonia --seeds 3
     python benchmarks/images.py --parts rare --seeds 5
+    python benchmarks/images.py --parts speed --seeds 1
     python benchmarks/images.py --show
 
-`generators`: images are cut into training and hold-out anew for each seed, and every method makes as many images as
-taught it. TSTR is the area under the ROC curve on the hold-out of a small network that learned from synthetic images,
-TRTR of one that learned from as many real ones (`wardgan.evaluate.images`). `rare`: one class of pneumonia is cut to
-5 %; a small network learns from real images in several ways, always for as many steps, and is tested on the hold-out.
-What is done is kept in `benchmarks/out/images.jsonl`, and not done again; grids of images are beside it.
+`generators`: images are cut into training and hold-out anew for each seed, by patient, and every method makes as many
+images as taught it (`image_data.py`, `image_methods.py`). TSTR is the area under the ROC curve on the hold-out of a
+small network that learned from synthetic images, TRTR of one that learned from as many real ones
+(`wardgan.evaluate.images`); with masks, Dice is that of a small U-Net. Sizes are those of `image_sizes.py`. `rare`: one
+class of pneumonia is cut to 5 %; a small network learns from real images in several ways, always for as many steps,
+and is tested on the hold-out. `speed`: images in a second (`image_speed.py`). What is done is kept in
+`benchmarks/out/images.jsonl`, and not done again; grids of images are beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
 import numpy as np
 
 import datasets
-import image_peers
+import image_speed
 import wardgan as wg
 from common import OUT, markdown, save
+from image_data import DATA, available, cohorts, of
+from image_methods import METHODS, run_on
+from image_sizes import ratios
 from rare_images import taught
 from wardgan.evaluate.images import ImageReport, ImageSet, evaluate_images
 from wardgan.models.imagegan.strip import write_strip
@@ -33,20 +38,15 @@ from wardgan.rng import Seed
 from wardgan.schema.image_cohort import ImageCohort
 
 DONE = OUT / "images.jsonl"
-DELTA = 1e-5
-# File, images to train on, size, population that is declared.
-DATA = {
-    "pneumonia": ("pneumoniamnist28.npz", 4_000, 28),
-    "six modalities": ("mednist64_9000.npz", 6_000, 64),
-}
-_OPEN = {"pneumonia": 1500, "six modalities": 600}
+PARTS = ("generators", "rare", "speed")
 Row = dict[str, object]
+Task = tuple[str, str, str]
 
 
 def main() -> None:
     """Runs what is asked for, or shows what is done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", nargs="+", default=["generators"], choices=["generators", "rare"])
+    parser.add_argument("--parts", nargs="+", default=["generators"], choices=PARTS)
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=list(DATA))
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--seeds", type=int, default=3)
@@ -55,20 +55,39 @@ def main() -> None:
     asked = parser.parse_args()
     if not asked.show:
         _run(asked)
-    rows = [*_generators(), *_rare()]
-    print(markdown(rows))
-    print(save("images", rows, asked.out))
+    tables = [list(rows()) for rows in (_generators, _rare, _speed)]
+    print("\n\n".join(markdown(rows) for rows in tables if rows))
+    print(save("images", [row for rows in tables for row in rows], asked.out, runs=_known()))
 
 
 def _run(asked: argparse.Namespace) -> None:
     done = {(one["part"], one["data"], one["method"], one["seed"]) for one in _known()}
-    wanted = [("generators", data, method) for data in asked.data for method in asked.methods]
-    wanted = [one for one in wanted if one[0] in asked.parts]
-    wanted += [("rare", "pneumonia", method) for method in ARMS if "rare" in asked.parts]
+    wanted = list(_wanted(asked))
     for seed in range(asked.seeds):
-        for part, data, method in wanted:
-            if (part, data, method, seed) not in done:
-                _keep(_generator(data, method, seed) if part == "generators" else _arm(method, seed))
+        for task in wanted:
+            if (*task, seed) not in done:
+                _keep(_done(task, seed))
+
+
+def _wanted(asked: argparse.Namespace) -> Iterator[Task]:
+    """Yields part, data and method of all that is asked for and can be done."""
+    for part in asked.parts:
+        if part == "speed":
+            yield from (("speed", *speed[:2]) for speed in image_speed.SPEEDS)
+            continue
+        for data in asked.data if part == "generators" else ["pneumonia"]:
+            if not available(data):
+                print(f"{data}: {DATA[data].file} is not in {datasets.folder()}", flush=True)
+                continue
+            methods = [one for one in run_on(data) if one in asked.methods] if part == "generators" else ARMS
+            yield from ((part, data, method) for method in methods)
+
+
+def _done(task: Task, seed: int) -> Row:
+    part, data, method = task
+    if part == "speed":
+        return image_speed.speeds(data, method, seed)
+    return _generator(data, method, seed) if part == "generators" else _arm(method, seed)
 
 
 def _keep(row: Row) -> None:
@@ -85,111 +104,29 @@ def _known() -> list[Row]:
 # --- generators -------------------------------------------------------------------------------------------------------
 
 
-def cohorts(data: str, seed: int) -> tuple[ImageCohort, ImageCohort]:
-    """Gives training and hold-out images, in another random order for each seed; each image is a patient."""
-    name, size, side = DATA[data]
-    with np.load(datasets.folder() / name) as file:
-        keys = [key for key in file.files if key.endswith("images")]
-        images = np.concatenate([file[key] for key in keys])
-        labels = np.concatenate([file[key.replace("images", "labels")].ravel() for key in keys]).astype(np.int64)
-    _, first = np.unique(images.reshape(len(images), -1), axis=0, return_index=True)
-    order = np.random.default_rng(seed).permutation(first)
-    levels = [f"class {at}" for at in range(labels.max() + 1)]
-    table = {"kind": {"kind": "category", "levels": levels}}
-    schema = wg.Schema.from_dict(
-        {"name": data, "population": size, "images": {"size": [side, side]}, "table": table}
-    )  # fmt: skip
-    pixels = images[order][:, None].astype(np.float32) / 127.5 - 1
-    number = np.arange(len(order))
-    whole = ImageCohort(
-        schema, pixels, {"kind": labels[order]}, number, number.astype(str).astype(object), False, images.nbytes
-    )  # fmt: skip
-    return whole.take(np.arange(size)), whole.take(np.arange(size, len(order)))
-
-
-def of(cohort: ImageCohort) -> ImageSet:
-    """Gives the images of a cohort for the evaluation."""
-    return ImageSet(cohort.pixels, cohort.classes, cohort.owners)
-
-
-class _Drawn:
-    """What a method made: images, bytes of the model, seconds of training, images per second."""
-
-    def __init__(self, images: ImageSet, size: int, seconds: float, speed: float) -> None:
-        self.images, self.bytes, self.seconds, self.speed = images, size, seconds, speed
-
-
-def _ours(train: ImageCohort, seed: int, epsilon: float | None, config: wg.ImageganConfig) -> _Drawn:
-    begun = time.process_time()
-    made = wg.fit(
-        train, None if epsilon is None else wg.Budget(epsilon, DELTA), privacy="none" if epsilon is None else "private",
-        family=config, seed=seed,
-    )  # fmt: skip
-    seconds = time.process_time() - begun
-    begun = time.perf_counter()
-    batch = made.generator.images(len(train), seed=seed)
-    speed = len(train) / (time.perf_counter() - begun)
-    levels = [str(level) for level in train.schema.table[0].levels]
-    labels = np.array([levels.index(level) for level in batch.labels["kind"]], dtype=np.int64)
-    return _Drawn(ImageSet.of(batch.pixels, labels), len(made.generator.network), seconds, speed)
-
-
-def _peer(made: image_peers.Made) -> _Drawn:
-    return _Drawn(made.images, 4 * made.parameters, made.seconds, 0.0)
-
-
-METHODS: dict[str, Callable[[ImageCohort, int], _Drawn]] = {
-    "waves, epsilon 1": lambda train, seed: _ours(train, seed, 1.0, wg.ImageganConfig(discriminator=0.0)),
-    "waves, epsilon 3": lambda train, seed: _ours(train, seed, 3.0, wg.ImageganConfig(discriminator=0.0)),
-    "waves, epsilon 10": lambda train, seed: _ours(train, seed, 10.0, wg.ImageganConfig(discriminator=0.0)),
-    "waves, no privacy": lambda train, seed: _ours(train, seed, None, wg.ImageganConfig(open_steps=0)),
-    "noisy mean features, epsilon 1": lambda train, seed: _peer(
-        image_peers.mean_features(of(train), len(train), epsilon=1.0, delta=DELTA, seed=seed)
-    ),
-    "noisy mean features, epsilon 3": lambda train, seed: _peer(
-        image_peers.mean_features(of(train), len(train), epsilon=3.0, delta=DELTA, seed=seed)
-    ),
-    "noisy mean features, epsilon 10": lambda train, seed: _peer(
-        image_peers.mean_features(of(train), len(train), epsilon=10.0, delta=DELTA, seed=seed)
-    ),
-    "imagegan, no privacy": lambda train, seed: _ours(
-        train, seed, None, wg.ImageganConfig(open_steps=_OPEN[train.schema.name])
-    ),
-    "DCGAN, no privacy": lambda train, seed: _peer(
-        image_peers.dcgan(of(train), len(train), seed=seed, steps=_OPEN[train.schema.name])
-    ),
-    "waves and discriminator, epsilon 10": lambda train, seed: _ours(
-        train, seed, 10.0, wg.ImageganConfig(discriminator=0.3, steps=300)
-    ),
-}
-
-
 def _generator(data: str, method: str, seed: int) -> Row:
     train, held = cohorts(data, seed)
-    made = METHODS[method](train, seed)
-    found = evaluate_images(of(train), of(held), made.images, seed=Seed(seed), repeats=2)
+    made = METHODS[method](data, train, seed)
+    found = evaluate_images(of(train), of(held), made.images, seed=Seed(seed), mask=DATA[data].mask, repeats=2)
+    _grid(f"{data}, real, {seed}", of(train))
     _grid(f"{data}, {method}, {seed}", made.images)
     return {"part": "generators", "data": data, "method": method, "seed": seed, **_numbers(found)} | {
         "model bytes": made.bytes, "training s": round(made.seconds, 1), "images/s": round(made.speed),
-        "files : model": round(_file_bytes(data, train) / made.bytes, 2),
-        "numbers : model": round(train.pixels.nbytes / made.bytes, 2),
+        **{name: float(f"{value:.4g}") for name, value in ratios(data, made.bytes).items()},
     }  # fmt: skip
 
 
 def _numbers(found: ImageReport) -> Row:
     random, radiomics = found.distances.values()
     assert found.taught is not None
-    return {
+    row: Row = {
         "tstr": found.taught.tstr.value, "trtr": found.taught.trtr.value, "accuracy": found.taught.accuracy.value,
         "ratio random": random.ratio.value, "ratio radiomics": radiomics.ratio.value,
         "coverage": random.manifold.coverage.synthetic.value, "spectrum": found.spectrum.synthetic.value,
         "accused": len(found.memory.accused),
     }  # fmt: skip
-
-
-def _file_bytes(data: str, train: ImageCohort) -> float:
-    """Gives the bytes of the training images in their file, one byte a pixel."""
-    return len(train.pixels) * DATA[data][2] ** 2
+    drawn = {} if found.drawn is None else {"dice": found.drawn.tstr.value, "dice real": found.drawn.trtr.value}
+    return row | drawn
 
 
 def _grid(name: str, images: ImageSet) -> None:
@@ -205,19 +142,26 @@ def _generators() -> Iterator[Row]:
         for method in METHODS:
             rows = [one for one in known if (one["data"], one["method"]) == (data, method)]
             if rows:
-                yield {
-                    "part": "generators", "data": data, "method": method, "seeds": len(rows),
-                    "TSTR / TRTR": _told([_part(one, "tstr", "trtr") for one in rows]),
-                    "TSTR": _told(_values(rows, "tstr")), "accuracy": _told(_values(rows, "accuracy")),
-                    "ratio, random features": _told(_values(rows, "ratio random")),
-                    "ratio, radiomics": _told(_values(rows, "ratio radiomics")),
-                    "coverage": _told(_values(rows, "coverage")), "spectrum": _told(_values(rows, "spectrum")),
-                    "accuse": f"{sum(bool(one['accused']) for one in rows)} of {len(rows)}",
-                    "model kB": round(mean(_values(rows, "model bytes")) / 1e3),
-                    "pixels : model": f"{mean(_values(rows, 'files : model')):.2g}",
-                    "training s": round(mean(_values(rows, "training s"))),
-                    "images/s": round(mean(_values(rows, "images/s"))) or "",
-                }  # fmt: skip
+                yield _generator_row(data, method, rows)
+
+
+def _generator_row(data: str, method: str, rows: Sequence[Row]) -> Row:
+    size = mean(_values(rows, "model bytes"))
+    row: Row = {
+        "part": "generators", "data": data, "method": method, "seeds": len(rows),
+        "TSTR / TRTR": _told([_part(one, "tstr", "trtr") for one in rows]), "TSTR": _told(_values(rows, "tstr")),
+        "accuracy": _told(_values(rows, "accuracy")), "ratio, random features": _told(_values(rows, "ratio random")),
+        "ratio, radiomics": _told(_values(rows, "ratio radiomics")), "coverage": _told(_values(rows, "coverage")),
+        "spectrum": _told(_values(rows, "spectrum")),
+        "accuse": f"{sum(bool(one['accused']) for one in rows)} of {len(rows)}",
+    }  # fmt: skip
+    if DATA[data].mask:
+        row["Dice"], row["Dice after real pairs"] = (_told(_values(rows, name)) for name in ("dice", "dice real"))
+    return row | {
+        "model kB": round(size / 1e3), **{name: f"{value:.3g}" for name, value in ratios(data, size).items()},
+        "training s": round(mean(_values(rows, "training s"))),
+        "images/s": round(mean(_values(rows, "images/s"))) or "",
+    }  # fmt: skip
 
 
 def _values(rows: Sequence[Row], name: str) -> list[float]:
@@ -231,6 +175,25 @@ def _part(row: Row, one: str, other: str) -> float:
 def _told(values: Sequence[float]) -> str:
     spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
     return f"{mean(values):.3f}{spread}"
+
+
+# --- speed ------------------------------------------------------------------------------------------------------------
+
+
+def _speed() -> Iterator[Row]:
+    known = [one for one in _known() if one["part"] == "speed"]
+    for data, method, _ in image_speed.SPEEDS:
+        rows = [one for one in known if (one["data"], one["method"]) == (data, method)]
+        if rows:
+            row: Row = {"part": "speed", "data": data, "method": method, "seeds": len(rows)}
+            row["images/s"] = _about(rows, "images/s")
+            if "beside" in rows[0]:
+                row[f"images/s, {rows[0]['beside']}"] = _about(rows, "beside images/s")
+            yield row
+
+
+def _about(rows: Sequence[Row], name: str) -> str:
+    return f"{mean(_values(rows, name)):.3g}"
 
 
 # --- a rare class -----------------------------------------------------------------------------------------------------
