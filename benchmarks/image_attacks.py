@@ -20,7 +20,7 @@ import numpy as np
 
 import wardgan as wg
 from common import markdown, save
-from images import cohorts
+from image_data import cohorts
 from wardgan.attack import Battery, image_battery
 from wardgan.dossier.images.measure import ImagePatients, Seen, leaking_images, points_of, seen, sides_of
 from wardgan.rng import Seed
