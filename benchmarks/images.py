@@ -150,6 +150,7 @@ def _generator_row(data: str, method: str, rows: Sequence[Row]) -> Row:
     row: Row = {
         "part": "generators", "data": data, "method": method, "seeds": len(rows),
         "TSTR / TRTR": _told([_part(one, "tstr", "trtr") for one in rows]), "TSTR": _told(_values(rows, "tstr")),
+        "TRTR": _told(_values(rows, "trtr")),
         "accuracy": _told(_values(rows, "accuracy")), "ratio, random features": _told(_values(rows, "ratio random")),
         "ratio, radiomics": _told(_values(rows, "ratio radiomics")), "coverage": _told(_values(rows, "coverage")),
         "spectrum": _told(_values(rows, "spectrum")),
@@ -158,7 +159,7 @@ def _generator_row(data: str, method: str, rows: Sequence[Row]) -> Row:
     if DATA[data].mask:
         row["Dice"], row["Dice after real pairs"] = (_told(_values(rows, name)) for name in ("dice", "dice real"))
     return row | {
-        "model kB": round(size / 1e3), **{name: f"{value:.3g}" for name, value in ratios(data, size).items()},
+        "model kB": round(size / 1e3), **{name: _short(value) for name, value in ratios(data, size).items()},
         "training s": round(mean(_values(rows, "training s"))),
         "images/s": round(mean(_values(rows, "images/s"))) or "",
     }  # fmt: skip
@@ -186,14 +187,14 @@ def _speed() -> Iterator[Row]:
         rows = [one for one in known if (one["data"], one["method"]) == (data, method)]
         if rows:
             row: Row = {"part": "speed", "data": data, "method": method, "seeds": len(rows)}
-            row["images/s"] = _about(rows, "images/s")
+            row["images/s"] = _short(mean(_values(rows, "images/s")))
             if "beside" in rows[0]:
-                row[f"images/s, {rows[0]['beside']}"] = _about(rows, "beside images/s")
+                row[f"images/s, {rows[0]['beside']}"] = _short(mean(_values(rows, "beside images/s")))
             yield row
 
 
-def _about(rows: Sequence[Row], name: str) -> str:
-    return f"{mean(_values(rows, name)):.3g}"
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 # --- a rare class -----------------------------------------------------------------------------------------------------
