@@ -24,7 +24,6 @@ OPEN = {
     "pneumonia": wg.ImageganConfig(),
     "six modalities": wg.ImageganConfig(open_steps=1100, batch=16),
     "mammograms, 64 px": wg.ImageganConfig(open_steps=600, batch=16),
-    # The running mean of so few steps has to forget the first ones sooner.
     "mammograms, 128 px": wg.ImageganConfig(open_steps=200, batch=16, ema_open=0.98),
     "vessels": wg.ImageganConfig(open_steps=650, batch=16),
 }

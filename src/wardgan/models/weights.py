@@ -11,6 +11,20 @@ from torch import Tensor, nn, optim
 from wardgan.rng import Seed
 
 
+def decay_at(decay: float, step: int) -> float:
+    """Gives the decay of a running mean at one of its steps: smaller at first, so that it forgets where it began.
+
+    Args:
+        decay: The decay in the end.
+        step: Number of the step, from 0.
+
+    Example:
+        >>> [round(decay_at(0.99, step), 2) for step in (0, 10, 10_000)]
+        [0.1, 0.55, 0.99]
+    """
+    return min(decay, (1 + step) / (10 + step))
+
+
 def average(mean: nn.Module, module: nn.Module, decay: float) -> None:
     """Moves the running mean of a network's weights: mean <- decay mean + (1 - decay) weights."""
     with torch.no_grad():

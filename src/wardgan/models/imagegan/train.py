@@ -18,7 +18,7 @@ from wardgan.models.imagegan.draw import waves_network
 from wardgan.models.imagegan.nets import ImageGenerator, Judge
 from wardgan.models.imagegan.sizes import check_size
 from wardgan.models.imagegan.strip import write_strip
-from wardgan.models.weights import average, fall, weights_state
+from wardgan.models.weights import average, decay_at, fall, weights_state
 from wardgan.privacy.image_queries import Pictures
 from wardgan.privacy.records import Records
 
@@ -119,7 +119,7 @@ def _private(config: ImageganConfig, records: Records, run: Run, players: _Playe
                 images, classes = players.fakes(run.seed.stream("generator", step), config.batch)
                 nn.functional.softplus(-judge(images, classes)).mean().backward()
                 adam.step()
-                average(mean, maker, config.ema)
+                average(mean, maker, decay_at(config.ema, step // config.steps_per_generator_step))
         step += 1
         checkpoint.save(run.folder, step, players.modules, (adam, judge_adam))
         players.strip(run)
@@ -170,7 +170,7 @@ def _open(config: ImageganConfig, pictures: Pictures, run: Run, players: _Player
         classes = torch.from_numpy(pictures.classes[chosen]).to(players.device)
         _judge_step(config, players, adams[1], stream, real, classes, penalised=step % config.penalty_every == 0)
         _maker_step(config, players, adams[0], stream, real, classes)
-        average(players.mean, players.maker, config.ema_open)
+        average(players.mean, players.maker, decay_at(config.ema_open, step))
         if (step + 1) % _EVERY == 0 or step + 1 == config.open_steps:
             checkpoint.save(run.folder, step + 1, players.modules, adams)
             players.strip(run)
