@@ -75,8 +75,8 @@ def _peer(made: image_peers.Made) -> Made:
     return Made(made.images, 4 * made.parameters, made.seconds, 0.0)
 
 
-def _waves(_: str, train: ImageCohort, seed: int, *, epsilon: float | None) -> Made:
-    return _ours(train, seed, epsilon, wg.ImageganConfig(discriminator=0.0, open_steps=0))
+def _waves(_: str, train: ImageCohort, seed: int, *, epsilon: float | None, grain: float = 0.1) -> Made:
+    return _ours(train, seed, epsilon, wg.ImageganConfig(grain=grain, discriminator=0.0, open_steps=0))
 
 
 def _open(data: str, train: ImageCohort, seed: int) -> Made:
@@ -102,6 +102,7 @@ def _mean_features(data: str, train: ImageCohort, seed: int, *, epsilon: float) 
 METHODS: dict[str, Method] = {
     **{f"waves, epsilon {epsilon}": partial(_waves, epsilon=float(epsilon)) for epsilon in (1, 3, 10)},
     "waves, no privacy": partial(_waves, epsilon=None),
+    "without grain, epsilon 3": partial(_waves, epsilon=3.0, grain=0.0),
     **{f"noisy mean features, epsilon {epsilon}": partial(_mean_features, epsilon=float(epsilon))
        for epsilon in (1, 3, 10)},
     "imagegan, no privacy": _open,
