@@ -10,6 +10,7 @@ from onnx import AttributeProto, ModelProto, StringStringEntryProto, TensorProto
 import release_kit as kit
 from release_kit import release
 from wardgan.errors import NetworkError
+from wardgan.sample.engine import engine
 from wardgan.sample.network import Graph
 from wardgan.seal import onnx_check, onnx_shapes, onnx_wire
 from wardgan.seal.onnx_check import check_network
@@ -522,6 +523,24 @@ def test_own_hostile_network_is_not_released(tmp_path):
     with pytest.raises(NetworkError, match="not finite"):
         release.release(made, tmp_path / "x.hgan")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bytes_that_an_engine_would_read_as_another_network():
+    """The engine looks for the mark of its own format first: one network would be checked, and another one run."""
+
+    def marked(proto):
+        proto.ir_version = 8
+        proto.producer_name = "ORTM"
+
+    data = model(marked)
+    assert data[4:8] == b"ORTM"
+    with pytest.raises(NetworkError, match="could be read in two ways"):
+        check_network(data, **SIZES)
+    with pytest.raises(NetworkError, match="could be read in two ways"):
+        engine(data)
+    for other in (b"", b"\x00\x00\x00\x00ORTM" + bytes(64)):
+        with pytest.raises(NetworkError):
+            engine(other)
 
 
 def test_many_empty_nodes_are_counted_before_they_become_objects(monkeypatch):

@@ -119,10 +119,25 @@ def image_battery(
     if not check.is_number(delta) or not 0 <= delta < 1:
         raise UsageError(f"delta={delta!r} is not at least 0 and below 1.")
     asked = image_questions(schema, epsilon)
-    found = _Attacks(train.in_order(), holdout.in_order(), synthetic, seed, delta)
-    results = tuple(found.answer(question) for question in asked)
+    whole = train.in_order(), holdout.in_order()
+    found, every = (_Attacks(*sides, synthetic, seed, delta) for sides in (_alike(*whole), whole))
+    # For a copy all images of a patient count, whoever has more of them.
+    results = tuple((every if one.name == "copies.certain" else found).answer(one) for one in asked)
     family = sum(question.limit is not None for question in asked)
     return Battery(results, family, train.people, holdout.people, len(synthetic.patients))
+
+
+def _alike(train: Side, holdout: Side) -> tuple[Side, Side]:
+    """Gives both sides with one image of each patient, unless all patients have the same number of them.
+
+    Of several images the one that gives away most counts. Whoever has more of them gives away more, though nobody knows
+    them; so the numbers must not differ between the sides. Which image it is hangs on what it shows alone.
+    """
+    counts = {int(count) for side in (train, holdout) for count in np.bincount(side.patients)}
+    if len(counts) == 1:
+        return train, holdout
+    one, other = (side.take(np.unique(side.patients, return_index=True)[1]) for side in (train, holdout))
+    return one, other
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -198,9 +213,17 @@ class _Attacks:
             return question.unanswered(few)
         real, patients = self._real()
         near = float(np.quantile(nearest(real, real, patients)[0], NEAR))
-        away, place = nearest(self.synthetic.points["pixels"], real)
-        hits = np.bincount(patients[place[away <= near]], minlength=sum(sizes))
-        ours, theirs = float(hits[: sizes[0]].sum()), float(hits[sizes[0] :].sum())
+        made, ours, theirs = self.synthetic.points["pixels"], self.train.points["pixels"], self.holdout.points["pixels"]
+        first, second = nearest(made, ours), nearest(made, theirs)
+        away = np.minimum(first[0], second[0])
+        # An image that a patient of each side has counts half for either.
+        part = np.where(first[0] < second[0], 1.0, np.where(first[0] == second[0], 0.5, 0.0)) * (away <= near)
+        other = (away <= near) - part
+        hits = np.concatenate([
+            np.bincount(self.train.patients[first[1]], weights=part, minlength=sizes[0]),
+            np.bincount(self.holdout.patients[second[1]], weights=other, minlength=sizes[1]),
+        ])  # fmt: skip
+        ours, theirs = float(part.sum()), float(other.sum())
         n, ratio = len(away), sizes[0] / sizes[1]
         variance = max(float(np.var(hits, ddof=1)), _HIDDEN / sum(sizes))
         error = (1 + ratio) * math.sqrt(sizes[0] * sizes[1] / sum(sizes) * variance) / n
@@ -215,41 +238,34 @@ class _Attacks:
         return question.answered(plain, joint, error)
 
     def _certain(self, question: Question) -> Result:
-        """Gives the share of training patients whose image is a synthetic one, with nobody else near.
+        """Gives the share of synthetic images that are a training patient's, with nobody else near.
 
-        Where patients of the training and of the hold-out are as alike as that, as slices of one body are that count
-        as patients of their own, a copy proves nothing. Then only more copies of training than of hold-out patients do,
-        by the chance of as many if patients could be exchanged (Fisher's exact test).
+        One is a leak. Where hold-out patients are as alike to training patients as that, as slices of one body are that
+        count as patients of their own, fresh images are so, too: then only more of them accuse than that share makes
+        likely, by a Poisson distribution with the upper end of the share.
         """
-        sizes = self.train.people, self.holdout.people
-        few = too_few({"training": sizes[0], "hold-out": sizes[1]})
+        few = too_few({"training": self.train.people, "hold-out": self.holdout.people})
         if few:
             return question.unanswered(few)
-        level = GREY_LEVEL * math.sqrt(self.train.points["pixels"].shape[1])
-        ours, theirs = self._copied(level)
-        twins = nearest(self.holdout.points["pixels"], self.train.points["pixels"])[0] <= level
-        base = theirs / sizes[1]
+        mine, made = self.train.points["pixels"], self.synthetic.points["pixels"]
+        level = GREY_LEVEL * math.sqrt(mine.shape[1])
+        special = nearest(mine, *self._real(), self.train.patients)[0] > _ALONE * level
+        count = int((nearest(made, mine[special])[0] <= level).sum()) if special.any() else 0
+        alike = nearest(self.holdout.points["pixels"], mine)[0] <= level
+        twins, people = int(np.unique(self.holdout.patients[alike]).size), self.holdout.people
+        n = len(made)
         plain, joint = (
-            exact_proportion(ours, sizes[0], baseline=base, confidence=confidence)
+            exact_proportion(count, n, baseline=twins / people, confidence=confidence)
             for confidence in (0.95, question.confidence)
         )
-        if not twins.any():
-            return question.judged(plain, joint, Power(1 / sizes[0], enough=True))
-        sure = at_least(ours, ours + theirs, *sizes) < 1 - question.confidence
-        value = max(0.0, ours / sizes[0] - base) if sure else 0.0
+        if not twins:
+            return question.judged(plain, joint, Power(1 / n, enough=True))
+        risk = (1 - question.confidence) / 2
+        expected = n * most_likely(twins, risk) / people
+        sure = poisson_tail(count, expected) < risk
+        value = count / n if sure else 0.0
         plain, joint = (replace(one, value=value, low=min(one.low, value)) for one in (plain, joint))
-        return question.judged(plain, joint, Power(math.inf, enough=False))
-
-    def _copied(self, level: float) -> tuple[int, int]:
-        """Gives how many patients of the training and of the hold-out have a synthetic image within `level`."""
-        real, patients = self._real()
-        found: list[int] = []
-        for side, first in ((self.train, 0), (self.holdout, self.train.people)):
-            mine = side.points["pixels"]
-            special = nearest(mine, real, patients, side.patients + first)[0] > _ALONE * level
-            copied = special & (nearest(mine, self.synthetic.points["pixels"])[0] <= level)
-            found.append(int(np.unique(side.patients[copied]).size))
-        return found[0], found[1]
+        return question.judged(plain, joint, Power(2 * expected / n, enough=False))
 
     def _real(self) -> tuple[Points, Codes]:
         """Gives the pixels of all real images, and whose they are: training patients first."""
@@ -257,21 +273,31 @@ class _Attacks:
         return real, np.concatenate([self.train.patients, self.holdout.patients + self.train.people])
 
 
-def at_least(count: int, copied: int, train: int, holdout: int) -> float:
-    """Gives the chance that at least `count` of `copied` patients are training patients, if they are drawn from all.
-
-    Args:
-        count: Training patients.
-        copied: All of them.
-        train: Number of training patients.
-        holdout: Number of hold-out patients.
+def poisson_tail(count: int, mean: float) -> float:
+    """Gives the chance of at least `count` where `mean` are expected (Poisson).
 
     Example:
-        >>> round(at_least(2, 2, 5, 5), 4)
-        0.2222
+        >>> round(poisson_tail(2, 1.0), 4)
+        0.2642
     """
-    whole = math.comb(train + holdout, copied)
-    return sum(math.comb(train, one) * math.comb(holdout, copied - one) for one in range(count, copied + 1)) / whole
+    return max(0.0, 1 - math.fsum(math.exp(one * math.log(mean) - mean - math.lgamma(one + 1)) for one in range(count)))
+
+
+def most_likely(count: int, risk: float) -> float:
+    """Gives the largest mean of a Poisson distribution for which so few are not less likely than `risk`.
+
+    Source:
+        Garwood, Biometrika 1936;28:437, the upper end of the exact interval.
+
+    Example:
+        >>> round(most_likely(0, 0.05), 3)
+        2.996
+    """
+    low, high = 0.0, count + 10 * math.sqrt(count + 1) - 2 * math.log(risk)
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if 1 - poisson_tail(count + 1, middle) > risk else (low, middle)
+    return high
 
 
 def nearest(

@@ -174,6 +174,7 @@ def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
     check_kind(holdout, trained.generator.schema)
     if holdout is not None:
         _check_apart(train, holdout)
+        _check_doubles(train, holdout, pays=public_share != 0)
     held = None if holdout is None else as_learned(holdout, trained.generator.schema)
     if proved is not None:
         check_audit(proved, trained.generator)
@@ -239,6 +240,24 @@ def _check_apart(train: AnyCohort, holdout: AnyCohort) -> None:
         raise DataError(
             f"holdout: {counted(both, 'patient')} of it are patients of data, too, by their names {by}. Take them out: "
             "wardgan split sets patients aside before a fit."
+        )
+
+
+def _check_doubles(train: AnyCohort, holdout: AnyCohort, *, pays: bool) -> None:
+    """Refuses a hold-out with images of the training, pixel for pixel: whoever is in both would pay twice."""
+    if not isinstance(train, ImageCohort) or not isinstance(holdout, ImageCohort):
+        return
+    known = {hashlib.sha256(image.tobytes()).digest() for image in train.pixels}
+    both = sum(hashlib.sha256(image.tobytes()).digest() in known for image in holdout.pixels)
+    if 2 * both > len(holdout.pixels):
+        raise DataError(
+            f"holdout: {counted(both, 'image')} of it are images of data, pixel for pixel, which is most of it. Pass "
+            "patients whom the fit has not read: wardgan split sets them aside before a fit."
+        )
+    if both and pays:
+        raise DataError(
+            f"holdout: {counted(both, 'image')} of it are images of data, pixel for pixel, and whoever is in both "
+            "would pay twice for public numbers. Take them out, or ask for no public numbers (--public-share 0)."
         )
 
 

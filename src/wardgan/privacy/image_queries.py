@@ -19,7 +19,8 @@ from wardgan.schema.image_cohort import ImageCohort
 Pixels = NDArray[np.float32]
 Classes = NDArray[np.int64]
 Values = NDArray[np.float64]
-_BLOCK: Final = 1_024
+# Pixels of a block, so that large images need no more memory than small ones.
+_PIXELS: Final = 1 << 21
 
 
 @runtime_checkable
@@ -192,7 +193,7 @@ class WaveProducts:
         """Gives the sums, shape (classes * numbers * (numbers + 1) / 2,)."""
         count, size = self.centres.shape
         sums = np.zeros((count, size, size))
-        for part in _blocks(len(pixels)):
+        for part in _blocks(pixels):
             away = self.waves.numbers(pixels[part]) - self.centres[classes[part]]
             away = within(away / self.radius, 1.0) * np.sqrt(weights[part, None])
             for each in np.unique(classes[part]):
@@ -219,7 +220,7 @@ def summed(
 ) -> Values:
     """Gives the weighted sums of images' numbers in each class, shape (count * size,)."""
     sums = np.zeros((count, size))
-    for part in _blocks(len(pixels)):
+    for part in _blocks(pixels):
         np.add.at(sums, classes[part], weights[part, None] * numbers(pixels[part]))
     return sums.ravel()
 
@@ -230,5 +231,6 @@ def within(rows: Values, most: float) -> Values:
     return rows * np.minimum(1, most / np.maximum(lengths, 1e-300))
 
 
-def _blocks(images: int) -> Iterator[slice]:
-    return (slice(at, at + _BLOCK) for at in range(0, images, _BLOCK))
+def _blocks(pixels: Pixels) -> Iterator[slice]:
+    size = max(1, _PIXELS // max(1, math.prod(pixels.shape[1:])))
+    return (slice(at, at + size) for at in range(0, len(pixels), size))

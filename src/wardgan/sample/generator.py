@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, cast
@@ -18,11 +17,12 @@ from numpy.typing import NDArray
 from wardgan import check
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import decode
-from wardgan.errors import NetworkError, UsageError
+from wardgan.errors import UsageError
 from wardgan.imaging.marks import Batch
 from wardgan.rng import Seed
 from wardgan.sample.conditions import Conditions, Where, conditions
 from wardgan.sample.drawing import BLOCK, Drawn, Effort, Placed, Search, filled_block
+from wardgan.sample.engine import engine, refused
 from wardgan.sample.images import Painter, SyntheticImages
 from wardgan.sample.search import Efficiency, Network, efficiency, searched
 from wardgan.schema.cohort import Cohort, joined
@@ -217,7 +217,7 @@ class Generator:
         return Painter(self.schema, look, self._pixels, self.latent)
 
     def _pixels(self, latent: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
-        with _refused():
+        with refused():
             found = self._session.run(["units"], {"latent": latent, "label": classes})[0]
         return cast("NDArray[np.float32]", found)
 
@@ -253,14 +253,7 @@ class Generator:
 
     @cached_property
     def _session(self) -> InferenceSession:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        with _refused():
-            return onnxruntime.InferenceSession(self.network, options, providers=["CPUExecutionProvider"])
+        return engine(self.network)
 
     def _blocks(self, n: int, wanted: Conditions, seed: Seed) -> Iterator[tuple[Cohort, Drawn]]:
         """Yields the patients block by block, a few blocks ahead of the reader; at least one block."""
@@ -295,22 +288,9 @@ class Generator:
             label = classes[start : start + _PART]
             latent = stream.standard_normal((len(label), self.latent), dtype=np.float32)
             given = {"latent": latent if placed is None else placed(latent, start), "label": label}
-            with _refused():
+            with refused():
                 units[start : start + len(label)] = cast("NDArray[np.float32]", self._session.run(["units"], given)[0])
         return decode(units, classes, self.layout)
-
-
-@contextmanager
-def _refused() -> Iterator[None]:
-    """Says in our own words that the engine does not take a network."""
-    import onnxruntime.capi.onnxruntime_pybind11_state as engine  # pyright: ignore[reportMissingImports]
-
-    kinds = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
-    refusals = cast("list[type[Exception]]", [getattr(engine, kind) for kind in kinds])
-    try:
-        yield
-    except (*refusals, ValueError) as error:
-        raise NetworkError(f"network: it cannot be run ({type(error).__name__}); ask its publisher.") from error
 
 
 def _replayable(seed: int | None) -> Seed:

@@ -25,8 +25,11 @@ def check_bytes(data: bytes) -> None:
         data: An ONNX model.
 
     Raises:
-        NetworkError: Not protobuf, no graph or several, too many entries, or too much besides raw weights.
+        NetworkError: Not protobuf, no graph or several, too many entries, or too much besides raw weights; or the mark
+            of another format where an engine looks for it.
     """
+    if data[4:8] == b"ORTM":
+        raise NetworkError("network: its bytes could be read in two ways, as two networks.")
     graphs = [place for number, place in _fields(data, (0, len(data)), 64) if number == _GRAPH]
     if len(graphs) != 1:
         raise NetworkError(f"network: is not an ONNX model: it has {len(graphs)} graphs instead of one.")

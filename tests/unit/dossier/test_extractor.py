@@ -1,5 +1,7 @@
 """A hospital's own network as features: what is computed, and what is refused before it runs."""
 
+import os
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
@@ -103,7 +105,8 @@ def test_a_file_that_could_do_more_than_compute(tmp_path):
 
 def test_a_file_that_is_no_network(tmp_path):
     refused(tmp_path, b"\x00garbage" * 9, "ONNX|cannot be run")
-    refused(tmp_path, b"", "cannot be run")
+    refused(tmp_path, b"", "is not an ONNX model")
+    refused(tmp_path, network().SerializeToString() + b"\xf2\x7f\x03abc", "bytes that no field")
     refused(tmp_path, network(nodes=[helper.make_node("NoSuchThing", ["images"], ["found"])]), "cannot be run")
     with pytest.raises(UsageError, match="cannot be read"):
         read_extractor(tmp_path / "none.onnx")
@@ -112,18 +115,42 @@ def test_a_file_that_is_no_network(tmp_path):
 
 
 def test_a_network_that_takes_no_images(tmp_path):
-    refused(tmp_path, network(("N", 8)), "float32 input of shape", UsageError)
-    refused(tmp_path, network(("N", 4, 8, 8)), "takes 4 channels", UsageError)
+    nodes = [helper.make_node("Relu", ["images"], ["found"])]
+    refused(tmp_path, network(("N", 8), nodes=nodes), "float32 input of shape", UsageError)
+    refused(tmp_path, network(("N", 4, 8, 8), nodes=nodes), "takes 4 channels", UsageError)
     refused(tmp_path, network(("N", 3, 4096, 8)), "at most 1024", UsageError)
+    refused(tmp_path, network((1_000_000, 3, 8, 8)), "1,000,000 images at once", UsageError)
     nodes = [helper.make_node("Cast", ["images"], ["found"], to=TensorProto.FLOAT)]
     refused(tmp_path, network(nodes=nodes, kind=TensorProto.DOUBLE), "float32", UsageError)
 
 
+@pytest.mark.parametrize(("operator", "more"), [("ReduceMean", {"keepdims": 0}), ("Size", {})])
+def test_a_network_that_gives_no_row_for_each_image(tmp_path, operator, more):
+    nodes = [helper.make_node(operator, ["images"], ["found" if operator != "Size" else "size"], **more)]
+    if operator == "Size":
+        nodes.append(helper.make_node("Cast", ["size"], ["found"], to=TensorProto.FLOAT))
+    refused(tmp_path, network(("N", 1, 8, 8), nodes=nodes), "not a row for each", UsageError)
+
+
+def test_bytes_that_an_engine_would_read_as_another_network(tmp_path):
+    two = network()
+    two.producer_name = "ORTM"
+    data = two.SerializeToString()
+    assert data[4:8] == b"ORTM"
+    refused(tmp_path, data, "could be read in two ways")
+
+
+def test_a_file_that_never_ends(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for name in ("pipe", "link"):
+        with pytest.raises(UsageError, match="it is no file"):
+            read_extractor(tmp_path / name)
+
+
 def test_limits(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_MOST_FEATURES", 1)
-    own = read_extractor(written(tmp_path, network()))
-    with pytest.raises(UsageError, match="2 features; at most 1"):
-        own(pixels(2))
+    refused(tmp_path, network(), "2 features; at most 1", UsageError)
     monkeypatch.setattr(module, "MOST_BYTES", 10)
     refused(tmp_path, network(), "more than 10 bytes")
 

@@ -146,7 +146,7 @@ def test_blocks_change_nothing(block, monkeypatch):
     for query in (GrainSums(Grain.of(3, 8, 8), 2), Shades(2)):
         whole = Pictures.of(cohort).total(query)
         with monkeypatch.context() as patch:
-            patch.setattr(image_queries, "_BLOCK", block)
+            patch.setattr(image_queries, "_PIXELS", block * 128)
             np.testing.assert_allclose(Pictures.of(cohort).total(query), whole, atol=1e-12)
 
 

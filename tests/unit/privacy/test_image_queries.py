@@ -102,7 +102,7 @@ def test_blocks_change_nothing(at, block, monkeypatch):
     cohort = kit.cohort(20, mask=True)
     query = queries(cohort.format)[at]
     whole = Pictures.of(cohort).total(query)
-    monkeypatch.setattr(module, "_BLOCK", block)
+    monkeypatch.setattr(module, "_PIXELS", block * 128)
     np.testing.assert_allclose(Pictures.of(cohort).total(query), whole, atol=1e-12)
 
 

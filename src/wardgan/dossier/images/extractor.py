@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from wardgan.errors import NetworkError, UsageError
 from wardgan.evaluate.images import Extractor
 from wardgan.evaluate.images.sets import Pixels, Values
+from wardgan.sample.engine import engine, refused
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -25,6 +26,7 @@ _MOST_FEATURES: Final = 4_096
 _BATCH: Final = 32
 _LONGEST: Final = 40
 _LARGEST: Final = 1_024
+_TRIED: Final = 64
 # What could read other files, run other code or never end.
 _FORBIDDEN: Final = {
     "functions": "defines functions of its own", "training_info": "carries training information",
@@ -49,15 +51,11 @@ def read_extractor(path: str | Path) -> Extractor:
         NetworkError: It is no ONNX file, or could do more than compute.
     """
     place = Path(path)
-    try:
-        if place.stat().st_size > MOST_BYTES:
-            raise NetworkError(f"extractor={str(path)!r}: more than {MOST_BYTES} bytes.")
-        data = place.read_bytes()
-    except OSError as error:
-        raise UsageError(f"extractor={str(path)!r} cannot be read: {error.strerror}.") from error
-    with _about(place):
+    data = _read(place)
+    with _about(str(path)):
         _check(_parsed(data))
-        network = _Network(_session(data))
+        network = _Network(engine(data))
+        network(np.zeros((1, 1, _TRIED, _TRIED), dtype=np.float32))
     return Extractor(place.stem.strip()[:_LONGEST].strip() or "own", hashlib.sha256(data).hexdigest(), network)
 
 
@@ -74,6 +72,8 @@ class _Network:
             raise UsageError(f"it takes {channels} channels; it can be given grey images once or three times.")
         if any(side is not None and side > _LARGEST for side in size):
             raise UsageError(f"it takes images of {size} pixels; a side has at most {_LARGEST}.")
+        if batch is not None and batch > _BATCH:
+            raise UsageError(f"it takes {batch:,} images at once; leave their number open, or take at most {_BATCH}.")
         self._session, self._name = session, inputs[0].name
         self._batch, self._channels, self._size = batch or _BATCH, channels or 1, size
 
@@ -87,14 +87,13 @@ class _Network:
         height, width = (wanted or mine for wanted, mine in zip(self._size, grey.shape[2:], strict=True))
         given = np.repeat(resized(grey, height, width), self._channels, axis=1)
         given = np.concatenate([given, np.repeat(given[-1:], self._batch - count, axis=0)])  # a batch may be fixed
-        with _about(None):
-            found = np.asarray(self._session.run(None, {self._name: given})[0], dtype=np.float32)[:count]
-        found = found.reshape(count, found.shape[1] if found.ndim > 1 else 1, -1).mean(axis=2)
+        with refused():
+            found = np.asarray(self._session.run(None, {self._name: given})[0])
+        if found.ndim < 2 or len(found) != self._batch or not found.size or found.dtype.kind != "f":
+            raise UsageError(f"it gives an array of shape {found.shape} for {self._batch} images, not a row for each.")
         if found.shape[1] > _MOST_FEATURES:
-            raise UsageError(
-                f"extractor: it gives {found.shape[1]:,} features; at most {_MOST_FEATURES:,} can be used."
-            )
-        return found
+            raise UsageError(f"it gives {found.shape[1]:,} features; at most {_MOST_FEATURES:,} can be used.")
+        return found[:count].astype(np.float32).reshape(count, found.shape[1], -1).mean(axis=2)
 
 
 def resized(pixels: Pixels, height: int, width: int) -> Pixels:
@@ -133,7 +132,24 @@ def _parsed(data: bytes) -> ModelProto:
         model.ParseFromString(data)
     except DecodeError as error:
         raise NetworkError("is not an ONNX model: the protobuf is damaged or nested too deep.") from error
+    model.DiscardUnknownFields()
+    # What no field accounts for was not looked at.
+    if model.ByteSize() != len(data) or not model.graph.node:
+        raise NetworkError("is not an ONNX model, or holds bytes that no field of one accounts for.")
     return model
+
+
+def _read(place: Path) -> bytes:
+    try:
+        if not place.is_file():
+            raise UsageError(f"extractor={str(place)!r} cannot be read: it is no file.")
+        with place.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"extractor={str(place)!r} cannot be read: {error.strerror}.") from error
+    if len(data) > MOST_BYTES:
+        raise NetworkError(f"extractor={str(place)!r}: more than {MOST_BYTES} bytes.")
+    return data
 
 
 def _check(model: ModelProto) -> None:
@@ -152,26 +168,10 @@ def _walk(message: Message) -> None:
                 _walk(inner)
 
 
-def _session(data: bytes) -> InferenceSession:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-
-
 @contextmanager
-def _about(place: Path | None) -> Iterator[None]:
-    """Says of which file a refusal is, and puts the engine's own into words."""
-    import onnxruntime.capi.onnxruntime_pybind11_state as engine  # pyright: ignore[reportMissingImports]
-
-    what = "extractor" if place is None else f"extractor={str(place)!r}"
-    kinds = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
-    refusals = cast("list[type[Exception]]", [getattr(engine, kind) for kind in kinds])
+def _about(path: str) -> Iterator[None]:
+    """Says of which file a refusal is."""
     try:
         yield
     except (UsageError, NetworkError) as error:
-        raise type(error)(f"{what}: {error}") from error
-    except (*refusals, ValueError) as error:
-        raise NetworkError(f"{what}: it cannot be run ({type(error).__name__}).") from error
+        raise type(error)(f"extractor={path!r}: {error}") from error

@@ -58,6 +58,12 @@ def image_warnings(found: ImageFindings) -> list[str]:
             f"{100 * found.report.shared.value:.2g} % of the hold-out images are training images, pixel for pixel: "
             "patients were not kept together, or some images are there twice. The hold-out then proves too little."
         )
+    accused = found.report.memory.accused
+    if accused:
+        told.append(
+            f"By {', '.join(accused)} the synthetic images are nearer to training than to hold-out patients: look at "
+            "section 6 and at the nearest images in section 7. One of twenty safe generators gets this warning."
+        )
     return told
 
 
