@@ -39,7 +39,7 @@ def balance(  # noqa: PLR0913, PLR0917 - one argument for each option
     from wardgan.cli.patients import Files, read_folder
     from wardgan.cli.pictures import Pictures, draw_pictures
     from wardgan.cli.sample import opened
-    from wardgan.sample.topup import top_up
+    from wardgan.sample.topup import asked_for, top_up
 
     console = screen(errors=json)
     found = opened(model, trust, console)
@@ -47,6 +47,7 @@ def balance(  # noqa: PLR0913, PLR0917 - one argument for each option
         raise UsageError(f"model={str(model)!r} draws tables; wardgan sample --where draws patients of a rare level.")
     # Whose the images are does not matter to whoever only counts them.
     schema = replace(found.generator.schema, patient=None)
+    asked_for(found.generator, label, ratio)
     own, _ = read_folder(Files(data, labels=labels, key=key, mask=mask, anyone=True), schema, invalid)
     lacking = top_up(found.generator, own, label, ratio)
     share = lacking.real / (lacking.real + lacking.others)

@@ -63,6 +63,7 @@ def init(  # noqa: PLR0913, PLR0917 - one argument for each option
     )
     say(console, "and take it off the file's `confirm` list. Until then a private fit refuses the schema.")
     more = "" if labels is None else f" --labels {labels}"
+    more += "" if mask is None else f" --mask {mask}"
     say(console, f"Next: wardgan check {data} {output}{more}")
     if json:
         answer(

@@ -49,8 +49,13 @@ def split(  # noqa: PLR0913, PLR0917 - one argument for each option
         _write(frame, path, sign, force=force)
     console = screen(errors=json)
     say(console, f"{output}: {len(train):,} rows; {holdout}: {len(held):,} rows. Both stay in the hospital.")
-    say(console, f"Next: wardgan fit {output} {schema} --epsilon 1 -o RUN, then wardgan dossier RUN --data {output} "
-                 f"--holdout {holdout}")  # fmt: skip
+    fit, dossier = f"{output} {schema}", f"--data {output} --holdout {holdout}"
+    if declared.images is not None:
+        fit, dossier = (
+            f"IMAGES {schema} --labels {output}",
+            f"--data IMAGES --labels {output} --holdout-labels {holdout}",
+        )
+    say(console, f"Next: wardgan fit {fit} --epsilon 1 -o RUN, then wardgan dossier RUN {dossier}")
     if declared.population is not None:
         # Public: from what is declared and asked for, not from how many there are.
         left = round(declared.population * (1 - share))

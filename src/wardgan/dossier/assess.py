@@ -31,6 +31,7 @@ from wardgan.privacy.learn import as_learned
 from wardgan.rng import Seed
 from wardgan.schema.image_cohort import AnyCohort, ImageCohort
 from wardgan.schema.keys import plain_key
+from wardgan.schema.schema import Schema
 from wardgan.seal.artifact import day_of
 
 INTERNAL: Final = "internal"
@@ -189,7 +190,8 @@ def assess(  # noqa: PLR0913 - what a dossier may be told, in one place
     word = Word(held is not None, why, all_paid(place, delta or DEFAULT_DELTA))
     public = public_edition(subject, look_of(generator, seed), counts, rules, word)
     judgements = judged(inside.measured, rules, gates=[gate for gate in rules.limits if gate != "public utility"])
-    command = _command(rules, aim, public_share, seed, audited=proved is not None)
+    command = _command(rules, aim, public_share, seed, schema=generator.schema, networks=len(extractors))
+    command += "" if proved is None else " --audit FILE"
     sections = [
         identity(subject), purpose(subject), *inside.before(guarantee(subject)),
         spent(subject, ledger, no_ledger, counts), reproduce(subject, command), glossary(),
@@ -281,9 +283,13 @@ def _paid(
     return paid_counts(run, trained.generator, holdout, target=target, share=share, seed=Seed(seed), pays=pays), ""
 
 
-def _command(policy: Policy, target: str | None, share: float, seed: int, *, audited: bool) -> str:
+def _command(
+    policy: Policy, target: str | None, share: float, seed: int, *, schema: Schema, networks: int
+) -> str:  # fmt: skip
     named = policy.name if policy.name in get_args(Name) else "FILE"
-    words = ["wardgan dossier RUN --data FILE --holdout FILE", f"--policy {named}"]
-    words += [] if target is None else [f"--target {target}"]
-    words += [f"--public-share {share:g}", f"--seed {seed}", *(["--audit FILE"] if audited else [])]
-    return " ".join(words)
+    words = ["wardgan dossier RUN --data FILE --holdout FILE"]
+    if schema.images is not None:
+        words = ["wardgan dossier RUN --data PATH --labels FILE --holdout PATH --holdout-labels FILE"]
+        words += ["--mask COLUMN"] * schema.images.mask + ["--extractor FILE"] * networks
+    words += [f"--policy {named}", *([] if target is None else [f"--target {target}"])]
+    return " ".join([*words, f"--public-share {share:g}", f"--seed {seed}"])

@@ -147,7 +147,7 @@ class Tally:
         raise DataError(
             "images cannot be used as they are:\n"
             + "\n".join(f"- {line}" for line in [*lines[:_LINES], *more])
-            + "\nMend them, or read with invalid='skip', which leaves them out; its report names the files."
+            + "\nMend them, or read with invalid='skip' (--invalid drop on the command line), which leaves them out."
         )
 
     def _line(self, reason: Reason) -> str:

@@ -35,6 +35,21 @@ class TopUp:
     learned: int | None
 
 
+def asked_for(generator: Generator, label: str, ratio: float) -> tuple[str, int, str]:
+    """Gives the label, the place of the level and the level that are asked for, before any image is read.
+
+    Args:
+        generator: A generator of images.
+        label: As in `top_up`.
+        ratio: As in `top_up`.
+
+    Raises:
+        UsageError: As of `top_up`, but for what own images say.
+    """
+    check.in_open_interval(0, 1, ratio=ratio)
+    return _level(generator, label)
+
+
 def top_up(generator: Generator, own: ImageCohort, label: str, ratio: float) -> TopUp:
     """Gives how many synthetic images bring a level to a share of a user's own set.
 
@@ -51,8 +66,7 @@ def top_up(generator: Generator, own: ImageCohort, label: str, ratio: float) -> 
         UsageError: No label or several have such a level; `ratio` is no share; the level is as frequent already; or it
             was too rare in the training for that many.
     """
-    check.in_open_interval(0, 1, ratio=ratio)
-    name, place, level = _level(generator, label)
+    name, place, level = asked_for(generator, label, ratio)
     codes = own.labels[name]
     real = int((codes == place).sum())
     others = len(codes) - real

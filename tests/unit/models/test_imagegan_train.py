@@ -324,6 +324,13 @@ def test_a_run_folder_is_loaded_again(private, tmp_path):
     assert np.array_equal(again.images(9, seed=1).pixels, made.generator.images(9, seed=1).pixels)
 
 
+def test_slow_steps_are_kept_one_by_one(monkeypatch):
+    monkeypatch.setattr(module, "_SECONDS", 0.0)
+    told = []
+    fit(private=False, watch=told.append)
+    assert [one.done for one in told] == [1, 2, 3, 4, 5, 6]
+
+
 def test_progress_is_told_to_the_end():
     told = []
     fit(watch=told.append)

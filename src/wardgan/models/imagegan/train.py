@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from time import monotonic
 
 import numpy as np
 import torch
@@ -22,7 +23,9 @@ from wardgan.models.weights import average, decay_at, fall, weights_state
 from wardgan.privacy.image_queries import Pictures
 from wardgan.privacy.records import Records
 
+# A checkpoint is written after so many steps, or seconds.
 _EVERY = 100
+_SECONDS = 20.0
 
 
 def train(config: ImageganConfig, records: Records, run: Run) -> Network:
@@ -160,7 +163,7 @@ def _open(config: ImageganConfig, pictures: Pictures, run: Run, players: _Player
         optim.Adam(network.parameters(), config.lr_open, betas=(0.0, 0.99))
         for network in (players.maker, players.judge)
     )
-    begun = checkpoint.load(run.folder, players.modules, adams)
+    begun, saved = checkpoint.load(run.folder, players.modules, adams), monotonic()
     for step in range(begun, config.open_steps):
         for adam in adams:
             fall(adam, config.lr_open, step / config.open_steps)
@@ -171,10 +174,11 @@ def _open(config: ImageganConfig, pictures: Pictures, run: Run, players: _Player
         _judge_step(config, players, adams[1], stream, real, classes, penalised=step % config.penalty_every == 0)
         _maker_step(config, players, adams[0], stream, real, classes)
         average(players.mean, players.maker, decay_at(config.ema_open, step))
-        if (step + 1) % _EVERY == 0 or step + 1 == config.open_steps:
+        if (step + 1) % _EVERY == 0 or step + 1 == config.open_steps or monotonic() - saved > _SECONDS:
             checkpoint.save(run.folder, step + 1, players.modules, adams)
             players.strip(run)
             run.watch(Progress("training without privacy", step + 1, config.open_steps))
+            saved = monotonic()
     return players.mean
 
 
