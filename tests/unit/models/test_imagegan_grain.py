@@ -51,7 +51,7 @@ def slow(base, normals, labels):
         numbers = base.means[label] + base.factors[label] @ row[: base.rank]
         low = base.scale * numbers.reshape(base.look.planes, 1, side, side)
         image = np.concatenate([base.waves.left.T @ each @ base.waves.right for each in low])
-        brush, mine = model.brush, row[-model.normals :].reshape(1, *base.look.shape[1:])
+        brush, mine = model.brush, row[-model.latent :].reshape(1, *base.look.shape[1:])
         fine = module.texture(brush, model.bands[label], model.cells[label], mine)
         image[:1] += module.steepness(grain, brush, low[0]) * fine
         image[:1] = [[[tone(model, label, pixel) for pixel in line] for line in image[0]]]
@@ -61,7 +61,7 @@ def slow(base, normals, labels):
 
 def drawn(base, extra=0, count=6):
     stream = np.random.default_rng(3)
-    normals = stream.standard_normal((count, base.normals + extra), dtype=np.float32)
+    normals = stream.standard_normal((count, base.latent + extra), dtype=np.float32)
     return normals, stream.integers(0, len(base.shares), count)
 
 
@@ -74,14 +74,14 @@ def test_onnx_draws_what_the_loop_over_images_draws(height, width, mask, classes
     np.testing.assert_allclose(found, slow(base, normals, labels).clip(-1, 1), atol=2e-5)
     assert found.std() > 0.05
     size = math.prod(base.look.shape)
-    check_network(waves_network(base), latent=base.normals, variables=size, classes=classes, limits=IMAGE)
+    check_network(waves_network(base), latent=base.latent, variables=size, classes=classes, limits=IMAGE)
 
 
 @LOOK
 def test_torch_begins_with_the_same_images_and_its_network_draws_them(height, width, mask):
     base = kit.model(ImageFormat(height, width, mask=mask), grained=True)
     network = ImageGenerator(base, width=2, noise_inputs=2)
-    assert network.latent == base.normals + 2
+    assert network.latent == base.latent + 2
     normals, labels = drawn(base, extra=2)
     for trained in (False, True):
         with torch.no_grad():
@@ -104,7 +104,7 @@ def test_a_mask_has_no_grain():
     base = kit.model(ImageFormat(12, 8, mask=True), grained=True)
     normals, labels = drawn(base)
     found, plain = (
-        from_onnx(each, waves_network(each), normals[:, : each.normals], labels)
+        from_onnx(each, waves_network(each), normals[:, : each.latent], labels)
         for each in (base, replace(base, grain=None))
     )
     assert np.array_equal(found[:, 1], plain[:, 1])

@@ -332,5 +332,5 @@ def test_p10_noise_is_drawn_by_few_and_never_from_the_seed_of_a_family():
     }
     # `self._name` is "patients", or "patients of round 1" and so on.
     named = {"'batch'", "'drawn pairs'", "'drawn scores'", "'each class'", "'hold-out'", "'warp'", "'weights'"}
-    named |= {"'discriminator'", "'generator'", "'open'", "'strip'"}
+    named |= {"'discriminator'", "'generator'", "'open'", "'strip'", "'low'", "'grain'"}
     assert streams == {*named, "purpose", "self._name"}

@@ -52,9 +52,9 @@ class WaveModel:
         return self.factors.shape[2]
 
     @property
-    def normals(self) -> int:
+    def latent(self) -> int:
         """Number of standard normals that it wants for each image; those of the grain are the last ones."""
-        return self.rank + (0 if self.grain is None else self.grain.normals)
+        return self.rank + (0 if self.grain is None else self.grain.latent)
 
     @property
     def scale(self) -> float:

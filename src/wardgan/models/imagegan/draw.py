@@ -76,7 +76,7 @@ def add_start(graph: Graph, base: WaveModel, waves: str, image: str) -> str:
 def _texture(graph: Graph, model: GrainModel) -> str:
     """Adds the grain of each image, shape (images, 1, height, width), before it is stronger where images are steep."""
     brush = model.brush
-    ends = graph.whole([-model.normals]), graph.whole([1 << 31])
+    ends = graph.whole([-model.latent]), graph.whole([1 << 31])
     normals = graph.add("Slice", "latent", *ends, graph.whole([1]))
     normals = graph.add("Reshape", normals, graph.whole([-1, 1, *brush.radius.shape]))
     strength = _spread(graph, model.bands, brush.bands)
@@ -135,7 +135,7 @@ def finish(graph: Graph, image: str, base: WaveModel) -> bytes:
 
 def waves_network(base: WaveModel) -> bytes:
     """Gives a generator network of low frequencies and grain alone; its latent normals are those of the base."""
-    graph = Graph(latent=base.normals)
+    graph = Graph(latent=base.latent)
     waves = add_waves(graph, base)
     image = add_image(graph, waves, cosine_pairs(base, 1)[0])
     return finish(graph, add_start(graph, base, waves, image), base)

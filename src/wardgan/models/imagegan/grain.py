@@ -87,7 +87,7 @@ class GrainModel:
     tones: Values
 
     @property
-    def normals(self) -> int:
+    def latent(self) -> int:
         """Number of standard normals that it wants for each image."""
         return self.brush.radius.size
 

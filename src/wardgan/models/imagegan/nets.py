@@ -38,7 +38,7 @@ class ImageGenerator(nn.Module):
         super().__init__()
         self.base, self.look, self.count = base, base.look, stages(base.look)
         self.rank, self.hidden = base.rank, base.rank + noise_inputs
-        self.latent = base.normals + noise_inputs
+        self.latent = base.latent + noise_inputs
         self.side = len(base.waves.left)
         self.means: Tensor
         self.factors: Tensor

@@ -42,7 +42,7 @@ def train(config: ImageganConfig, records: Records, run: Run) -> Network:
         check_size(look, config.width)
     base = wave_model(config, records)
     if not steps:
-        return Network(waves_network(base), base.normals, tuple(base.shares.tolist()), base.notes)
+        return Network(waves_network(base), base.latent, tuple(base.shares.tolist()), base.notes)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.random.fork_rng(devices=[]):
         torch.random.set_rng_state(weights_state(run.seed))
