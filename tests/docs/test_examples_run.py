@@ -67,7 +67,15 @@ def test_python(path, hospital):
         (hospital / "patients.hgan").unlink()
     world: dict[str, object] = {}
     for number, block in enumerate(page(path).blocks("python")):
-        exec(compile(block, f"{path.name}, block {number + 1}", "exec"), world)
+        code = compile(block, f"{path.name}, block {number + 1}", "exec")
+        try:
+            exec(code, world)
+        except wg.WardganError as error:
+            # The noise is new each time, and all attacks together accuse one safe generator in twenty.
+            if "The release is refused" not in str(error):
+                raise
+            shutil.rmtree("my-run", ignore_errors=True)
+            exec(code, world)
 
 
 def test_the_bill_by_hand_knows_every_mechanism(hospital):
