@@ -21,7 +21,7 @@ from wardgan.schema.image_cohort import ImageCohort
 
 DELTA = 1e-5
 OPEN = {
-    "pneumonia": wg.ImageganConfig(),
+    "pneumonia": wg.ImageganConfig(open_steps=1500),
     "six modalities": wg.ImageganConfig(open_steps=1100, batch=16),
     "mammograms, 64 px": wg.ImageganConfig(open_steps=600, batch=16),
     "mammograms, 128 px": wg.ImageganConfig(open_steps=200, batch=16, ema_open=0.98),

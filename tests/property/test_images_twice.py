@@ -28,10 +28,11 @@ from wardgan.evaluate.images import (
     waves,
 )
 from wardgan.evaluate.images.clusters import by_patient, mean_of, share_of, t_quantile
-from wardgan.evaluate.images.copied import clustered, copies, identical, nearest
+from wardgan.evaluate.images.copied import clustered, copies, identical
 from wardgan.evaluate.images.radiomic import NAMES
 from wardgan.evaluate.images.remembered import _scores, weighted_share
 from wardgan.evaluate.images.sets import shrunk
+from wardgan.points import nearest
 from wardgan.rng import Seed
 
 SEED = Seed(1)

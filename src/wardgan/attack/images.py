@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,14 +20,14 @@ from wardgan.attack import membership
 from wardgan.attack.battery import Battery
 from wardgan.attack.inference import compared_by_level
 from wardgan.attack.questions import IMAGE_ATTACKERS, image_questions
-from wardgan.attack.result import Power, Question, Result, too_few
+from wardgan.attack.result import POWER, Power, Question, Result, too_few
 from wardgan.errors import DataError, UsageError
 from wardgan.estimate import Estimate, exact_proportion, normal_quantile
+from wardgan.points import Owners, Points, even, nearest
 from wardgan.rng import Seed
 from wardgan.schema.schema import Schema
 
-Points = NDArray[np.float64]
-Codes = NDArray[np.int64]
+Codes = Owners
 
 # Two images of different patients are as near as this in one of 100 cases.
 NEAR: Final = 0.01
@@ -35,7 +35,7 @@ GREY_LEVEL: Final = 2 / 255
 # Around a certain copy there is no other patient within so many grey levels.
 _ALONE: Final = 4
 _BLUR: Final = 1e-3
-_BLOCK: Final = 500
+_TWINS: Final = "hold-out images are the same as training images, so that a copy proves little"
 # Where nothing was found, as much as three hits is not excluded (the rule of three).
 _HIDDEN: Final = 3
 
@@ -133,8 +133,7 @@ def _alike(train: Side, holdout: Side) -> tuple[Side, Side]:
     Of several images the one that gives away most counts. Whoever has more of them gives away more, though nobody knows
     them; so the numbers must not differ between the sides. Which image it is hangs on what it shows alone.
     """
-    counts = {int(count) for side in (train, holdout) for count in np.bincount(side.patients)}
-    if len(counts) == 1:
+    if even(train.patients, holdout.patients):
         return train, holdout
     one, other = (side.take(np.unique(side.patients, return_index=True)[1]) for side in (train, holdout))
     return one, other
@@ -262,10 +261,13 @@ class _Attacks:
             return question.judged(plain, joint, Power(1 / n, enough=True))
         risk = (1 - question.confidence) / 2
         expected = n * most_likely(twins, risk) / people
-        sure = poisson_tail(count, expected) < risk
+        sure = count >= count_beyond(expected, risk)
         value = count / n if sure else 0.0
         plain, joint = (replace(one, value=value, low=min(one.low, value)) for one in (plain, joint))
-        return question.judged(plain, joint, Power(2 * expected / n, enough=False))
+        fewest = count_beyond(expected, risk)
+        # Copies come as they like: to be so many in 80 of 100 cases, they have to be somewhat more on average.
+        smallest = min(1.0, (fewest + POWER * math.sqrt(fewest)) / n)
+        return question.judged(plain, joint, Power(smallest, enough=False, reason=_TWINS))
 
     def _real(self) -> tuple[Points, Codes]:
         """Gives the pixels of all real images, and whose they are: training patients first."""
@@ -283,6 +285,23 @@ def poisson_tail(count: int, mean: float) -> float:
     return max(0.0, 1 - math.fsum(math.exp(one * math.log(mean) - mean - math.lgamma(one + 1)) for one in range(count)))
 
 
+def count_beyond(mean: float, risk: float) -> int:
+    """Gives the smallest count for which so many or more are less likely than `risk` where `mean` are expected.
+
+    Example:
+        >>> count_beyond(1.0, 0.05)
+        4
+
+    Source:
+        The Poisson distribution's upper tail.
+    """
+    low, high = 0, 1 + math.ceil(mean - 3 * math.log(risk) * (1 + math.sqrt(mean)))
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if poisson_tail(middle, mean) < risk else (middle, high)
+    return high
+
+
 def most_likely(count: int, risk: float) -> float:
     """Gives the largest mean of a Poisson distribution for which so few are not less likely than `risk`.
 
@@ -298,35 +317,6 @@ def most_likely(count: int, risk: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if 1 - poisson_tail(count + 1, middle) > risk else (low, middle)
     return high
-
-
-def nearest(
-    points: Points, base: Points, owners: Codes | None = None, mine: Codes | None = None
-) -> tuple[Points, NDArray[np.intp]]:  # fmt: skip
-    """Gives the distance to the nearest point of the base and its place, both of shape (points,).
-
-    Args:
-        points: Shape (points, numbers).
-        base: Shape (others, numbers).
-        owners: Patient of each point of the base; points of one's own patient do not count.
-        mine: Patient of each point; `None` if the base is the points themselves.
-    """
-    whose = owners if mine is None else mine
-    found, place = np.empty(len(points)), np.empty(len(points), dtype=np.intp)
-    lengths = (base**2).sum(axis=1)
-    for part in _parts(len(points)):
-        apart = (points[part] ** 2).sum(axis=1)[:, None] + lengths - 2 * points[part] @ base.T
-        if owners is not None and whose is not None:
-            apart[whose[part, None] == owners] = np.inf
-        place[part] = apart.argmin(axis=1)
-        # The difference of large numbers loses digits where two points are the same, so the winner is measured again.
-        found[part] = np.linalg.norm(points[part] - base[place[part]], axis=1)
-        found[part][~np.isfinite(apart.min(axis=1))] = np.inf
-    return found, place
-
-
-def _parts(count: int) -> Iterator[slice]:
-    return (slice(at, at + _BLOCK) for at in range(0, count, _BLOCK))
 
 
 def _of_patients(values: Points, patients: Codes) -> Points:

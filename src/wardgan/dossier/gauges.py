@@ -149,7 +149,8 @@ def _attack(result: Result, gate: str, claim: float | None) -> Measured:
     if certain:
         value, proves = result.joint.value, gate == "certified epsilon"
         one = replace(result.joint, low=value, high=value, baseline=None)
-        because = "with so many patients nothing above the claim could be proved." if proves else "too few patients."
+        few = f"{why}." if why else "too few patients."
+        because = "with so many patients nothing above the claim could be proved." if proves else few
         return Measured(
             gate, about, one, enough=result.power.enough, because=because, accuses=proves,
             limit=(claim or 0.0) if proves else None,

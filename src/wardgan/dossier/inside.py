@@ -117,7 +117,7 @@ def check_kind(holdout: AnyCohort | None, schema: Schema) -> None:
     if images != (schema.images is not None):
         raise DataError("holdout: patients with images and patients with tables cannot be compared.")
     if images and holdout.schema.images != schema.images:
-        raise DataError("holdout: its images were read with another schema; read both with the schema of the fit.")
+        raise DataError("holdout: its images were read as another size or kind; read both with the schema of the fit.")
 
 
 def _of_tables(asked: Asked, train: Cohort, holdout: Cohort | None, delta: float) -> Inside:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from wardgan.privacy.image_queries import Classes, Pixels, Values, cosines, summed, within
 
-# Public: how long the fine part of an image may be. A white and black board of single pixels has 1, a chest image .05.
+# Public: how long the fine part of an image may be. A white and black board of single pixels has 1.
 LONGEST: Final = 0.25
 # Frequencies beyond the waves are told apart in three bands of equal ratio, places in at most seven of each side.
 _BANDS: Final = 3

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binom, chi2, poisson
 
 from wardgan.attack import Side, image_battery, image_questions
-from wardgan.attack.images import GREY_LEVEL, _Attacks, most_likely, nearest, poisson_tail
+from wardgan.attack.images import GREY_LEVEL, _Attacks, count_beyond, most_likely, poisson_tail
 from wardgan.errors import DataError, UsageError
 from wardgan.rng import Seed
 from wardgan.schema.schema import Schema
@@ -192,6 +192,9 @@ def test_where_patients_are_alike_a_copy_proves_nothing():
         copied = attacked(train, holdout, leaking(train, fresh, 0.9))["copies.certain"]
         seen += copied.verdict == "leak"
         assert 0 <= copied.estimate.value < 0.9
+        assert not found.power.enough
+        assert "proves little" in found.power.reason
+        assert 0 < found.power.smallest < 0.9
     assert accused <= binom.ppf(0.999, 25, 0.05 / 8)
     assert seen >= 20
 
@@ -228,6 +231,8 @@ def test_poisson_twice(count, risk):
     assert mean == pytest.approx(chi2.ppf(1 - risk, 2 * (count + 1)) / 2)
     assert poisson_tail(count, mean) == pytest.approx(poisson.sf(count - 1, mean))
     assert poisson_tail(0, mean) == 1
+    fewest = count_beyond(mean, risk)
+    assert poisson.sf(fewest - 1, mean) < risk <= poisson.sf(fewest - 2, mean)
 
 
 def test_a_label_that_the_nearest_image_gives_away():
@@ -315,21 +320,6 @@ def test_each_copied_image_counts():
     made = joined(fresh, train.take(np.flatnonzero(train.patients < 5)))
     found = attacked(train, holdout, made)["copies.certain"].estimate
     assert (found.value, found.n) == (15 / 115, 115)
-
-
-def test_nearest_twice():
-    stream = np.random.default_rng(0)
-    base, points = stream.normal(size=(40, 5)), stream.normal(size=(30, 5))
-    away, place = nearest(points, base)
-    owners = np.repeat(np.arange(10), 4)
-    alone, other = nearest(base, base, owners)
-    for at, one in enumerate(points):
-        wanted = [math.dist(one, two) for two in base]
-        assert (place[at], away[at]) == (int(np.argmin(wanted)), pytest.approx(min(wanted)))
-    for at, one in enumerate(base):
-        wanted = [math.dist(one, two) if owners[spot] != owners[at] else math.inf for spot, two in enumerate(base)]
-        assert (other[at], alone[at]) == (int(np.argmin(wanted)), pytest.approx(min(wanted)))
-    assert nearest(base[:1], base[:1], np.zeros(1, dtype=int))[0][0] == math.inf
 
 
 @pytest.mark.parametrize("epsilon", [0, -1, math.nan, math.inf])

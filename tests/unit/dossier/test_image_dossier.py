@@ -206,8 +206,37 @@ def test_doubles_in_both_are_told(run, patients):
     train, holdout = patients
     pixels = holdout.pixels.copy()
     pixels[:30] = train.pixels[:30]
-    found = assess(run, train, replace(holdout, pixels=pixels), created=kit.DAY, public_share=0)
+    doubled = replace(holdout, pixels=pixels)
+    found = assess(run, train, doubled, created=kit.DAY, public_share=0)
     assert any("10 % of the hold-out images are training images" in one for one in found.internal.facts["warnings"])
+
+
+def test_p01_a_holdout_with_doubles_pays_for_nothing(run, patients):
+    train, holdout = patients
+    before = bills(run)
+    for count, told in ((1, "1 image of it"), (30, "30 images of it")):
+        pixels = holdout.pixels.copy()
+        pixels[-count:] = train.pixels[5 : 5 + count]
+        with pytest.raises(DataError, match=f"{told} .* would pay twice"):
+            assess(run, train, replace(holdout, pixels=pixels), **QUICK)
+    pixels[: len(pixels) // 2 + 1] = train.pixels[: len(pixels) // 2 + 1]
+    with pytest.raises(DataError, match="which is most of it"):
+        assess(run, train, replace(holdout, pixels=pixels), created=kit.DAY, public_share=0)
+    assert bills(run) == before
+
+
+def bills(run):
+    return len(wg.Trained.load(run).ledger.to_dict()["events"])
+
+
+def test_images_nearer_to_the_training_are_told(run, patients):
+    train, holdout = (train_seen(one) for one in patients)
+    honest = train_seen(kit.cohort(300, 3, first=600))
+    for made, told in ((honest, False), (leaking_images(train, honest, seed=Seed(9)), True)):
+        found = measure_images(
+            ImagePatients(patients[0].schema, "finding", train, holdout, made), epsilon=8.0, delta=1e-5, seed=Seed(1)
+        )
+        assert any("nearer to training than to hold-out" in one for one in image_warnings(found)) == told
 
 
 def test_a_holdout_from_elsewhere_is_told(run, patients):
@@ -225,7 +254,7 @@ def test_what_cannot_be_compared(run, patients, tmp_path):
     with pytest.raises(DataError, match="patients with images and patients with tables"):
         assess(run, train, table, **QUICK)
     other = kit.cohort(40, 5, mask=True, first=900)
-    with pytest.raises(DataError, match="read with another schema"):
+    with pytest.raises(DataError, match="read as another size or kind"):
         assess(run, train, other, **QUICK)
     with pytest.raises(DataError, match="these are not the patients"):
         assess(run, holdout, train, **QUICK)

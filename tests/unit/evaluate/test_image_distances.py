@@ -195,7 +195,8 @@ def test_collapse_lowers_diversity_and_fresh_patients_do_not():
     assert alike(same.spread)
     assert less.similarity.synthetic.value > same.similarity.synthetic.value
     assert none.similarity.synthetic.value == pytest.approx(1)
-    assert none.spread.synthetic.value == pytest.approx(0)
+    # a processor may round an image's features differently by its place in a batch
+    assert none.spread.synthetic.value < 1e-5 * same.spread.synthetic.value
     assert same.similarity.synthetic.n == 100
 
 

@@ -44,6 +44,27 @@ def test_fresh_patients_do_not_accuse(sizes, each):
         assert np.mean([one.value for one in numbers]) == pytest.approx(0.5, abs=0.04)
 
 
+def test_a_patients_second_image_is_a_copy_too():
+    """Patients with unequal numbers of images count once for nearness; what is handed out may be any of them."""
+    train, holdout, fresh = phantoms(100, 0, each=3), phantoms(200, 1), phantoms(200, 2)
+    copied = train.pixels[np.arange(200)]
+    found = memory(train, holdout, changed(fresh, copied), seed=SEED)
+    assert found.identical.synthetic.value == 1
+    assert found.identical.holdout.value == 0
+    assert found.same
+
+
+def test_who_has_more_images_is_not_nearer():
+    accused = 0
+    for at in range(20):
+        train, holdout, fresh = (phantoms(90, 10 * at + side, side=16, each=3 if side == 0 else 1) for side in range(3))
+        found = memory(train, holdout, fresh, seed=Seed(at))
+        accused += bool(found.accused)
+        assert found.spaces["pixels"].copies.holdout.n == 45
+    # One of twenty is expected; more than four would be one in 400.
+    assert accused <= 4
+
+
 def test_a_hold_out_that_is_copied_does_not_accuse():
     train, holdout, fresh = phantoms(120, 0), phantoms(120, 1), phantoms(120, 2)
     found = memory(train, holdout, leaking(holdout, fresh, 0.5), seed=SEED)

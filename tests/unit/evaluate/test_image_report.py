@@ -208,7 +208,8 @@ def test_constant_images_give_numbers_or_a_reason():
     for one in (found.diversity, found.classes[0].diversity):
         assert one.similarity.synthetic.value == pytest.approx(1)
         assert one.similarity.holdout.value < 0.9
-        assert one.spread.synthetic.value == 0 < one.spread.holdout.value
+        # a processor may round an image's features differently by its place in a batch
+        assert one.spread.synthetic.value < 1e-5 * one.spread.holdout.value
     assert math.isfinite(found.distances["radiomics"].frechet.synthetic.value)
     json.dumps(found.to_dict(), allow_nan=False)
 

@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wardgan.attack import Battery, Side, image_battery
-from wardgan.attack.images import nearest
 from wardgan.dossier.measure import Told
 from wardgan.errors import UsageError
 from wardgan.estimate import Estimate, mean
@@ -24,6 +23,7 @@ from wardgan.evaluate.images.sets import Codes, Values, one_each, pick
 from wardgan.evaluate.images.waves import blurred
 from wardgan.evaluate.record import beside
 from wardgan.imaging.marks import Batch
+from wardgan.points import nearest
 from wardgan.rng import Seed
 from wardgan.schema.image_cohort import ImageCohort
 from wardgan.schema.schema import Schema
@@ -63,7 +63,7 @@ class ImagePatients:
         target: The label that a network learns; `None` without one.
         train: Images that the generator has learned from.
         holdout: Images of other patients; `None` if none were set aside.
-        synthetic: As many synthetic ones as training images, at most 5,000.
+        synthetic: As many synthetic ones as training images, at most `most_images`.
     """
 
     schema: Schema

@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 
 from wardgan.estimate import Estimate
 from wardgan.evaluate.images.clusters import share_of
-from wardgan.evaluate.images.places import squared
 from wardgan.evaluate.images.sets import Codes, Values, one_each
 from wardgan.evaluate.record import Beside, beside
+from wardgan.points import nearest, parts, squared
 from wardgan.rng import Seed
 
 NEAR_PAIRS: Final = 0.05
 GREY_LEVEL: Final = 2 / 255
 _ENOUGH: Final = 20
-_BLOCK: Final = 500
 
 
 def copies(points: list[Values], patients: Codes, *, seed: Seed, confidence: float) -> tuple[Beside, bool]:
@@ -77,25 +76,6 @@ def identical(points: list[Values], patients: Codes, *, seed: Seed, confidence: 
     return _judged((made, np.arange(len(made))), control, "share up to one grey level", confidence)
 
 
-def nearest(points: Values, base: Values, patients: Codes | None = None) -> tuple[Values, NDArray[np.intp]]:
-    """Gives the distance to the nearest point of the base and its position, both of shape (points,).
-
-    Args:
-        points: Shape (points, values).
-        base: Shape (others, values).
-        patients: If the base is the points themselves, the patient of each; points of the same patient do not count.
-    """
-    found, place = np.empty(len(points)), np.empty(len(points), dtype=np.intp)
-    for at in range(0, len(points), _BLOCK):
-        here = slice(at, at + _BLOCK)
-        apart = squared(points[here], base)
-        if patients is not None:
-            apart[patients[here, None] == patients] = np.inf
-        place[here] = apart.argmin(axis=1)
-        found[here] = np.sqrt(np.take_along_axis(apart, place[here, None], axis=1)[:, 0])
-    return found, place
-
-
 def clustered(points: Values, near: float) -> Codes:
     """Gives the first point of the cluster of each: the first free point and all free ones within `near`, and so on.
 
@@ -108,12 +88,12 @@ def clustered(points: Values, near: float) -> Codes:
         [0, 1, 0, 3]
     """
     owner = np.full(len(points), -1, dtype=np.int64)
-    for at in range(0, len(points), _BLOCK):
-        within = squared(points[at : at + _BLOCK], points) <= near**2
-        for row in range(len(within)):
-            if owner[at + row] < 0:
-                owner[(owner < 0) & within[row]] = at + row
-                owner[at + row] = at + row
+    for part in parts(len(points)):
+        within = squared(points[part], points) <= near**2
+        for row, around in enumerate(within, start=part.start):
+            if owner[row] < 0:
+                owner[(owner < 0) & around] = row
+                owner[row] = row
     return owner
 
 

@@ -15,9 +15,9 @@ from wardgan.evaluate.images.clusters import mean_of, share_of
 from wardgan.evaluate.images.gaps import Cloud
 from wardgan.evaluate.images.sets import Codes, Values
 from wardgan.evaluate.record import Beside, beside, plain_fields
+from wardgan.points import parts, squared
 
 NEAREST: Final = 5
-_BLOCK: Final = 500
 _ROUNDING: Final = 1e-9
 
 
@@ -119,8 +119,7 @@ class _Distances:
             apart: Patients of both clouds, which are the same; images of one patient do not count.
         """
         found = np.zeros(len(self.one if axis else self.other), dtype=np.int64)
-        for at in range(0, len(self.other), _BLOCK):
-            here = slice(at, at + _BLOCK)
+        for here in parts(len(self.other)):
             near = squared(self.one, self.other[here]) <= (reach[here] if of_other else reach[:, None]) + _ROUNDING
             if apart is not None:
                 near &= apart[:, None] != apart[here]
@@ -131,22 +130,10 @@ class _Distances:
         return found
 
 
-def squared(one: Values, other: Values) -> Values:
-    """Gives squared distances of shape (first, second).
-
-    Args:
-        one: Shape (first, features).
-        other: Shape (second, features).
-    """
-    found = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
-    return np.maximum(found, 0.0)
-
-
 def _reach(cloud: Cloud) -> Values:
     """Gives the squared distance of each image from the fifth nearest one of other patients, shape (images,)."""
     blocks: list[Values] = []
-    for at in range(0, len(cloud.features), _BLOCK):
-        here = slice(at, at + _BLOCK)
+    for here in parts(len(cloud.features)):
         found = squared(cloud.features[here], cloud.features)
         found[cloud.patients[here, None] == cloud.patients] = np.inf
         blocks.append(np.partition(found, NEAREST - 1, axis=1)[:, NEAREST - 1])

@@ -43,7 +43,7 @@ class ImageganConfig:
         steps_per_generator_step: Discriminator steps for each generator step of a private fit (Bie et al. 2023).
         clip_norm: Longest gradient of one patient.
         images_at_once: Most images of a patient in one private step; who has more takes turns with them.
-        open_steps: Steps of a fit without privacy, each of the discriminator and of the generator; 0: none.
+        open_steps: Steps of both networks in a fit without privacy, such as 1500; 0: none.
         batch: Images in a step of a fit without privacy, and fakes in every fit.
         width: Channels at full size; twice as many at each half of it, up to four times.
         noise_inputs: Latent normals besides those of the waves.
@@ -67,7 +67,7 @@ class ImageganConfig:
     steps_per_generator_step: int = 5
     clip_norm: float = 1.0
     images_at_once: int = 1
-    open_steps: int = 1500
+    open_steps: int = 0
     batch: int = 32
     width: int = 12
     noise_inputs: int = 32
