@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from wardgan.errors import WardganError
     from wardgan.estimate import Estimate
     from wardgan.imaging.cohort import read_images
+    from wardgan.imaging.links import ImageNames
     from wardgan.models.acgan.config import AcganConfig
     from wardgan.models.base import Trained
     from wardgan.models.copula.config import CopulaConfig
@@ -64,6 +65,7 @@ _HOME = {
     "Estimate": "wardgan.estimate",
     "Generator": "wardgan.sample.generator",
     "ImageCohort": "wardgan.schema.image_cohort",
+    "ImageNames": "wardgan.imaging.links",
     "ImageganConfig": "wardgan.models.imagegan.config",
     "Ledger": "wardgan.privacy.ledger",
     "MarginalConfig": "wardgan.models.marginal.config",
@@ -99,6 +101,7 @@ __all__ = [
     "Estimate",
     "Generator",
     "ImageCohort",
+    "ImageNames",
     "ImageganConfig",
     "Ledger",
     "MarginalConfig",

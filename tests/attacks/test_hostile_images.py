@@ -18,7 +18,7 @@ from wardgan.imaging import ImageFormat, Reason, load_images
 from wardgan.imaging import dicom as dicom_module
 from wardgan.imaging.dicom import Header, read_header
 from wardgan.imaging.found import listed
-from wardgan.imaging.pictures import picture_facts, read_mask, read_picture
+from wardgan.imaging.pictures import PictureFacts, picture_facts, read_mask, read_picture
 
 ASK = ImageFormat(8, 8)
 
@@ -43,7 +43,7 @@ def test_a_picture_of_many_megapixels_is_refused_by_its_header(tmp_path, size):
 def test_the_limit_is_64_megapixels(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(png(8192, 8192))
-    assert picture_facts(path) == (8192, 8192, 8)
+    assert picture_facts(path) == PictureFacts(8192, 8192, 8, synthetic=False)
 
 
 def test_a_tiff_of_many_megapixels_is_refused_by_its_header(tmp_path):
@@ -263,7 +263,7 @@ def test_a_damaged_npz_is_read_or_refused(originals, edits, cut):
     path = folder / "a.npz"
     path.write_bytes(damaged(data, edits, cut))
     try:
-        found = load_images(path, ASK, columns=(kit.LABEL,), invalid="skip")
+        found = load_images(path, ASK, columns=(kit.LABEL,), invalid="drop")
     except DataError:
         return
     assert np.abs(found.pixels).max() <= 1

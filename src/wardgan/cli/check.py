@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wardgan.cli.options import Data, Delimiter, Json, Key, Labels, Mask, SchemaFile, Visits, delimiter_of
 from wardgan.cli.terminal import answer, say, screen
-from wardgan.errors import counted
+from wardgan.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +22,20 @@ if TYPE_CHECKING:
     from wardgan.schema.schema import Schema
 
 
-def check(
+Skipped = Annotated[
+    Path | None,
+    typer.Option(
+        "--skipped",
+        metavar="FILE",
+        help="Images: CSV file that gets the name and the reason of each file that cannot be used. Keep it in house.",
+        show_default=False,
+    ),
+]
+
+
+def check(  # noqa: PLR0913, PLR0917 - one argument for each option
     data: Data, schema: SchemaFile, visits: Visits = None, delimiter: Delimiter = ",", labels: Labels = None,
-    key: Key = None, mask: Mask = None, json: Json = False,
+    key: Key = None, mask: Mask = None, skipped: Skipped = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Check that the rows of a file, or images, obey a schema. Never prints a patient's value."""
     from wardgan.cli.findings import worth_knowing
@@ -35,8 +47,10 @@ def check(
     files = Files(data, visits, delimiter_of(delimiter), labels, key, mask)
     files.check(declared)
     if declared.images is not None:
-        _check_images(files, declared, as_json=json)
+        _check_images(files, declared, skipped, as_json=json)
         return
+    if skipped is not None:
+        raise UsageError(f"--skipped has no meaning here: the schema {declared.name!r} declares no images.")
     checked = examine(data, declared, visits=visits, delimiter=delimiter_of(delimiter))
     findings = [*checked.findings, *worth_knowing(checked)]
     blocking = sum(finding.blocking for finding in findings)
@@ -55,12 +69,12 @@ def check(
         raise typer.Exit(2)
 
 
-def _check_images(files: Files, schema: Schema, *, as_json: bool) -> None:
+def _check_images(files: Files, schema: Schema, skipped: Path | None, *, as_json: bool) -> None:
     """Reads all images and says what was read; what cannot be used refuses."""
     from wardgan.cli.findings import about_images
     from wardgan.cli.patients import read_folder, show_report
 
-    cohort, report = read_folder(files, schema, "refuse")
+    cohort, report = read_folder(files, schema, "refuse", skipped)
     console, findings = screen(errors=as_json), about_images(cohort)
     show_report(console, report)
     show_findings(console, findings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, cast, get_args
 
 from wardgan.cli.terminal import bar, say
 from wardgan.errors import UsageError
@@ -92,21 +92,24 @@ def only_tables(schema: Schema, verb: str) -> None:
         )
 
 
-def read_folder(files: Files, schema: Schema, invalid: str) -> tuple[ImageCohort, ReadReport]:
+def read_folder(
+    files: Files, schema: Schema, invalid: str, skipped: Path | None = None
+) -> tuple[ImageCohort, ReadReport]:
     """Gives the patients of a folder or an NPZ file of images, with a progress bar.
 
     Raises:
         UsageError: `--invalid` has no meaning for images.
     """
     from wardgan.imaging.cohort import read_images
-    from wardgan.imaging.links import Names
+    from wardgan.imaging.links import ImageNames
+    from wardgan.imaging.read import Invalid
 
-    if invalid not in ("refuse", "drop"):
+    if invalid not in get_args(Invalid):
         raise UsageError(f"invalid={invalid!r} has no meaning for images; it is refuse, or drop to leave images out.")
-    names = Names(key=files.key, mask=files.mask, anyone=files.anyone)
+    names = ImageNames(key=files.key, mask=files.mask, anyone=files.anyone)
     with bar("reading images", 1) as advance:
         return read_images(
-            files.data, schema, labels=files.labels, names=names, invalid="refuse" if invalid == "refuse" else "skip",
+            files.data, schema, labels=files.labels, names=names, invalid=cast("Invalid", invalid), skipped=skipped,
             progress=lambda done, whole: advance(done, whole, f"{done:,} of {whole:,}"),
         )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wardgan.imaging.cohort import read_images
 from wardgan.imaging.draft import DraftedFormat, draft_format
 from wardgan.imaging.images import Images
-from wardgan.imaging.links import Names
+from wardgan.imaging.links import ImageNames
 from wardgan.imaging.marks import Batch, Origin
 from wardgan.imaging.read import load_images
 from wardgan.imaging.report import ReadReport, Reason
@@ -17,8 +17,8 @@ __all__ = [
     "Batch",
     "DraftedFormat",
     "ImageFormat",
+    "ImageNames",
     "Images",
-    "Names",
     "Origin",
     "ReadReport",
     "Reason",

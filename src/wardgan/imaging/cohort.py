@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from wardgan.errors import DataError, SchemaError
-from wardgan.imaging.links import Names
+from wardgan.imaging.links import ImageNames
 from wardgan.imaging.read import Invalid, Progress, load_images
 from wardgan.imaging.report import ReadReport
 from wardgan.schema.image_cohort import ImageCohort
@@ -17,8 +17,8 @@ from wardgan.schema.source import Source
 
 
 def read_images(
-    source: str | Path, schema: Schema, *, labels: Source | None = None, names: Names | None = None,
-    invalid: Invalid = "refuse", progress: Progress | None = None,
+    source: str | Path, schema: Schema, *, labels: Source | None = None, names: ImageNames | None = None,
+    invalid: Invalid = "refuse", skipped: str | Path | None = None, progress: Progress | None = None,
 ) -> tuple[ImageCohort, ReadReport]:  # fmt: skip
     """Gives the patients of a folder or an NPZ file of images, and what was read of it.
 
@@ -28,7 +28,9 @@ def read_images(
         schema: Declares how images look and what their labels are.
         labels: CSV or Parquet file, or dataframe, that tells the labels of the images of a folder.
         names: Which columns of the labels say what; its `patient` is the schema's, unless it says another one.
-        invalid: `refuse` where an image or a row cannot be used; `skip` leaves it out and counts it.
+        invalid: `refuse` where an image or a row cannot be used; `drop` leaves it out and counts it.
+        skipped: CSV file that gets the name and the reason of all that is not read, before anything is refused; it
+            stays in the hospital. With it, all images are decoded before any is refused.
         progress: Called after each image with the number of images done and of all.
 
     Returns:
@@ -38,15 +40,17 @@ def read_images(
         DataError: The source cannot be read, holds no image that can be used, or, with `refuse`, one that cannot.
         SchemaError: The schema declares no images.
         UsageError: The libraries for image files are not installed.
+        OutputError: The list cannot be written.
     """
     if schema.images is None:
         raise SchemaError(f"schema={schema.name!r} declares no images; add images: {{size: [64, 64]}}.")
-    names = names or Names()
+    names = names or ImageNames()
     if names.patient is None and labels is not None:
         names = replace(names, patient=schema.patient)
     found = load_images(
-        source, schema.images, labels=labels, columns=schema.table, names=names, invalid=invalid, progress=progress
-    )
+        source, schema.images, labels=labels, columns=schema.table, names=names, invalid=invalid, skipped=skipped,
+        progress=progress,
+    )  # fmt: skip
     if schema.patient is not None and not found.named:
         raise DataError(
             f"patient={schema.patient!r} is declared, but nothing says whose an image is: pass labels with that "

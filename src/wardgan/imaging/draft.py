@@ -111,7 +111,9 @@ def _from_npz(path: Path) -> DraftedFormat:
 def _fact(file: Found) -> _Fact | Reason:
     if file.kind == "picture":
         facts = picture_facts(file.path)
-        return facts if isinstance(facts, Reason) else _Fact(*facts, windowed=facts[2] <= 16)
+        if isinstance(facts, Reason):
+            return facts
+        return _Fact(facts.height, facts.width, facts.bits, windowed=facts.bits <= 16)
     found = read_header(file.path)
     if not isinstance(found, Header):
         return found

@@ -66,7 +66,7 @@ def candidates_of(
     by_name = {plain_path(file.name): file for file in files}
     masks = {plain_path(text) for text in (links.masks if links is not None else None) or ()}
     files = [file for file in files if plain_path(file.name) not in masks]
-    tally.other += sum(file.kind == "other" for file in files)
+    tally.others(file.name for file in files if file.kind == "other")
     files = [file for file in files if file.kind != "other"]
     if links is not None:
         links = links.one_file_each(file.name for file in files)
@@ -123,7 +123,7 @@ class _Sieve:
         if self.links is not None:
             row = self.links.row_of(file.name, header if isinstance(header, Header) else None)
             if row is None and (self.links.kind == "file" or not isinstance(header, Reason)):
-                self.tally.unlabelled += 1
+                self.tally.without_row(file.name)
                 return None
             if row is not None:
                 self.tally.met.add(row)
@@ -150,8 +150,11 @@ class _Sieve:
                 f"{counted(several, 'PatientID')} of the DICOM files {have} images of several patients by the labels: "
                 "if the files are right, one patient counts as several and is not protected as one"
             )
-            if self.links is not None and self.links.guessed:
-                raise DataError(f"labels: {text}. Say in the schema which column names the patient.")
+            if self.links is not None and self.links.guessed is not None:
+                raise DataError(
+                    f"labels: {text}. The column {self.links.guessed!r} was taken for the one that names the patient; "
+                    "say in the schema (patient:) which one does."
+                )
             found.append(f"{text}.")
         if self.synthetic:
             found.append(f"{counted(self.synthetic, 'image')} marked as synthetic: no patient is in them.")
@@ -163,7 +166,10 @@ class _Sieve:
         if file.kind == "dicom":
             return read_header(file.path, self.declared)
         facts = picture_facts(file.path)
-        return facts if isinstance(facts, Reason) else facts[:2]
+        if isinstance(facts, Reason):
+            return facts
+        self.synthetic += facts.synthetic
+        return facts.height, facts.width
 
     def _fault(self, header: Header | tuple[int, int], row: int | None) -> Reason | None:
         if self.links is not None and row is not None and self.links.bad[row]:

@@ -37,7 +37,7 @@ _ONE_IMAGE: Final = ("file", "SOPInstanceUID")
 
 
 @dataclass(frozen=True)
-class Names:
+class ImageNames:
     """Which columns of the labels say what.
 
     Attributes:
@@ -77,7 +77,8 @@ class Links:
         masks: Path of each row's mask; `None` if there is no such column.
         findings: What is wrong with the rows.
         notices: What a person should know.
-        guessed: Whether the column that says whose an image is was guessed.
+        guessed: The column that says whose an image is, if it was guessed.
+        key: The column that links rows to images.
     """
 
     kind: str
@@ -88,7 +89,8 @@ class Links:
     masks: tuple[str, ...] | None
     findings: tuple[Finding, ...]
     notices: tuple[str, ...]
-    guessed: bool
+    guessed: str | None
+    key: str
 
     def row_of(self, name: str, header: Header | None) -> int | None:
         """Gives the row of an image, or `None` if it has none.
@@ -118,7 +120,7 @@ class Links:
         return replace(self, bad=self.bad | several, findings=(*self.findings, *more))
 
 
-def link(labels: Source, columns: Sequence[Column], names: Names) -> Links:
+def link(labels: Source, columns: Sequence[Column], names: ImageNames) -> Links:
     """Gives the rows of a table of labels.
 
     Args:
@@ -155,8 +157,8 @@ def link(labels: Source, columns: Sequence[Column], names: Names) -> Links:
     patients = _texts(frame, patient, "every row says whose it is", findings, bad)
     masks = _texts(frame, names.mask, "every row names its mask", findings, bad)
     rows = {keys[place]: row for row, place in reversed(list(enumerate(at))) if place >= 0}
-    guessed = patient is not None and names.patient is None
-    return Links(kind, rows, codes, bad, patients, masks, tuple(findings), tuple(notices), guessed)
+    guessed = patient if names.patient is None else None
+    return Links(kind, rows, codes, bad, patients, masks, tuple(findings), tuple(notices), guessed, key)
 
 
 def is_key(name: str) -> bool:

@@ -23,6 +23,7 @@ _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 # A root of our own for names that are made from a text; a name in it says nothing but that text.
 _ROOT: Final = uuid.UUID("a0295d77-824a-56b1-8b1b-488ab3e24b63")
 _GRACE: Final = 1e-5
+_LONGEST_NOTE: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,25 @@ def note(origin: Origin, index: int | None = None, labels: Mapping[str, str] | N
     }  # fmt: skip
     found |= {"first": origin.first} if index is None else {"index": index, "labels": dict(labels or {})}
     return json.dumps(found, sort_keys=True)
+
+
+def is_note(text: object) -> bool:
+    """Tells whether a text that was found beside images says that they are synthetic; see `note`.
+
+    Args:
+        text: Whatever was found.
+
+    Example:
+        >>> is_note(note(Origin("sha256:" + "0" * 64, 1, None))), is_note("a comment"), is_note(None)
+        (True, False, False)
+    """
+    if not isinstance(text, str) or len(text) > _LONGEST_NOTE:
+        return False
+    try:
+        found: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and cast("dict[str, object]", found).get("synthetic") is True
 
 
 def _check(batch: Batch, declared: ImageFormat) -> None:

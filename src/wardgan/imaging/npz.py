@@ -21,6 +21,7 @@ from wardgan.schema.columns import Column
 
 MAX_MEMBERS: Final = 64
 MAX_SMALL: Final = 1 << 30
+MAX_TEXT: Final = 1 << 18
 _MAX_HEADER: Final = 10_000
 _VERSIONS: Final = ((1, 0), (2, 0))
 _Given = TypeVar("_Given")
@@ -105,6 +106,18 @@ class Archive:
             raise self._wrong(f"the array {name!r} is larger than {MAX_SMALL >> 20} MiB")
         data = _sound(self._path, lambda: self._archive.read(self._members[name]))
         return np.frombuffer(data, header.dtype, offset=header.start).copy()
+
+    def text(self, name: str) -> str | None:
+        """Gives a single short text; `None` if the array is something else.
+
+        Args:
+            name: Name of the array.
+        """
+        header = self.header(name)
+        if header.shape != () or header.dtype.kind != "U" or header.dtype.itemsize > MAX_TEXT:
+            return None
+        data = _sound(self._path, lambda: self._archive.read(self._members[name]))
+        return _sound(self._path, lambda: str(np.frombuffer(data, header.dtype, offset=header.start)[0]))
 
     def planes(self, name: str) -> tuple[tuple[int, int, int], Iterator[NDArray[np.generic]]]:
         """Gives the shape of an array of images and its images, one at a time.

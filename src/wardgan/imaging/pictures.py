@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from wardgan.imaging.extras import DAMAGED, needs_images, quiet
 from wardgan.imaging.found import MAX_FILE, MAX_PIXELS
+from wardgan.imaging.marks import is_note
 from wardgan.imaging.report import Reason
 from wardgan.imaging.tones import Tones, brightness, float_brightness, plain_tones
 from wardgan.schema.images import Window
@@ -64,13 +65,34 @@ def read_mask(path: Path) -> NDArray[np.bool_] | Reason:
     return _opened(path, inside)
 
 
-def picture_facts(path: Path) -> tuple[int, int, int] | Reason:
-    """Gives height, width and bits of a picture from its header.
+@dataclass(frozen=True)
+class PictureFacts:
+    """What the header of a picture says.
+
+    Attributes:
+        height: In pixels.
+        width: In pixels.
+        bits: Of a pixel.
+        synthetic: Whether a text in it says that no patient is in it.
+    """
+
+    height: int
+    width: int
+    bits: int
+    synthetic: bool
+
+
+def picture_facts(path: Path) -> PictureFacts | Reason:
+    """Gives what the header of a picture says.
 
     Args:
         path: PNG, JPEG or TIFF.
     """
-    return _opened(path, lambda image: (image.height, image.width, _BITS[image.mode]), decode=False)
+
+    def facts(image: Image) -> PictureFacts:
+        return PictureFacts(image.height, image.width, _BITS[image.mode], is_note(image.info.get("Comment")))
+
+    return _opened(path, facts, decode=False)
 
 
 def _opened(path: Path, use: Callable[[Image], _Given | Reason], *, decode: bool = True) -> _Given | Reason:

@@ -12,22 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardgan import check
-from wardgan.errors import DataError, SchemaError
+from wardgan.errors import DataError, SchemaError, counted
+from wardgan.files import check_new
 from wardgan.imaging.decoder import Decoder
 from wardgan.imaging.folder import Candidate, candidates_of, pixels_of
 from wardgan.imaging.found import listed
 from wardgan.imaging.images import Images
-from wardgan.imaging.links import Labels, Names, check_columns, link
+from wardgan.imaging.links import ImageNames, Labels, check_columns, link
+from wardgan.imaging.marks import is_note
 from wardgan.imaging.npz import Archive, coded_labels, opened, owners
 from wardgan.imaging.prepare import prepare
-from wardgan.imaging.report import Reason, Tally
+from wardgan.imaging.report import Reason, Tally, save_left_out
 from wardgan.imaging.tones import Codes, brightness, float_brightness, plain_tones
 from wardgan.schema.columns import Column
 from wardgan.schema.images import ImageFormat
 from wardgan.schema.keys import plain_key
 from wardgan.schema.source import Source
 
-Invalid = Literal["refuse", "skip"]
+Invalid = Literal["refuse", "drop"]
 Progress = Callable[[int, int], None]
 Owner = str | None
 MAX_RESULT: Final = 16 << 30
@@ -44,14 +46,16 @@ class _Wish:
 
     declared: ImageFormat
     columns: tuple[Column, ...]
-    names: Names
+    names: ImageNames
     refuse: bool
+    skipped: Path | None
     progress: Progress
 
 
 def load_images(
     source: str | Path, declared: ImageFormat, *, labels: Source | None = None, columns: Sequence[Column] = (),
-    names: Names | None = None, invalid: Invalid = "refuse", progress: Progress | None = None,
+    names: ImageNames | None = None, invalid: Invalid = "refuse", skipped: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> Images:  # fmt: skip
     """Gives the images of a folder or an NPZ file as one array, with their labels and the numbers of their patients.
 
@@ -66,24 +70,30 @@ def load_images(
             and rows without an image are counted in the report.
         columns: Declared labels: categories or flags of a schema.
         names: Which columns of the labels say what.
-        invalid: `refuse` where an image or a row cannot be used; `skip` leaves it out and counts it.
+        invalid: `refuse` where an image or a row cannot be used; `drop` leaves it out and counts it.
+        skipped: CSV file that gets the name and the reason of all that is not read, before anything is refused; it
+            stays in the hospital. With it, all images are decoded before any is refused.
         progress: Called after each image with the number of images done and of all.
 
     Raises:
         DataError: The source cannot be read, holds no image that can be used, or, with `refuse`, one that cannot.
         SchemaError: The declaration is none.
         UsageError: The libraries for image files are not installed.
+        OutputError: The list cannot be written.
     """
     check.path(source=source)
+    if skipped is not None:
+        check_new(skipped)
     if not isinstance(declared, ImageFormat):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SchemaError(f"declared: {type(declared).__name__} is no ImageFormat.")
     if invalid not in _INVALID:
         raise DataError(f"invalid={invalid!r} is not one of {', '.join(_INVALID)}.")
     check_columns(columns)
-    wish = _Wish(declared, tuple(columns), names or Names(), invalid == "refuse", progress or _nobody)
+    listing = None if skipped is None else Path(skipped)
+    wish = _Wish(declared, tuple(columns), names or ImageNames(), invalid == "refuse", listing, progress or _nobody)
     path = Path(source)
     if path.is_file() and path.suffix.lower() == ".npz":
-        if labels is not None or replace(wish.names, anyone=False) != Names():
+        if labels is not None or replace(wish.names, anyone=False) != ImageNames():
             raise DataError("labels: an NPZ file brings its labels itself, as arrays; leave labels and names out.")
         return _from_npz(path, wish)
     return _from_folder(path, labels, wish)
@@ -94,10 +104,13 @@ def _from_folder(folder: Path, labels: Source | None, wish: _Wish) -> Images:
     tally = Tally()
     links = None if labels is None else link(labels, wish.columns, wish.names)
     candidates, links = candidates_of(listed(folder), links, wish.declared, tally, anyone=wish.names.anyone)
-    if wish.refuse:
+    tally.findings = () if links is None else links.findings
+    if links is not None and wish.names.key is None:
+        tally.guessed = f" (the column {links.key!r} was taken for their link; name another one with --key)"
+    if wish.refuse and wish.skipped is None:
         # Before anything is decoded, which may take hours.
-        tally.refuse(() if links is None else links.findings)
-    tally.notices += [f"labels: {finding}" for finding in (links.findings if links is not None else ())]
+        tally.refuse()
+    tally.notices += [f"labels: {finding}" for finding in tally.findings]
     store = _Store(wish, len(candidates), tally)
     with Decoder() as decoder:
         for done, candidate in enumerate(candidates, start=1):
@@ -118,7 +131,7 @@ def _keep(store: _Store, candidate: Candidate, planes: NDArray[np.float32] | Rea
 
 
 def _check_names(labels: Source | None, wish: _Wish) -> None:
-    if labels is None and (wish.columns or replace(wish.names, anyone=False) != Names()):
+    if labels is None and (wish.columns or replace(wish.names, anyone=False) != ImageNames()):
         raise DataError("labels: columns are declared or named, but no labels are given; pass the table of the labels.")
     if wish.declared.mask != (wish.names.mask is not None):
         say = "no column names the masks" if wish.declared.mask else "a column of masks is named, but no mask declared"
@@ -137,8 +150,10 @@ def _from_npz(path: Path, wish: _Wish) -> Images:
             findings, bad = [*findings, *more], bad | np.array([name is None for name in patients], dtype=bool)
         else:
             tally.notices.append(_ALONE)
-        if wish.refuse:
-            tally.refuse(findings)
+        tally.findings = findings
+        if wish.refuse and wish.skipped is None:
+            tally.refuse()
+        _tell_synthetic(archive, shape[0], tally)
         tally.notices += [f"labels: {finding}" for finding in findings]
         store = _Store(wish, shape[0], tally)
         for at, (values, mask) in enumerate(zip(images, masks, strict=True)):
@@ -149,6 +164,11 @@ def _from_npz(path: Path, wish: _Wish) -> Images:
             wish.progress(at + 1, shape[0])
     kept = np.array(store.kept, dtype=np.int64)
     return store.images({name: found[kept] for name, found in codes.items()}, [patients[at] for at in store.kept], 0)
+
+
+def _tell_synthetic(archive: Archive, count: int, tally: Tally) -> None:
+    if "note" in archive and is_note(archive.text("note")):
+        tally.notices.append(f"{counted(count, 'image')} marked as synthetic: no patient is in them.")
 
 
 def _masks(archive: Archive, shape: tuple[int, int, int]) -> Iterator[NDArray[np.generic]]:
@@ -204,6 +224,8 @@ class _Store:
             DataError: Nothing was kept, or, if so wished, not everything.
         """
         wish, tally = self._wish, self._tally
+        if wish.skipped is not None:
+            save_left_out(tally.left_out, wish.skipped)
         if wish.refuse:
             tally.refuse()
         if not self.kept:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 from wardgan.errors import DataError, counted
+from wardgan.files import write_bytes
 
 _EXAMPLES: Final = 5
 _LINES: Final = 12
@@ -60,14 +64,14 @@ WAYS_OUT: Final[Mapping[Reason, str]] = {
 class ReadReport:
     """How many images were read, and why others were not. It stays in the hospital.
 
-    It is about patients: counts are exact, and `examples` holds names of files, which may name patients. Nothing of
+    It is about patients: counts are exact, and `left_out` holds names of files, which may name patients. Nothing of
     it may be put into a generator, a dossier's public edition or a message; its `repr` shows nothing.
 
     Attributes:
         read: Number of images that were read.
         patients: Number of their patients.
         skipped: Number of images that were not, by reason.
-        examples: By reason, at most five names of files (or numbers of images in an NPZ).
+        left_out: Name (of a file, or of an image in an NPZ) and reason of all that was not read.
         labels_without_files: Rows of the labels to which no file belongs.
         files_without_labels: Images to which no row belongs; they are not read.
         other_files: Files that are no images.
@@ -78,7 +82,7 @@ class ReadReport:
     read: int
     patients: int
     skipped: Mapping[Reason, int]
-    examples: Mapping[Reason, tuple[str, ...]]
+    left_out: tuple[tuple[str, str], ...]
     labels_without_files: int
     files_without_labels: int
     other_files: int
@@ -100,17 +104,46 @@ class ReadReport:
             found += [f"{counted(count, noun)} {rest}"] * bool(count)
         return [*found, *self.notices]
 
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Writes what was not read, and why, as a CSV file with the columns `file` and `reason`.
+
+        Args:
+            path: Of the file. It names files of patients, so it stays in the hospital.
+            force: Whether a file of that name is replaced.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        save_left_out(self.left_out, path, force=force)
+
+
+def save_left_out(left_out: Sequence[tuple[str, str]], path: str | Path, *, force: bool = False) -> None:
+    """Writes names and reasons as a CSV file, readable by its owner alone.
+
+    Args:
+        left_out: Names with reasons.
+        path: Of the file.
+        force: Whether a file of that name is replaced.
+    """
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("file", "reason"))
+    rows.writerows(left_out)
+    write_bytes(path, text.getvalue().encode("utf-8", "backslashreplace"), force=force, mode=0o600)
+
 
 @dataclass
 class Tally:
     """Counts during a reading; it turns into a report at the end."""
 
     skipped: dict[Reason, int] = field(default_factory=dict[Reason, int])
-    examples: dict[Reason, list[str]] = field(default_factory=dict[Reason, list[str]])
+    left_out: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     rows: dict[Reason, list[int]] = field(default_factory=dict[Reason, list[int]])
     met: set[int] = field(default_factory=set[int])
     unlabelled: int = 0
     other: int = 0
+    guessed: str = ""
+    findings: Sequence[object] = ()
     bytes: int = 0
     notices: list[str] = field(default_factory=list[str])
 
@@ -119,47 +152,63 @@ class Tally:
 
         Args:
             reason: Why.
-            name: Its file; kept for the report alone.
+            name: Its file; kept for the report and the list alone.
             row: Its row of the labels, from 0, which a message may name.
         """
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
-        examples = self.examples.setdefault(reason, [])
-        if len(examples) < _EXAMPLES:
-            examples.append(name)
+        self.left_out.append((name, str(reason)))
         rows = self.rows.setdefault(reason, [])
         if row is not None and len(rows) < _EXAMPLES:
             rows.append(row + 1)
 
-    def refuse(self, findings: Sequence[object] = ()) -> None:
-        """Refuses the images if any of them cannot be used.
+    def without_row(self, name: str) -> None:
+        """Counts an image that no row of the labels belongs to.
 
         Args:
-            findings: What is wrong with the rows of the labels.
+            name: Its file.
+        """
+        self.unlabelled += 1
+        self.left_out.append((name, "no row of the labels belongs to it"))
+
+    def others(self, names: Iterable[str]) -> None:
+        """Counts files that are no images.
+
+        Args:
+            names: Of the files.
+        """
+        found = [(name, "not a DICOM, PNG, JPEG or TIFF file") for name in names]
+        self.other += len(found)
+        self.left_out += found
+
+    def refuse(self) -> None:
+        """Refuses the images if any of them, or a row of the labels, cannot be used.
 
         Raises:
             DataError: The reasons with their counts and rows of the labels; never a name of a file.
         """
-        lines = [self._line(reason) for reason in self.skipped if reason != Reason.LABELS or not findings]
-        lines += [f"labels: {finding}" for finding in findings]
+        lines = [self._line(reason) for reason in self.skipped if reason != Reason.LABELS or not self.findings]
+        lines += [f"labels: {finding}" for finding in self.findings]
         if not lines:
             return
         more = [f"and {len(lines) - _LINES} more"] if len(lines) > _LINES else []
         raise DataError(
             "images cannot be used as they are:\n"
             + "\n".join(f"- {line}" for line in [*lines[:_LINES], *more])
-            + "\nMend them, or read with invalid='skip' (--invalid drop on the command line), which leaves them out."
+            + "\nMend them (wardgan check --skipped FILE lists them), or read with invalid='drop' (--invalid drop) "
+            + "and leave them out."
         )
 
     def _line(self, reason: Reason) -> str:
         rows = self.rows[reason]
         dots = ", ..." if self.skipped[reason] > len(rows) else ""
-        where = f" (row {', '.join(map(str, rows))}{dots} of the labels)" if rows else ""
+        where = f" (row {', '.join(map(str, sorted(rows)))}{dots} of the labels)" if rows else ""
         return f"{counted(self.skipped[reason], 'image')}{where}: {reason}. {WAYS_OUT[reason]}"
 
     def nothing(self) -> str:
         """Gives why no image was read, as counts."""
         found = [f"{counted(count, 'image')}: {reason}" for reason, count in self.skipped.items()]
-        found += [f"{counted(self.unlabelled, 'image')} without a row of the labels"] * bool(self.unlabelled)
+        if self.unlabelled:
+            found.append(f"{counted(self.unlabelled, 'image')} without a row of the labels{self.guessed}")
         found += [f"{counted(self.other, 'file')} of another kind than DICOM, PNG, JPEG and TIFF"] * bool(self.other)
         return "; ".join(found or ["there is none"])
 
@@ -171,8 +220,7 @@ class Tally:
             patients: Number of their patients.
             labels_without_files: Rows of the labels without an image.
         """
-        examples = {reason: tuple(names) for reason, names in self.examples.items()}
         return ReadReport(
-            read, patients, dict(self.skipped), examples, labels_without_files, self.unlabelled, self.other,
+            read, patients, dict(self.skipped), tuple(self.left_out), labels_without_files, self.unlabelled, self.other,
             self.bytes, tuple(self.notices),
         )  # fmt: skip

@@ -13,8 +13,18 @@ import pandas as pd
 import pytest
 
 import image_kit as kit
-from wardgan.errors import DataError, WardganError
-from wardgan.imaging import Batch, ImageFormat, Names, draft_format, load_images, write_dicom, write_npz, write_png
+from wardgan.errors import DataError, OutputError, WardganError
+from wardgan.imaging import (
+    Batch,
+    ImageFormat,
+    ImageNames,
+    Reason,
+    draft_format,
+    load_images,
+    write_dicom,
+    write_npz,
+    write_png,
+)
 
 ASK = ImageFormat(8, 8, window="percentile")
 
@@ -54,7 +64,7 @@ def test_no_result_and_no_message_holds_a_header(tmp_path, capfd, caplog, recwar
         load_images(folder, ASK)
     said += texts_of(error.value)
     labels = pd.DataFrame({"SOPInstanceUID": ["1.2.0", "1.2.1", "1.2.9"], "finding": ["benign", "malignant", "benign"]})
-    found = load_images(folder, ASK, labels=labels, columns=(kit.LABEL,), invalid="skip")
+    found = load_images(folder, ASK, labels=labels, columns=(kit.LABEL,), invalid="drop")
     assert found.report.read == 2
     said += [
         repr(found),
@@ -78,9 +88,35 @@ def test_names_of_files_are_in_the_report_alone(tmp_path):
     with pytest.raises(DataError) as error:
         load_images(tmp_path, ASK)
     assert [text for text in texts_of(error.value) if kit.CANARY in text] == []
-    found = load_images(tmp_path, ASK, invalid="skip")
+    found = load_images(tmp_path, ASK, invalid="drop")
     assert kit.CANARY not in repr(found) + repr(found.report) + "".join(found.report.lines())
-    assert any(kit.CANARY in name for names in found.report.examples.values() for name in names)
+    assert any(kit.CANARY in name for name, _ in found.report.left_out)
+
+
+def test_the_list_of_skipped_files_is_for_its_owner_alone(tmp_path):
+    (tmp_path / "in").mkdir()
+    kit.dicom(tmp_path / "in" / "good.dcm")
+    for at in range(9):
+        kit.dicom(tmp_path / "in" / f"{kit.CANARY}, {at}.dcm", BurnedInAnnotation="YES")
+    (tmp_path / "in" / "cut.png").write_bytes(
+        (kit.picture(tmp_path / "whole.png", kit.gradients(1)[0])).read_bytes()[:80]
+    )
+    (tmp_path / "in" / "notes.txt").write_text("x", encoding="utf-8")
+    listing = tmp_path / "list.csv"
+    with pytest.raises(DataError, match="marked as having text") as error:
+        load_images(tmp_path / "in", ASK, skipped=listing)
+    assert kit.CANARY not in str(error.value)
+    assert listing.stat().st_mode & 0o777 == 0o600
+    rows = pd.read_csv(listing)
+    assert rows.file.tolist() == ["notes.txt", *(f"{kit.CANARY}, {at}.dcm" for at in range(9)), "cut.png"]
+    assert rows.reason[0].startswith("not a DICOM")
+    assert set(rows.reason[1:10]) == {str(Reason.BURNED_IN)}
+    with pytest.raises(OutputError, match="exists"):
+        load_images(tmp_path / "in", ASK, skipped=listing)
+    found = load_images(tmp_path / "in", ASK, invalid="drop", skipped=tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == listing.read_bytes()
+    found.report.save(tmp_path / "third.csv")
+    assert (tmp_path / "third.csv").read_bytes() == listing.read_bytes()
 
 
 def test_values_that_break_the_standard_are_not_quoted_in_warnings(tmp_path, caplog, capfd, recwarn):
@@ -115,7 +151,7 @@ def test_a_damaged_npz_is_not_quoted(tmp_path, damage):
 def test_cells_of_the_labels_are_never_repeated(tmp_path):
     folder = kit.folder(tmp_path)
     labels = pd.read_csv(tmp_path / "labels.csv").assign(patient_id=kit.CANARY, finding=kit.CANARY)
-    for names in (None, Names(patient="finding"), Names(key="patient_id")):
+    for names in (None, ImageNames(patient="finding"), ImageNames(key="patient_id")):
         with pytest.raises(WardganError) as error:
             load_images(folder, ASK, labels=labels, columns=(kit.LABEL,), names=names)
         assert [text for text in texts_of(error.value) if kit.CANARY in text] == []

@@ -11,7 +11,7 @@ import pytest
 
 import image_kit as kit
 from wardgan.errors import DataError, SchemaError, UsageError
-from wardgan.imaging import ImageFormat, Names, Reason, load_images
+from wardgan.imaging import ImageFormat, ImageNames, Reason, load_images
 from wardgan.schema.columns import Column
 
 ASK = ImageFormat(8, 8)
@@ -130,12 +130,12 @@ def test_the_key_is_known_by_its_name(tmp_path, key):
 def test_a_key_of_another_name_can_be_told(tmp_path):
     kit.dicom(tmp_path / "a.dcm", AccessionNumber="77")
     labels = pd.DataFrame({"study": [77], "finding": ["malignant"]})
-    found = load_images(tmp_path, ASK, labels=labels, columns=COLUMNS, names=Names(key="study=AccessionNumber"))
+    found = load_images(tmp_path, ASK, labels=labels, columns=COLUMNS, names=ImageNames(key="study=AccessionNumber"))
     assert found.labels["finding"].tolist() == [1]
     with pytest.raises(DataError, match="no image can be used: 1 image without a row"):
-        load_images(tmp_path, ASK, labels=labels, columns=COLUMNS, names=Names(key="study"))
+        load_images(tmp_path, ASK, labels=labels, columns=COLUMNS, names=ImageNames(key="study"))
     with pytest.raises(DataError, match="key='study=Visit' ends in none of =file, =SOPInstanceUID"):
-        load_images(tmp_path, ASK, labels=labels, columns=COLUMNS, names=Names(key="study=Visit"))
+        load_images(tmp_path, ASK, labels=labels, columns=COLUMNS, names=ImageNames(key="study=Visit"))
     with pytest.raises(DataError, match="no column is known to link rows"):
         load_images(tmp_path, ASK, labels=labels, columns=COLUMNS)
 
@@ -177,10 +177,10 @@ def test_the_patient_column_counts_before_patient_id(tmp_path):
     by_id = load_images(tmp_path, ASK, labels=labels, columns=COLUMNS)
     assert by_id.patients.tolist() == [0, 0, 0]
     assert by_id.report.notices == ("PatientID of the DICOM files says whose an image is.",)
-    named = load_images(tmp_path, ASK, labels=labels, columns=COLUMNS, names=Names(patient="who"))
+    named = load_images(tmp_path, ASK, labels=labels, columns=COLUMNS, names=ImageNames(patient="who"))
     assert named.patients.tolist() == [0, 1, 0]
     assert "1 PatientID of the DICOM files has images of several patients" in named.report.notices[0]
-    with pytest.raises(DataError, match="Say in the schema which column names the patient"):
+    with pytest.raises(DataError, match=r"say in the schema \(patient:\) which one does"):
         load_images(tmp_path, ASK, labels=labels.rename(columns={"who": "Patient_ID"}), columns=COLUMNS)
     same = labels.assign(Patient_ID="z").drop(columns="who")
     guessed = load_images(tmp_path, ASK, labels=same, columns=COLUMNS)
@@ -190,7 +190,7 @@ def test_the_patient_column_counts_before_patient_id(tmp_path):
 
 def test_who_only_counts_needs_no_patient(tmp_path):
     kit.dicom(tmp_path / "a.dcm", PatientID="")
-    assert load_images(tmp_path, ASK, names=Names(anyone=True)).patients.tolist() == [0]
+    assert load_images(tmp_path, ASK, names=ImageNames(anyone=True)).patients.tolist() == [0]
 
 
 def test_an_image_of_nobody_is_refused(tmp_path):
@@ -214,6 +214,18 @@ def test_labels_without_files_and_files_without_labels_are_counted(tmp_path):
     ]
 
 
+def test_a_link_that_was_guessed_wrongly_is_named(tmp_path):
+    folder = kit.folder(tmp_path, 3)
+    labels = pd.read_csv(tmp_path / "labels.csv").rename(columns={"file": "image"})
+    labels["image"] = ["x", "y", "z"]
+    with pytest.raises(
+        DataError, match=r"3 images without a row of the labels \(the column 'image' was taken .* --key"
+    ):
+        load_images(folder, ASK, labels=labels, columns=COLUMNS)
+    with pytest.raises(DataError, match=r"3 images without a row of the labels\."):
+        load_images(folder, ASK, labels=labels, columns=COLUMNS, names=ImageNames(key="image"))
+
+
 def test_rows_that_break_a_rule_are_refused_or_left_out(tmp_path):
     folder = kit.folder(tmp_path, 6)
     labels = pd.read_csv(tmp_path / "labels.csv")
@@ -233,10 +245,16 @@ def test_rows_that_break_a_rule_are_refused_or_left_out(tmp_path):
         assert line in said
     assert "unknown level" not in said
     assert ".png" not in said
-    found = load_images(folder, ASK, labels=labels, columns=COLUMNS, invalid="skip")
+    found = load_images(folder, ASK, labels=labels, columns=COLUMNS, invalid="drop")
     assert found.report.skipped == {Reason.LABELS: 4}
     assert "labels: finding: the level is not declared; broken once (row 2)." in "\n".join(found.report.notices)
-    assert found.report.examples[Reason.LABELS] == ("1.png", "2.png", "3.png", "4.png")
+    assert [name for name, reason in found.report.left_out if reason == Reason.LABELS] == [
+        "1.png",
+        "2.png",
+        "3.png",
+        "4.png",
+    ]
+    assert [name for name, reason in found.report.left_out if "no row" in reason] == ["5.png"]
     assert found.report.files_without_labels == 1
     assert len(found.pixels) == 1
 
@@ -287,8 +305,8 @@ WRONG = {
 
 
 def test_what_cannot_be_used_is_left_out_and_listed_with_its_reason(tmp_path):
-    found = load_images(hospital(tmp_path), ASK, invalid="skip")
-    assert {reason: set(names) for reason, names in found.report.examples.items()} == WRONG
+    found = load_images(hospital(tmp_path), ASK, invalid="drop")
+    assert set(found.report.left_out) == {(name, reason) for reason, names in WRONG.items() for name in names}
     assert found.report.skipped == {reason: len(names) for reason, names in WRONG.items()}
     assert found.report.read == 3
     assert any("2 images not read: more than one frame." in line for line in found.report.lines())
@@ -300,7 +318,8 @@ def test_what_cannot_be_used_is_refused_by_reason_and_never_by_name(tmp_path):
         load_images(hospital(tmp_path), ASK, progress=lambda done, total: seen.append(done))
     said = str(error.value)
     assert "- 2 images: more than one frame. Export single frames." in said
-    assert "read with invalid='skip'" in said
+    assert "read with invalid='drop'" in said
+    assert "wardgan check --skipped FILE lists them" in said
     assert not seen  # refused from the headers, before hours of decoding
     for name in ("frames.dcm", "colour.png", "burned.", "link.png", kit.CANARY):
         assert name not in said
@@ -330,7 +349,7 @@ def test_masks_are_the_last_channel(tmp_path):
     names = [f"{at}-mask.png" for at in range(4)]
     folder, labels = masked(tmp_path, dict.fromkeys(names, inside))
     declared = ImageFormat(8, 8, mask=True)
-    found = load_images(folder, declared, labels=labels, columns=COLUMNS, names=Names(mask="mask"))
+    found = load_images(folder, declared, labels=labels, columns=COLUMNS, names=ImageNames(mask="mask"))
     assert found.pixels.shape == (4, 2, 8, 8)
     wanted = np.full((8, 8), -1)
     wanted[2:6, 1:4] = 1
@@ -346,29 +365,27 @@ def test_masks_that_do_not_fit_are_left_out(tmp_path):
     kit.picture(folder / "2-mask.png", good, format="JPEG")
     (tmp_path / "3-mask.png").write_bytes((folder / "0-mask.png").read_bytes())
     labels.loc[3, "mask"] = "../3-mask.png"
-    ask = {"labels": labels, "columns": COLUMNS, "names": Names(mask="mask"), "invalid": "skip"}
+    ask = {"labels": labels, "columns": COLUMNS, "names": ImageNames(mask="mask"), "invalid": "drop"}
     found = load_images(folder, ImageFormat(8, 8, mask=True), **ask)
-    assert {reason: list(names) for reason, names in found.report.examples.items()} == {
-        Reason.NO_MASK: ["3.png"],
-        Reason.MASK_SIZE: ["1.png"],
-        Reason.BAD_MASK: ["2.png"],
-    }
+    assert set(found.report.left_out) == {
+        ("3.png", Reason.NO_MASK), ("1.png", Reason.MASK_SIZE), ("2.png", Reason.BAD_MASK)
+    }  # fmt: skip
     assert len(found.pixels) == 1
 
 
 @pytest.mark.parametrize(
     ("more", "kind", "says"),
     [
-        ({"invalid": "drop"}, DataError, "invalid='drop' is not one of refuse, skip"),
+        ({"invalid": "clip"}, DataError, "invalid='clip' is not one of refuse, drop"),
         ({"columns": (Column("age", "integer", low=0, high=9),)}, SchemaError, "'age' is no category or flag"),
         ({"columns": (Column("c", "category", learn=True),)}, SchemaError, "declared levels"),
         ({"columns": ("finding",)}, SchemaError, "str is no Column"),
         ({"columns": (kit.LABEL, kit.LABEL)}, SchemaError, "declared twice"),
         ({"columns": (FLAG,)}, DataError, "the column 'operated' is not in the labels"),
-        ({"names": Names(patient="who")}, DataError, "names.patient: the column 'who' is not in the labels"),
-        ({"names": Names(mask="finding")}, DataError, "a column of masks is named, but no mask declared"),
+        ({"names": ImageNames(patient="who")}, DataError, "names.patient: the column 'who' is not in the labels"),
+        ({"names": ImageNames(mask="finding")}, DataError, "a column of masks is named, but no mask declared"),
         ({"declared": ImageFormat(8, 8, mask=True)}, DataError, "no column names the masks"),
-        ({"names": Names(key="Finding")}, DataError, r"there is 'finding': capital letters count"),
+        ({"names": ImageNames(key="Finding")}, DataError, r"there is 'finding': capital letters count"),
         ({"labels": None}, DataError, "no labels are given"),
         ({"labels": pd.DataFrame({"file": []})}, DataError, "the table has no row"),
         ({"declared": {"height": 8}}, SchemaError, "dict is no ImageFormat"),
@@ -390,14 +407,14 @@ def test_what_cannot_be_asked_for_is_refused(tmp_path, more, kind, says):
 
 def test_names_are_texts():
     with pytest.raises(DataError, match="names: patient is of type int; it is the name of a column"):
-        Names(patient=3)
+        ImageNames(patient=3)
 
 
 def test_a_mask_belongs_to_one_image(tmp_path):
     kit.dicom(tmp_path / "a.dcm")
     labels = pd.DataFrame({"PatientID": ["P"], "mask": ["a"]})
     with pytest.raises(DataError, match="the key 'PatientID' holds PatientID"):
-        load_images(tmp_path, ImageFormat(8, 8, mask=True), labels=labels, names=Names(mask="mask"))
+        load_images(tmp_path, ImageFormat(8, 8, mask=True), labels=labels, names=ImageNames(mask="mask"))
 
 
 def test_an_empty_folder_says_so(tmp_path):
@@ -432,10 +449,10 @@ def test_real_mammograms_and_scans(tmp_path):
     samples = datasets.folder() / "dicom_samples"
     if not samples.is_dir():
         pytest.skip(f"there are no DICOM samples in {datasets.folder()}")
-    found = load_images(samples, ImageFormat(32, 32, window="percentile"), invalid="skip")
-    assert found.report.examples == {
-        Reason.COLOUR: ("examples_palette.dcm", "examples_rgb_color.dcm"),
-        Reason.NO_PIXELS: ("waveform_ecg.dcm",),
-    }
+    found = load_images(samples, ImageFormat(32, 32, window="percentile"), invalid="drop")
+    assert {
+        ("examples_palette.dcm", Reason.COLOUR), ("examples_rgb_color.dcm", Reason.COLOUR),
+        ("waveform_ecg.dcm", Reason.NO_PIXELS),
+    } == {one for one in found.report.left_out if one[1] in tuple(Reason)}  # fmt: skip
     assert (found.report.read, found.report.patients) == (3, 3)
     assert (found.pixels.std(axis=(1, 2, 3)) > 0.2).all()

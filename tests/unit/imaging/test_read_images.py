@@ -11,7 +11,7 @@ import pytest
 import image_family_kit as kit
 import wardgan as wg
 from wardgan.errors import DataError, SchemaError
-from wardgan.imaging import Names, read_images
+from wardgan.imaging import ImageNames, read_images
 from wardgan.schema.keys import plain_key
 
 NAMES = ["Zanzibarowitsch", "Quixote-77", "Zanzibarowitsch", "Abelard"]
@@ -95,7 +95,7 @@ def test_an_image_without_a_patient_is_refused_or_left_out(tmp_path):
     path = saved(tmp_path, patients=np.array(["A", "", "A", "B"]))
     with pytest.raises(DataError):
         read_images(path, DECLARED)
-    cohort, report = read_images(path, DECLARED, invalid="skip")
+    cohort, report = read_images(path, DECLARED, invalid="drop")
     assert (len(cohort), len(cohort.pixels), report.read) == (2, 3, 3)
     assert cohort.named
 
@@ -108,7 +108,7 @@ def test_an_image_with_a_pixel_that_is_no_number_is_refused_or_left_out(tmp_path
     declared = kit.schema((8, 12), mask=True, table=TABLE, window=[0, 255])
     with pytest.raises(DataError):
         read_images(path, declared)
-    cohort, _ = read_images(path, declared, invalid="skip")
+    cohort, _ = read_images(path, declared, invalid="drop")
     assert len(cohort.pixels) == 3
     assert np.isfinite(cohort.pixels).all()
 
@@ -136,7 +136,7 @@ def test_a_folder_whose_labels_name_the_patient_of_the_schema(tmp_path):
     assert cohort.patients.tolist() == [hashlib.sha256(name).hexdigest() for name in (b"p0", b"p1")]
     assert cohort.labels["finding"].tolist() == [0, 1, 0, 1]
     assert report.patients == 2
-    for names in (Names(), Names(patient="patient_id")):
+    for names in (ImageNames(), ImageNames(patient="patient_id")):
         again, _ = read_images(folder, FOLDER, labels=tmp_path / "labels.csv", names=names)
         assert again.digest() == cohort.digest()
 

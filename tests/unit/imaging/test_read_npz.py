@@ -7,7 +7,7 @@ import pytest
 
 import image_kit as kit
 from wardgan.errors import DataError
-from wardgan.imaging import ImageFormat, Names, Reason, load_images
+from wardgan.imaging import ImageFormat, ImageNames, Reason, load_images
 from wardgan.schema.columns import Column
 
 ASK = ImageFormat(8, 8)
@@ -69,9 +69,9 @@ def test_labels_that_are_not_declared_are_refused_or_left_out(tmp_path):
     path = saved(tmp_path, images=kit.gradients(4), labels=[0, 2, 1, -1])
     with pytest.raises(DataError, match=r"the number is that of a declared level; broken 2 times \(row 2, 4\)"):
         load_images(path, ASK, columns=COLUMNS)
-    found = load_images(path, ASK, columns=COLUMNS, invalid="skip")
+    found = load_images(path, ASK, columns=COLUMNS, invalid="drop")
     assert found.labels["finding"].tolist() == [0, 1]
-    assert found.report.examples == {Reason.LABELS: ("image 2", "image 4")}
+    assert found.report.left_out == (("image 2", Reason.LABELS), ("image 4", Reason.LABELS))
     path = saved(tmp_path, images=kit.gradients(2), labels=["benign", "secret"])
     with pytest.raises(DataError, match="the level is not declared") as error:
         load_images(path, ASK, columns=COLUMNS)
@@ -82,7 +82,7 @@ def test_patients_without_a_name_are_refused_or_left_out(tmp_path):
     path = saved(tmp_path, images=kit.gradients(3), patients=["a", "", "b"])
     with pytest.raises(DataError, match=r"every image says whose it is; broken once \(row 2\)"):
         load_images(path, ASK)
-    assert load_images(path, ASK, invalid="skip").patients.tolist() == [0, 1]
+    assert load_images(path, ASK, invalid="drop").patients.tolist() == [0, 1]
 
 
 def test_floats_need_a_window_and_must_be_finite(tmp_path):
@@ -90,7 +90,7 @@ def test_floats_need_a_window_and_must_be_finite(tmp_path):
     with pytest.raises(DataError, match="floating-point pixels without a declared window"):
         load_images(saved(tmp_path, images=values), ASK)
     values[1, 0, 0] = np.nan
-    found = load_images(saved(tmp_path, images=values), ImageFormat(8, 8, window=(-1, 1)), invalid="skip")
+    found = load_images(saved(tmp_path, images=values), ImageFormat(8, 8, window=(-1, 1)), invalid="drop")
     assert found.report.skipped == {Reason.UNREADABLE: 1}
 
 
@@ -132,7 +132,7 @@ def test_an_npz_file_brings_its_labels_itself(tmp_path):
     with pytest.raises(DataError, match="brings its labels itself"):
         load_images(path, ASK, labels="labels.csv", columns=COLUMNS)
     with pytest.raises(DataError, match="leave labels and names out"):
-        load_images(path, ASK, columns=COLUMNS, names=Names(patient="patients"))
+        load_images(path, ASK, columns=COLUMNS, names=ImageNames(patient="patients"))
 
 
 def test_real_mammograms(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 import image_kit as kit
 from wardgan.errors import OutputError, UsageError
-from wardgan.imaging import Batch, ImageFormat, Names, Origin, load_images, write_dicom, write_npz, write_png
+from wardgan.imaging import Batch, ImageFormat, ImageNames, Origin, load_images, write_dicom, write_npz, write_png
 
 WRITERS = {"png": write_png, "dcm": write_dicom}
 COLUMNS = (kit.LABEL,)
@@ -19,7 +19,7 @@ COLUMNS = (kit.LABEL,)
 def read_back(kind, path, declared):
     if kind == "npz":
         return load_images(path, declared, columns=COLUMNS)
-    names = Names(mask="mask") if declared.mask else None
+    names = ImageNames(mask="mask") if declared.mask else None
     return load_images(path, declared, labels=path / "labels.csv", columns=COLUMNS, names=names)
 
 
@@ -36,6 +36,7 @@ def test_what_is_written_is_read_back(tmp_path, kind, mask, bits):
     assert np.abs(found.pixels[:, 0] - batch.pixels[:, 0]).max() <= step / 2 + 1e-6
     assert np.abs(found.pixels[:, 0] - batch.pixels[:, 0]).max() > step / 5
     assert found.labels["finding"].tolist() == [0, 1, 0, 1, 0]
+    assert "5 images marked as synthetic: no patient is in them." in found.report.notices
     if mask:
         assert np.array_equal(found.pixels[:, 1], batch.pixels[:, 1])
 

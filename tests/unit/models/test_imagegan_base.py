@@ -99,6 +99,8 @@ def test_a_class_of_few_patients_is_named():
     found = module.wave_model(WIDE, records(kit.cohort_of(pixels, labels, np.arange(100)), 2.0))
     assert found.notes[0].startswith("classes that noise cannot tell from none: finding=malignant;")
     assert "benign" not in found.notes[0]
+    (note,) = module.wave_model(WIDE, records(kit.cohort_of(pixels, labels, np.arange(100)))).notes
+    assert note.startswith("classes of a single patient: finding=malignant.")
 
 
 def test_each_question_is_billed_and_asked_once():

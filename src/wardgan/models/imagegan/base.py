@@ -161,7 +161,16 @@ def _within(rows: Values) -> Values:
 
 def _notes(records: Records, counted: Values) -> tuple[str, ...]:
     schema = records.layout.schema
-    few = [schema.class_name(at) for at, count in enumerate(counted) if count < max(3 * sd_of(records, CLASSES), 1e-9)]
-    if not few:
-        return ()
-    return (f"classes that noise cannot tell from none: {', '.join(few)}; their images are hardly better than noise.",)
+    noise, told = sd_of(records, CLASSES), list[str]()
+    few = [schema.class_name(at) for at, count in enumerate(counted) if count < max(3 * noise, 1e-9)]
+    if few:
+        told.append(
+            f"classes that noise cannot tell from none: {', '.join(few)}; their images are hardly better than noise."
+        )
+    alone = [schema.class_name(at) for at, count in enumerate(counted) if not noise and 0 < count <= 1]
+    if alone:
+        told.append(
+            f"classes of a single patient: {', '.join(alone)}. Without privacy, what is drawn of them is drawn around "
+            "that patient's images; leave the patient out, or join the class with another one."
+        )
+    return tuple(told)
