@@ -215,13 +215,20 @@ ARMS = {
     "real": (0.0, False, False), "real, classes weighed": (0.0, True, False),
     "real, weighed, augmented": (0.0, True, True), "and synthetic, 25 % of parity": (0.25, True, True),
     "and synthetic, 50 % of parity": (0.5, True, True), "and synthetic, parity": (1.0, True, True),
+    "synthetic only, balanced": (0.0, False, False),
 }  # fmt: skip
+_BESIDE = {"augmented": "real, weighed, augmented", "weighed": "real, classes weighed"}
 
 
 def _arm(method: str, seed: int) -> Row:
     share, weighed, augment = ARMS[method]
     train, held = _rare_cohorts(seed)
     images = of(train)
+    if method.startswith("synthetic only"):
+        made = wg.fit(train, privacy="none", family=wg.ImageganConfig(open_steps=0), seed=seed)
+        drawn = made.generator.images(len(train), balance="kind", seed=seed)
+        levels = [str(level) for level in train.schema.table[0].levels]
+        images = ImageSet.of(drawn.pixels, np.array([levels.index(each) for each in drawn.labels["kind"]]))
     if share:
         lacking = round(share * (len(train) - 2 * int((train.classes == RARE).sum())))
         schema = train.schema
@@ -236,20 +243,23 @@ def _arm(method: str, seed: int) -> Row:
 
 def _rare() -> Iterator[Row]:
     known = [one for one in _known() if one["part"] == "rare"]
-    base = {one["seed"]: one for one in known if one["method"] == "real, weighed, augmented"}
+    bases = {name: {one["seed"]: one for one in known if one["method"] == method} for name, method in _BESIDE.items()}
     for method in ARMS:
         rows = [one for one in known if one["method"] == method]
         if rows:
-            both = [(one, base[one["seed"]]) for one in rows if one["seed"] in base]
             yield {
                 "part": "rare", "data": "pneumonia", "method": method, "seeds": len(rows),
                 "area": _told(_values(rows, "area")), "balanced accuracy": _told(_values(rows, "balanced accuracy")),
                 "recall of the rare class": _told(_values(rows, "recall")),
-                "area beyond augmented": _interval([float(str(a["area"])) - float(str(b["area"])) for a, b in both]),
-                "balanced accuracy beyond": _interval(
-                    [float(str(a["balanced accuracy"])) - float(str(b["balanced accuracy"])) for a, b in both]
-                ),
+                **{f"{number} beyond {name}": _interval(_gained(rows, base, number))
+                   for number in ("area", "balanced accuracy") for name, base in bases.items()},
             }  # fmt: skip
+
+
+def _gained(rows: Sequence[Row], base: dict[object, Row], number: str) -> list[float]:
+    """Gives how much more each row has than the row of the same seed."""
+    both = [(one, base[one["seed"]]) for one in rows if one["seed"] in base]
+    return [float(str(one[number])) - float(str(other[number])) for one, other in both]
 
 
 def _interval(values: Sequence[float]) -> str:

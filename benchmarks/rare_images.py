@@ -26,7 +26,7 @@ def taught(
         rare: The rare class.
         seed: Of weights and batches.
         weighed: Whether each class weighs alike in the loss.
-        augment: Whether images are shifted, brightened and cut out.
+        augment: Whether images are shifted, brightened and cut out; not mirrored, since a chest has sides.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -44,7 +44,7 @@ def taught(
         chosen = random.choice(len(train), BATCH)
         images = torch.from_numpy(train.pixels[chosen])
         if augment:
-            images = augmented(images, random, mask=False, flips=True)
+            images = augmented(images, random, mask=False, flips=False)
         found = network(images)[:, 0]
         losses = nn.functional.binary_cross_entropy_with_logits(
             found, torch.from_numpy(target[chosen]), reduction="none"

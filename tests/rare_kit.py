@@ -149,5 +149,5 @@ def everybody(generator: Generator, label: int, n: int, seed: int):
         seen.append(normals.copy())
         return normals
 
-    cohort = generator._run(np.full(n, label), np.random.default_rng(seed), spy)
+    cohort = generator.run(np.full(n, label), np.random.default_rng(seed), spy)
     return cohort, np.concatenate(seen)

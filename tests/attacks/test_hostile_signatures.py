@@ -203,7 +203,7 @@ def test_changed_part_under_a_true_signature(tmp_path, trust):
 
 def test_nothing_is_parsed_before_the_signature(tmp_path, trust, monkeypatch):
     path = kit.write(tmp_path, kit.valid(kit.key(2)))
-    for name in ("check_network", "read_card", "read_ledger", "_schema", "check_readme"):
+    for name in ("check_network", "read_card", "read_ledger", "schema_of", "check_readme"):
         monkeypatch.setattr(reading, name, lambda *_, **__: pytest.fail("parsed"))
     with pytest.raises(TrustError, match="unknown key"):
         release.load(path, trust=trust)

@@ -28,7 +28,8 @@ def broken_links(text, folder):
         if re.match(r"[a-z]+:", target):
             continue
         path = folder / target if target else None
-        there = text if path is None else path.read_text(encoding="utf-8") if path.is_file() else None
+        reads = path is not None and path.is_file() and bool(anchor)
+        there = text if path is None else path.read_text(encoding="utf-8") if reads else None
         missing = path is not None and not path.exists()
         if missing or (anchor and anchor not in anchors(there or "")):
             found.append(link)

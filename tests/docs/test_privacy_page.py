@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from docs_kit import ROOT, page
 
+import wardgan.dossier.images.paid as image_paid
+import wardgan.models.imagegan.config as imagegan
+from wardgan.dossier import paid
 from wardgan.models.anchor import anchor
 from wardgan.models.pairs.settings import SELECTION, round_name
-from wardgan.privacy import learn, pairs, plan, queries
+from wardgan.privacy import grain_queries, image_queries, learn, pairs, plan, queries
 from wardgan.privacy.training import BLOCK
 
 RULES = re.findall(r"^\| (P\d+) \| .* \| (.*) \|$", page("docs/privacy.md").text, re.MULTILINE)
@@ -66,6 +69,7 @@ def test_every_sum_is_on_the_page():
         "discriminator",
         SELECTION,
         round_name(0),
+        *(imagegan.CLASSES, imagegan.SUMS, imagegan.PRODUCTS, imagegan.GRAIN, imagegan.GREYS, paid.EVENT),
     ]
     assert [name for name in names if f"`{name}`" not in rows] == []
     kinds = [*vars(queries).items(), *vars(pairs).items()]
@@ -78,6 +82,32 @@ def test_every_sum_is_on_the_page():
         "CellCounts", "ClassCounts", "LevelCounts", "LevelTotals", "PairCounts", "PairGaps", "PatientCount",
         "ScoreProducts", "ScoreSums", "ValueCounts"
     }  # fmt: skip
+
+
+def test_every_sum_over_images_is_on_the_page():
+    kinds = [*vars(image_queries).items(), *vars(grain_queries).items(), *vars(image_paid).items()]
+    asks = {
+        name
+        for name, kind in kinds
+        if isinstance(kind, type) and hasattr(kind, "over") and hasattr(kind, "sensitivity")
+    }
+    # A new question needs a row on the page, and this list its name.
+    assert asks - {"ImageQuery"} == {
+        "ClassShares",
+        "WaveSums",
+        "WaveProducts",
+        "GrainSums",
+        "Shades",
+        "RecognisedImages",
+    }
+    rows = re.findall(
+        r"^\| `([a-z ]+)` \| imagegan[^|]*\|[^|]*(?:\\\|[^|]*)*\| (\S+) \|", page("docs/privacy.md").text, re.MULTILINE
+    )
+    assert dict(rows) == dict.fromkeys(["classes", "wave sums", "wave products", "grain", "shades of grey"], "1")
+    waves = image_queries.Waves.of(3, (1, 16, 16))
+    sums = image_queries.WaveSums(waves, 2), image_queries.WaveProducts(waves, np.zeros((2, 9)), 0.3)
+    grain = grain_queries.GrainSums(grain_queries.Grain.of(3, 16, 16), 2), grain_queries.Shades(2)
+    assert {one.sensitivity for one in (image_queries.ClassShares(2), *sums, *grain)} == {1.0}
 
 
 def test_the_sensitivities_are_those_of_the_page():

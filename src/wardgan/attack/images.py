@@ -35,7 +35,7 @@ GREY_LEVEL: Final = 2 / 255
 # Around a certain copy there is no other patient within so many grey levels.
 _ALONE: Final = 4
 _BLUR: Final = 1e-3
-_TWINS: Final = "hold-out images are the same as training images, so that a copy proves little"
+_TWINS: Final = "hold-out images are the same as training images up to a grey level, so that a copy proves little"
 # Where nothing was found, as much as three hits is not excluded (the rule of three).
 _HIDDEN: Final = 3
 

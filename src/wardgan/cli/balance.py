@@ -40,13 +40,15 @@ def balance(  # noqa: PLR0913, PLR0917 - one argument for each option
     from wardgan.cli.pictures import Pictures, draw_pictures
     from wardgan.cli.sample import opened
     from wardgan.sample.topup import asked_for, top_up
+    from wardgan.schema.images import SMALLEST
 
     console = screen(errors=json)
     found = opened(model, trust, console)
     if found.generator.schema.images is None:
         raise UsageError(f"model={str(model)!r} draws tables; wardgan sample --where draws patients of a rare level.")
-    # Whose the images are does not matter to whoever only counts them.
-    schema = replace(found.generator.schema, patient=None)
+    # Whose the images are, and how large, does not matter to whoever only counts their labels.
+    look = replace(found.generator.schema.images, height=SMALLEST, width=SMALLEST, crop=False, flip=False)
+    schema = replace(found.generator.schema, patient=None, images=replace(look, mask=mask is not None))
     asked_for(found.generator, label, ratio)
     own, _ = read_folder(Files(data, labels=labels, key=key, mask=mask, anyone=True), schema, invalid)
     lacking = top_up(found.generator, own, label, ratio)

@@ -21,6 +21,7 @@ from wardgan.cli.options import (
     Mask,
     Privacy,
     SchemaFile,
+    Settings,
     Visits,
     delimiter_of,
 )
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from wardgan.models import fit as fits
-    from wardgan.models.base import Trained
+    from wardgan.models.base import Config, Trained
     from wardgan.privacy.plan import Plan
     from wardgan.schema.image_cohort import AnyCohort
     from wardgan.schema.schema import Schema
@@ -50,6 +51,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     ] = None,
     delta: Delta = 1e-5,
     family: Family = "auto",
+    settings: Settings = None,
     privacy: Privacy = "private",
     invalid: Invalid = "refuse",
     visits: Visits = None,
@@ -69,17 +71,19 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     from wardgan.cli.plan import show_noise, show_plan
     from wardgan.cli.run import check_free, how_to_resume, remembered, stopped_run, watched
     from wardgan.models.fit import fit as fitted
+    from wardgan.models.planning import configured
     from wardgan.schema.schema import Schema
 
     declared = Schema.load(schema)
     files = Files(data, visits, delimiter_of(delimiter), labels, key, mask)
     files.check(declared)
+    wanted = configured(family, settings or [], declared)
     console = screen(errors=json)
     if resume:
         plan = stopped_run(output, epsilon).plan
     else:
         check_free(output)
-        plan = planned(declared, epsilon, delta, privacy, family)
+        plan = planned(declared, epsilon, delta, privacy, wanted)
     if plan is None:
         banner(console)
     else:
@@ -94,19 +98,21 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     try:
         with remembered(output, resumed=resume), watched(plan, output) as watch:
             trained = fitted(
-                cohort, None if plan is None else plan.budget, family=family, privacy=mode, seed=seed, run=output,
+                cohort, None if plan is None else plan.budget, family=wanted, privacy=mode, seed=seed, run=output,
                 resume=resume, watch=watch, accounts=account,
             )  # fmt: skip
     except KeyboardInterrupt as error:
         again = {
-            "--family": family, "--invalid": invalid, "--visits": visits, "--delimiter": delimiter,
+            "--family": family, "--set": settings, "--invalid": invalid, "--visits": visits, "--delimiter": delimiter,
             "--labels": labels, "--key": key, "--mask": mask, "--seed": seed,
         }  # fmt: skip
         raise Stopped(how_to_resume(data, schema, output, again)) from error
     _report(trained, output, plan, (size, _tensor(cohort)), entered, as_json=json)
 
 
-def planned(schema: Schema, epsilon: float | None, delta: float, privacy: str, family: str) -> Plan | None:
+def planned(
+    schema: Schema, epsilon: float | None, delta: float, privacy: str, family: str | Config
+) -> Plan | None:  # fmt: skip
     """Gives what a fit would spend; `None` without privacy.
 
     Args:
@@ -114,7 +120,7 @@ def planned(schema: Schema, epsilon: float | None, delta: float, privacy: str, f
         epsilon: What `--epsilon` says.
         delta: What `--delta` says.
         privacy: What `--privacy` says.
-        family: What `--family` says.
+        family: What `--family` and `--set` say.
 
     Raises:
         PlanError: The options contradict each other, or the budget is too small.
@@ -134,9 +140,15 @@ def planned(schema: Schema, epsilon: float | None, delta: float, privacy: str, f
 
 
 def _tensor(cohort: AnyCohort) -> int | None:
-    """Gives how many bytes the numbers of all patients have in memory, by the declared population, one image each."""
-    from wardgan.encode.layout import Layout
+    """Gives how many bytes the numbers of all patients have in memory: of tables by the declared population.
 
+    Of images by those that were read, to two digits: their number is nowhere declared.
+    """
+    from wardgan.encode.layout import Layout
+    from wardgan.schema.image_cohort import ImageCohort
+
+    if isinstance(cohort, ImageCohort):
+        return int(float(f"{cohort.pixels.nbytes:.1e}"))
     people = cohort.schema.population
     return None if people is None else 4 * people * len(Layout.of(cohort.schema))
 

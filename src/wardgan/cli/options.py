@@ -50,6 +50,15 @@ Delta = Annotated[float, typer.Option("--delta", help="Probability that goes wit
 Family = Annotated[
     str, typer.Option("--family", help="Model family: auto, copula, marginal, tabgan, acgan or imagegan.")
 ]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A setting of the family (docs/models); repeat for more.",
+        show_default=False,
+    ),
+]
 Privacy = Annotated[str, typer.Option("--privacy", help="private, or none for no protection at all.")]
 Invalid = Annotated[
     str,

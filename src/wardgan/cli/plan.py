@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wardgan.cli.options import Delta, Epsilon, Family, Json, SchemaFile
+from wardgan.cli.options import Delta, Epsilon, Family, Json, SchemaFile, Settings
 from wardgan.cli.terminal import answer, say, screen
 
 if TYPE_CHECKING:
@@ -17,16 +17,22 @@ _DROWNING = 0.12
 
 
 def plan(
-    schema: SchemaFile, epsilon: Epsilon, delta: Delta = 1e-5, family: Family = "auto", json: Json = False
+    schema: SchemaFile,
+    epsilon: Epsilon,
+    delta: Delta = 1e-5,
+    family: Family = "auto",
+    settings: Settings = None,
+    json: Json = False,
 ) -> None:
     """Show what a fit would spend, and on what. Reads no patient."""
     from wardgan.cli.findings import rules_together
+    from wardgan.models.planning import configured
     from wardgan.models.planning import plan as planned
     from wardgan.privacy.events import Budget
     from wardgan.schema.schema import Schema
 
     declared = Schema.load(schema)
-    made = planned(declared, Budget(epsilon, delta), family=family)
+    made = planned(declared, Budget(epsilon, delta), family=configured(family, settings or [], declared))
     console = screen(errors=json)
     show_plan(console, made)
     show_noise(console, made, declared)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from wardgan.cli.terminal import bar
 from wardgan.errors import OutputError, PlanError, UsageError, WardganError
@@ -22,7 +22,7 @@ LEDGER: Final = "ledger.jsonl"
 _SECONDS_BETWEEN_BILLS: Final = 3.0
 _USUAL: Final = {
     "--family": "auto", "--invalid": "refuse", "--visits": None, "--delimiter": ",", "--labels": None, "--key": None,
-    "--mask": None, "--seed": None,
+    "--mask": None, "--seed": None, "--set": None,
 }  # fmt: skip
 
 
@@ -77,7 +77,13 @@ def how_to_resume(data: Path, schema: Path, run: Path, options: Mapping[str, obj
     """
     if not (run / LEDGER).is_file():
         return "Stopped before anything was read; run the same command again."
-    more = [word for name, value in options.items() if value != _USUAL[name] for word in (name, str(value))]
+    given = {name: value for name, value in options.items() if value != _USUAL[name]}
+    more = [
+        word
+        for name, value in given.items()
+        for one in (cast("list[object]", value) if isinstance(value, list) else [value])
+        for word in (name, str(one))
+    ]
     command = shlex.join(["wardgan", "fit", str(data), str(schema), *more, "--resume", "-o", str(run)])
     return f"Stopped. What was spent is in the ledger, and nothing is spent twice. To go on:\n  {command}"
 
@@ -129,3 +135,4 @@ def watched(plan: Plan | None, run: Path) -> Iterator[Callable[[Progress], None]
             advance(progress.done, progress.total, f"{progress.doing} {progress.done}/{progress.total}  {spent}")
 
         yield watch
+        advance(1, 1, spent)

@@ -149,6 +149,8 @@ def _table(results: Sequence[Result], leaks: dict[str, Result]) -> Numbers:
         control = None if leaking is None else _known(leaking.estimate)
         estimate = _known(result.estimate)
         note = _WORDS[result.verdict] if estimate is not None else f"not measured: {result.power.reason}"
+        if result.verdict == "unclear" and result.power.reason and estimate is not None:
+            note = f"unclear: {result.power.reason}"
         if leaking is not None and result.verdict == "clear" and leaking.verdict != "leak":
             note += "; it does not see the leaking generator either"
         rows.append(Number(attack_name(result.name), estimate, control, note))

@@ -118,7 +118,7 @@ def attack_name(name: str) -> str:
         return f"{who}{what}"
     return {
         "singling_out.one": "singling out by one value", "singling_out.many": "singling out by many values",
-        "copies.excess": "copies of unusual patients", "copies.near": "images very near to training patients",
+        "copies.excess": "copies of unusual patients", "copies.near": "images very near to patients",
         "copies.certain": "copies beyond doubt",
         "nearer_to_training": "nearer to training (information)",
     }.get(name, name)  # fmt: skip

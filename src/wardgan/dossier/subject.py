@@ -16,6 +16,7 @@ from wardgan.privacy.events import Event
 from wardgan.sample.generator import Generator
 from wardgan.schema.columns import Column
 from wardgan.schema.schema import Schema
+from wardgan.seal.card import certainty
 from wardgan.seal.json_text import canonical
 from wardgan.seal.records import read_ledger
 
@@ -200,11 +201,10 @@ def bet(epsilon: float, delta: float) -> str:
         >>> "at most 73.2 % certainty, except with a probability of about 1e-05" in bet(1.0, 1e-5)
         True
     """
-    certainty = math.ceil(1000 / (1 + math.exp(-epsilon))) / 10
     return (
         "In plain words: someone who thinks it an even bet that a given person is among the patients, and who then "
         "studies the generator with any other knowledge, any computer, and whatever is published later about other "
-        f"people, can come to at most {certainty:.1f} % certainty, except with a probability of about {delta:g} "
+        f"people, can come to at most {certainty(epsilon)} % certainty, except with a probability of about {delta:g} "
         "(delta)."
     )
 

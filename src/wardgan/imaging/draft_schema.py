@@ -14,6 +14,7 @@ from wardgan.imaging.links import is_key, patient_column
 from wardgan.imaging.npz import opened
 from wardgan.schema.columns import Column
 from wardgan.schema.draft import Drafted, draft
+from wardgan.schema.guess import plain
 from wardgan.schema.schema import Schema
 from wardgan.schema.source import Source, frame_of
 
@@ -94,7 +95,8 @@ def _labels(drafted: Drafted) -> tuple[tuple[Column, ...], dict[str, str]]:
             levels = tuple(range(round(column.low), round(column.high) + 1))
             column = Column(column.name, "category", levels=levels) if count <= _MOST else column  # noqa: PLW2901
         if column.numeric or not column.levels or column.size > _MOST:
-            left_out[column.name] = "no label: it has many values"
+            paths = " If it names the files of masks, say so with --mask." if "mask" in plain(column.name) else ""
+            left_out[column.name] = f"no label: it has many values.{paths}" if paths else "no label: it has many values"
         elif column.nullable:
             left_out[column.name] = "no label: it is missing in some rows"
         else:

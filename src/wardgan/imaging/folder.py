@@ -94,6 +94,8 @@ def pixels_of(candidate: Candidate, declared: ImageFormat, decoder: Decoder) -> 
         bright = read_picture(file.path, declared.window)
     if isinstance(bright, Reason):
         return bright
+    if bright.min() == bright.max():
+        return Reason.BLANK
     if candidate.mask is not None:
         is_dicom = candidate.mask.kind == "dicom"
         mask = read_dicom_mask(candidate.mask.path, decoder) if is_dicom else read_mask(candidate.mask.path)

@@ -32,7 +32,9 @@ def prepare(brightness: Pixels, mask: NDArray[np.bool_] | None, declared: ImageF
     """
     if mask is not None and mask.shape != brightness.shape:
         return Reason.MASK_SIZE
-    box = bright_box(brightness) if declared.crop else (slice(None), slice(None))
+    # What has the declared size already was cut before, as what was written by this package: it would only get smaller.
+    cut = declared.crop and brightness.shape != (declared.height, declared.width)
+    box = bright_box(brightness) if cut else (slice(None), slice(None))
     image = brightness[box]
     if not fits(image.shape[0], image.shape[1], declared.height, declared.width):
         return Reason.SMALL

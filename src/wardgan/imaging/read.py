@@ -92,6 +92,8 @@ def load_images(
     listing = None if skipped is None else Path(skipped)
     wish = _Wish(declared, tuple(columns), names or ImageNames(), invalid == "refuse", listing, progress or _nobody)
     path = Path(source)
+    if not path.exists():
+        raise DataError(f"source={str(path)!r} is neither a folder nor an .npz file: it is not there.")
     if path.is_file() and path.suffix.lower() == ".npz":
         if labels is not None or replace(wish.names, anyone=False) != ImageNames():
             raise DataError("labels: an NPZ file brings its labels itself, as arrays; leave labels and names out.")
@@ -187,7 +189,11 @@ def _planes(
         bits = 1 if values.dtype.kind == "b" else 8 * values.dtype.itemsize
         codes = cast("Codes", values.astype(np.uint8) if bits == 1 else values)
         bright = brightness(codes, plain_tones(bits), declared.window)
-    return bright if isinstance(bright, Reason) else prepare(bright, None if mask is None else mask != 0, declared)
+    if isinstance(bright, Reason):
+        return bright
+    if bright.min() == bright.max():
+        return Reason.BLANK
+    return prepare(bright, None if mask is None else mask != 0, declared)
 
 
 class _Store:

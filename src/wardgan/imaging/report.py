@@ -30,6 +30,8 @@ class Reason(StrEnum):
     BURNED_IN = "marked as having text burned into it (BurnedInAnnotation)"
     INTENT = "PresentationIntentType is not the declared intent"
     WINDOW = "no window can be used: it has no width, or all values are the same"
+    BLANK = "all its pixels are the same"
+    NOT_NUMBERS = "pixels that are no numbers, or infinite"
     TWICE = "the SOPInstanceUID occurred before"
     NO_PATIENT = "nothing says whose it is"
     LINK = "a symbolic link"
@@ -50,6 +52,8 @@ WAYS_OUT: Final[Mapping[Reason, str]] = {
     Reason.BURNED_IN: "Remove the text and the mark, or leave them out.",
     Reason.INTENT: "Declare the other intent, or leave them out.",
     Reason.WINDOW: "Declare another window.",
+    Reason.BLANK: "Take them out of the folder, or look at their window and rescaling.",
+    Reason.NOT_NUMBERS: "Put a number into each pixel; black is the lowest one.",
     Reason.TWICE: "Keep one of the copies.",
     Reason.NO_PATIENT: "Fill PatientID, or name a column of the labels that says whose each image is.",
     Reason.LINK: "Put the files themselves into the folder.",

@@ -90,7 +90,7 @@ def float_brightness(values: NDArray[np.floating], window: Window) -> NDArray[np
         Shape (height, width), or why it cannot be used.
     """
     if not np.isfinite(values).all():
-        return Reason.UNREADABLE
+        return Reason.NOT_NUMBERS
     if window == "dicom":
         return Reason.DEEP
     low, high = np.quantile(values, _QUANTILES) if window == "percentile" else window

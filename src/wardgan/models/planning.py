@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any, Final, cast
 
 from wardgan.encode.layout import Layout
 from wardgan.errors import PlanError, SchemaError, counted
@@ -47,6 +49,44 @@ def plan(schema: Schema, budget: Budget, *, family: str | Config = "auto") -> Pl
     made = solve(budget, shares + config.shares(layout, budget), population=schema.population, family=config.family)
     _check_levels(made, schema)
     return made
+
+
+def configured(family: str, given: Sequence[str], schema: Schema) -> str | Config:
+    """Gives a family with some of its settings changed.
+
+    Args:
+        family: Name of a family, or `auto`, which for images is `imagegan`.
+        given: Settings such as `open_steps=1500`; with none, the family stays a name.
+        schema: The declarations.
+
+    Raises:
+        PlanError: The family is not named, has no such setting, or the value is of another kind.
+    """
+    if not given:
+        return family
+    if family == "auto" and schema.images is None:
+        raise PlanError("family='auto' has no settings; name the family whose settings are meant.")
+    config = family_config(IMAGES if family == "auto" else family)
+    known = {one.name: getattr(config, one.name) for one in fields(cast("Any", config))}
+    changed: dict[str, object] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        kind = type(known.get(name))
+        if not sign or kind not in (bool, int, float):
+            names = ", ".join(one for one, usual in known.items() if isinstance(usual, (bool, int, float)))
+            raise PlanError(f"{text!r} sets nothing of {config.family}; it is NAME=VALUE, with NAME one of {names}.")
+        changed[name] = _value(name, value, kind)
+    return cast("Config", replace(cast("Any", config), **changed))
+
+
+def _value(name: str, text: str, kind: type) -> object:
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[text.lower()]
+        return kind(text)
+    except (ValueError, KeyError):
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        raise PlanError(f"{name}={text!r} is not {wanted}.") from None
 
 
 def config_of(family: str | Config, schema: Schema, *, patients: int | None = None) -> Config:

@@ -65,14 +65,38 @@ def rdp_epsilon(events: Sequence[Event], delta: float) -> float:
     Returns:
         Epsilon, 0 for no events, infinity if delta is used up by thresholds and truncation.
     """
+    curve, cut, spent = rdp_curve(events)
+    return rdp_epsilon_of(curve, cut, delta - spent)
+
+
+def rdp_curve(events: Sequence[Event]) -> tuple[NDArray[np.float64], float, float]:
+    """Gives what events cost in our own accountant's terms, all of which add up over events.
+
+    Args:
+        events: What was done.
+
+    Returns:
+        The Renyi divergence at each order, the probability that a batch is truncated, and the failure probability of
+        thresholds.
+    """
     done = [event for event in events if event.steps]
-    left = delta - sum(event.steps * event.delta for event in done)
+    curve = np.sum([np.zeros(len(_ORDERS)), *(event.steps * _renyi(event) for event in done)], axis=0)
+    cut = sum(event.steps * _truncation(event) for event in done)
+    return curve, cut, sum(event.steps * event.delta for event in done)
+
+
+def rdp_epsilon_of(curve: NDArray[np.float64], cut: float, left: float) -> float:
+    """Gives an upper bound of epsilon from what events cost; see `rdp_epsilon`.
+
+    Args:
+        curve: Renyi divergence at each order.
+        cut: Probability that a batch is truncated.
+        left: Delta without what thresholds use of it.
+    """
     if left <= 0:
         return math.inf
-    if not done:
+    if not curve.any():
         return 0.0
-    curve = np.sum([event.steps * _renyi(event) for event in done], axis=0)
-    cut = sum(event.steps * _truncation(event) for event in done)
     low, high = 0.0, 1.0
     while _rdp_delta(curve, cut, high) > left:
         high *= 2

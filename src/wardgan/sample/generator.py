@@ -144,7 +144,7 @@ class Generator:
         check.whole(1, chunk=chunk)
         self._refuse_images()
         wanted = conditions(self.schema, self.probabilities, where, balance)
-        return _chunks(_told(self._blocks(n, wanted, _replayable(seed)), drew), chunk)
+        return chunks(_told(self._blocks(n, wanted, replayable(seed)), drew), chunk)
 
     def images(
         self, n: int, *, where: Where | None = None, balance: str | None = None, seed: int | None = None
@@ -189,7 +189,7 @@ class Generator:
         check.whole(0, n=n)
         check.whole(1, chunk=chunk)
         wanted = conditions(self.schema, self.probabilities, where, balance)
-        return self._painter().batches(n, chunk, wanted, _replayable(seed))
+        return self._painter().batches(n, chunk, wanted, replayable(seed))
 
     def dataset(
         self, n: int, *, where: Where | None = None, balance: str | None = None, seed: int | None = None
@@ -200,7 +200,7 @@ class Generator:
         """
         check.whole(0, n=n)
         wanted = conditions(self.schema, self.probabilities, where, balance)
-        return SyntheticImages(self._painter(), wanted, _replayable(seed), n)
+        return SyntheticImages(self._painter(), wanted, replayable(seed), n)
 
     def _refuse_images(self) -> None:
         if self.schema.images is not None:
@@ -214,9 +214,15 @@ class Generator:
         look = self.schema.images
         if look is None:
             raise UsageError(f"generator {self.schema.name!r} draws tables and visits; use sample, stream or draw.")
-        return Painter(self.schema, look, self._pixels, self.latent)
+        return Painter(self.schema, look, self.pixels, self.latent)
 
-    def _pixels(self, latent: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+    def pixels(self, latent: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Gives what the network makes of normals, shape (images, numbers).
+
+        Args:
+            latent: Shape (images, latent).
+            classes: Shape (images,).
+        """
         with refused():
             found = self._session.run(["units"], {"latent": latent, "label": classes})[0]
         return cast("NDArray[np.float32]", found)
@@ -235,13 +241,13 @@ class Generator:
             UsageError: As for `sample`.
         """
         self._refuse_images()
-        wanted, replay = conditions(self.schema, self.probabilities, where, balance), _replayable(seed)
+        wanted, replay = conditions(self.schema, self.probabilities, where, balance), replayable(seed)
         _ = self._session, self.layout
         return efficiency(self._parts, self._search(wanted, replay), replay)
 
     @property
     def _parts(self) -> Network:
-        return Network(self._run, self.network, self.latent, self.layout)
+        return Network(self.run, self.network, self.latent, self.layout)
 
     def _search(self, wanted: Conditions, seed: Seed) -> Search:
         return searched(self._parts, wanted, seed)
@@ -260,7 +266,7 @@ class Generator:
         _ = self._session, self.layout  # made once, before the workers share them
         search = self._search(wanted, seed) if n else Search(wanted, None, Effort(wanted))
         if n <= BLOCK:
-            yield filled_block(self._run, search, 0, n, seed)
+            yield filled_block(self.run, search, 0, n, seed)
             return
         workers = self._workers()
         ahead: deque[Future[tuple[Cohort, Drawn]]] = deque()
@@ -268,7 +274,7 @@ class Generator:
         try:
             for block in range(-(-n // BLOCK)):
                 stop = min(n - block * BLOCK, BLOCK)
-                ahead.append(pool.submit(filled_block, self._run, search, block, stop, seed))
+                ahead.append(pool.submit(filled_block, self.run, search, block, stop, seed))
                 if len(ahead) > 2 * workers:
                     yield ahead.popleft().result()
             while ahead:
@@ -281,7 +287,14 @@ class Generator:
         block = _PART * self.row_bytes + BLOCK * _CELL * len(self.layout)
         return max(1, min(os.cpu_count() or 1, _MEMORY // block))
 
-    def _run(self, classes: NDArray[np.int64], stream: np.random.Generator, placed: Placed | None = None) -> Cohort:
+    def run(self, classes: NDArray[np.int64], stream: np.random.Generator, placed: Placed | None = None) -> Cohort:
+        """Gives one patient of each class, whether or not the rules are obeyed.
+
+        Args:
+            classes: Shape (patients,).
+            stream: Source of randomness.
+            placed: Moves the normals to where candidates shall be.
+        """
         units = np.empty((len(classes), len(self.layout)), dtype=np.float32)
         # Parts that stay in a processor's cache are faster than one large run. The normals are those of one large draw.
         for start in range(0, len(classes), _PART):
@@ -293,8 +306,15 @@ class Generator:
         return decode(units, classes, self.layout)
 
 
-def _replayable(seed: int | None) -> Seed:
-    """Gives a seed that all blocks of one call share: a fresh one if none is given."""
+def replayable(seed: int | None) -> Seed:
+    """Gives a seed that all blocks of one call share: a fresh one if none is given.
+
+    Args:
+        seed: What the caller says.
+
+    Raises:
+        UsageError: It is no whole number of at least 0.
+    """
     if seed is None:
         return Seed(int.from_bytes(os.urandom(8), "big"))
     check.whole(0, seed=seed)
@@ -308,8 +328,13 @@ def _told(blocks: Iterable[tuple[Cohort, Drawn]], drew: Callable[[Drawn], None] 
         yield cohort
 
 
-def _chunks(blocks: Iterable[Cohort], size: int) -> Iterator[Cohort]:
-    """Yields the patients of all blocks in cohorts of `size`; one empty cohort if there are none."""
+def chunks(blocks: Iterable[Cohort], size: int) -> Iterator[Cohort]:
+    """Yields the patients of all blocks in cohorts of `size`; one empty cohort if there are none.
+
+    Args:
+        blocks: At least one cohort.
+        size: Patients in a cohort.
+    """
     held: list[Cohort] = []
     rows = 0
     for block in blocks:

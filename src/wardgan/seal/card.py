@@ -71,13 +71,30 @@ def statement(claim: Claim) -> str:
             f"**{BANNER}** This generator was made **without any protection**. It may reproduce real patients. "
             "Treat it like the patients' records themselves: do not share it further."
         )
-    certainty = math.ceil(1000 / (1 + math.exp(-claim.epsilon))) / 10
     return (
         f"Differentially private for each **patient** (one patient more or less): epsilon {claim.epsilon:g}, delta "
         f"{claim.delta:g}. In plain words: someone who thinks it an even bet that a given person is among the "
         "patients, and who then studies this file with any other knowledge and any computer, can come to at most "
-        f"{certainty:.1f} % certainty, except with a probability of about {claim.delta:g}."
+        f"{certainty(claim.epsilon)} % certainty, except with a probability of about {claim.delta:g}."
     )
+
+
+def certainty(epsilon: float) -> str:
+    """Gives how sure, in per cent, somebody can become from an even bet, rounded up to as many digits as it takes.
+
+    Args:
+        epsilon: Greater than 0.
+
+    Example:
+        >>> certainty(1.0), certainty(10.0)
+        ('73.2', '99.996')
+    """
+    share = 100 / (1 + math.exp(-epsilon))
+    for digits in range(1, 10):
+        found = math.ceil(share * 10**digits) / 10**digits
+        if found < 100:
+            return f"{found:.{digits}f}"
+    return "100"
 
 
 def check_readme(data: bytes, card: Card, schema: Schema, ledger: LedgerRecord) -> None:

@@ -23,11 +23,11 @@ SIGNATURE_TYPE: Final = "application/vnd.wardgan.signature.v1+json"
 ENVELOPE_TYPE: Final = "application/vnd.dsse.envelope.v1+json"
 EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
 _MIB: Final = 1 << 20
-_MANIFEST_CAP: Final = 256 << 10
+MANIFEST_CAP: Final = 256 << 10
 _TITLE: Final = "org.opencontainers.image.title"
-_REF: Final = "org.opencontainers.image.ref.name"
-_LAYOUT: Final = b'{"imageLayoutVersion":"1.0.0"}'
-_EMPTY: Final = b"{}"
+REF: Final = "org.opencontainers.image.ref.name"
+LAYOUT: Final = b'{"imageLayoutVersion":"1.0.0"}'
+EMPTY: Final = b"{}"
 _REFS: Final = {CARD_TYPE: "model", SIGNATURE_TYPE: "signature"}
 
 
@@ -48,7 +48,7 @@ LAYERS: Final = (
     Kind("README.md", "text/markdown", _MIB),
 )
 DOSSIER: Final = Kind("dossier.json", "application/vnd.wardgan.dossier.v1+json", 2 * _MIB)
-_ENVELOPE: Final = Kind("signature", ENVELOPE_TYPE, 64 << 10)
+ENVELOPE: Final = Kind("signature", ENVELOPE_TYPE, 64 << 10)
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,19 @@ class Layout:
     manifest: Manifest
     envelope: bytes | None
     blobs: Blobs
+
+    def part(self, kind: Kind) -> bytes:
+        """Gives one part of the model, checked against its descriptor.
+
+        Args:
+            kind: One of `CARD` and `LAYERS`.
+
+        Raises:
+            FormatError: It is missing, too large, or has another size than its descriptor says.
+            DigestError: Its bytes do not match its digest.
+        """
+        place = (CARD, *LAYERS).index(kind)
+        return self.blobs.read([self.manifest.config, *self.manifest.layers][place], kind)
 
     def parts(self) -> Parts:
         """Gives the model's parts.
@@ -109,7 +122,7 @@ class Blobs:
 
     def read(self, descriptor: Descriptor, kind: Kind) -> bytes:
         """Gives the bytes that a descriptor names."""
-        name = _blob_name(descriptor.digest)
+        name = blob_name(descriptor.digest)
         if name not in self.members:
             raise FormatError(f"{kind.name}: the part {descriptor.digest} is missing.")
         if self.members[name].size != descriptor.size:
@@ -141,17 +154,17 @@ def pack(parts: Parts, sign: Callable[[str], bytes] | None = None) -> bytes:
     """
     blobs: dict[str, bytes] = {}
     config, *layers = (
-        _put(blobs, data, kind.media_type, title=kind.name)
+        put(blobs, data, kind.media_type, title=kind.name)
         for data, kind in zip(astuple(parts), (CARD, *LAYERS, DOSSIER), strict=True)
         if data is not None
     )
-    model = _put(blobs, _manifest(CARD_TYPE, config, layers), MANIFEST_TYPE)
+    model = put(blobs, manifest_bytes(CARD_TYPE, config, layers), MANIFEST_TYPE)
     manifests = [_entry(model, CARD_TYPE)]
     if sign is not None:
-        envelope = _put(blobs, sign(str(model["digest"])), ENVELOPE_TYPE)
-        signature = _manifest(SIGNATURE_TYPE, _put(blobs, _EMPTY, EMPTY_TYPE), [envelope], subject=model)
-        manifests.append(_entry(_put(blobs, signature, MANIFEST_TYPE), SIGNATURE_TYPE))
-    return tar.join(blobs | {"oci-layout": _LAYOUT, "index.json": _index(manifests)})
+        envelope = put(blobs, sign(str(model["digest"])), ENVELOPE_TYPE)
+        signature = manifest_bytes(SIGNATURE_TYPE, put(blobs, EMPTY, EMPTY_TYPE), [envelope], subject=model)
+        manifests.append(_entry(put(blobs, signature, MANIFEST_TYPE), SIGNATURE_TYPE))
+    return tar.join(blobs | {"oci-layout": LAYOUT, "index.json": _index(manifests)})
 
 
 def unpack(file: BinaryIO, size: int) -> Layout:
@@ -167,69 +180,108 @@ def unpack(file: BinaryIO, size: int) -> Layout:
         TrustError: The signature belongs to another file.
     """
     blobs = Blobs(file, tar.table(file, size))
-    if blobs.plain("oci-layout", 100) != _LAYOUT:
+    if blobs.plain("oci-layout", 100) != LAYOUT:
         raise FormatError("oci-layout: is not an OCI image layout of version 1.0.0.")
-    data = blobs.plain("index.json", _MANIFEST_CAP)
-    index = records.read(Index, parse(data, what="index.json", cap=_MANIFEST_CAP), "index.json")
-    if data != _index([_dump(entry) for entry in index.manifests]):
+    data = blobs.plain("index.json", MANIFEST_CAP)
+    index = records.read(Index, parse(data, what="index.json", cap=MANIFEST_CAP), "index.json")
+    if data != _index([dump(entry) for entry in index.manifests]):
         raise FormatError("index.json: is not written in canonical form.")
     first, *others = index.manifests
     if first.artifact_type != CARD_TYPE or any(entry.artifact_type != SIGNATURE_TYPE for entry in others):
         raise FormatError("index.json: does not list one model, and at most one signature behind it.")
-    model = _read_manifest(blobs, first, "model manifest")
-    _check_model(model)
+    model = read_manifest(blobs, first, "model manifest")
+    check_model(model)
     used = {first.digest, model.config.digest, *(layer.digest for layer in model.layers)}
     envelope = None
     for entry in others:
-        signature = _read_manifest(blobs, entry, "signature manifest")
-        _check_signature(signature, first)
-        envelope = blobs.read(signature.layers[0], _ENVELOPE)
-        blobs.read(signature.config, Kind("signature config", EMPTY_TYPE, len(_EMPTY)))
+        signature = read_manifest(blobs, entry, "signature manifest")
+        check_signature(signature, first)
+        envelope = blobs.read(signature.layers[0], ENVELOPE)
+        blobs.read(signature.config, Kind("signature config", EMPTY_TYPE, len(EMPTY)))
         used |= {entry.digest, signature.layers[0].digest, signature.config.digest}
-    extra = set(blobs.members) - {_blob_name(digest) for digest in used} - {"oci-layout", "index.json"}
+    extra = set(blobs.members) - {blob_name(digest) for digest in used} - {"oci-layout", "index.json"}
     if extra:
         raise FormatError(f"The file holds {min(extra)}, which no manifest names.")
     return Layout(first.digest, model, envelope, blobs)
 
 
-def _blob_name(digest: str) -> str:
+def blob_name(digest: str) -> str:
+    """Gives the name of a blob inside the tar.
+
+    Args:
+        digest: Of its bytes.
+    """
     return "blobs/sha256/" + digest.removeprefix("sha256:")
 
 
-def _put(blobs: dict[str, bytes], data: bytes, media_type: str, *, title: str | None = None) -> dict[str, object]:
+def put(blobs: dict[str, bytes], data: bytes, media_type: str, *, title: str | None = None) -> dict[str, object]:
+    """Puts bytes among blobs and gives their descriptor.
+
+    Args:
+        blobs: Bytes by name.
+        data: The bytes.
+        media_type: What they are.
+        title: Name of the part, if it has one.
+    """
     digest = digest_of(data)
-    blobs[_blob_name(digest)] = data
+    blobs[blob_name(digest)] = data
     found: dict[str, object] = {"mediaType": media_type, "digest": digest, "size": len(data)}
     return found if title is None else found | {"annotations": {_TITLE: title}}
 
 
-def _manifest(kind: str, config: object, layers: list[dict[str, object]], **more: object) -> bytes:
+def manifest_bytes(kind: str, config: object, layers: list[dict[str, object]], **more: object) -> bytes:
+    """Gives the bytes of a manifest.
+
+    Args:
+        kind: Its artifact type.
+        config: Descriptor of its first part.
+        layers: Descriptors of the others.
+        more: Other fields, such as `subject`.
+    """
     head = {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "artifactType": kind, "config": config, "layers": layers}
     return canonical(head | more)
 
 
 def _entry(descriptor: dict[str, object], kind: str) -> dict[str, object]:
     # The names let other programs choose a manifest: skopeo copy oci-archive:x.hgan:model docker://...
-    return descriptor | {"artifactType": kind, "annotations": {_REF: _REFS[kind]}}
+    return descriptor | {"artifactType": kind, "annotations": {REF: _REFS[kind]}}
 
 
 def _index(manifests: list[dict[str, object]]) -> bytes:
     return canonical({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": manifests})
 
 
-def _dump(descriptor: Descriptor) -> dict[str, object]:
+def dump(descriptor: Descriptor) -> dict[str, object]:
+    """Gives a descriptor as it stands in JSON."""
     return descriptor.model_dump(by_alias=True, exclude_none=True)
 
 
-def _read_manifest(blobs: Blobs, descriptor: Descriptor, what: str) -> Manifest:
-    ref = {_REF: _REFS.get(descriptor.artifact_type or "")}
+def read_manifest(blobs: Blobs, descriptor: Descriptor, what: str, *, named: bool = True) -> Manifest:
+    """Gives a manifest, checked against its descriptor.
+
+    Args:
+        blobs: Where its bytes are.
+        descriptor: Its kind, digest and size.
+        what: Name, for messages.
+        named: Whether the descriptor has the annotation by which other programs choose a manifest.
+
+    Raises:
+        FormatError: It is none.
+        DigestError: Its bytes do not match its digest.
+    """
+    ref = {REF: _REFS.get(descriptor.artifact_type or "")} if named else None
     if descriptor.media_type != MANIFEST_TYPE or descriptor.annotations != ref:
         raise FormatError(f"{what}: its descriptor is not that of a manifest.")
-    data = blobs.read(descriptor, Kind(what, MANIFEST_TYPE, _MANIFEST_CAP))
-    return records.read(Manifest, parse(data, what=what, cap=_MANIFEST_CAP), what)
+    data = blobs.read(descriptor, Kind(what, MANIFEST_TYPE, MANIFEST_CAP))
+    return records.read(Manifest, parse(data, what=what, cap=MANIFEST_CAP), what)
 
 
-def _check_model(manifest: Manifest) -> None:
+def check_model(manifest: Manifest) -> None:
+    """Refuses a manifest that is not that of a model.
+
+    Raises:
+        FormatError: Says why.
+    """
     if manifest.artifact_type != CARD_TYPE or manifest.subject is not None:
         raise FormatError("model manifest: is not the manifest of a model.")
     parts = [manifest.config, *manifest.layers]
@@ -244,7 +296,17 @@ def _check_model(manifest: Manifest) -> None:
         raise FormatError("model manifest: two parts are the same bytes.")
 
 
-def _check_signature(manifest: Manifest, model: Descriptor) -> None:
+def check_signature(manifest: Manifest, model: Descriptor) -> None:
+    """Refuses a manifest that is not that of a signature of something.
+
+    Args:
+        manifest: The signature's.
+        model: What should be signed.
+
+    Raises:
+        FormatError: It is no manifest of a signature.
+        TrustError: It signs something else.
+    """
     types = [part.media_type for part in (manifest.config, *manifest.layers)]
     if manifest.artifact_type != SIGNATURE_TYPE or types != [EMPTY_TYPE, ENVELOPE_TYPE]:
         raise FormatError("signature manifest: is not the manifest of one signature.")

@@ -76,7 +76,7 @@ def read_file(path: str | Path, check: Callable[[oci.Layout], Signature]) -> Mod
     """
     checks.path(path=path)
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             return read_model(file, os.fstat(file.fileno()).st_size, check)
     except OSError as error:
         raise UsageError(f"path={str(path)!r} cannot be read: {error.strerror or error}.") from error
@@ -119,15 +119,25 @@ def read_model(file: BinaryIO, size: int, check: Callable[[oci.Layout], Signatur
         ArtifactError: A part is malformed, contradicts another or does not match its digest.
         TrustError: From `check`.
     """
-    layout = oci.unpack(file, size)
+    return model_of(oci.unpack(file, size), check)
+
+
+def model_of(layout: oci.Layout, check: Callable[[oci.Layout], Signature]) -> Model:
+    """Gives the model of an opened layout: the signature first, then the parts, each after its digest.
+
+    Args:
+        layout: The manifests, and where the parts are.
+        check: Judges the signature, before any part of the model is read.
+
+    Raises:
+        ArtifactError: A part is malformed, contradicts another or does not match its digest.
+        TrustError: From `check`.
+    """
     signature = check(layout)
-    parts = layout.parts()
-    cap = {kind.name: kind.cap for kind in (oci.CARD, *oci.LAYERS, oci.DOSSIER)}
-    card = read_card(parse(parts.card, what="card.json", cap=cap["card.json"]), "card.json")
-    ledger = read_ledger(parse(parts.privacy, what="privacy.json", cap=cap["privacy.json"]), "privacy.json")
-    schema = _schema(parse(parts.schema, what="schema.json", cap=cap["schema.json"], free={"terms"}))
-    _check_agreement(card, ledger, schema, oci.digest_of(parts.network))
-    bound = bill.bound_of(ledger)
+    facts = facts_of(layout)
+    parts, card, ledger, schema = layout.parts(), facts.card, facts.ledger, facts.schema
+    if card.network != oci.digest_of(parts.network):
+        raise FormatError("card.json: network does not agree with the other parts of the file.")
     check_readme(parts.readme, card, schema, ledger)
     limits = PATIENT if schema.images is None else IMAGE
     row = check_network(
@@ -136,12 +146,59 @@ def read_model(file: BinaryIO, size: int, check: Callable[[oci.Layout], Signatur
     shares, claim = tuple(card.probabilities), card.privacy.model_dump()
     generator = Generator(schema, card.family, parts.network, card.latent, shares, claim, row_bytes=row)
     if parts.dossier is not None:
-        found = parse(parts.dossier, what="dossier.json", cap=cap["dossier.json"], free={"sections"})
+        found = parse(parts.dossier, what="dossier.json", cap=oci.DOSSIER.cap, free={"sections"})
         if parts.dossier != canonical(found):
             raise FormatError("dossier.json: is not written in canonical form.")
         if not isinstance(found, dict):
             raise FormatError("dossier.json: is not an object.")
-    return Model(layout.digest, signature, card, ledger, generator, layout.manifest, bound, parts.dossier)
+    return Model(layout.digest, signature, card, ledger, generator, layout.manifest, facts.bound, parts.dossier)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a model says of itself, its network left aside.
+
+    Attributes:
+        card: The facts.
+        ledger: The bill.
+        schema: What its patients obey.
+        bound: Upper bound of what the ledger's events cost, by our own accountant; `None` without privacy.
+    """
+
+    card: Card
+    ledger: LedgerRecord
+    schema: Schema
+    bound: float | None
+
+
+def facts_of(layout: oci.Layout, known: Callable[[bytes], Schema] | None = None) -> Facts:
+    """Gives what a model says of itself, checked against each other; its network is not read.
+
+    Args:
+        layout: The manifests, and where the parts are.
+        known: Gives the schema of a text that was read before; `None` to read it.
+
+    Raises:
+        ArtifactError: A part is malformed, contradicts another or does not match its digest.
+    """
+    card_kind, (_, schema_kind, ledger_kind, _) = oci.CARD, oci.LAYERS
+    card = read_card(parse(layout.part(card_kind), what="card.json", cap=card_kind.cap), "card.json")
+    ledger = read_ledger(parse(layout.part(ledger_kind), what="privacy.json", cap=ledger_kind.cap), "privacy.json")
+    schema = (known or read_schema)(layout.part(schema_kind))
+    _check_agreement(card, ledger, schema)
+    return Facts(card, ledger, schema, bill.bound_of(ledger))
+
+
+def read_schema(data: bytes) -> Schema:
+    """Gives the schema of a file's part.
+
+    Args:
+        data: `schema.json`.
+
+    Raises:
+        FormatError: It is none.
+    """
+    return schema_of(parse(data, what="schema.json", cap=oci.LAYERS[1].cap, free={"terms"}))
 
 
 def claim_of(record: LedgerRecord) -> Claim:
@@ -149,7 +206,16 @@ def claim_of(record: LedgerRecord) -> Claim:
     return Claim(mode=record.mode, epsilon=record.epsilon, delta=record.delta)
 
 
-def _opened(path: str | Path) -> BinaryIO:
+def opened(path: str | Path) -> BinaryIO:
+    """Gives a handle of a regular file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FormatError: It is a folder or another thing.
+        OSError: It cannot be opened.
+    """
     place = Path(path)
     kind = place.stat().st_mode
     if not stat.S_ISREG(kind):
@@ -159,7 +225,15 @@ def _opened(path: str | Path) -> BinaryIO:
     return place.open("rb")
 
 
-def _schema(found: object) -> Schema:
+def schema_of(found: object) -> Schema:
+    """Gives the schema of a file, whose names and levels can be shown and written safely.
+
+    Args:
+        found: What its JSON says.
+
+    Raises:
+        FormatError: It is none.
+    """
     try:
         schema = Schema.from_dict(found)
         slots = len(schema.visits.slots) * len(schema.visits.columns) if schema.visits else 0
@@ -174,7 +248,7 @@ def _schema(found: object) -> Schema:
     return schema
 
 
-def _check_agreement(card: Card, ledger: LedgerRecord, schema: Schema, network: str) -> None:
+def _check_agreement(card: Card, ledger: LedgerRecord, schema: Schema) -> None:
     """Refuses parts that contradict each other."""
     reasons = gate.ledger_reasons(ledger, card.override)
     if reasons:
@@ -187,7 +261,6 @@ def _check_agreement(card: Card, ledger: LedgerRecord, schema: Schema, network: 
         ("name", card.name, schema.name),
         ("schema_fingerprint", card.schema_fingerprint, schema.fingerprint()),
         ("variables", card.variables, len(Layout.of(schema))),
-        ("network", card.network, network),
     ):
         if ours != theirs:
             raise FormatError(f"card.json: {what} does not agree with the other parts of the file.")

@@ -66,18 +66,22 @@ def join(members: Mapping[str, bytes]) -> bytes:
     return b"".join([*parts, bytes(2 * BLOCK)])
 
 
-def table(file: BinaryIO, size: int) -> dict[str, Member]:
+def table(
+    file: BinaryIO, size: int, *, most: int = MAX_MEMBERS, largest: int = MAX_FILE
+) -> dict[str, Member]:  # fmt: skip
     """Gives where each member lies; reads the headers only.
 
     Args:
         file: A handle that can seek.
         size: Length of the file in bytes.
+        most: How many members there may be.
+        largest: How many bytes.
 
     Raises:
         FormatError: Anything but the plain tar that `join` writes.
     """
-    if size > MAX_FILE:
-        raise FormatError(f"The file has {size} bytes, more than {MAX_FILE}.")
+    if size > largest:
+        raise FormatError(f"The file has {size} bytes, more than {largest}.")
     found: dict[str, Member] = {}
     position, last = 0, ""
     while True:
@@ -87,7 +91,7 @@ def table(file: BinaryIO, size: int) -> dict[str, Member]:
         if not any(block):
             break
         name, length = _read_header(block)
-        _check_order(name, last, len(found))
+        _check_order(name, last, len(found), most)
         found[name], last = Member(position + BLOCK, length), name
         position = _end_of(file, found[name], name, size)
     if size != position + 2 * BLOCK or file.read(BLOCK) != bytes(BLOCK):
@@ -107,13 +111,13 @@ def _check_block(block: bytes, position: int) -> None:
     )
 
 
-def _check_order(name: str, last: str, count: int) -> None:
+def _check_order(name: str, last: str, count: int, most: int) -> None:
     if name == last:
         raise FormatError(f"The member {name!r} is there twice.")
     if name < last:
         raise FormatError(f"The member {name!r} is out of order or there twice; members are sorted by name{_REPACKED}.")
-    if count == MAX_MEMBERS:
-        raise FormatError(f"The file has more than {MAX_MEMBERS} members.")
+    if count == most:
+        raise FormatError(f"The file has more than {most} members.")
 
 
 def _read_header(block: bytes) -> tuple[str, int]:

@@ -54,6 +54,8 @@ def test_the_command_to_resume_has_what_the_run_needs_again(tmp_path):
     (tmp_path / "ledger.jsonl").touch()
     text = how_to_resume(Path("my data.csv"), Path("s.yaml"), tmp_path, usual | {"--seed": 3, "--delimiter": ";"})
     assert text.endswith(f"\n  wardgan fit 'my data.csv' s.yaml --delimiter ';' --seed 3 --resume -o {tmp_path}")
+    text = how_to_resume(Path("a.csv"), Path("s.yaml"), tmp_path, usual | {"--set": ["steps=3", "width=8"]})
+    assert "--set steps=3 --set width=8 --resume" in text
 
 
 @pytest.mark.parametrize(("population", "much"), [(100_000, False), (300, True), (None, False)])

@@ -89,7 +89,7 @@ def test_both_editions_have_all_sections_and_say_what_was_found(made):
     words = text_of(made.internal)
     for said in (
         "300 patients, 300 images", "In random features", "In radiomics", "TSTR as a share of TRTR",
-        "nearest image, by pixels", "images very near to training patients", "guessing finding", "leaking generator",
+        "nearest image, by pixels", "images very near to patients", "guessing finding", "leaking generator",
         "files with the images", "pixels of the training images, 4 bytes each", "finding: benign",
         "Within each level of the label", "Somebody who reads such images should look",
     ):  # fmt: skip

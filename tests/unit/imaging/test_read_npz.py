@@ -91,7 +91,7 @@ def test_floats_need_a_window_and_must_be_finite(tmp_path):
         load_images(saved(tmp_path, images=values), ASK)
     values[1, 0, 0] = np.nan
     found = load_images(saved(tmp_path, images=values), ImageFormat(8, 8, window=(-1, 1)), invalid="drop")
-    assert found.report.skipped == {Reason.UNREADABLE: 1}
+    assert found.report.skipped == {Reason.NOT_NUMBERS: 1}
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,8 @@ def test_floats_need_a_window_and_must_be_finite(tmp_path):
         ({"images": np.zeros((2, 16, 16), np.uint8), "labels": np.array([b"a", b"b"])}, "one number or text"),
         ({"images": np.zeros((2, 16, 16), np.uint8)}, "it has no array 'labels'"),
         ({"images": np.zeros((0, 16, 16), np.uint8), "labels": np.zeros(0, int)}, "no image can be used"),
-        ({"images": np.zeros((2, 4, 4), np.uint8), "labels": np.zeros(2, int)}, "smaller than the declared size"),
+        ({"images": kit.gradients(2, 4), "labels": np.zeros(2, int)}, "smaller than the declared size"),
+        ({"images": np.zeros((2, 16, 16), np.uint8), "labels": np.zeros(2, int)}, "all its pixels are the same"),
     ],
 )
 def test_what_cannot_be_used_is_refused(tmp_path, arrays, says):
@@ -150,5 +151,5 @@ def test_real_mammograms(tmp_path):
 
 
 def test_a_name_may_have_any_character(tmp_path):
-    np.savez(tmp_path / "odd.npz", images=np.zeros((2, 8, 8), dtype=np.uint8), patients=np.array(["P\ud800", "Q"]))
+    np.savez(tmp_path / "odd.npz", images=kit.gradients(2), patients=np.array(["P\ud800", "Q"]))
     assert len(set(load_images(tmp_path / "odd.npz", ASK).names)) == 2

@@ -103,7 +103,7 @@ def test_floating_point_pixels_need_a_window():
     assert float_brightness(values, "dicom") == Reason.DEEP
     assert np.allclose(float_brightness(values, (-1, 1)), (values + 1) / 2)
     assert float_brightness(values, "percentile")[0, [1, 50, 99]].round(3).tolist() == [0, 0.5, 1]
-    assert float_brightness(np.array([[0, np.nan]]), (0, 1)) == Reason.UNREADABLE
+    assert float_brightness(np.array([[0, np.nan]]), (0, 1)) == Reason.NOT_NUMBERS
 
 
 ASK = ImageFormat(8, 8)

@@ -48,6 +48,17 @@ def test_all_waves_of_an_image_hold_its_mean_square(mask):
     np.testing.assert_allclose(lengths, np.sqrt((images.astype(float) ** 2).mean(axis=(1, 2, 3))), rtol=1e-9)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_image_that_is_no_number_counts_as_nothing(value):
+    """One patient must not spoil the answer, even if a cohort let such an image through."""
+    images = np.random.default_rng(0).uniform(-1, 1, (3, 1, 8, 8)).astype(np.float32)
+    broken = images.copy()
+    broken[1, 0, 2, 2] = value
+    made = Waves.of(3, (1, 8, 8)).numbers(broken)
+    assert (made[1] == 0).all()
+    np.testing.assert_array_equal(made[[0, 2]], Waves.of(3, (1, 8, 8)).numbers(images)[[0, 2]])
+
+
 @pytest.mark.parametrize("mask", [False, True])
 @pytest.mark.parametrize("waves", [2, 8])
 def test_p01_no_row_is_longer_than_one_whatever_the_pixels(mask, waves):

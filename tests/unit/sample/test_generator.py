@@ -79,9 +79,9 @@ def test_as_many_patients_as_asked(n):
 
 def test_blocks_are_made_once_however_small_the_chunks(monkeypatch):
     runs = []
-    run = Generator._run
+    run = Generator.run
     monkeypatch.setattr(
-        Generator, "_run", lambda self, classes, stream: runs.append(len(classes)) or run(self, classes, stream)
+        Generator, "run", lambda self, classes, stream: runs.append(len(classes)) or run(self, classes, stream)
     )
     assert [len(cohort) for cohort in FLAT.draws(1000, chunk=7, seed=1)] == [7] * 142 + [6]
     assert runs == [BLOCK]
@@ -344,7 +344,7 @@ def test_patients_do_not_depend_on_the_parts_in_which_they_are_run(part, monkeyp
 
 def test_normals_are_never_drawn_for_more_patients_than_a_part(monkeypatch):
     asked = []
-    run = Generator._run
+    run = Generator.run
 
     class Watched:
         def __init__(self, stream):
@@ -354,7 +354,7 @@ def test_normals_are_never_drawn_for_more_patients_than_a_part(monkeypatch):
             asked.append(shape)
             return self.stream.standard_normal(shape, **more)
 
-    monkeypatch.setattr(Generator, "_run", lambda self, classes, stream: run(self, classes, Watched(stream)))
+    monkeypatch.setattr(Generator, "run", lambda self, classes, stream: run(self, classes, Watched(stream)))
     FLAT.draw(1, seed=1)
     assert asked == [(2_048, FLAT.latent)] * 8
 

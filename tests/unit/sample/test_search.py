@@ -34,9 +34,9 @@ def took(generator, n, **more):
 def runs(monkeypatch):
     """Counts the patients that the network makes."""
     counts = []
-    run = Generator._run
+    run = Generator.run
     monkeypatch.setattr(
-        Generator, "_run", lambda self, classes, *rest: counts.append(len(classes)) or run(self, classes, *rest)
+        Generator, "run", lambda self, classes, *rest: counts.append(len(classes)) or run(self, classes, *rest)
     )
     return counts
 
@@ -71,7 +71,7 @@ def test_a_patient_may_break_two_rules():
 
 
 def test_masks_of_rules_are_those_of_each_rule():
-    cohort = RULED._run(np.zeros(500, dtype=np.int64), np.random.default_rng(1))
+    cohort = RULED.run(np.zeros(500, dtype=np.int64), np.random.default_rng(1))
     masks = broken_rules(cohort)
     assert np.array_equal(masks[0], cohort.static["age"] <= 19)
     assert np.array_equal(masks[1], cohort.static["age"] >= 90)

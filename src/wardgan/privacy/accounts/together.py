@@ -232,6 +232,10 @@ def _gaussian(events: Sequence[Event]) -> float | None:
 
 
 def _added(parts: Sequence[Part]) -> Total:
-    budgets = [part.budget for part in parts if part.budget is not None and any(event.steps for event in part.events)]
+    spending = [part.budget for part in parts if any(event.steps for event in part.events)]
+    budgets = [budget for budget in spending if budget is not None]
+    if len(budgets) < len(spending):
+        # What nobody bounded cannot be added.
+        return Total(math.inf, 1.0, "sum")
     epsilon, delta = sum(each.epsilon for each in budgets), sum(each.delta for each in budgets)
     return Total(epsilon, min(delta, 1.0), "sum")
