@@ -24,6 +24,11 @@ from wardgan._version import __version__
 
 if TYPE_CHECKING:
     from wardgan.attack.audit import Audit, audit
+    from wardgan.combining.loading import inspect, load, verify_mixture
+    from wardgan.combining.making import Combined, combine
+    from wardgan.combining.mixture import Mixture
+    from wardgan.combining.recipe import Recipe, Wanted
+    from wardgan.combining.translate import Source
     from wardgan.dossier.assess import Dossier, assess
     from wardgan.dossier.receiver import verify
     from wardgan.dossier.release import release
@@ -50,7 +55,6 @@ if TYPE_CHECKING:
     from wardgan.schema.image_cohort import ImageCohort
     from wardgan.schema.read import read
     from wardgan.schema.schema import Schema
-    from wardgan.seal.artifact import inspect, load
     from wardgan.seal.keys import new_key
     from wardgan.simulate.assume import Assumptions
 
@@ -60,6 +64,7 @@ _HOME = {
     "Audit": "wardgan.attack.audit",
     "Budget": "wardgan.privacy.events",
     "Cohort": "wardgan.schema.cohort",
+    "Combined": "wardgan.combining.making",
     "CopulaConfig": "wardgan.models.copula.config",
     "Dossier": "wardgan.dossier.assess",
     "Estimate": "wardgan.estimate",
@@ -69,18 +74,23 @@ _HOME = {
     "ImageganConfig": "wardgan.models.imagegan.config",
     "Ledger": "wardgan.privacy.ledger",
     "MarginalConfig": "wardgan.models.marginal.config",
+    "Mixture": "wardgan.combining.mixture",
     "Plan": "wardgan.privacy.plan",
+    "Recipe": "wardgan.combining.recipe",
     "Schema": "wardgan.schema.schema",
     "Sketch": "wardgan.rehearsal.result",
+    "Source": "wardgan.combining.translate",
     "TabganConfig": "wardgan.models.tabgan.config",
     "Trained": "wardgan.models.base",
+    "Wanted": "wardgan.combining.recipe",
     "WardganError": "wardgan.errors",
     "assess": "wardgan.dossier.assess",
     "audit": "wardgan.attack.audit",
+    "combine": "wardgan.combining.making",
     "draft": "wardgan.schema.draft",
     "fit": "wardgan.models.fit",
-    "inspect": "wardgan.seal.artifact",
-    "load": "wardgan.seal.artifact",
+    "inspect": "wardgan.combining.loading",
+    "load": "wardgan.combining.loading",
     "new_key": "wardgan.seal.keys",
     "plan": "wardgan.models.planning",
     "read": "wardgan.schema.read",
@@ -88,6 +98,7 @@ _HOME = {
     "release": "wardgan.dossier.release",
     "sketch": "wardgan.rehearsal.sketch",
     "verify": "wardgan.dossier.receiver",
+    "verify_mixture": "wardgan.combining.loading",
 }
 
 __all__ = [
@@ -96,6 +107,7 @@ __all__ = [
     "Audit",
     "Budget",
     "Cohort",
+    "Combined",
     "CopulaConfig",
     "Dossier",
     "Estimate",
@@ -105,15 +117,20 @@ __all__ = [
     "ImageganConfig",
     "Ledger",
     "MarginalConfig",
+    "Mixture",
     "Plan",
+    "Recipe",
     "Schema",
     "Sketch",
+    "Source",
     "TabganConfig",
     "Trained",
+    "Wanted",
     "WardganError",
     "__version__",
     "assess",
     "audit",
+    "combine",
     "draft",
     "fit",
     "inspect",
@@ -125,6 +142,7 @@ __all__ = [
     "release",
     "sketch",
     "verify",
+    "verify_mixture",
 ]
 
 

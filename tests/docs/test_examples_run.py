@@ -187,4 +187,16 @@ def test_the_policy_of_the_dossier_page(tmp_path):
 
 def test_every_yaml_block_is_tried():
     found = [path.name for path in PAGES if "```yaml\n" in path.read_text(encoding="utf-8")]
-    assert sorted(found) == ["dossier.md", "images.md", "schema.md"]
+    assert sorted(found) == ["combining.md", "dossier.md", "images.md", "schema.md"]
+
+
+def test_the_recipes_of_the_page_on_combining(tmp_path):
+    first, second = page("docs/combining.md").blocks("yaml")
+    (tmp_path / "r.yaml").write_text(first, encoding="utf-8")
+    recipe = wg.Recipe.load(tmp_path / "r.yaml")
+    assert (recipe.name, recipe.overlap, len(recipe.members)) == ("north", 1, 3)
+    assert recipe.classes == {"arm=new": {"alpha": 3, "Beta clinic": 1}}
+    (tmp_path / "r.yaml").write_text(second, encoding="utf-8")
+    mapped = wg.Recipe.load(tmp_path / "r.yaml").members[1].columns
+    assert mapped["glucose"] == wg.Source("glucose", times=18.016)
+    assert mapped["sex"] == wg.Source("gender", levels={"male": "m", "female": "f"})

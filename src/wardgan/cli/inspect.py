@@ -11,19 +11,65 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rich.console import Console
+    from rich.tree import Tree
 
 _LEVELS = 12
 
 
 def inspect(model: Model, trust: Trust = None, json: Json = False) -> None:
     """Show what a file holds: facts, guarantee, columns, parts, signature."""
-    from wardgan.seal.artifact import inspect as inspected
+    from wardgan.combining.loading import inspect as inspected
 
     facts = inspected(model, trust)
     console = screen(errors=json)
-    show_model(console, facts)
+    (show_mixture if facts.get("kind") == "mixture" else show_model)(console, facts)
     if json:
         answer(facts)
+
+
+def show_mixture(console: Console, facts: Mapping[str, Any]) -> None:
+    """Prints the facts of a combined generator, with its members as a tree.
+
+    Args:
+        console: Where to.
+        facts: As `wardgan.combining.inspect` gives them.
+    """
+    from rich.tree import Tree
+
+    signature, claim, bounds = facts["signature"], facts["privacy"], facts["bounds"]
+    say(console, f"{shown(facts['name'])}: a combined generator, {facts['bytes']:,} bytes", style="bold")
+    say(console, f"Made:      {facts['created']} with wardgan {shown(facts['package'])}, weights by {facts['weights']}")
+    say(console, f"Digest:    {facts['digest']}")
+    signer = shown(signature["name"] or signature["keyid"] or "")
+    style = "green" if signature["name"] else "yellow"
+    say(console, f"Signature: {signature['status']} {signer}".rstrip(), style=style)
+    if claim["mode"] == "none":
+        banner(console)
+    else:
+        many = f"at most {facts['overlap']}" if facts["overlap"] else f"all {bounds['sites']}"
+        say(console, f"Privacy:   epsilon {claim['epsilon']:.4g} at delta {claim['delta']:g}, for a patient of {many}")
+        alone = bounds["disjoint"]["epsilon"]
+        say(console, f"           epsilon {alone:.4g} for whoever is a patient of one of the hospitals only")
+    tree = Tree(shown(facts["name"]))
+    for member in facts["tree"]:
+        _grow(tree, member)
+    console.print(tree)
+    _show_columns(console, facts["schema"])
+
+
+def _grow(tree: Tree, member: Mapping[str, Any]) -> None:
+    """Adds a member and its own members to a tree."""
+    from rich.text import Text
+
+    claim, signer = member["privacy"], member["signature"]
+    private = f"epsilon {claim['epsilon']:.3g}" if claim["mode"] == "private" else "NOT PRIVATE"
+    text = Text(f"{shown(member['name'])}  {100 * member['share']:.1f} %  ")
+    text.append(private, style="" if claim["mode"] == "private" else "bold red")
+    signed = f"  {signer['status']} {shown(signer['name'] or '')}".rstrip()
+    text.append(signed, style="green" if signer["name"] else "yellow")
+    branch = tree.add(text)
+    for each in member.get("members", ()):
+        _grow(branch, each)
 
 
 def show_model(console: Console, facts: Mapping[str, Any]) -> None:

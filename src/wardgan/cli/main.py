@@ -17,6 +17,7 @@ from wardgan.cli import (
     balance,
     card,
     check,
+    combine,
     demo,
     dossier,
     fit,
@@ -105,6 +106,7 @@ app.add_typer(keys.app, name="keys", rich_help_panel=_HOSPITAL)
 app.command("verify", rich_help_panel=_ANYWHERE)(verify.verify)
 app.command("inspect", rich_help_panel=_ANYWHERE)(inspect.inspect)
 app.command("card", rich_help_panel=_ANYWHERE)(card.card)
+app.command("combine", rich_help_panel=_ANYWHERE)(combine.combine)
 app.command("sample", rich_help_panel=_ANYWHERE)(sample.sample)
 app.command("balance", rich_help_panel=_ANYWHERE)(balance.balance)
 app.command("demo", rich_help_panel=_ANYWHERE)(demo.demo)

@@ -13,10 +13,10 @@ from wardgan.cli.terminal import Advance, answer, bar, say, screen
 from wardgan.errors import UsageError, counted
 
 if TYPE_CHECKING:
+    from wardgan.combining.loading import Opened
     from wardgan.imaging.marks import Batch, Bits, Origin
     from wardgan.sample.wish import Wanted
     from wardgan.schema.images import ImageFormat
-    from wardgan.seal.reading import Model
 
 _FORMS: Final = ("npz", "png", "dicom")
 _CHUNK: Final = 256
@@ -47,7 +47,7 @@ class Pictures:
     force: bool
 
 
-def draw_pictures(found: Model, asked: Pictures, *, as_json: bool, more: Mapping[str, object] | None = None) -> None:
+def draw_pictures(found: Opened, asked: Pictures, *, as_json: bool, more: Mapping[str, object] | None = None) -> None:
     """Writes synthetic images, and says so.
 
     Args:
@@ -67,7 +67,7 @@ def draw_pictures(found: Model, asked: Pictures, *, as_json: bool, more: Mapping
     where, balance = asked.where, asked.balance
     generator.images(0, where=where, balance=balance)  # refuses what cannot be asked for, before a file is begun
     seed = secrets.randbits(48) if asked.seed is None else asked.seed
-    origin = Origin(found.digest, seed, found.card.privacy.epsilon)
+    origin = Origin(found.digest, seed, found.privacy.epsilon)
     begun = time.perf_counter()
     with bar("sampling", asked.n) as advance:
         batches = generator.image_batches(asked.n, chunk=_CHUNK, where=where, balance=balance, seed=seed)

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
+    from wardgan.combining.loading import Opened
+    from wardgan.combining.mixture import Mixture
     from wardgan.sample.drawing import Drawn
     from wardgan.sample.generator import Generator
     from wardgan.sample.search import Efficiency
     from wardgan.sample.wish import Wanted
     from wardgan.schema.cohort import Cohort
-    from wardgan.seal.reading import Model as Opened
 
 _KINDS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".arrow": "arrow", ".feather": "arrow"}
 
@@ -58,6 +59,15 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
         bool, typer.Option("--wide", help="One row per patient, visits as columns such as sbp@3M.")
     ] = False,
     bits: Bits = 8,
+    site: Annotated[
+        str | None,
+        typer.Option(
+            "--site",
+            metavar="COLUMN",
+            help="Of a combined generator: a column with the member's name.",
+            show_default=False,
+        ),
+    ] = None,
     trust: Trust = None,
     force: Force = False,
     json: Json = False,
@@ -71,7 +81,7 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
 
     console = screen(errors=json)
     found = opened(model, trust, console)
-    generator = found.generator
+    generator = found.generator if site is None else _sited(found.generator, site)
     wanted = parse_where(where or [], generator.schema)
     if generator.schema.images is not None:
         if wide:
@@ -84,7 +94,7 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
     kind = _kind(output, form)
     generator.draw(0, where=wanted, balance=balance)  # refuses what cannot be asked for, before a file is begun
     seed = secrets.randbits(48) if seed is None else seed
-    claim = found.card.privacy.model_dump_json()
+    claim = found.privacy.model_dump_json()
     note = {"synthetic": "true", "wardgan": __version__, "model": found.digest, "privacy": claim, "seed": str(seed)}
     known = _efficiency(generator, wanted, balance, seed)
     if known is not None:
@@ -113,18 +123,26 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
 
 def opened(model: Path, trust: Path | None, console: Console) -> Opened:
     """Gives a released generator, and says what a receiver must know about it first."""
-    from wardgan.seal.reading import read_file, signature_of
+    from wardgan.combining.loading import open_file
 
-    found = read_file(model, lambda layout: signature_of(layout, trust, required=trust is not None))
-    if found.card.privacy.mode == "none":
+    found = open_file(model, trust, required=trust is not None)
+    if found.privacy.mode == "none":
         banner(console)
     if found.signature.name is None:
         say(console, f"The file is not known to be genuine ({found.signature.status}).", style="yellow")
     return found
 
 
+def _sited(generator: Generator | Mixture, site: str) -> Mixture:
+    from wardgan.combining.mixture import Mixture
+
+    if not isinstance(generator, Mixture):
+        raise UsageError(f"--site {site} has no meaning here: the file holds the generator of one hospital.")
+    return generator.sited(site)
+
+
 def _efficiency(
-    generator: Generator, wanted: Mapping[str, Wanted], balance: str | None, seed: int
+    generator: Generator | Mixture, wanted: Mapping[str, Wanted], balance: str | None, seed: int
 ) -> Efficiency | None:
     """Gives what a pilot shows, where conditions make it necessary to draw more patients than are kept."""
     labels = {column.name for column in generator.schema.labels}

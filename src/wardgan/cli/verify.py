@@ -13,6 +13,8 @@ from wardgan.cli.options import Json, Model, Trust
 from wardgan.cli.terminal import answer, banner, say, screen
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wardgan.dossier.receiver import Received
 
 _REFUSED = 3
@@ -29,8 +31,12 @@ def verify(
     json: Json = False,
 ) -> None:
     """Check a file: every digest, the signature, the privacy bill added up again, and the public gates judged again."""
+    from wardgan.combining.file import kind_of
     from wardgan.dossier.receiver import verify as verified
 
+    if kind_of(model) == "mixture":
+        _verify_mixture(model, trust, as_json=json)
+        return
     found = verified(model, trust, policy=policy)
     claim, console = found.privacy, screen(errors=json)
     # Where batches are cut off too often for our own accountant, its bound is infinite.
@@ -63,6 +69,36 @@ def verify(
                 "override": found.override, "overall": found.overall, "verdict": found.verdict,
                 "policy": found.policy, "weaker": [*found.weaker],
                 "gates": [one.to_dict() for one in found.gates],
+            }
+        )  # fmt: skip
+    if refused:
+        raise typer.Exit(_REFUSED)
+
+
+def _verify_mixture(model: Path, trust: Path | None, *, as_json: bool) -> None:
+    from wardgan.cli.combine import show_bounds
+    from wardgan.combining.loading import verify_mixture
+
+    found, console = verify_mixture(model, trust), screen(errors=as_json)
+    refused = bool(found.refusals)
+    say(console, f"{model}: {'NOT in order' if refused else 'in order'}", style="bold red" if refused else "bold green")
+    for reason in found.refusals:
+        say(console, f"Refused:   {shown(reason)}", style="red")
+    say(console, f"Digest:    {found.digest}")
+    say(console, f"Signed by: {shown(found.signer)} (key id {found.keyid})")
+    for name, epsilon in found.billed.items():
+        say(
+            console,
+            f"Billed:    {shown(name)}: "
+            + ("roughly, or NOT PRIVATE" if epsilon is None else f"epsilon {epsilon:.4g}"),
+        )
+    show_bounds(console, found.bounds)
+    if as_json:
+        answer(
+            {
+                "ok": not refused, "refusals": [*found.refusals], "digest": found.digest, "signer": found.signer,
+                "keyid": found.keyid, "privacy": found.privacy.model_dump(), "bounds": found.bounds.to_dict(),
+                "billed": dict(found.billed),
             }
         )  # fmt: skip
     if refused:

@@ -97,6 +97,10 @@ def rdp_epsilon_of(curve: NDArray[np.float64], cut: float, left: float) -> float
         return math.inf
     if not curve.any():
         return 0.0
+    if cut == 0:
+        # Without truncation the condition can be solved for epsilon at each order.
+        solved = curve + np.log1p(-1 / _ORDERS) - (math.log(left) + np.log(_ORDERS)) / (_ORDERS - 1)
+        return max(0.0, float(solved.min()))
     low, high = 0.0, 1.0
     while _rdp_delta(curve, cut, high) > left:
         high *= 2

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from wardgan import check
 from wardgan.errors import UsageError
-from wardgan.sample.generator import Generator
 from wardgan.schema.image_cohort import ImageCohort
+from wardgan.schema.schema import Schema
 
 FEW: Final = 50
+
+
+class Known(Protocol):
+    """What is known of a generator of images, a hospital's own or a combined one."""
+
+    @property
+    def schema(self) -> Schema:
+        """What its images obey."""
+        ...
+
+    @property
+    def probabilities(self) -> tuple[float, ...]:
+        """Share of each class."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,7 +49,7 @@ class TopUp:
     learned: int | None
 
 
-def asked_for(generator: Generator, label: str, ratio: float) -> tuple[str, int, str]:
+def asked_for(generator: Known, label: str, ratio: float) -> tuple[str, int, str]:
     """Gives the label, the place of the level and the level that are asked for, before any image is read.
 
     Args:
@@ -50,7 +64,7 @@ def asked_for(generator: Generator, label: str, ratio: float) -> tuple[str, int,
     return _level(generator, label)
 
 
-def top_up(generator: Generator, own: ImageCohort, label: str, ratio: float) -> TopUp:
+def top_up(generator: Known, own: ImageCohort, label: str, ratio: float) -> TopUp:
     """Gives how many synthetic images bring a level to a share of a user's own set.
 
     A generator that saw fewer than 50 patients of a level hands out copies, or noise: it may at most double the user's
@@ -88,7 +102,7 @@ def top_up(generator: Generator, own: ImageCohort, label: str, ratio: float) -> 
     return found
 
 
-def _level(generator: Generator, label: str) -> tuple[str, int, str]:
+def _level(generator: Known, label: str) -> tuple[str, int, str]:
     """Gives the name of the label, the place of the level, and the level as text."""
     name, sign, wanted = label.partition("=")
     found = [
@@ -106,7 +120,7 @@ def _level(generator: Generator, label: str) -> tuple[str, int, str]:
     return found[0]
 
 
-def _learned(generator: Generator, name: str, place: int) -> int | None:
+def _learned(generator: Known, name: str, place: int) -> int | None:
     """Gives the declared population times the share of the level, which was paid for or is public."""
     population = generator.schema.population
     if population is None:

@@ -93,14 +93,29 @@ def signature_of(layout: oci.Layout, trust: str | Path | None, *, required: bool
     Raises:
         TrustError: The signature is missing, unknown, wrong or belongs to another file.
     """
-    if layout.envelope is None:
+    return signed_by(layout.digest, layout.envelope, trust, required=required)
+
+
+def signed_by(digest: str, data: bytes | None, trust: str | Path | None, *, required: bool) -> Signature:
+    """Gives who signed a digest.
+
+    Args:
+        digest: What should be signed.
+        data: The envelope; `None` if there is none.
+        trust: Trust file; `None` for the default one.
+        required: Whether the signature must be there, and from a key of the trust file.
+
+    Raises:
+        TrustError: The signature is missing, unknown, wrong or belongs to something else.
+    """
+    if data is None:
         if required:
             raise TrustError(
                 "The file is unsigned; ask its publisher for a signed one. Without a trust file it can be sampled "
                 "unverified."
             )
         return Signature("unsigned")
-    envelope = sign.read_envelope(layout.envelope, layout.digest)
+    envelope = sign.read_envelope(data, digest)
     known = keys.read_trust(trust)
     if not required and known.key(envelope.keyid) is None:
         return Signature("unknown key", None, envelope.keyid)

@@ -117,7 +117,10 @@ def _check_order(name: str, last: str, count: int, most: int) -> None:
     if name < last:
         raise FormatError(f"The member {name!r} is out of order or there twice; members are sorted by name{_REPACKED}.")
     if count == most:
-        raise FormatError(f"The file has more than {most} members.")
+        many = (
+            "" if most > MAX_MEMBERS else "; a combined generator is not read here, but by wardgan inspect and sample"
+        )
+        raise FormatError(f"The file has more than {most} members{many}.")
 
 
 def _read_header(block: bytes) -> tuple[str, int]:

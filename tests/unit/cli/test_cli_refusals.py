@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from wardgan.cli.main import app
+from wardgan.combining import file as filing
 from wardgan.dossier import receiver
 from wardgan.errors import BudgetError, DataError, GateError, TrustError
 
@@ -16,6 +17,7 @@ def invoke(monkeypatch, error, *words):
         raise error
 
     monkeypatch.setattr(receiver, "verify", verify)
+    monkeypatch.setattr(filing, "kind_of", lambda _: "model")
     return CliRunner().invoke(app, ["verify", "model.hgan", *words])
 
 

@@ -1,0 +1,244 @@
+"""Reading `.hgan` files of either kind: a hospital's generator, or a combined one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from wardgan.combining.file import kind_of, read_mixture
+from wardgan.combining.mixture import Mixture
+from wardgan.combining.tree import MixtureNode, ModelNode, bounds_of, claim, mixture_of, sites_behind
+from wardgan.errors import FormatError, TrustError, counted
+from wardgan.privacy.union import Bounds, largest
+from wardgan.sample.generator import Generator
+from wardgan.seal import artifact
+from wardgan.seal.bill import Rebill, billed
+from wardgan.seal.reading import Facts, Signature, read_file, signature_of, signed_by
+from wardgan.seal.records import Claim
+
+_TOLERANCE: Final = 1.01
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A `.hgan` file that was read, whatever it holds.
+
+    Attributes:
+        digest: Its name.
+        signature: Who signed it.
+        generator: What can be sampled.
+        privacy: What is claimed.
+        node: The tree of a combined generator; `None` for a hospital's own.
+    """
+
+    digest: str
+    signature: Signature
+    generator: Generator | Mixture
+    privacy: Claim
+    node: MixtureNode | None
+
+
+def load(path: str | Path, *, trust: str | Path | None = None) -> Generator | Mixture:
+    """Gives the generator of a `.hgan` file. Every part is checked before it is used; nothing in it is ever executed.
+
+    Args:
+        path: The file: a hospital's generator, or a combined one.
+        trust: Trust file: then the file must be signed by a key in it. `None` is for your own files: an unsigned
+            file and an unknown key pass, a wrong signature never does.
+
+    Raises:
+        UsageError: The file cannot be opened.
+        FormatError: Not a `.hgan` file, or a part of it is malformed or contradicts another.
+        VersionError: The file needs a newer wardgan.
+        DigestError: Bytes do not match their digest.
+        NetworkError: The network is not a plain generator.
+        TrustError: The signature is missing, unknown, wrong or belongs to another file.
+    """
+    return open_file(path, trust, required=trust is not None).generator
+
+
+def open_file(path: str | Path, trust: str | Path | None, *, required: bool) -> Opened:
+    """Gives a file with its signature and its claim; see `load`.
+
+    Args:
+        path: The file.
+        trust: Trust file; `None` for the default one.
+        required: Whether the signature must be there, and from a key of the trust file.
+    """
+    if kind_of(path) == "model":
+        model = read_file(path, lambda layout: signature_of(layout, trust, required=required))
+        return Opened(model.digest, model.signature, model.generator, model.card.privacy, None)
+    node = read_mixture(path, _judge(trust, required=required))
+    check_claim(node)
+    return Opened(node.digest, node.signature, mixture_of(node), node.record.privacy, node)
+
+
+def inspect(path: str | Path, trust: str | Path | None = None) -> dict[str, object]:
+    """Gives the facts of a `.hgan` file for printing; the file is checked as by `load`.
+
+    Args:
+        path: The file.
+        trust: Trust file that gives the signer a name; `None` for the default one.
+
+    Returns:
+        Of a hospital's generator what `wardgan.seal.inspect` gives. Of a combined one `kind` (`mixture`), `bytes`,
+        `digest`, `name`, `created`, `package`, `weights`, `overlap`, `privacy` (what it claims), `bounds` (what the
+        members' ledgers cost together), `schema`, `signature`, and `tree`: of each member `name`, `share`, `digest`,
+        `privacy`, `signature`, and `members` if it is combined itself.
+    """
+    if kind_of(path) == "model":
+        return artifact.inspect(path, trust)
+    node = read_mixture(path, _judge(trust, required=False))
+    found = bounds_of(_leaves(node), overlap=node.record.overlap)
+    joint = {one.digest: sum(one.joint) for one in node.record.leaves}
+    return {
+        "kind": "mixture", "bytes": Path(path).stat().st_size, "digest": node.digest, "name": node.record.name,
+        "created": node.record.created, "package": node.record.package, "weights": node.record.weights,
+        "overlap": node.record.overlap, "privacy": node.record.privacy.model_dump(), "bounds": found.to_dict(),
+        "schema": node.schema.to_dict(), "signature": vars(node.signature),
+        "tree": [_branch(member.name, member.node, joint) for member in node.members],
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class VerifiedMixture:
+    """What is known for certain of a combined generator after `verify`.
+
+    Attributes:
+        digest: Its name.
+        signer: Name of the trusted key that signed it.
+        keyid: Id of that key.
+        privacy: What it claims.
+        bounds: What the members' ledgers cost together, by three assumptions.
+        billed: For each generator, by the names on the way to it, what its ledger was billed again for; `None` for one
+            without privacy, or if only our own accountant is here and confirms it.
+        refusals: Why it is not in order, one sentence each.
+    """
+
+    digest: str
+    signer: str
+    keyid: str
+    privacy: Claim
+    bounds: Bounds
+    billed: Mapping[str, float | None]
+    refusals: tuple[str, ...]
+
+
+def verify_mixture(
+    path: str | Path, trust: str | Path | None = None, *, rebill: Rebill | None = None
+) -> VerifiedMixture:  # fmt: skip
+    """Checks everything about a combined generator: digests, signatures, networks, each ledger and the arithmetic.
+
+    Args:
+        path: The file.
+        trust: Trust file; `None` for the default one. The file itself must be signed by a key in it.
+        rebill: Bills a ledger's JSON again; `None` for the accountant of record, if it is installed.
+
+    Raises:
+        TrustError: The file is unsigned, or a signature is unknown, wrong or belongs to something else; or a bill
+            cannot be checked.
+        FormatError: A ledger's events cost more than it says; and whatever `load` raises.
+    """
+    node = read_mixture(path, _judge(trust, required=True))
+    bills: dict[str, float | None] = {}
+    refusals: list[str] = []
+    for name, leaf, _ in node.leaves():
+        leaf.generator()
+        bound = leaf.facts.bound
+        bills[name] = None if bound is None else billed(leaf.facts.ledger, bound, rebill)
+        if leaf.signature.name is None:
+            refusals.append(f"{name}: its release is not signed by a key that you trust ({leaf.signature.status}).")
+    bounds = bounds_of(_leaves(node), overlap=node.record.overlap)
+    refusals += claim_problems(node.record.privacy, bounds)
+    return VerifiedMixture(
+        node.digest, str(node.signature.name), str(node.signature.keyid), node.record.privacy, bounds, bills,
+        tuple(refusals),
+    )  # fmt: skip
+
+
+def claim_problems(said: Claim, bounds: Bounds) -> list[str]:
+    """Gives where a claim is smaller than what the ledgers say.
+
+    Args:
+        said: The claim.
+        bounds: What the ledgers cost together.
+    """
+    ours = claim(bounds)
+    if ours["mode"] == "none":
+        return [] if said.mode == "none" else ["It claims to be private, and not all of its members are."]
+    epsilon, wanted = said.epsilon, float(str(ours["epsilon"]))
+    if said.mode == "none" or epsilon is None or said.delta is None:
+        return []
+    if epsilon * _TOLERANCE < wanted or said.delta < bounds.delta:
+        return [f"It claims epsilon {epsilon:.4g}, and its members' ledgers cost {wanted:.4g} together."]
+    return []
+
+
+def _judge(trust: str | Path | None, *, required: bool) -> Callable[[str, bytes | None], Signature]:
+    """Gives who signed the root as it is asked for, and of the members what is known of them."""
+    first = True
+
+    def judge(digest: str, envelope: bytes | None) -> Signature:
+        nonlocal first
+        root, first = first, False
+        try:
+            return signed_by(digest, envelope, trust, required=required and root)
+        except TrustError as error:
+            raise error if root else TrustError(f"{digest[:23]}...: {error}") from error
+
+    return judge
+
+
+def _leaves(node: MixtureNode) -> list[tuple[str, Facts]]:
+    return [(leaf.digest, leaf.facts) for _, leaf, _ in node.leaves()]
+
+
+def _branch(name: str, node: ModelNode | MixtureNode, joint: Mapping[str, float]) -> dict[str, object]:
+    if isinstance(node, ModelNode):
+        return {
+            "name": name, "share": joint.get(node.digest, 0.0), "digest": node.digest,
+            "privacy": node.facts.card.privacy.model_dump(), "signature": vars(node.signature),
+            "override": node.facts.card.override, "family": node.facts.card.family,
+        }  # fmt: skip
+    members = [_branch(member.name, member.node, joint) for member in node.members]
+    share = math.fsum(joint.get(leaf.digest, 0.0) for _, leaf, _ in node.leaves())
+    return {
+        "name": name, "share": share, "digest": node.digest, "privacy": node.record.privacy.model_dump(),
+        "signature": vars(node.signature), "members": members,
+    }  # fmt: skip
+
+
+def sized(node: MixtureNode) -> str:
+    """Gives in words what a combined generator is made of.
+
+    Args:
+        node: The combined one.
+    """
+    return f"{counted(len(node.members), 'member')}, {counted(len(node.leaves()), 'generator')}"
+
+
+def check_claim(node: MixtureNode) -> None:
+    """Refuses a combined generator that claims far less than its members' ledgers say; `verify` looks closely.
+
+    Args:
+        node: The combined one.
+
+    Raises:
+        FormatError: Says both.
+    """
+    said, (sites, delta) = node.record.privacy, sites_behind(_leaves(node))
+    if said.mode == "none":
+        return
+    if not all(site.protected for site in sites):
+        raise FormatError("mixture.json: it claims to be private, and not all of its members are.")
+    size = len(sites) if node.record.overlap is None else node.record.overlap
+    least = largest(sites, size, delta, quick=True)
+    epsilon = said.epsilon or 0.0
+    most = epsilon * _TOLERANCE if least.how in ("exact", "nothing") else 4 * epsilon + 4
+    if not least.epsilon <= most or (said.delta or 0.0) < delta:
+        raise FormatError(
+            f"mixture.json: it claims epsilon {epsilon:.4g}, and its members' ledgers cost up to {least.epsilon:.4g}."
+        )

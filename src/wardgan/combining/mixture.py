@@ -1,0 +1,407 @@
+"""A mixture of generators: each patient comes from one hospital's generator, drawn with its share.
+
+The classes' shares are those of the members, weighed; which member a patient of a class comes from follows from the
+same shares (Bayes), or from shares of that class that somebody declared. Members draw their patients as they always
+do, rules and all, and what they draw is put into the common schema. So a sample is one from the mixture of the members'
+distributions: each patient's member is drawn independently, and their numbers are multinomial.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from wardgan import check
+from wardgan.combining.translate import Translation
+from wardgan.errors import UsageError
+from wardgan.estimate import proportion
+from wardgan.imaging.marks import Batch
+from wardgan.rng import Seed
+from wardgan.sample.conditions import Conditions, Where, conditions
+from wardgan.sample.drawing import BLOCK, Drawn, Effort, Search, filled_block, lawful
+from wardgan.sample.generator import Generator, chunks, replayable
+from wardgan.sample.images import Painter, SyntheticImages
+from wardgan.sample.search import Efficiency
+from wardgan.schema.cohort import Cohort, joined
+from wardgan.schema.columns import Column
+from wardgan.schema.schema import Schema
+
+# A member's patients of one large block come in parts of so many, each with random numbers of its own.
+_FIRST: Final = 256
+_PART: Final = 8_192
+_LARGEST: Final = 1 << 20
+_CELLS: Final = 1 << 26
+_PILOT: Final = 16_384
+
+
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """One hospital's generator within a mixture.
+
+    Attributes:
+        name: Names of the members on the way to it, such as `north/Alpha`.
+        digest: Of its release.
+        generator: Draws its patients; called when they are needed first.
+        joint: Probability of each of its own classes within the mixture, shape (its classes,).
+        path: From its schema to that of the mixture, one step for each level of the tree.
+    """
+
+    name: str
+    digest: str
+    generator: Callable[[], Generator]
+    joint: NDArray[np.float64]
+    path: tuple[Translation, ...]
+
+    @cached_property
+    def to_class(self) -> NDArray[np.int64]:
+        """For each of its classes the class of the mixture, shape (its classes,)."""
+        found = np.arange(len(self.joint))
+        for step in self.path:
+            found = step.classes()[found]
+        return found
+
+    @cached_property
+    def _only(self) -> NDArray[np.int64] | None:
+        """For each class of the mixture its own one, if each has exactly one; else `None`."""
+        known, places = np.unique(self.to_class, return_index=True)
+        if len(known) < len(self.to_class) or known[0] < 0:
+            return None
+        found = np.full(int(known[-1]) + 1, -1, dtype=np.int64)
+        found[known] = places
+        return found
+
+    def own_classes(self, classes: NDArray[np.int64], chance: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Gives a class of its own for each class of the mixture, by its own shares; shape (patients,).
+
+        Args:
+            classes: Classes of the mixture, each one that it knows.
+            chance: A uniform number for each patient.
+        """
+        if self._only is not None:
+            return self._only[classes]
+        found = np.empty(len(classes), dtype=np.int64)
+        for index in np.unique(classes):
+            mine = np.flatnonzero(self.to_class == index)
+            shares = self.joint[mine] if self.joint[mine].sum() > 0 else np.ones(len(mine))
+            edges = np.cumsum(shares)[:-1] / shares.sum()
+            rows = classes == index
+            found[rows] = mine[np.searchsorted(edges, chance[rows], side="right")]
+        return found
+
+    def translated(self, cohort: Cohort) -> Cohort:
+        """Gives its patients under the mixture's schema."""
+        for step in self.path:
+            cohort = step(cohort)
+        return cohort
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Mixture:
+    """Draws synthetic patients from several generators; it is used like a `Generator`.
+
+    Patient `i` of a seed is always the same, whatever the number of patients, the chunks or the workers.
+
+    Attributes:
+        schema: What the patients obey; with a `site` column if one was asked for.
+        leaves: The generators.
+        privacy: What the receiver is told: mode, epsilon, delta, unit, neighbours.
+        site: Name of the column that says which member a patient is drawn from; `None` for none.
+    """
+
+    schema: Schema
+    leaves: tuple[Leaf, ...]
+    privacy: Mapping[str, object]
+    site: str | None = None
+
+    family: str = "mixture"
+
+    def __repr__(self) -> str:
+        epsilon = self.privacy.get("epsilon")
+        claim = "NOT PRIVATE" if epsilon is None else f"epsilon {epsilon:g}"
+        return f"Mixture({self.schema.name!r}, {len(self.leaves)} generators, {claim})"
+
+    @cached_property
+    def table(self) -> NDArray[np.float64]:
+        """Probability of each leaf and class, shape (leaves, classes); sums to 1."""
+        found = np.zeros((len(self.leaves), self.schema.classes))
+        for row, leaf in enumerate(self.leaves):
+            np.add.at(found[row], leaf.to_class, leaf.joint)
+        return found / found.sum()
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """Share of each leaf, shape (leaves,)."""
+        return self.table.sum(axis=1)
+
+    @property
+    def probabilities(self) -> tuple[float, ...]:
+        """Share of each class."""
+        return tuple(self.table.sum(axis=0).tolist())
+
+    def sited(self, column: str) -> Mixture:
+        """Gives the same mixture with a column that says which member each patient is drawn from.
+
+        Args:
+            column: Name of the new column, whose levels are the members' names.
+
+        Raises:
+            UsageError: The schema has a column of that name, or draws images.
+        """
+        if self.schema.images is not None:
+            raise UsageError("site: images carry labels only, so the site cannot be one; sample the members instead.")
+        if any(one.name == column for one in self.schema.columns) or column == self.schema.patient:
+            raise UsageError(f"site={column!r} is a column of the schema; choose another name.")
+        levels = tuple(dict.fromkeys(leaf.name for leaf in self.leaves))
+        added = Column(column, "category", levels=levels)
+        return replace(self, schema=replace(self.schema, table=(*self.schema.table, added)), site=column)
+
+    def sample(
+        self, n: int, *, where: Where | None = None, balance: str | None = None, seed: int | None = None
+    ) -> pd.DataFrame:
+        """Gives `n` synthetic patients; arguments and result as those of `Generator.sample`."""
+        return self.draw(n, where=where, balance=balance, seed=seed).frame()
+
+    def stream(
+        self, n: int, *, chunk: int = 8 * BLOCK, where: Where | None = None, balance: str | None = None,
+        seed: int | None = None,
+    ) -> Iterator[pd.DataFrame]:  # fmt: skip
+        """Gives `n` synthetic patients in chunks, in constant memory; the rows are those of `sample`."""
+        return (cohort.frame() for cohort in self.draws(n, chunk=chunk, where=where, balance=balance, seed=seed))
+
+    def draw(
+        self, n: int, *, where: Where | None = None, balance: str | None = None, seed: int | None = None
+    ) -> Cohort:
+        """Gives `n` synthetic patients as a cohort; arguments as in `sample`."""
+        check.whole(0, n=n)
+        return next(self.draws(n, chunk=max(n, 1), where=where, balance=balance, seed=seed))
+
+    def draws(
+        self, n: int, *, chunk: int = 8 * BLOCK, where: Where | None = None, balance: str | None = None,
+        seed: int | None = None, drew: Callable[[Drawn], None] | None = None,
+    ) -> Iterator[Cohort]:  # fmt: skip
+        """Gives `n` synthetic patients as cohorts of `chunk` patients; arguments as those of `Generator.draws`."""
+        check.whole(0, n=n)
+        check.whole(1, chunk=chunk)
+        if self.schema.images is not None:
+            raise UsageError(f"mixture {self.schema.name!r} draws images; use images, image_batches or dataset.")
+        wanted = conditions(self.schema, self.probabilities, where, balance)
+        return chunks(_told(self._blocks(n, wanted, replayable(seed)), drew), chunk)
+
+    def efficiency(
+        self, *, where: Where | None = None, balance: str | None = None, seed: int | None = None
+    ) -> Efficiency:
+        """Gives how many patients must be drawn for those who are kept, from a pilot; see `Generator.efficiency`."""
+        wanted = conditions(self.schema, self.probabilities, where, balance)
+        number = np.arange(_PILOT)
+        stream = replayable(seed).stream("pilot")
+        patients = self._run(wanted.classes(number % len(wanted.turns), stream), stream)
+        kept = int(wanted.hold(patients).sum())
+        found = proportion(kept, _PILOT)
+        return Efficiency(found, found, {}, proposed=False)
+
+    def images(
+        self, n: int, *, where: Where | None = None, balance: str | None = None, seed: int | None = None
+    ) -> Batch:
+        """Gives `n` synthetic images with their labels; arguments and result as those of `Generator.images`."""
+        check.whole(0, n=n)
+        return next(self.image_batches(n, chunk=max(n, 1), where=where, balance=balance, seed=seed))
+
+    def image_batches(
+        self, n: int, *, chunk: int = 1_024, where: Where | None = None, balance: str | None = None,
+        seed: int | None = None,
+    ) -> Iterator[Batch]:  # fmt: skip
+        """Gives `n` synthetic images in batches, in constant memory; see `Generator.image_batches`."""
+        check.whole(0, n=n)
+        check.whole(1, chunk=chunk)
+        wanted = conditions(self.schema, self.probabilities, where, balance)
+        return self._painter().batches(n, chunk, wanted, replayable(seed))
+
+    def dataset(
+        self, n: int, *, where: Where | None = None, balance: str | None = None, seed: int | None = None
+    ) -> SyntheticImages:
+        """Gives `n` synthetic images as a data set for torch; see `Generator.dataset`."""
+        check.whole(0, n=n)
+        wanted = conditions(self.schema, self.probabilities, where, balance)
+        return SyntheticImages(self._painter(), wanted, replayable(seed), n)
+
+    def counts(self, n: int, *, seed: int) -> dict[str, int]:
+        """Gives how many of the first `n` patients of a seed come from each member.
+
+        Args:
+            n: How many patients.
+            seed: Of the sample.
+        """
+        wanted = conditions(self.schema, self.probabilities, None, None)
+        found = np.zeros(len(self.leaves), dtype=np.int64)
+        for start in range(0, n, self._size):
+            leaf, _ = self._assigned(start // self._size, wanted, Seed(seed))
+            found += np.bincount(leaf[: n - start], minlength=len(found))
+        return {leaf.name: int(count) for leaf, count in zip(self.leaves, found, strict=True)}
+
+    @cached_property
+    def _size(self) -> int:
+        """Patients in a block: many, so that each member has many of them, and few enough for memory."""
+        visits = self.schema.visits
+        cells = len(self.schema.table) + (len(visits.slots) * len(visits.columns) if visits else 0)
+        return max(BLOCK, min(_LARGEST, 1 << ((_CELLS // max(cells, 1)).bit_length() - 1)))
+
+    @cached_property
+    def _edges(self) -> NDArray[np.float64]:
+        """Running shares of the leaves in each class, shape (classes, leaves); the last one is 1."""
+        table = self.table.T
+        whole = table.sum(axis=1, keepdims=True)
+        # A class that no patient has is drawn only if it is asked for: from those who could say it.
+        could = np.array([[index in leaf.to_class for leaf in self.leaves] for index in range(len(table))])
+        shares = np.where(whole > 0, table, could * self.shares)
+        edges = np.cumsum(shares, axis=1)
+        return edges / edges[:, -1:]
+
+    def _leaves_of(self, classes: NDArray[np.int64], chance: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Gives the leaf of each patient from the class and a uniform number; shape (patients,)."""
+        count = len(self.leaves)
+        flat = (self._edges + np.arange(len(self._edges))[:, None]).ravel()
+        found = np.searchsorted(flat, chance + classes, side="right") - classes * count
+        last = count - 1 - np.argmax(np.diff(self._edges, prepend=0.0, axis=1)[:, ::-1] > 0, axis=1)
+        return np.minimum(found, last[classes])
+
+    def _assigned(
+        self, block: int, wanted: Conditions, seed: Seed
+    ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:  # fmt: skip
+        """Gives leaf and class of each patient of a block, shape (patients,) each."""
+        stream = seed.stream("mixture", block)
+        turns = (np.arange(self._size) + block * self._size) % len(wanted.turns)
+        classes = wanted.classes(turns, stream)
+        return self._leaves_of(classes, stream.random(len(classes))), classes
+
+    def _blocks(self, n: int, wanted: Conditions, seed: Seed) -> Iterator[tuple[Cohort, Drawn]]:
+        if wanted.others:
+            search = Search(wanted, None, Effort(wanted))
+            for block in range(max(1, -(-n // BLOCK))):
+                yield filled_block(self._run, search, block, min(n - block * BLOCK, BLOCK), seed)
+            return
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            for block in range(max(1, -(-n // self._size))):
+                stop = min(n - block * self._size, self._size)
+                leaf, classes = self._assigned(block, wanted, seed)
+                yield self._block(pool, (leaf, classes), block, stop, seed)
+
+    def _block(
+        self, pool: ThreadPoolExecutor, assigned: tuple[NDArray[np.intp], NDArray[np.int64]], block: int, stop: int,
+        seed: Seed,
+    ) -> tuple[Cohort, Drawn]:  # fmt: skip
+        """Gives the first `stop` patients of a block. Who they are never depends on `stop`."""
+        leaf, classes = assigned
+        whole = _empty(self.schema, stop, block * self._size)
+        tasks: list[tuple[int, NDArray[np.intp], int]] = []
+        for number in np.unique(leaf[:stop]):
+            rows = np.flatnonzero(leaf == number)
+            needed = int(np.searchsorted(rows, stop))
+            cuts = enumerate(parts(len(rows)))
+            tasks += [(int(number), rows[cut], place) for place, cut in cuts if cut.start < needed]
+
+        def part(task: tuple[int, NDArray[np.intp], int]) -> Drawn:
+            number, rows, place = task
+            name = f"mixture/{self.leaves[number].digest}/{self.leaves[number].name}/{block}"
+            made, drawn = self._members(number, classes[rows], seed.stream(name, place))
+            _put(whole, rows, made, int(np.searchsorted(rows, stop)))
+            return drawn
+
+        return whole, sum(pool.map(part, tasks), Drawn())
+
+    def _members(self, number: int, classes: NDArray[np.int64], stream: np.random.Generator) -> tuple[Cohort, Drawn]:
+        """Gives patients of one leaf, of the mixture's classes, shape (patients,)."""
+        leaf = self.leaves[number]
+        own = leaf.own_classes(classes, stream.random(len(classes)))
+        cohort, drawn = lawful(leaf.generator().run, own, stream)
+        found = leaf.translated(cohort)
+        if self.site is not None:
+            place = float(self.schema.column(self.site).places[leaf.name])
+            found = replace(
+                found, schema=self.schema, static={**found.static, self.site: np.full(len(found), place)}
+            )  # fmt: skip
+        return found, drawn
+
+    def _run(self, classes: NDArray[np.int64], stream: np.random.Generator, placed: object = None) -> Cohort:
+        """Gives one patient of each class, each from a leaf of its own, shape (patients,)."""
+        del placed
+        leaf = self._leaves_of(classes, stream.random(len(classes)))
+        numbers = np.unique(leaf) if len(leaf) else np.zeros(1, dtype=np.intp)
+        rows = [np.flatnonzero(leaf == number) for number in numbers]
+        found = [self._members(int(number), classes[row], stream)[0] for number, row in zip(numbers, rows, strict=True)]
+        return joined(found).take(np.argsort(np.concatenate(rows), kind="stable"))
+
+    def _painter(self) -> Painter:
+        look = self.schema.images
+        if look is None:
+            raise UsageError(f"mixture {self.schema.name!r} draws tables and visits; use sample, stream or draw.")
+        # Two more normals for each image: one chooses the leaf, the other which of its classes.
+        latent = max(leaf.generator().latent for leaf in self.leaves)
+        return Painter(self.schema, look, self._pixels, latent + 2)
+
+    def _pixels(self, latent: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+        chance = np.array([0.5 * math.erfc(-float(one) / math.sqrt(2)) for one in latent[:, -2:].ravel()])
+        first, second = chance.reshape(-1, 2).clip(0.0, 1 - 2.0**-53).T
+        leaf = self._leaves_of(classes, first)
+        found: dict[int, NDArray[np.float32]] = {}
+        for number in np.unique(leaf):
+            one, rows = self.leaves[number], np.flatnonzero(leaf == number)
+            generator = one.generator()
+            own = one.own_classes(classes[rows], second[rows])
+            made = generator.pixels(np.ascontiguousarray(latent[rows, : generator.latent]), own)
+            found |= dict(zip(rows.tolist(), made, strict=True))
+        return np.stack([found[row] for row in range(len(leaf))])
+
+
+def _empty(schema: Schema, count: int, first: int) -> Cohort:
+    """Gives a cohort whose cells are not written yet."""
+    visits = schema.visits
+    slots = len(visits.slots) if visits else 0
+    return Cohort(
+        schema,
+        {column.name: np.empty(count) for column in schema.table},
+        {column.name: np.empty((count, slots)) for column in (visits.columns if visits else ())},
+        np.empty((count, slots), dtype=bool) if visits else None,
+        np.arange(count) + first + 1,
+    )
+
+
+def _put(whole: Cohort, rows: NDArray[np.intp], made: Cohort, count: int) -> None:
+    """Writes the first `count` of some patients over rows of a cohort that nobody else writes."""
+    rows = rows[:count]
+    for name, codes in whole.static.items():
+        codes[rows] = made.static[name][:count]
+    for name, codes in whole.measured.items():
+        codes[rows] = made.measured[name][:count]
+    if whole.present is not None and made.present is not None:
+        whole.present[rows] = made.present[:count]
+
+
+def parts(count: int) -> Iterator[slice]:
+    """Yields slices of so many patients: a short one first, so that a few patients are drawn quickly.
+
+    Example:
+        >>> [(one.start, one.stop) for one in parts(5000)]
+        [(0, 256), (256, 5000)]
+    """
+    stop = 0
+    while stop < count:
+        start, stop = stop, min(count, stop + (_PART if stop else _FIRST))
+        yield slice(start, stop)
+
+
+def _told(
+    blocks: Iterator[tuple[Cohort, Drawn]], drew: Callable[[Drawn], None] | None
+) -> Iterator[Cohort]:  # fmt: skip
+    for cohort, drawn in blocks:
+        if drew is not None:
+            drew(drawn)
+        yield cohort
