@@ -123,7 +123,7 @@ class _Cook:
         for wanted in recipe.members:
             file, more = self._file(wanted.file, above)
             node = self._node(file)
-            nodes.append((wanted.name or _name_of(node), node))
+            nodes.append((wanted.name or wanted.file.stem, node))
             parts.append(packed(file))
             notices += more
         _check_once(nodes)
@@ -323,10 +323,6 @@ def _facts(node: ModelNode | MixtureNode) -> list[tuple[str, Facts]]:
 
 def _share(node: ModelNode | MixtureNode, joint: Joint) -> float:
     return sum(float(joint[digest].sum()) for digest in _inner(node))
-
-
-def _name_of(node: ModelNode | MixtureNode) -> str:
-    return (node.facts.card.name if isinstance(node, ModelNode) else node.record.name).replace("/", "-")
 
 
 def _check_once(nodes: Sequence[tuple[str, ModelNode | MixtureNode]]) -> None:

@@ -41,6 +41,8 @@ _PART: Final = 8_192
 _LARGEST: Final = 1 << 20
 _CELLS: Final = 1 << 26
 _PILOT: Final = 16_384
+# Of a member that has no share, for a class that only it knows.
+_LEAST: Final = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,14 +195,14 @@ class Mixture:
         check.whole(1, chunk=chunk)
         if self.schema.images is not None:
             raise UsageError(f"mixture {self.schema.name!r} draws images; use images, image_batches or dataset.")
-        wanted = conditions(self.schema, self.probabilities, where, balance)
+        wanted = self._wanted(where, balance)
         return chunks(_told(self._blocks(n, wanted, replayable(seed)), drew), chunk)
 
     def efficiency(
         self, *, where: Where | None = None, balance: str | None = None, seed: int | None = None
     ) -> Efficiency:
         """Gives how many patients must be drawn for those who are kept, from a pilot; see `Generator.efficiency`."""
-        wanted = conditions(self.schema, self.probabilities, where, balance)
+        wanted = self._wanted(where, balance)
         number = np.arange(_PILOT)
         stream = replayable(seed).stream("pilot")
         patients = self._run(wanted.classes(number % len(wanted.turns), stream), stream)
@@ -222,7 +224,7 @@ class Mixture:
         """Gives `n` synthetic images in batches, in constant memory; see `Generator.image_batches`."""
         check.whole(0, n=n)
         check.whole(1, chunk=chunk)
-        wanted = conditions(self.schema, self.probabilities, where, balance)
+        wanted = self._wanted(where, balance)
         return self._painter().batches(n, chunk, wanted, replayable(seed))
 
     def dataset(
@@ -230,7 +232,7 @@ class Mixture:
     ) -> SyntheticImages:
         """Gives `n` synthetic images as a data set for torch; see `Generator.dataset`."""
         check.whole(0, n=n)
-        wanted = conditions(self.schema, self.probabilities, where, balance)
+        wanted = self._wanted(where, balance)
         return SyntheticImages(self._painter(), wanted, replayable(seed), n)
 
     def counts(self, n: int, *, seed: int) -> dict[str, int]:
@@ -247,6 +249,19 @@ class Mixture:
             found += np.bincount(leaf[: n - start], minlength=len(found))
         return {leaf.name: int(count) for leaf, count in zip(self.leaves, found, strict=True)}
 
+    def _wanted(self, where: Where | None, balance: str | None) -> Conditions:
+        """Gives what is asked for, and refuses classes that no member could ever draw."""
+        found = conditions(self.schema, self.probabilities, where, balance)
+        never = np.flatnonzero(found.turns.any(axis=0) & ~self._could.any(axis=1))
+        if len(never):
+            raise UsageError(f"where: no member knows patients of {self.schema.class_name(int(never[0]))}.")
+        return found
+
+    @cached_property
+    def _could(self) -> NDArray[np.bool_]:
+        """Whether a leaf has a class at all, shape (classes, leaves)."""
+        return np.array([[index in leaf.to_class for leaf in self.leaves] for index in range(self.schema.classes)])
+
     @cached_property
     def _size(self) -> int:
         """Patients in a block: many, so that each member has many of them, and few enough for memory."""
@@ -260,9 +275,8 @@ class Mixture:
         table = self.table.T
         whole = table.sum(axis=1, keepdims=True)
         # A class that no patient has is drawn only if it is asked for: from those who could say it.
-        could = np.array([[index in leaf.to_class for leaf in self.leaves] for index in range(len(table))])
-        shares = np.where(whole > 0, table, could * self.shares)
-        edges = np.cumsum(shares, axis=1)
+        shares = np.where(whole > 0, table, self._could * np.maximum(self.shares, _LEAST))
+        edges = np.cumsum(np.where(shares.any(axis=1, keepdims=True), shares, 1.0), axis=1)
         return edges / edges[:, -1:]
 
     def _leaves_of(self, classes: NDArray[np.int64], chance: NDArray[np.float64]) -> NDArray[np.intp]:

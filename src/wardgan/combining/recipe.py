@@ -30,7 +30,7 @@ class Wanted:
 
     Attributes:
         file: A `.hgan` file, or another recipe.
-        name: What people call it; `None` for the name in the file.
+        name: What people call it; `None` for the name of the file.
         weight: Its weight where weights are declared.
         columns: For columns of the common schema where they come from; others by their name.
     """

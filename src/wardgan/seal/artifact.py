@@ -7,12 +7,13 @@ import io
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wardgan import files
 from wardgan._version import __version__
@@ -27,6 +28,9 @@ from wardgan.seal.records import FORMAT, VERSION, Card, Claim, read, read_ledger
 
 if TYPE_CHECKING:
     from wardgan.models.base import Trained
+
+
+DATA_ID: Final = re.compile(r"[A-Za-z0-9:._-]{8,100}")
 
 
 @dataclass(frozen=True)
@@ -77,13 +81,19 @@ def release(  # noqa: PLR0913 - what a release may be told, in one place
     Raises:
         GateError: The model may not leave; `.reasons` lists why.
         OutputError: `path` is no path, the file exists, or cannot be written.
-        UsageError: `trained` is no finished fit, the key cannot be used, or the date is none.
+        UsageError: `trained` is no finished fit, the key cannot be used, or the date or the name of the
+            patients is none.
         NetworkError: The network is not one that a receiver would accept.
     """
     files.check_new(path, force=force)
     if not isinstance(getattr(trained, "generator", None), Generator):
         raise UsageError(f"trained: {type(trained).__name__} is no finished fit; pass what fit or Trained.load gives.")
     day = day_of(created)
+    if training_data_id is not None and not DATA_ID.fullmatch(training_data_id):
+        raise UsageError(
+            f"training_data_id={training_data_id!r} is not 8 to 100 letters (a to z), digits and : . _ -; make up "
+            "a random one, such as data-3f9c2a71, and keep it for these patients."
+        )
     generator, ledger = trained.generator, trained.ledger.to_dict()
     reasons = [*gate.generator_reasons(generator), *gate.claim_reasons(generator.privacy, ledger, override)]
     if reasons:

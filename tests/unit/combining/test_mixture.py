@@ -141,6 +141,22 @@ def test_weights_of_a_class_say_who_its_patients_come_from(clinics, tmp_path):
     assert fits(drawn["clinic"].value_counts().reindex(["alpha", "beta", "gamma"]).to_numpy(), [0.75, 0, 0.25])
 
 
+def test_a_class_that_no_member_knows(tmp_path):
+    """Each level is known to somebody, their combination to nobody."""
+    labels = {"kind": "category", "label": True}
+    for name, arms in (("a", ["x", "y"]), ("b", ["y", "z"])):
+        columns = {"arm": {**labels, "levels": arms}, "sex": {**labels, "levels": ["f", name]}, "age": kit.AGE}
+        kit.hospital(tmp_path, name, 500, columns=columns, epsilon=5.0)
+    members = tuple(wg.Wanted(tmp_path / f"{name}.hgan") for name in "ab")
+    wg.combine(wg.Recipe("both", members, levels="all"), tmp_path / "both.hgan")
+    mixture = wg.load(tmp_path / "both.hgan")
+    assert set(mixture.sample(50, where={"arm": "x"}, seed=1)["sex"]) == {"f", "a"}
+    with pytest.raises(UsageError, match="no member knows patients of arm=x, sex=b"):
+        mixture.sample(5, where={"arm": "x", "sex": "b"}, seed=1)
+    drawn = mixture.sample(3000, seed=1)
+    assert not ((drawn["arm"] == "x") & (drawn["sex"] == "b")).any()
+
+
 def test_a_site_column_needs_a_free_name(region):
     with pytest.raises(UsageError, match="choose another name"):
         wg.load(region).sited("age")

@@ -62,7 +62,7 @@ def test_patients_may_be_named(tmp_path):
     assert release.inspect(named)["card"]["training_data_id"] == "data-0123456789abcdef"
     unnamed = release.release(kit.fit(), tmp_path / "b")
     assert release.inspect(unnamed)["card"]["training_data_id"].startswith("fit-")
-    with pytest.raises(FormatError, match="training_data_id"):
+    with pytest.raises(UsageError, match="training_data_id"):
         release.release(kit.fit(), tmp_path / "c", training_data_id="St Elsewhere, ward 3")
 
 

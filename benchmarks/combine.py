@@ -1,0 +1,318 @@
+"""What a mixture of hospitals' generators is good for, beside each hospital's own and one trained on all patients.
+
+    python benchmarks/combine.py --parts heart trial --seeds 3
+    python benchmarks/combine.py --parts scale
+    python benchmarks/combine.py --show
+
+`heart`: the four hospitals of the UCI heart disease data, as they are. `trial`: a simulated SPRINT-like trial, cut into
+ten hospitals of uneven size with another case mix each: of every fifth of the baseline pressure, the hospitals get
+shares drawn from a Dirichlet distribution. Each hospital sets 30 % of its patients aside. Classifiers are taught by as
+many synthetic patients as all training parts have together and judged on the hold-outs (mean of logistic regression,
+random forest and gradient boosting: area under the ROC curve; SE over seeds). `own` is each hospital's own hold-out,
+averaged over hospitals whose hold-out has at least ten patients of each class; `all` is the hold-outs together. `local`
+is the mean over hospitals of what each one's own generator teaches. `scale`: 200 generators in a tree of four levels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+import numpy as np
+import pandas as pd
+
+import datasets
+import wardgan as wg
+from common import OUT, markdown, save
+from wardgan.errors import PlanError
+from wardgan.evaluate.utility import ask_classifiers
+from wardgan.rng import Seed
+from wardgan.seal.artifact import release
+from wardgan.simulate.sprint import SPRINT_SCHEMA, sprint_like
+
+DONE = OUT / "combine.jsonl"
+EPSILONS = ("1", "3", "none")
+HOSPITALS = 10
+PATIENTS = 6_000
+FEWEST = 10
+MODELS = ("logistic regression", "random forest", "gradient boosting")
+_ASIDE = 0.3
+_OVERRIDE = "benchmark: nobody's data"
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """One hospital's patients.
+
+    Attributes:
+        name: Of the hospital.
+        train: Those who are trained on.
+        held: Those who were set aside.
+    """
+
+    name: str
+    train: pd.DataFrame
+    held: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Case:
+    """Hospitals with a common schema.
+
+    Attributes:
+        schema: What all patients obey; its population is that of all training parts.
+        label: What classifiers learn.
+        hospitals: They.
+    """
+
+    schema: wg.Schema
+    label: str
+    hospitals: list[Hospital]
+
+
+def main() -> None:
+    """Runs what is asked for, or shows what is done."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", nargs="+", default=["heart", "trial"], choices=["heart", "trial", "scale"])
+    parser.add_argument("--epsilon", nargs="+", default=list(EPSILONS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--show", action="store_true", help="print the tables of what is done")
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    if not asked.show:
+        _run(asked)
+    rows = [*_rows(), *(one for one in _known() if one["part"] == "scale")]
+    print(markdown(rows))
+    print(save("combine", rows, asked.out, seeds=asked.seeds, runs=_known()))
+
+
+def _run(asked: argparse.Namespace) -> None:
+    done = {(one["part"], one.get("epsilon"), one.get("seed")) for one in _known()}
+    for part in asked.parts:
+        if part == "scale":
+            _note(_scale())
+            continue
+        for seed in range(asked.seeds):
+            case = CASES[part](seed)
+            for epsilon in asked.epsilon:
+                if (part, epsilon, seed) not in done:
+                    for method, found in _measured(case, epsilon, seed):
+                        _note({"part": part, "epsilon": epsilon, "seed": seed, "method": method, **found})
+
+
+def _heart(seed: int) -> Case:
+    found = datasets.load("uci_heart")
+    whole = wg.read(found.table, found.schema, invalid="clip").wide().drop(columns="patient_id", errors="ignore")
+    declared = found.schema.to_dict()
+    declared.pop("patient", None)
+    declared["table"] = {name: column for name, column in declared["table"].items() if name != "site"}
+    parts = {str(name): rows.drop(columns="site") for name, rows in whole.groupby("site", observed=True)}
+    return _case(declared, "disease", parts, seed)
+
+
+def _trial(seed: int) -> Case:
+    schema = wg.Schema.from_dict(SPRINT_SCHEMA)
+    rows = wg.read(sprint_like(PATIENTS, seed=Seed(seed)), schema)
+    wide = rows.wide()
+    numbers = np.random.default_rng(seed)
+    first = next(name for name in wide.columns if str(name).startswith("sbp@"))
+    fifth = pd.qcut(wide[first], 5, labels=False).to_numpy()
+    hospital = np.empty(len(wide), dtype=int)
+    for part in range(5):
+        mine = fifth == part
+        hospital[mine] = numbers.choice(HOSPITALS, mine.sum(), p=numbers.dirichlet(np.ones(HOSPITALS)))
+    frame = rows.frame()
+    which = pd.Series(hospital, index=rows.patients)
+    theirs = frame[str(schema.patient)].map(which)
+    parts = {f"hospital {at}": frame.loc[theirs == at] for at in range(HOSPITALS)}
+    return _case(schema.to_dict(), "arm", parts, seed)
+
+
+CASES: dict[str, Callable[[int], Case]] = {"heart": _heart, "trial": _trial}
+
+
+def _case(declared: dict[str, object], label: str, parts: dict[str, pd.DataFrame], seed: int) -> Case:
+    schema = wg.Schema.from_dict(declared)
+    hospitals = []
+    for name, rows in parts.items():
+        people = rows[schema.patient] if schema.patient else pd.Series(rows.index, index=rows.index)
+        names = people.unique()
+        aside = set(np.random.default_rng([seed, len(hospitals)]).permutation(names)[: round(_ASIDE * len(names))])
+        held = people.isin(aside)
+        train, test = rows.loc[~held].reset_index(drop=True), rows.loc[held].reset_index(drop=True)
+        hospitals.append(Hospital(name, train, test))
+    return Case(schema, label, hospitals)
+
+
+def _measured(case: Case, epsilon: str, seed: int) -> Iterator[tuple[str, Row]]:
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        files = [_file(case, one.train, one.name, epsilon, home) for one in case.hospitals]
+        size = sum(len(_read(case, one.train)) for one in case.hospitals)
+        local = [_judged(case, file, size, seed, at) for at, file in enumerate(files) if file is not None]
+        lost = sum(file is None for file in files)
+        own, every = ([one[name] for one in local] for name in ("of own", "all"))
+        yield "local", {"own": _mean(own), "all": _mean(every), "refused": lost}
+        members = [file for file in files if file is not None]
+        for weights in ("size", "uniform"):
+            begun = time.perf_counter()
+            made = wg.combine(members, home / f"{weights}.hgan", weights=weights, overlap=1)
+            found = _judged(case, made.path, size, seed)
+            seconds = time.perf_counter() - begun
+            yield f"mixture, {weights}", {**_picked(found), "seconds": seconds, "refused": lost}
+        pooled = _file(case, pd.concat([one.train for one in case.hospitals], ignore_index=True), "all", epsilon, home)
+        if pooled is not None:
+            yield "pooled training", _picked(_judged(case, pooled, size, seed))
+    if epsilon == "none":
+        real = _scores(case, _read(case, pd.concat([one.train for one in case.hospitals])).wide(named=False), seed)
+        yield "real patients", _picked(real)
+
+
+def _read(case: Case, rows: pd.DataFrame) -> wg.Cohort:
+    return wg.read(rows, case.schema, invalid="clip")
+
+
+def _file(case: Case, rows: pd.DataFrame, name: str, epsilon: str, home: Path) -> Path | None:
+    """Gives the released generator of some patients; `None` if the budget is too small for so few."""
+    count = len(_read(case, rows))
+    declared = case.schema.to_dict() | {"name": name, "population": int(float(f"{count:.1e}"))}
+    cohort = wg.read(rows, wg.Schema.from_dict(declared), invalid="clip")
+    private = epsilon != "none"
+    try:
+        trained = wg.fit(cohort, wg.Budget(float(epsilon)) if private else None, family="copula",
+                         privacy="private" if private else "none")  # fmt: skip
+    except PlanError:
+        return None
+    path = home / f"{name}.hgan"
+    release(
+        trained, path, override=None if private else _OVERRIDE, training_data_id=f"patients-of-{name.replace(' ', '-')}"
+    )
+    return path
+
+
+def _judged(case: Case, file: Path, size: int, seed: int, at: int | None = None) -> dict[str, float]:
+    found = _scores(case, wg.load(file).draw(size, seed=seed).wide(named=False), seed)
+    return found if at is None else {**found, "of own": found[case.hospitals[at].name]}
+
+
+def _scores(case: Case, taught: pd.DataFrame, seed: int) -> dict[str, float]:
+    """Gives the mean area of three classifiers on each hold-out; NaN where a class has fewer than ten patients."""
+    helds = {one.name: _read(case, one.held).wide(named=False) for one in case.hospitals}
+    helds["all"] = pd.concat(helds.values(), ignore_index=True)
+    found = {}
+    for name, held in helds.items():
+        counts = np.unique(held[case.label].astype(str), return_counts=True)[1]
+        if len(counts) < 2 or int(counts.min()) < FEWEST:
+            found[name] = math.nan
+            continue
+        answers = ask_classifiers(taught, held, target=case.label, seed=Seed(seed), models=MODELS)
+        found[name] = mean(one.score().auroc for one in answers.values())
+    return found
+
+
+def _picked(found: dict[str, float]) -> Row:
+    own = _mean([value for name, value in found.items() if name != "all"])
+    return {"own": own, "all": found["all"]}
+
+
+def _mean(values: list[float]) -> float:
+    kept = [value for value in values if not math.isnan(value)]
+    return mean(kept) if kept else math.nan
+
+
+# --- 200 hospitals ----------------------------------------------------------------------------------------------------
+
+
+def _scale() -> Row:
+    """Measures a tree of 200 generators, five of ten in each of four nations, and one generator beside it."""
+    table = {"arm": {"kind": "flag", "label": True}, "sex": {"kind": "category", "levels": ["m", "f"]}}
+    table |= {f"x{at}": {"kind": "number", "low": -5, "high": 5, "step": 0.1} for at in range(34)}
+    schema = wg.Schema.from_dict({"name": "hospital", "population": 2_000, "table": table})
+    numbers = np.random.default_rng(0)
+    frame = pd.DataFrame({name: np.clip(numbers.normal(size=2_000), -5, 5).round(1) for name in table})
+    frame["arm"], frame["sex"] = numbers.random(2_000) < 0.4, numbers.choice(["m", "f"], 2_000)
+    trained = wg.fit(wg.read(frame, schema), wg.Budget(1.0), family="copula")
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        level = [home / f"h{at:03}.hgan" for at in range(200)]
+        for at, path in enumerate(level):
+            release(trained, path, training_data_id=f"data-{at:06}")
+        alone = level[0]
+        for name, size in (("region", 10), ("nation", 5)):
+            groups = [level[at : at + size] for at in range(0, len(level), size)]
+            level = [_joined(group, home / f"{name}{at}.hgan").path for at, group in enumerate(groups)]
+        row: Row = {"part": "scale", "method": "200 hospitals, 4 levels"}
+        row["combine s"] = _took(lambda: _joined(level, home / "world.hgan"))
+        row["inspect s"] = _took(lambda: wg.inspect(home / "world.hgan"))
+        row["load and first 100 s"] = _took(lambda: wg.load(home / "world.hgan").sample(100, seed=1))
+        world, one = wg.load(home / "world.hgan"), wg.load(alone)
+        for each in (world, one):
+            _drawn(each, 200_000)
+        pairs = [(_took(lambda: _drawn(world, 1_000_000)), _took(lambda: _drawn(one, 1_000_000))) for _ in range(5)]
+        row["rows/s"] = round(1e6 / float(np.median([ours for ours, _ in pairs])))
+        row["rows/s of one alone"] = round(1e6 / float(np.median([theirs for _, theirs in pairs])))
+        row["ratio"] = round(float(np.median([theirs / ours for ours, theirs in pairs])), 2)
+    return row
+
+
+def _joined(members: list[Path], path: Path) -> wg.Combined:
+    wanted = tuple(wg.Wanted(member, member.stem) for member in members)
+    return wg.combine(wg.Recipe(path.stem, wanted, overlap=2), path, force=True)
+
+
+def _drawn(generator: wg.Generator | wg.Mixture, n: int) -> int:
+    return sum(len(cohort) for cohort in generator.draws(n, seed=1))
+
+
+def _took(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return round(time.perf_counter() - begun, 2)
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def _known() -> list[Row]:
+    if not DONE.is_file():
+        return []
+    return [json.loads(line) for line in DONE.read_text(encoding="utf-8").splitlines()]
+
+
+def _note(row: Row) -> None:
+    DONE.parent.mkdir(parents=True, exist_ok=True)
+    with DONE.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    print(row, flush=True)
+
+
+def _rows() -> Iterator[Row]:
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for one in _known():
+        if one["part"] != "scale":
+            key = str(one["part"]), str(one["epsilon"]), str(one["method"])
+            groups.setdefault(key, []).append(one)
+    for (part, epsilon, method), runs in groups.items():
+        yield {
+            "part": part, "epsilon": epsilon, "method": method, "seeds": len(runs),
+            **{name: _spread([float(str(one[name])) for one in runs]) for name in ("own", "all")},
+            "hospitals refused": mean(float(str(one.get("refused", 0))) for one in runs),
+        }  # fmt: skip
+
+
+def _spread(values: list[float]) -> str:
+    if len(values) < 2:
+        return f"{values[0]:.3f}"
+    return f"{mean(values):.3f} ± {stdev(values) / math.sqrt(len(values)):.3f}"
+
+
+if __name__ == "__main__":
+    main()
