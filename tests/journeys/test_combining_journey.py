@@ -1,6 +1,7 @@
 """From three hospitals' files to a nation's patients on the command line."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -107,10 +108,9 @@ def test_verify_says_who_is_not_signed(home):
 def test_weights_from_a_file_and_a_recipe(home):
     (home / "w.yaml").write_text("alpha: 3\nbeta: 1\n", encoding="utf-8")
     pair = (home / "alpha.hgan", home / "beta.hgan")
-    assert done("combine", *pair, "--weights", home / "w.yaml", "-o", home / "x.hgan")["shares"] == {
-        "alpha": 0.75,
-        "beta": 0.25,
-    }
+    assert done("combine", *pair, "--weights", home / "w.yaml", "-o", home / "x.hgan")["shares"] == pytest.approx(
+        {"alpha": 0.75, "beta": 0.25}
+    )
     (home / "w.yaml").write_text("alpha: 3\nbet: 1\n", encoding="utf-8")
     wrong = line("combine", *pair, "--weights", home / "w.yaml", "-o", home / "y.hgan")
     assert (wrong.exit_code, "'bet' is in one of" in " ".join(wrong.output.split())) == (2, True)
@@ -129,6 +129,50 @@ def test_revoked_members(home):
     )
     assert (found.exit_code, "was revoked" in " ".join(found.output.split())) == (3, True)
     assert not (home / "z.hgan").exists()
+
+
+@pytest.mark.parametrize("line_of", ["{0}garbage", "{0},withdrawn", "sha256", '"{1}"', "{2}"])
+def test_a_list_of_revoked_digests_that_is_not_understood(home, line_of):
+    digest = wg.inspect(home / "beta.hgan")["digest"]
+    text = line_of.format(digest, digest, digest.removeprefix("sha256:"))
+    (home / "odd.txt").write_text(text, encoding="utf-8")
+    found = line(
+        "combine", home / "alpha.hgan", home / "beta.hgan", "--revoked", home / "odd.txt", "-o", home / "odd.hgan"
+    )
+    assert (found.exit_code, "line 1: does not begin with sha256:" in " ".join(found.output.split())) == (2, True)
+    (home / "odd.txt").write_text(
+        f"# revoked\n\n{digest.upper().replace('SHA', 'sha')}  # withdrawn\n", encoding="utf-8-sig"
+    )
+    again = line(
+        "combine", home / "alpha.hgan", home / "beta.hgan", "--revoked", home / "odd.txt", "-o", home / "odd.hgan"
+    )
+    assert again.exit_code == 3
+
+
+def test_weights_of_files_of_the_same_name(home, tmp_path):
+    (tmp_path / "x").mkdir()
+    shutil.copy(home / "beta.hgan", tmp_path / "x" / "alpha.hgan")
+    (tmp_path / "w.yaml").write_text("alpha: 1\n", encoding="utf-8")
+    found = line(
+        "combine",
+        home / "alpha.hgan",
+        tmp_path / "x" / "alpha.hgan",
+        "--weights",
+        tmp_path / "w.yaml",
+        "-o",
+        tmp_path / "y.hgan",
+    )
+    assert (found.exit_code, "files of the same name" in " ".join(found.output.split())) == (2, True)
+    assert line("verify", home / "alpha.hgan", "--trust", home / "trust.json").exit_code == 0
+
+
+def test_an_epsilon_beyond_sense_is_said_aloud(tmp_path):
+    for name in ("a", "b"):
+        kit.hospital(tmp_path, name, 400, epsilon=90.0)
+    found = line("combine", tmp_path / "a.hgan", tmp_path / "b.hgan", "-o", tmp_path / "c.hgan")
+    assert "NOT PRIVATE" in found.output
+    assert "the file claims nothing" in " ".join(found.output.split())
+    assert wg.load(tmp_path / "c.hgan").privacy["mode"] == "none"
 
 
 def test_images_combine_too(tmp_path):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from wardgan.cli.inspect import shown
 from wardgan.cli.options import Force, Json, Trust
 from wardgan.cli.terminal import answer, banner, say, screen
-from wardgan.errors import UsageError
+from wardgan.errors import UsageError, counted
+
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,11 +67,11 @@ def combine(  # noqa: PLR0913, PLR0917 - one argument for each option
     from wardgan.cli.keys import passphrase_of
     from wardgan.combining.making import combine as combined
 
-    recipe = _recipe(members, name or output.stem, weights, columns, overlap)
+    recipe = _recipe(members, name, output.stem, weights, columns, overlap)
     secret = None if key is None else passphrase_of(key)
     made = combined(recipe, output, key=key, passphrase=secret, trust=trust, revoked=_lines(revoked), force=force)
     console = screen(errors=json)
-    say(console, f"{output}: {len(made.shares)} members as {shown(recipe.name)}.", style="bold green")
+    say(console, f"{output}: {counted(len(made.shares), 'member')} as {shown(recipe.name)}.", style="bold green")
     for member, share in made.shares.items():
         say(console, f"  {100 * share:5.1f} %  {shown(member)}")
     for notice in made.notices:
@@ -85,22 +88,31 @@ def show_bounds(console: Console, bounds: Bounds) -> None:
         console: Where to.
         bounds: What was found.
     """
+    from wardgan.combining.tree import claim
+    from wardgan.privacy.events import MAX_EPSILON
+
     if not math.isfinite(bounds.worst.epsilon):
         banner(console)
         return
+    if claim(bounds)["mode"] == "none":
+        banner(console)
+        say(console, f"More than epsilon {MAX_EPSILON:g} protects nobody, so the file claims nothing.", style="red")
     say(console, f"What one patient risks, at delta {bounds.delta:g} (composed mechanisms, not added epsilons):")
     rows: list[tuple[Total, str]] = [(bounds.disjoint, "if nobody is a patient of two of the hospitals")]
     if bounds.overlap is not None and bounds.most is not None:
         rows.append((bounds.overlap, f"if nobody is a patient of more than {bounds.most}, as is declared"))
     rows.append((bounds.worst, f"whoever is a patient of all {bounds.sites}"))
     for total, words in rows:
-        say(console, f"  epsilon {total.epsilon:6.3g}  {words}")
-    if bounds.overlap is None and bounds.sites > 1:
+        other = "" if total.delta == bounds.delta else f" (at delta {total.delta:g})"
+        say(console, f"  epsilon {total.epsilon:6.3g}  {words}{other}")
+    if bounds.overlap is None and bounds.sites > 1 and claim(bounds)["mode"] == "private":
         say(console, "The file claims the last one: nobody declared how many hospitals a patient may be in "
                      "(--overlap).", style="yellow")  # fmt: skip
 
 
-def _recipe(members: Sequence[Path], name: str, weights: str, columns: str, overlap: int | None) -> Recipe:
+def _recipe(
+    members: Sequence[Path], called: str | None, usual: str, weights: str, columns: str, overlap: int | None
+) -> Recipe:
     from wardgan.combining.recipe import RECIPES, Recipe, Wanted, read_weights
 
     recipes = [one for one in members if one.suffix.lower() in RECIPES]
@@ -108,12 +120,17 @@ def _recipe(members: Sequence[Path], name: str, weights: str, columns: str, over
         found = Recipe.load(members[0])
         if (weights, columns) != ("size", "common"):
             raise UsageError("--weights and --columns have no meaning here: the recipe says them.")
+        if called is not None:
+            found = replace(found, name=called)
         return replace(found, overlap=found.overlap if overlap is None else overlap)
+    name = called or usual
     keep = columns if columns in ("common", "all") else tuple(one.strip() for one in columns.split(","))
     wanted = tuple(Wanted(one) for one in members)
     if weights not in ("size", "uniform"):
         given = read_weights(weights)
         files = {one.stem: one for one in members}
+        if len(files) < len(members):
+            raise UsageError("weights: two members have files of the same name; write a recipe, with a name for each.")
         if set(given) != set(files):
             odd = sorted(set(given) ^ set(files))[0]
             raise UsageError(f"weights: {odd!r} is in one of the file with the weights and the members, not in both.")
@@ -126,9 +143,21 @@ def _lines(path: Path | None) -> list[str]:
     if path is None:
         return []
     try:
-        return [line.split()[0] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"revoked={str(path)!r} cannot be read: {type(error).__name__}.") from error
+    found: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        if not _DIGEST.fullmatch(words[0].lower()):
+            # What is not understood must not let a revoked release through.
+            raise UsageError(
+                f"revoked={str(path)!r}, line {number}: does not begin with sha256: and 64 digits (0-9, a-f)."
+            )
+        found.append(words[0].lower())
+    return found
 
 
 def _facts(made: Combined) -> dict[str, object]:

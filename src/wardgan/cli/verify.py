@@ -11,6 +11,7 @@ from rich.console import Console
 from wardgan.cli.inspect import shown
 from wardgan.cli.options import Json, Model, Trust
 from wardgan.cli.terminal import answer, banner, say, screen
+from wardgan.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,7 @@ def verify(
     from wardgan.dossier.receiver import verify as verified
 
     if kind_of(model) == "mixture":
-        _verify_mixture(model, trust, as_json=json)
+        _verify_mixture(model, trust, policy, as_json=json)
         return
     found = verified(model, trust, policy=policy)
     claim, console = found.privacy, screen(errors=json)
@@ -75,7 +76,9 @@ def verify(
         raise typer.Exit(_REFUSED)
 
 
-def _verify_mixture(model: Path, trust: Path | None, *, as_json: bool) -> None:
+def _verify_mixture(model: Path, trust: Path | None, policy: str | None, *, as_json: bool) -> None:
+    if policy is not None:
+        raise UsageError("--policy has no meaning for a combined generator: its members were judged one by one.")
     from wardgan.cli.combine import show_bounds
     from wardgan.combining.loading import verify_mixture
 

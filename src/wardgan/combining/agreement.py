@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, cast
 
-from wardgan.combining.translate import Source, Translation, level_names
+from wardgan.combining.translate import Source, Translation, level_names, unchanged
 from wardgan.errors import SchemaError, UsageError
 from wardgan.schema.columns import Column
 from wardgan.schema.rules import Rule
@@ -17,6 +17,9 @@ from wardgan.schema.visits import Visits
 Have = tuple["Given", Source, Column]
 Keep = Literal["common", "all"]
 _SHOWN: Final = 8
+# A step may be cut into so many parts to hold the values of all.
+_PARTS: Final = 101
+_EVEN: Final = 1e-7
 _OWN_TERMS: Final = {"note": "Each member has terms of its own, and all of them apply."}
 
 
@@ -107,8 +110,8 @@ def _check_sources(one: Given) -> None:
         column = next((column for column in one.schema.columns if column.name == source.name), None)
         if column is None:
             raise UsageError(f"{one.name}: {target} is mapped from {source.name!r}, which is no column of its schema.")
-        if (source.times, source.plus) != (1, 0) and not column.numeric:
-            raise UsageError(f"{one.name}: {target} is multiplied, but {source.name!r} is a {column.kind}.")
+        if (source.times, source.plus) != (1, 0) and column.kind not in ("number", "integer"):
+            raise UsageError(f"{one.name}: {target} is multiplied or moved, but {source.name!r} is a {column.kind}.")
         if not (math.isfinite(source.times) and source.times != 0 and math.isfinite(source.plus)):
             raise UsageError(f"{one.name}: {target}: times and plus are finite numbers, and times is not 0.")
         unknown = sorted(set(source.levels) - set(map(str, column.levels)))
@@ -158,6 +161,7 @@ def _merged(
         problems += wrong
         if not wrong:
             column = _column(name, have)
+            notices += _about_units(name, column, have)
             found.append(column if everywhere else replace(column, nullable=True, label=False))
             if not everywhere:
                 notices.append(f"{name}: missing in patients of {_without(given, have)}.")
@@ -243,7 +247,7 @@ def _column(name: str, have: Sequence[Have]) -> Column:
         "learn": False,
         "code": _same([column.code for column in columns]),
         "scale": _same([column.scale for column in columns]),
-        "unit": base.unit,
+        "unit": next((column.unit for _, source, column in have if source.plain and column.unit is not None), None),
     }
     if base.numeric:
         return replace(base, **shared, **_bounds(base, have))  # pyright: ignore[reportArgumentType]
@@ -268,17 +272,32 @@ def _bounds(base: Column, have: Sequence[Have]) -> dict[str, object]:
         for _, source, column in have
         for end in (column.low, column.high)
     ]
-    steps = [column.step for _, source, column in have if source.plain]
-    kinds = {column.kind for _, _, column in have}
     low, high = min(ends), max(ends)
     if base.kind == "date":
         return {"low": low, "high": high}
-    step = min((step for step in steps if step is not None), default=None) if None not in steps else None
-    if kinds == {"number", "integer"} or (step is not None and base.kind == "number"):
-        return {"kind": "number", "low": low, "high": _on_grid(low, high, step), "step": step}
-    if base.kind == "integer":
-        return {"low": math.floor(low), "high": math.ceil(high), "step": step or 1.0}
-    return {"low": low, "high": high, "step": None}
+    plain = [column for _, source, column in have if source.plain]
+    mixed = {column.kind for _, _, column in have} == {"number", "integer"}
+    step = _common_step(plain)
+    if step is not None:
+        # The grid goes on below the values that have it.
+        first = cast("float", plain[0].low)
+        low = first - step * math.ceil(round((first - low) / step, 6))
+    if base.kind == "integer" and not mixed:
+        return {"low": math.floor(low), "high": math.ceil(high), "step": step if step is not None and plain else 1.0}
+    return {"kind": "number", "low": low, "high": _on_grid(low, high, step), "step": step}
+
+
+def _common_step(columns: Sequence[Column]) -> float | None:
+    """Gives a step on which, from the first one's `low`, all values of some columns lie; `None` if there is none."""
+    steps = [column.step for column in columns]
+    if not columns or None in steps:
+        return None
+    for part in range(1, _PARTS):
+        step = min(cast("list[float]", steps)) / part
+        offsets = [(cast("float", column.low) - cast("float", columns[0].low)) / step for column in columns]
+        if all(abs(one - round(one)) < _EVEN for one in (*offsets, *(cast("float", each) / step for each in steps))):
+            return step
+    return None
 
 
 def _on_grid(low: float, high: float, step: float | None) -> float:
@@ -286,15 +305,27 @@ def _on_grid(low: float, high: float, step: float | None) -> float:
     return high if step is None else low + step * math.ceil(round((high - low) / step, 6))
 
 
+def _about_units(name: str, column: Column, have: Sequence[Have]) -> list[str]:
+    """Gives what a person should know of the units of a column."""
+    if any(each.unit is not None for _, _, each in have) and column.unit is None:
+        return [f"{name}: its values are mapped in all members, so nobody knows its unit."]
+    silent = [one.name for one, source, each in have if source.plain and column.unit and each.unit is None]
+    return [f"{name}: {', '.join(silent[:_SHOWN])} declares no unit; it is taken for {column.unit}."] if silent else []
+
+
 def _same(values: Sequence[str | None]) -> str | None:
     return values[0] if len(set(values)) == 1 else None
 
 
-def _means(rule: Rule, first: Schema, other: Schema) -> bool:
-    """Tells whether another schema has a rule, with the same meaning of all levels in it."""
+def _means(rule: Rule, first: Schema, other: Schema, columns: Mapping[str, Column]) -> bool:
+    """Tells whether another schema has a rule, with the same meaning of all levels, on values that are not moved."""
     if all(one.text != rule.text for one in other.rules):
         return False
-    return all(first.column(name).levels == other.column(name).levels for name in rule.names)
+    return all(
+        first.column(name).levels == other.column(name).levels
+        and unchanged(other.column(name), columns[name], Source(name))
+        for name in rule.names
+    )
 
 
 def _visits(
@@ -317,14 +348,15 @@ def _schema(
 ) -> Schema:
     schemas = [one.schema for one in given]
     first = schemas[0]
-    names = {column.name for column in (*table, *(visits.columns if visits else ()))}
+    columns = {column.name: column for column in (*table, *(visits.columns if visits else ()))}
+    names = set(columns)
     renamed = {source.name for one in given for source in one.sources.values()} | {
         target for one in given for target in one.sources
     }
     rules = tuple(
         rule
         for rule in first.rules
-        if set(rule.names) <= names - renamed and all(_means(rule, first, one) for one in schemas)
+        if set(rule.names) <= names - renamed and all(_means(rule, first, one, columns) for one in schemas)
     )
     lost = {rule.text for schema in schemas for rule in schema.rules} - {rule.text for rule in rules}
     notices += [

@@ -19,9 +19,9 @@ from typing import Annotated, BinaryIO, Final, Literal, cast
 from pydantic import Field
 
 from wardgan import check as checks
-from wardgan.combining.records import FORMAT, MAX_LEAVES, MAX_MEMBERS, VERSION, MemberRecord, MixtureRecord
+from wardgan.combining.records import MAX_LEAVES, MAX_MEMBERS, VERSION, MemberRecord, MixtureRecord
 from wardgan.combining.translate import Source, Translation, level_names
-from wardgan.combining.tree import Member, MixtureNode, ModelNode, mixture_of
+from wardgan.combining.tree import Member, MixtureNode, ModelNode, check_claim, mixture_of
 from wardgan.errors import FormatError, UsageError, VersionError
 from wardgan.sample.generator import Generator
 from wardgan.schema.columns import Column
@@ -150,7 +150,7 @@ def read_mixture(path: str | Path, judge: Judge) -> MixtureNode:
     checks.path(path=path)
     try:
         with opened(path) as file:
-            return _Reader.of(path, file, judge).root()
+            return _Reader.of(Path(path).absolute(), file, judge).root()
     except OSError as error:
         raise UsageError(f"path={str(path)!r} cannot be read: {error.strerror or error}.") from error
 
@@ -188,7 +188,6 @@ class _Reader:
         extra = {name for name in self.blobs.members if name.startswith("blobs/")} - self.used
         if extra:
             raise FormatError(f"The file holds {min(extra)}, which nothing names.")
-        mixture_of(node)
         return node
 
     def _node(self, entry: Descriptor, signatures: Sequence[Descriptor], depth: int) -> ModelNode | MixtureNode:
@@ -199,6 +198,9 @@ class _Reader:
             self.nodes[entry.digest] = read(entry, envelope, signature, depth)
             if len(self.nodes) > 2 * MAX_LEAVES:
                 raise FormatError(f"The file holds more than {2 * MAX_LEAVES} generators.")
+        elif envelope is not None:
+            # Who signed it was judged when it was met first; another envelope must be no worse.
+            self.judge(entry.digest, envelope)
         return self.nodes[entry.digest]
 
     def _envelope(self, entry: Descriptor, signatures: Sequence[Descriptor]) -> bytes | None:
@@ -249,7 +251,10 @@ class _Reader:
                 f"mixture.json: {count} generators in {height} levels; {MAX_LEAVES} in {_MAX_DEPTH} are allowed."
             )
         self.sizes[entry.digest] = count, height
-        return MixtureNode(entry.digest, record, schema, tuple(members), signature)
+        found = MixtureNode(entry.digest, record, schema, tuple(members), signature)
+        mixture_of(found)
+        check_claim(found)
+        return found
 
     def _facts(self, entry: Descriptor) -> tuple[MixtureRecord, Schema]:
         manifest = oci.read_manifest(self.blobs, entry, "mixture manifest", named=False)
@@ -284,14 +289,21 @@ class _Late:
     def __call__(self) -> Generator:
         with self.lock:
             if self.found is None:
-                with opened(self.path) as file:
-                    layout = oci.Layout(
-                        self.layout.digest, self.layout.manifest, self.layout.envelope,
-                        oci.Blobs(file, self.layout.blobs.members),
-                    )  # fmt: skip
-                    # Its signature was judged when the tree was read, and it signs a digest.
-                    self.found = model_of(layout, lambda _: Signature("judged")).generator
+                try:
+                    with opened(self.path) as file:
+                        self.found = self._read(file)
+                except OSError as error:
+                    raise UsageError(
+                        f"path={str(self.path)!r} cannot be read any more: {error.strerror or error}; a combined file "
+                        "must stay where it is while it is sampled."
+                    ) from error
             return self.found
+
+    def _read(self, file: BinaryIO) -> Generator:
+        whole = self.layout
+        layout = oci.Layout(whole.digest, whole.manifest, whole.envelope, oci.Blobs(file, whole.blobs.members))
+        # Its signature was judged when the tree was read, and it signs a digest.
+        return model_of(layout, lambda _: Signature("judged")).generator
 
 
 def read_record(found: object) -> MixtureRecord:
@@ -311,8 +323,11 @@ def read_record(found: object) -> MixtureRecord:
     record = records.read(MixtureRecord, found, "mixture.json")
     if len({member.name for member in record.members}) < len(record.members):
         raise FormatError("mixture.json: two members have the same name.")
-    if record.format != FORMAT:
-        raise FormatError(f"mixture.json: format is not {FORMAT!r}.")
+    said = record.privacy
+    if (said.mode == "private") != (said.epsilon is not None) or (said.epsilon is None) != (said.delta is None):
+        raise FormatError("mixture.json: privacy: epsilon and delta stand with mode private, and only there.")
+    if any(one.times == 0 for member in record.members for one in member.columns.values()):
+        raise FormatError("mixture.json: times is 0.")
     return record
 
 

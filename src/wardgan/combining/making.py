@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
 
@@ -19,7 +19,7 @@ from wardgan.combining.mixture import Leaf
 from wardgan.combining.recipe import RECIPES, Recipe, Wanted, Weights
 from wardgan.combining.records import FORMAT, VERSION
 from wardgan.combining.tree import Member, MixtureNode, ModelNode, bounds_of, claim
-from wardgan.errors import TrustError, UsageError
+from wardgan.errors import FormatError, TrustError, UsageError
 from wardgan.privacy.union import Bounds
 from wardgan.schema.schema import Schema
 from wardgan.seal import keys, sign
@@ -91,8 +91,15 @@ def combine(  # noqa: PLR0913 - what combining may be told, in one place
     private = None if key is None else keys.read_private(key, passphrase=passphrase)
     signing = None if private is None else lambda digest: sign.sign(digest, private)
     with tempfile.TemporaryDirectory() as folder:
-        cook = _Cook(trust, frozenset(revoked), day_of(created), Path(folder))
+        cook = _Cook(trust, frozenset(revoked), day_of(created), Path(folder), signing)
         data, made = cook.cooked(recipe, signing, ())
+        # What a receiver would refuse must not be written.
+        whole = Path(folder) / "whole.hgan"
+        whole.write_bytes(data)
+        try:
+            read_mixture(whole, lambda *_: Signature("unsigned"))
+        except FormatError as error:
+            raise UsageError(f"members: nobody could read the combined file: {error}") from error
     files.write_bytes(path, data, force=force)
     return Combined(Path(path), made.digest, made.bounds, made.shares, made.notices)
 
@@ -113,6 +120,8 @@ class _Cook:
     revoked: frozenset[str]
     day: str
     folder: Path
+    signing: Callable[[str], bytes] | None
+    own: set[str] = field(default_factory=set[str])
 
     def cooked(
         self, recipe: Recipe, signing: Callable[[str], bytes] | None, above: tuple[Path, ...]
@@ -153,7 +162,8 @@ class _Cook:
         if place in above or len(above) >= _DEPTH:
             chain = " -> ".join(one.name for one in (*above, place))
             raise UsageError(f"members: {chain}: recipes refer to each other in a circle, or too deeply.")
-        data, made = self.cooked(Recipe.load(file), None, (*above, place))
+        data, made = self.cooked(Recipe.load(file), self.signing, (*above, place))
+        self.own.add(made.digest)
         target = self.folder / f"{len(list(self.folder.iterdir()))}.hgan"
         target.write_bytes(data)
         return target, [f"{file.name}: {notice}" for notice in made.notices]
@@ -172,9 +182,11 @@ class _Cook:
     def _judge(self, digest: str, envelope: bytes | None, layout: Layout | None = None) -> Signature:
         if digest in self.revoked:
             raise TrustError(f"{digest[:23]}... was revoked by its publisher; leave it out.")
+        # What was cooked from a recipe is one's own.
+        required = self.trust is not None and digest not in self.own
         if layout is not None:
-            return signature_of(layout, self.trust, required=self.trust is not None)
-        return signed_by(digest, envelope, self.trust, required=False)
+            return signature_of(layout, self.trust, required=required)
+        return signed_by(digest, envelope, self.trust, required=required)
 
 
 _CLAIM: Final = {"unit": "patient", "neighbours": "add-or-remove"}
@@ -217,6 +229,8 @@ def _weights(members: Sequence[Member], recipe: Recipe) -> NDArray[np.float64]:
         found = np.array([cast("float", one.weight) for one in recipe.members])
     else:
         found = np.array([float(_size(member.name, member.node)) for member in members])
+    with np.errstate(over="ignore"):
+        found = found / found.max() if found.max() > 0 else found
     return found / found.sum()
 
 

@@ -34,6 +34,7 @@ from wardgan.sample.search import Efficiency
 from wardgan.schema.cohort import Cohort, joined
 from wardgan.schema.columns import Column
 from wardgan.schema.schema import Schema
+from wardgan.schema.texts import unsafe
 
 # A member's patients of one large block come in parts of so many, each with random numbers of its own.
 _FIRST: Final = 256
@@ -162,6 +163,8 @@ class Mixture:
             raise UsageError("site: images carry labels only, so the site cannot be one; sample the members instead.")
         if any(one.name == column for one in self.schema.columns) or column == self.schema.patient:
             raise UsageError(f"site={column!r} is a column of the schema; choose another name.")
+        if unsafe(column, name=True):
+            raise UsageError("site: the name has characters that cannot be shown safely.")
         levels = tuple(dict.fromkeys(leaf.name for leaf in self.leaves))
         added = Column(column, "category", levels=levels)
         return replace(self, schema=replace(self.schema, table=(*self.schema.table, added)), site=column)
@@ -242,7 +245,10 @@ class Mixture:
             n: How many patients.
             seed: Of the sample.
         """
-        wanted = conditions(self.schema, self.probabilities, None, None)
+        if self.schema.images is not None:
+            raise UsageError("counts: of images the labels alone are known; count the members of a table's mixture.")
+        check.whole(0, n=n)
+        wanted = self._wanted(None, None)
         found = np.zeros(len(self.leaves), dtype=np.int64)
         for start in range(0, n, self._size):
             leaf, _ = self._assigned(start // self._size, wanted, Seed(seed))

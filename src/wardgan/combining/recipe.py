@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from wardgan import check
 from wardgan.combining.agreement import Keep
 from wardgan.combining.translate import Source
 from wardgan.errors import UsageError
+from wardgan.schema.texts import unsafe
 from wardgan.schema.visits import refuse_unknown
 from wardgan.schema.yaml_text import structure_of
 
@@ -22,6 +24,8 @@ _KEYS: Final = ("name", "members", "weights", "classes", "columns", "levels", "o
 _MEMBER: Final = ("file", "name", "weight", "map")
 _SOURCE: Final = ("from", "times", "plus", "levels")
 _CAP: Final = 4 << 20
+_LONGEST: Final = 100
+_LARGEST: Final = 1e100
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,9 @@ class Recipe:
     overlap: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.name or "/" in self.name:
-            raise UsageError(f"name={self.name!r} is not a short text without '/'.")
+        for name in (self.name, *(member.name for member in self.members if member.name is not None)):
+            if not name or "/" in name or len(name) > _LONGEST or unsafe(name, name=True):
+                raise UsageError(f"name={name[:120]!r} is not a text of 1 to {_LONGEST} plain letters without '/'.")
         if not self.members:
             raise UsageError("members: there is none to combine.")
         if self.overlap is not None:
@@ -103,7 +108,7 @@ class Recipe:
         wanted = tuple(_member(one, home) for one in cast("list[object]", members))
         declared = any(one.weight is not None for one in wanted)
         return cls(
-            name=str(found.get("name", Path(path).stem)),
+            name=_name(found.get("name", Path(path).stem)),
             members=wanted,
             weights=cast("Weights", _one_of(found, "weights", ("size", "uniform"), "declared" if declared else "size")),
             classes={
@@ -150,10 +155,16 @@ def _member(found: object, home: Path) -> Wanted:
     name, weight = given.get("name"), given.get("weight")
     return Wanted(
         home / str(given["file"]),
-        None if name is None else str(name),
+        None if name is None else _name(name),
         None if weight is None else _number(weight, "weight"),
         {str(target): _source(one, str(target)) for target, one in _mapping(given.get("map", {}), "map").items()},
     )
+
+
+def _name(found: object) -> str:
+    if not isinstance(found, (str, int)) or isinstance(found, bool):
+        raise UsageError(f"name: {str(found)[:40]!r} is not a short text.")
+    return str(found)
 
 
 def _source(found: object, target: str) -> Source:
@@ -197,8 +208,14 @@ def _numbers(found: object, what: str) -> dict[str, float]:
 
 def _number(found: object, what: str) -> float:
     if isinstance(found, bool) or not isinstance(found, (int, float)):
-        raise UsageError(f"{what}: {found!r} is not a number.")
-    return float(found)
+        raise UsageError(f"{what}: {str(found)[:40]!r} is not a number.")
+    try:
+        number = float(found)
+    except OverflowError:
+        number = math.inf
+    if not abs(number) <= _LARGEST:
+        raise UsageError(f"{what}: {str(found)[:40]} is not a number from -1e100 to 1e100.")
+    return number
 
 
 def _whole(found: object) -> int | None:

@@ -11,7 +11,7 @@ from wardgan.seal.records import Claim, Digest, Record
 FORMAT: Final = "wardgan-mixture"
 VERSION: Final = "1.0"
 MAX_MEMBERS: Final = 1_000
-MAX_LEAVES: Final = 4_096
+MAX_LEAVES: Final = 1_024
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Number = Annotated[float, Field(allow_inf_nan=False)]

@@ -73,7 +73,7 @@ class Translation:
     def _same(self) -> frozenset[str]:
         """Columns of the target whose codes are those of the source."""
         pairs = {name: (self.source.column(one.name), self.target.column(name)) for name, one in self.columns.items()}
-        return frozenset(name for name, pair in pairs.items() if _unchanged(*pair, self.columns[name]))
+        return frozenset(name for name, pair in pairs.items() if unchanged(*pair, self.columns[name]))
 
     def classes(self) -> NDArray[np.int64]:
         """Gives for each class of the source the class of the target, -1 for none, shape (classes,)."""
@@ -129,8 +129,14 @@ def _levels(codes: NDArray[Any], given: Column, column: Column, renamed: Mapping
     return table[np.where(np.isnan(found), len(table) - 1, found).astype(np.intp)]
 
 
-def _unchanged(given: Column, column: Column, source: Source) -> bool:
-    """Tells whether each code of one column means the same in the other."""
+def unchanged(given: Column, column: Column, source: Source) -> bool:
+    """Tells whether each code of one column means the same in the other.
+
+    Args:
+        given: A column of the source.
+        column: A column of the target.
+        source: How one becomes the other.
+    """
     if not column.numeric:
         return level_names(given, source.levels) == [str(level) for level in column.levels]
     return source.plain and (given == column or _same_grid(given, column))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -13,10 +15,12 @@ from wardgan.combining.translate import Translation
 from wardgan.errors import FormatError
 from wardgan.privacy.accounts.together import Part
 from wardgan.privacy.events import DEFAULT_DELTA, MAX_EPSILON, Budget, Event
-from wardgan.privacy.union import Bounds, Site, sites_of, union_bounds
+from wardgan.privacy.union import Bounds, Site, largest, sites_of, union_bounds
 from wardgan.sample.generator import Generator
 from wardgan.schema.schema import Schema
 from wardgan.seal.reading import Facts, Signature
+
+TOLERANCE: Final = 1.01
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -120,17 +124,17 @@ def mixture_of(node: MixtureNode) -> Mixture:
 
 
 def bounds_of(
-    leaves: Sequence[tuple[str, Facts]], *, overlap: int | None, delta: float | None = None
+    leaves: Sequence[tuple[str, Facts]], *, overlap: int | None, quick: bool = False
 ) -> Bounds:  # fmt: skip
     """Gives what generators cost one patient together.
 
     Args:
         leaves: Digest and facts of each.
         overlap: In how many hospitals a patient may be, as declared.
-        delta: At which epsilon is wanted; `None` for the largest of theirs.
+        quick: Whether only what takes milliseconds is tried, as for foreign files: the bounds may then be larger.
     """
-    sites, most = sites_behind(leaves)
-    return union_bounds(sites, delta or most, most=overlap)
+    sites, delta = sites_behind(leaves)
+    return union_bounds(sites, delta, most=overlap, quick=quick)
 
 
 def sites_behind(leaves: Sequence[tuple[str, Facts]]) -> tuple[list[Site], float]:
@@ -174,3 +178,45 @@ def claim(bounds: Bounds) -> dict[str, object]:
         # More than that protects nobody, whatever the arithmetic says.
         return {"mode": "none", "epsilon": None, "delta": None}
     return {"mode": "private", "epsilon": total.epsilon, "delta": total.delta}
+
+
+def check_claim(node: MixtureNode) -> None:
+    """Refuses a combined generator that claims far less than its members' ledgers say; `verify` looks closely.
+
+    Of Gaussian sums the bound is exact. Of others a bound of milliseconds is held against it, which may be some times
+    larger than the truth, and never less is claimed than what one member alone says it spent.
+
+    Args:
+        node: The combined one.
+
+    Raises:
+        FormatError: Says both.
+    """
+    said, leaves = node.record.privacy, [(leaf.digest, leaf.facts) for _, leaf, _ in node.leaves()]
+    sites, delta = sites_behind(leaves)
+    if said.mode == "none":
+        return
+    if not all(site.protected for site in sites):
+        raise FormatError("mixture.json: it claims to be private, and not all of its members are.")
+    epsilon, at = said.epsilon or 0.0, said.delta or 0.0
+    size = len(sites) if node.record.overlap is None else node.record.overlap
+    least = largest([_plainly(site) for site in sites], size, max(at, delta), quick=True)
+    most = epsilon * TOLERANCE if least.how in ("exact", "nothing") else 4 * epsilon + 4
+    spent = [
+        min(facts.ledger.spent.epsilon, math.inf if facts.bound is None else facts.bound)
+        for _, facts in leaves
+        if facts.ledger.spent and facts.ledger.delta == at
+    ]
+    dearest = max(spent, default=0.0)
+    if not least.epsilon <= most or dearest > epsilon * TOLERANCE or at < delta:
+        cost = max(least.epsilon, dearest)
+        raise FormatError(f"mixture.json: it claims epsilon {epsilon:.4g}, and its members' ledgers cost {cost:.4g}.")
+
+
+def _plainly(site: Site) -> Site:
+    """Gives a data set as if no batch were cut off and no threshold failed: those use delta up, and take long."""
+    parts = tuple(
+        replace(part, events=tuple(replace(event, batch_cap=None, population=None, delta=0.0) for event in part.events))
+        for part in site.parts
+    )
+    return replace(site, parts=parts)

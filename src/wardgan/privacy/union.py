@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final, cast
 
@@ -18,12 +18,12 @@ import numpy as np
 
 from wardgan import check
 from wardgan.errors import UsageError
-from wardgan.privacy.accountant import rdp_curve, rdp_epsilon_of
+from wardgan.privacy.accountant import rdp_curve, rdp_epsilon, rdp_epsilon_of
 from wardgan.privacy.accounts.together import Part, Total, gaussian_epsilon, merged, total
 from wardgan.privacy.events import Event
 
 # So many different groups of hospitals are composed one by one; beyond, one bound covers all groups.
-_GROUPS: Final = 40
+_GROUPS: Final = 12
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,16 @@ def sites_of(generators: Sequence[tuple[str, str, Part]]) -> list[Site]:
     return [Site(name, tuple(parts.values())) for name, parts in found.items()]
 
 
-def union_bounds(sites: Sequence[Site], delta: float, *, most: int | None = None) -> Bounds:
+def union_bounds(
+    sites: Sequence[Site], delta: float, *, most: int | None = None, quick: bool = False
+) -> Bounds:  # fmt: skip
     """Gives what the generators of some data sets cost one patient.
 
     Args:
         sites: The data sets, at least one, each with a name of its own.
         delta: At which epsilon is wanted, in (0, 1).
         most: In how many data sets a patient may be at most, as somebody who knows declares; `None` if nobody does.
+        quick: As for `largest`.
 
     Raises:
         UsageError: There is no data set, one is there twice, or `delta` or `most` is none.
@@ -133,8 +136,9 @@ def union_bounds(sites: Sequence[Site], delta: float, *, most: int | None = None
         raise UsageError(f"delta={delta!r} is not between 0 and 1 (both excluded); 1e-5 is usual.")
     if most is not None:
         check.whole(1, overlap=most)
-    declared = None if most is None else largest(sites, most, delta)
-    return Bounds(delta, largest(sites, 1, delta), declared, most, largest(sites, len(sites), delta), len(sites))
+    alone, whole = (largest(sites, size, delta, quick=quick) for size in (1, len(sites)))
+    declared = None if most is None else largest(sites, most, delta, quick=quick)
+    return Bounds(delta, alone, declared, most, whole, len(sites))
 
 
 def largest(sites: Sequence[Site], size: int, delta: float, *, quick: bool = False) -> Total:
@@ -158,11 +162,10 @@ def largest(sites: Sequence[Site], size: int, delta: float, *, quick: bool = Fal
     if not quick and size == len(sites):
         return total([part for site in sites for part in site.parts], delta)
     if not quick and size == 1:
-        return max((_alone(site, delta) for site in sites), key=lambda one: (one.epsilon, one.delta))
+        return _covering([_alone(site, delta) for site in sites])
     groups = None if quick else _groups(sites, size)
     if groups is not None:
-        totals = [total([part for site in group for part in site.parts], delta) for group in groups]
-        return max(totals, key=lambda one: (one.epsilon, one.delta))
+        return _covering([total([part for site in group for part in site.parts], delta) for group in groups])
     found = [rdp_curve(site.events) for site in sites]
     curves = np.sort(np.array([curve for curve, _, _ in found]), axis=0)[::-1][:size]
     cut = math.fsum(sorted((one for _, one, _ in found), reverse=True)[:size])
@@ -170,11 +173,17 @@ def largest(sites: Sequence[Site], size: int, delta: float, *, quick: bool = Fal
     return Total(rdp_epsilon_of(curves.sum(axis=0), cut, delta - spent), delta, "RDP")
 
 
+def _covering(totals: Sequence[Total]) -> Total:
+    """Gives what covers all of some totals, which may be stated at different deltas: the largest of each."""
+    largest_one = max(totals, key=lambda one: one.epsilon)
+    return replace(largest_one, delta=max(one.delta for one in totals))
+
+
 def _alone(site: Site, delta: float) -> Total:
-    """Gives what one data set's generators cost; of a single one that is what it was billed for."""
+    """Gives what one data set's generators cost; of a single one at most what it was billed for."""
     budget = site.parts[0].budget if len(site.parts) == 1 else None
     if budget is not None and site.events and budget.delta <= delta:
-        return Total(budget.epsilon, delta, "sum")
+        return Total(min(budget.epsilon, rdp_epsilon(site.events, delta)), delta, "sum")
     return total(site.parts, delta)
 
 
@@ -190,7 +199,7 @@ def _groups(sites: Sequence[Site], size: int) -> list[tuple[Site, ...]] | None:
         kinds.setdefault((site.events, *budgets), []).append(site)
     # Of equal ones, the first stands for all.
     few = [site for alike in kinds.values() for site in alike[:size]]
-    if math.comb(len(few), size) > 16 * _GROUPS:
+    if math.comb(len(few), size) > 64 * _GROUPS:
         return None
     found: dict[tuple[str, ...], tuple[Site, ...]] = {}
     for group in combinations(few, size):

@@ -57,7 +57,7 @@ def test_units_are_mapped():
     mapped = given("b", {**kit.table(), "glucose": mmol}, {"glucose": wg.Source("glucose", times=18.016)})
     found = agreed("all", [one, mapped])
     x = found.schema.column("glucose")
-    assert (x.unit, x.low, x.high, x.step) == ("mg/dL", pytest.approx(36.032), pytest.approx(451.032), 1)
+    assert (x.unit, x.low, x.high, x.step) == ("mg/dL", 36, 451, 1)
     cohort = kit.patients(mapped.schema, 200, 1)
     there = found.translations[1](cohort).static["glucose"]
     assert np.abs(there - 18.016 * cohort.static["glucose"]).max() <= 0.5 + 1e-9
@@ -126,11 +126,50 @@ def test_rules_are_promised_where_all_have_them_on_the_same_columns():
     assert agreed("all", [one, renamed]).schema.rules == ()
 
 
+def test_steps_that_all_values_have():
+    for steps, wanted in (((2, 3), 1), ((0.5, 0.2), 0.1), ((1, 0.25), 0.25), ((2, 2), 2)):
+        parts = [
+            given(name, column(kind="number", low=0, high=12, step=step))
+            for name, step in zip("ab", steps, strict=True)
+        ]
+        found = agreed("all", parts)
+        assert found.schema.column("x").step == pytest.approx(wanted)
+        for one, to in zip(parts, found.translations, strict=True):
+            cohort = kit.patients(one.schema, 200, 1)
+            np.testing.assert_allclose(to(cohort).static["x"], cohort.static["x"], atol=1e-9)
+    shifted = [
+        given("a", column(kind="number", low=0, high=10, step=1)),
+        given("b", column(kind="number", low=0.5, high=9.5, step=1)),
+    ]
+    assert agreed("all", shifted).schema.column("x").step == 0.5
+    odd = [
+        given("a", column(kind="number", low=0, high=10, step=1)),
+        given("b", column(kind="number", low=0.12345, high=9.12345, step=1)),
+    ]
+    assert agreed("all", odd).schema.column("x").step is None
+
+
+def test_dates_are_not_moved():
+    dates = {"adm": {"kind": "date", "origin": True}, "dis": {"kind": "date", "after": "adm", "within": 30}}
+    with pytest.raises(UsageError, match="multiplied or moved, but 'dis' is a date"):
+        agreed("all", [given("a", dates, {"dis": wg.Source("dis", plus=-200)})])
+
+
+def test_units_that_nobody_knows_any_more_and_units_that_nobody_said():
+    mapped = [given(name, kit.table(), {"glucose": wg.Source("glucose", times=18)}) for name in "ab"]
+    found = agreed("all", mapped)
+    assert found.schema.column("glucose").unit is None
+    assert "glucose: its values are mapped in all members, so nobody knows its unit." in found.notices
+    silent = given("b", {**kit.table(), "glucose": {"kind": "number", "low": 50, "high": 400, "step": 1}})
+    found = agreed("all", [given("a", kit.table()), silent])
+    assert found.notices == ("glucose: b declares no unit; it is taken for mg/dL.",)
+
+
 @pytest.mark.parametrize(
     ("source", "says"),
     [
         (wg.Source("nothing"), "mapped from 'nothing', which is no column"),
-        (wg.Source("arm", times=2), "is multiplied, but 'arm' is a category"),
+        (wg.Source("arm", times=2), "is multiplied or moved, but 'arm' is a category"),
         (wg.Source("arm", levels={"older": "old"}), "'older' is no level of 'arm'"),
         (wg.Source("age", times=0), "times is not 0"),
         (wg.Source("age", plus=np.inf), "finite numbers"),

@@ -121,6 +121,38 @@ def test_what_nobody_bounded_cannot_be_added_up():
     assert total([known, Part(events, None)], DELTA).epsilon > 1
 
 
+def test_groups_that_are_stated_at_other_deltas_are_all_covered():
+    """Three hospitals whose thresholds use delta up together: only the sum of their claims is left, at three deltas."""
+    threshold = Part((Event("levels", "gaussian", noise_multiplier=8.0, delta=4e-6),), Budget(0.617, DELTA))
+    every = sites(*[threshold] * 3, *[gaussian(2.0)] * 3)
+    found = largest(every, 3, DELTA)
+    for group in combinations(every, 3):
+        one = total([part for site in group for part in site.parts], DELTA)
+        assert found.epsilon >= one.epsilon
+        assert found.delta >= one.delta
+    assert found.delta == pytest.approx(3e-5)
+
+
+def test_one_hospital_is_not_stated_at_a_delta_below_its_own():
+    part = replace(batches(1.5), budget=Budget(0.5, 1e-3))
+    assert largest(sites(part, batches(30.0)), 1, DELTA).epsilon > 0.5
+    assert largest(sites(part, batches(30.0)), 1, 1e-3).epsilon == 0.5
+
+
+def test_thresholds_use_delta_up_where_one_bound_covers_all_groups():
+    def threshold(at):
+        events = batches(1.0 + 0.05 * at).events
+        return Part((*events, Event("levels", "gaussian", noise_multiplier=9.0, delta=4e-6)), None)
+
+    every = sites(*map(threshold, range(30)))
+    found = largest(every, 2, DELTA)
+    two = [event for site in every[:2] for event in site.events]
+    assert found.how == "RDP"
+    assert found.epsilon == pytest.approx(rdp_epsilon(two, DELTA))
+    assert found.epsilon > rdp_epsilon([replace(event, delta=0.0) for event in two], DELTA)
+    assert math.isinf(largest(every, 3, DELTA).epsilon)
+
+
 @pytest.mark.parametrize("delta", [0, 1, -1, math.nan, "x"])
 def test_a_delta_that_is_none(delta):
     with pytest.raises(UsageError, match="delta="):
