@@ -97,7 +97,7 @@ def main() -> None:
     asked = parser.parse_args()
     if not asked.show:
         _run(asked)
-    rows = [*_rows(), *(one for one in _known() if one["part"] in ("images", "scale"))]
+    rows = [*_rows(), *_image_rows(), *(one for one in _known() if one["part"] == "scale")]
     print(markdown(rows))
     print(save("combine", rows, asked.out, seeds=asked.seeds, runs=_known()))
 
@@ -350,7 +350,17 @@ def _rows() -> Iterator[Row]:
         yield {
             "part": part, "epsilon": epsilon, "method": method, "seeds": len(runs),
             **{name: _spread([float(str(one[name])) for one in runs]) for name in ("own", "all")},
-            "hospitals refused": mean(float(str(one.get("refused", 0))) for one in runs),
+            "hospitals refused": round(mean(float(str(one.get("refused", 0))) for one in runs), 1),
+        }  # fmt: skip
+
+
+def _image_rows() -> Iterator[Row]:
+    runs = [one for one in _known() if one["part"] == "images"]
+    if runs:
+        names = [name for name in runs[0] if name.startswith("accuracy")]
+        yield {
+            "part": "images", "epsilon": "10", "method": runs[0]["method"], "seeds": len(runs),
+            **{name: _spread([float(str(one[name])) for one in runs]) for name in names},
         }  # fmt: skip
 
 
