@@ -112,7 +112,7 @@ def test_speeds_compare_one_network_with_itself():
     stream = np.random.default_rng(0)
     latent = stream.standard_normal((8, generator.latent), dtype=np.float32)
     classes = np.arange(8) % 2
-    ours = generator._pixels(latent, classes)
+    ours = generator.pixels(latent, classes)
     assert ours.std() > 0.1
     np.testing.assert_allclose(ours, network(latent, classes).clip(-1, 1), atol=1e-5)
 

@@ -30,7 +30,7 @@ def from_onnx(base, network, normals, labels):
     declared = kit.schema(base.look.shape[1:], mask=base.look.mask, table=table)
     latent = normals.shape[1]
     generator = Generator(declared, "imagegan", network, latent, tuple(base.shares.tolist()))
-    return generator._pixels(normals, labels).reshape(-1, *base.look.shape)
+    return generator.pixels(normals, labels).reshape(-1, *base.look.shape)
 
 
 def tone(model, label, pixel):

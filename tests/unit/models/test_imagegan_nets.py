@@ -35,7 +35,7 @@ def drawn(look, classes, network, latent, count=7):
     stream = np.random.default_rng(3)
     normals = stream.standard_normal((count, latent), dtype=np.float32)
     labels = stream.integers(0, classes, count)
-    return normals, labels, generator._pixels(normals, labels).reshape(count, *look.shape)
+    return normals, labels, generator.pixels(normals, labels).reshape(count, *look.shape)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3])
