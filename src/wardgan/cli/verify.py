@@ -16,6 +16,7 @@ from wardgan.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wardgan.combining.loading import VerifiedMixture
     from wardgan.dossier.receiver import Received
 
 _REFUSED = 3
@@ -43,11 +44,7 @@ def verify(
     # Where batches are cut off too often for our own accountant, its bound is infinite.
     bound = found.epsilon_bound if isfinite(found.epsilon_bound or 0.0) else None
     refused = bool(found.refusals)
-    say(console, f"{model}: {'NOT in order' if refused else 'in order'}", style="bold red" if refused else "bold green")
-    for reason in found.refusals:
-        say(console, f"Refused:   {shown(reason)}", style="red")
-    say(console, f"Digest:    {found.digest}")
-    say(console, f"Signed by: {shown(found.signer)} (key id {found.keyid})")
+    _show_head(console, model, found)
     if claim.mode == "none":
         banner(console)
     else:
@@ -76,6 +73,15 @@ def verify(
         raise typer.Exit(_REFUSED)
 
 
+def _show_head(console: Console, model: Path, found: Received | VerifiedMixture) -> None:
+    refused = bool(found.refusals)
+    say(console, f"{model}: {'NOT in order' if refused else 'in order'}", style="bold red" if refused else "bold green")
+    for reason in found.refusals:
+        say(console, f"Refused:   {shown(reason)}", style="red")
+    say(console, f"Digest:    {found.digest}")
+    say(console, f"Signed by: {shown(found.signer)} (key id {found.keyid})")
+
+
 def _verify_mixture(model: Path, trust: Path | None, policy: str | None, *, as_json: bool) -> None:
     if policy is not None:
         raise UsageError("--policy has no meaning for a combined generator: its members were judged one by one.")
@@ -84,11 +90,7 @@ def _verify_mixture(model: Path, trust: Path | None, policy: str | None, *, as_j
 
     found, console = verify_mixture(model, trust), screen(errors=as_json)
     refused = bool(found.refusals)
-    say(console, f"{model}: {'NOT in order' if refused else 'in order'}", style="bold red" if refused else "bold green")
-    for reason in found.refusals:
-        say(console, f"Refused:   {shown(reason)}", style="red")
-    say(console, f"Digest:    {found.digest}")
-    say(console, f"Signed by: {shown(found.signer)} (key id {found.keyid})")
+    _show_head(console, model, found)
     for name, epsilon in found.billed.items():
         say(
             console,

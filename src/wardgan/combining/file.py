@@ -11,24 +11,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, BinaryIO, Final, Literal, cast
+from typing import Annotated, BinaryIO, Final, Literal
 
 from pydantic import Field
 
 from wardgan import check as checks
-from wardgan.combining.records import MAX_LEAVES, MAX_MEMBERS, VERSION, MemberRecord, MixtureRecord
-from wardgan.combining.translate import Source, Translation, level_names
+from wardgan.combining.linking import read_record, translation
+from wardgan.combining.records import MAX_LEAVES, MAX_MEMBERS, MixtureRecord
 from wardgan.combining.tree import Member, MixtureNode, ModelNode, check_claim, mixture_of
-from wardgan.errors import FormatError, UsageError, VersionError
+from wardgan.errors import FormatError, UsageError
 from wardgan.sample.generator import Generator
-from wardgan.schema.columns import Column
 from wardgan.schema.schema import Schema
 from wardgan.seal import oci, records, tar
 from wardgan.seal.json_text import canonical, parse
-from wardgan.seal.reading import Facts, Signature, facts_of, model_of, opened, read_schema
+from wardgan.seal.reading import Signature, facts_of, model_of, opened, read_schema
 from wardgan.seal.records import INDEX_TYPE, MANIFEST_TYPE, Descriptor, Record
 
 MIXTURE_TYPE: Final = "application/vnd.wardgan.mixture.v1+json"
@@ -306,80 +304,6 @@ class _Late:
         return model_of(layout, lambda _: Signature("judged")).generator
 
 
-def read_record(found: object) -> MixtureRecord:
-    """Gives `mixture.json` as a record.
-
-    Args:
-        found: Its parsed JSON.
-
-    Raises:
-        VersionError: It is newer than this package.
-        FormatError: It is none.
-    """
-    given = cast("Mapping[str, object]", found) if isinstance(found, Mapping) else {}
-    major = str(given.get("version")).partition(".")[0]
-    if major.isdecimal() and int(major[:9]) > int(VERSION.partition(".")[0]):
-        raise VersionError(f"mixture.json: version {major} is newer than {VERSION}; upgrade wardgan to read it.")
-    record = records.read(MixtureRecord, found, "mixture.json")
-    if len({member.name for member in record.members}) < len(record.members):
-        raise FormatError("mixture.json: two members have the same name.")
-    said = record.privacy
-    if (said.mode == "private") != (said.epsilon is not None) or (said.epsilon is None) != (said.delta is None):
-        raise FormatError("mixture.json: privacy: epsilon and delta stand with mode private, and only there.")
-    if any(one.times == 0 for member in record.members for one in member.columns.values()):
-        raise FormatError("mixture.json: times is 0.")
-    return record
-
-
-def translation(member: MemberRecord, source: Schema, target: Schema) -> Translation:
-    """Gives how a member's patients get into the common schema.
-
-    Args:
-        member: What its record says.
-        source: The member's schema.
-        target: The common schema.
-
-    Raises:
-        FormatError: A column or level is not there, or cannot be missing.
-    """
-    say = partial("mixture.json: {}: {}".format, member.name)
-    ours = {column.name: column for column in target.columns}
-    theirs = {column.name: column for column in source.columns}
-    unknown = [name for name in member.columns if name not in ours]
-    unknown += [one.column for one in member.columns.values() if one.column not in theirs]
-    if unknown:
-        raise FormatError(say(f"there is no column {unknown[0]!r}."))
-    if (source.visits is None) != (target.visits is None) or source.images != target.images:
-        raise FormatError(say("its visits or images are not those of the common schema."))
-    found: dict[str, Source] = {}
-    for name, column in ours.items():
-        if name not in member.columns:
-            if not column.nullable:
-                raise FormatError(say(f"has no {name!r}, which cannot be missing."))
-            continue
-        one = member.columns[name]
-        given = theirs[one.column]
-        found[name] = Source(one.column, one.times, one.plus, one.levels)
-        _check_pair(say, given, column, found[name], same_place=(given in source.table) == (column in target.table))
-    labels = {column.name for column in target.labels}
-    if any(found[name].name not in {column.name for column in source.labels} for name in labels):
-        raise FormatError(say("a label of the common schema is none of its own."))
-    return Translation(source, target, found)
-
-
-def _check_pair(
-    say: Callable[[str], str], given: Column, column: Column, source: Source, *, same_place: bool
-) -> None:  # fmt: skip
-    if not same_place or given.numeric != column.numeric or (given.kind == "date") != (column.kind == "date"):
-        raise FormatError(say(f"{column.name!r} cannot come from {given.name!r}."))
-    if not column.numeric:
-        lost = [name for name in level_names(given, source.levels) if name not in column.places]
-        if lost:
-            raise FormatError(say(f"{column.name!r} has no level {lost[0][:60]!r}."))
-    if given.nullable and not column.nullable:
-        raise FormatError(say(f"{column.name!r} may be missing in {given.name!r}."))
-
-
 def _grouped(entries: Sequence[Descriptor]) -> list[list[Descriptor]]:
     """Gives each member with its signature."""
     found: list[list[Descriptor]] = []
@@ -403,8 +327,3 @@ def _index(manifests: Sequence[Mapping[str, object]]) -> bytes:
 
 def _parsed(data: bytes, cap: int = oci.MANIFEST_CAP) -> object:
     return parse(data, what="index.json" if cap == oci.MANIFEST_CAP else "mixture.json", cap=cap)
-
-
-def facts_by_digest(node: MixtureNode) -> list[tuple[str, Facts]]:
-    """Gives digest and facts of each generator below a combined one, each once."""
-    return [(leaf.digest, leaf.facts) for _, leaf, _ in node.leaves()]

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from wardgan.combining.file import kind_of, read_mixture
 from wardgan.combining.mixture import Mixture
-from wardgan.combining.tree import TOLERANCE, MixtureNode, ModelNode, bounds_of, claim, mixture_of
+from wardgan.combining.tree import TOLERANCE, MixtureNode, ModelNode, bounds_of, claim, facts_behind, mixture_of
 from wardgan.errors import TrustError
 from wardgan.privacy.union import Bounds
 from wardgan.sample.generator import Generator
 from wardgan.seal import artifact
 from wardgan.seal.bill import Rebill, billed
-from wardgan.seal.reading import Facts, Signature, read_file, signature_of, signed_by
+from wardgan.seal.reading import Signature, read_file, signature_of, signed_by
 from wardgan.seal.records import Claim
 
 
@@ -39,19 +39,16 @@ class Opened:
 
 
 def load(path: str | Path, *, trust: str | Path | None = None) -> Generator | Mixture:
-    """Gives the generator of a `.hgan` file. Every part is checked before it is used; nothing in it is ever executed.
+    """Gives the generator of a `.hgan` file, a hospital's own or a combined one; nothing in it is ever executed.
 
     Args:
-        path: The file: a hospital's generator, or a combined one.
-        trust: Trust file: then the file must be signed by a key in it. `None` is for your own files: an unsigned
-            file and an unknown key pass, a wrong signature never does.
+        path: The file.
+        trust: Trust file: then the file must be signed by a key in it. `None`: an unsigned file and an unknown key
+            pass, a wrong signature never does.
 
     Raises:
         UsageError: The file cannot be opened.
-        FormatError: Not a `.hgan` file, or a part of it is malformed or contradicts another.
-        VersionError: The file needs a newer wardgan.
-        DigestError: Bytes do not match their digest.
-        NetworkError: The network is not a plain generator.
+        ArtifactError: A part of it is malformed, too new, damaged or forged, or contradicts another.
         TrustError: The signature is missing, unknown, wrong or belongs to another file.
     """
     return open_file(path, trust, required=trust is not None).generator
@@ -88,7 +85,7 @@ def inspect(path: str | Path, trust: str | Path | None = None) -> dict[str, obje
     if kind_of(path) == "model":
         return artifact.inspect(path, trust)
     node = read_mixture(path, _judge(trust, required=False))
-    found = bounds_of(_leaves(node), overlap=node.record.overlap, quick=True)
+    found = bounds_of(facts_behind(node), overlap=node.record.overlap, quick=True)
     joint = {one.digest: sum(one.joint) for one in node.record.leaves}
     return {
         "kind": "mixture", "bytes": Path(path).stat().st_size, "digest": node.digest, "name": node.record.name,
@@ -147,12 +144,12 @@ def verify_mixture(
         bills[name] = None if bound is None else billed(leaf.facts.ledger, bound, rebill)
         if leaf.signature.name is None:
             refusals.append(f"{name}: its release is not signed by a key that you trust ({leaf.signature.status}).")
-    bounds = bounds_of(_leaves(node), overlap=node.record.overlap)
+    bounds = bounds_of(facts_behind(node), overlap=node.record.overlap)
     refusals += claim_problems(node.record.privacy, bounds)
     for name, inner in _inner(node):
         if inner.signature.name is None:
             refusals.append(f"{name}: it is not signed by a key that you trust ({inner.signature.status}).")
-        theirs = claim_problems(inner.record.privacy, bounds_of(_leaves(inner), overlap=inner.record.overlap))
+        theirs = claim_problems(inner.record.privacy, bounds_of(facts_behind(inner), overlap=inner.record.overlap))
         refusals += [f"{name}: {problem}" for problem in theirs]
     return VerifiedMixture(
         node.digest, str(node.signature.name), str(node.signature.keyid), node.record.privacy, bounds, bills,
@@ -199,10 +196,6 @@ def _judge(trust: str | Path | None, *, required: bool) -> Callable[[str, bytes 
             raise error if root else TrustError(f"{digest[:23]}...: {error}") from error
 
     return judge
-
-
-def _leaves(node: MixtureNode) -> list[tuple[str, Facts]]:
-    return [(leaf.digest, leaf.facts) for _, leaf, _ in node.leaves()]
 
 
 def _branch(name: str, node: ModelNode | MixtureNode, joint: Mapping[str, float]) -> dict[str, object]:

@@ -15,10 +15,10 @@ from wardgan import files
 from wardgan._version import __version__
 from wardgan.combining.agreement import Given, Keep, agreed
 from wardgan.combining.file import Packed, kind_of, pack, packed, read_mixture
-from wardgan.combining.mixture import Leaf
+from wardgan.combining.leaf import Leaf
 from wardgan.combining.recipe import RECIPES, Recipe, Wanted, Weights
 from wardgan.combining.records import FORMAT, VERSION
-from wardgan.combining.tree import Member, MixtureNode, ModelNode, bounds_of, claim
+from wardgan.combining.tree import Member, MixtureNode, ModelNode, bounds_of, claim, facts_behind
 from wardgan.errors import FormatError, TrustError, UsageError
 from wardgan.privacy.union import Bounds
 from wardgan.schema.schema import Schema
@@ -92,7 +92,7 @@ def combine(  # noqa: PLR0913 - what combining may be told, in one place
     signing = None if private is None else lambda digest: sign.sign(digest, private)
     with tempfile.TemporaryDirectory() as folder:
         cook = _Cook(trust, frozenset(revoked), day_of(created), Path(folder), signing)
-        data, made = cook.cooked(recipe, signing, ())
+        data, made = cook.cooked(recipe)
         # What a receiver would refuse must not be written.
         whole = Path(folder) / "whole.hgan"
         whole.write_bytes(data)
@@ -123,9 +123,7 @@ class _Cook:
     signing: Callable[[str], bytes] | None
     own: set[str] = field(default_factory=set[str])
 
-    def cooked(
-        self, recipe: Recipe, signing: Callable[[str], bytes] | None, above: tuple[Path, ...]
-    ) -> tuple[bytes, _Made]:  # fmt: skip
+    def cooked(self, recipe: Recipe, above: tuple[Path, ...] = ()) -> tuple[bytes, _Made]:
         nodes: list[tuple[str, ModelNode | MixtureNode]] = []
         parts: list[Packed] = []
         notices: list[str] = []
@@ -140,7 +138,7 @@ class _Cook:
         found = agreed(recipe.name, given, keep=recipe.keep, union=recipe.levels == "all")
         members = [Member(name, node, to) for (name, node), to in zip(nodes, found.translations, strict=True)]
         joint, said = shares_of(members, recipe, found.schema)
-        leaves = [(digest, facts) for member in members for digest, facts in _facts(member.node)]
+        leaves = [(digest, facts) for member in members for digest, facts in facts_behind(member.node)]
         bounds = bounds_of(list(dict(leaves).items()), overlap=recipe.overlap)
         notices += [*found.notices, *said, *_loud(members)]
         record = {
@@ -150,7 +148,7 @@ class _Cook:
             "overlap": recipe.overlap, "privacy": {**_CLAIM, **claim(bounds)},
             "schema_fingerprint": found.schema.fingerprint(),
         }  # fmt: skip
-        data, digest = pack(record, found.schema, parts, signing)
+        data, digest = pack(record, found.schema, parts, self.signing)
         shares = {member.name: _share(member.node, joint) for member in members}
         return data, _Made(digest, bounds, shares, tuple(dict.fromkeys(notices)))
 
@@ -162,7 +160,7 @@ class _Cook:
         if place in above or len(above) >= _DEPTH:
             chain = " -> ".join(one.name for one in (*above, place))
             raise UsageError(f"members: {chain}: recipes refer to each other in a circle, or too deeply.")
-        data, made = self.cooked(Recipe.load(file), self.signing, (*above, place))
+        data, made = self.cooked(Recipe.load(file), (*above, place))
         self.own.add(made.digest)
         target = self.folder / f"{len(list(self.folder.iterdir()))}.hgan"
         target.write_bytes(data)
@@ -229,22 +227,25 @@ def _weights(members: Sequence[Member], recipe: Recipe) -> NDArray[np.float64]:
         found = np.array([cast("float", one.weight) for one in recipe.members])
     else:
         found = np.array([float(_size(member.name, member.node)) for member in members])
-    with np.errstate(over="ignore"):
-        found = found / found.max() if found.max() > 0 else found
+    found = found / found.max()
     return found / found.sum()
 
 
 def _size(name: str, node: ModelNode | MixtureNode) -> int:
     """Gives the declared number of patients of a member: of each data set once."""
     sizes: dict[str, int] = {}
-    for _, facts in _facts(node):
-        size = facts.ledger.population or facts.schema.population
-        if size is None:
-            raise UsageError(
-                f"weights: {name} does not declare how many patients it has; say weights=uniform, or give weights."
-            )
-        sizes[facts.card.training_data_id] = size
+    for _, facts in facts_behind(node):
+        sizes[facts.card.training_data_id] = _patients(name, facts)
     return sum(sizes.values())
+
+
+def _patients(name: str, facts: Facts) -> int:
+    size = facts.ledger.population or facts.schema.population
+    if size is None:
+        raise UsageError(
+            f"weights: {name} does not declare how many patients it has; say weights=uniform, or give weights."
+        )
+    return size
 
 
 def _flat(members: Sequence[Member], recipe: Recipe, twice: Mapping[str, list[str]]) -> tuple[Joint, list[str]]:
@@ -256,15 +257,12 @@ def _flat(members: Sequence[Member], recipe: Recipe, twice: Mapping[str, list[st
             "count each hospital once."
         )
     found: Joint = {}
-    leaves = {digest: facts for member in members for digest, facts in _facts(member.node)}
+    leaves = {digest: facts for member in members for digest, facts in facts_behind(member.node)}
     versions: dict[str, int] = {}
     for facts in leaves.values():
         versions[facts.card.training_data_id] = versions.get(facts.card.training_data_id, 0) + 1
     for digest, facts in leaves.items():
-        size = facts.ledger.population or facts.schema.population
-        if size is None:
-            raise UsageError(f"weights: {facts.card.name} does not declare how many patients it has.")
-        share = size / versions[facts.card.training_data_id]
+        share = _patients(facts.card.name, facts) / versions[facts.card.training_data_id]
         found[digest] = share * np.array(facts.card.probabilities) / sum(facts.card.probabilities)
     whole = sum(float(each.sum()) for each in found.values())
     said = [f"The same patients are in {' and in '.join(where)}: they count once." for where in twice.values()]
@@ -275,7 +273,7 @@ def _shared_leaves(members: Sequence[Member]) -> dict[str, list[str]]:
     """Gives the data sets that are behind several members, with the names of these."""
     found: dict[str, list[str]] = {}
     for member in members:
-        for name in {facts.card.training_data_id for _, facts in _facts(member.node)}:
+        for name in {facts.card.training_data_id for _, facts in facts_behind(member.node)}:
             found.setdefault(name, []).append(member.name)
     return {name: where for name, where in sorted(found.items()) if len(where) > 1}
 
@@ -327,12 +325,6 @@ def _inner(node: ModelNode | MixtureNode) -> Joint:
         shares = np.array(node.facts.card.probabilities)
         return {node.digest: shares / shares.sum()}
     return {one.digest: np.array(one.joint) for one in node.record.leaves}
-
-
-def _facts(node: ModelNode | MixtureNode) -> list[tuple[str, Facts]]:
-    if isinstance(node, ModelNode):
-        return [(node.digest, node.facts)]
-    return [(leaf.digest, leaf.facts) for _, leaf, _ in node.leaves()]
 
 
 def _share(node: ModelNode | MixtureNode, joint: Joint) -> float:

@@ -21,14 +21,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wardgan import check
-from wardgan.combining.translate import Translation
+from wardgan.combining.leaf import Leaf
+from wardgan.encode.layout import Layout
 from wardgan.errors import UsageError
 from wardgan.estimate import proportion
 from wardgan.imaging.marks import Batch
 from wardgan.rng import Seed
 from wardgan.sample.conditions import Conditions, Where, conditions
-from wardgan.sample.drawing import BLOCK, Drawn, Effort, Search, filled_block, lawful
-from wardgan.sample.generator import Generator, chunks, replayable
+from wardgan.sample.drawing import BLOCK, Drawn, Effort, Search, filled_block, lawful, put
+from wardgan.sample.generator import chunks, refuse_large, replayable, told
 from wardgan.sample.images import Painter, SyntheticImages
 from wardgan.sample.search import Efficiency
 from wardgan.schema.cohort import Cohort, joined
@@ -44,67 +45,6 @@ _CELLS: Final = 1 << 26
 _PILOT: Final = 16_384
 # Of a member that has no share, for a class that only it knows.
 _LEAST: Final = 1e-9
-
-
-@dataclass(frozen=True, eq=False)
-class Leaf:
-    """One hospital's generator within a mixture.
-
-    Attributes:
-        name: Names of the members on the way to it, such as `north/Alpha`.
-        digest: Of its release.
-        generator: Draws its patients; called when they are needed first.
-        joint: Probability of each of its own classes within the mixture, shape (its classes,).
-        path: From its schema to that of the mixture, one step for each level of the tree.
-    """
-
-    name: str
-    digest: str
-    generator: Callable[[], Generator]
-    joint: NDArray[np.float64]
-    path: tuple[Translation, ...]
-
-    @cached_property
-    def to_class(self) -> NDArray[np.int64]:
-        """For each of its classes the class of the mixture, shape (its classes,)."""
-        found = np.arange(len(self.joint))
-        for step in self.path:
-            found = step.classes()[found]
-        return found
-
-    @cached_property
-    def _only(self) -> NDArray[np.int64] | None:
-        """For each class of the mixture its own one, if each has exactly one; else `None`."""
-        known, places = np.unique(self.to_class, return_index=True)
-        if len(known) < len(self.to_class) or known[0] < 0:
-            return None
-        found = np.full(int(known[-1]) + 1, -1, dtype=np.int64)
-        found[known] = places
-        return found
-
-    def own_classes(self, classes: NDArray[np.int64], chance: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Gives a class of its own for each class of the mixture, by its own shares; shape (patients,).
-
-        Args:
-            classes: Classes of the mixture, each one that it knows.
-            chance: A uniform number for each patient.
-        """
-        if self._only is not None:
-            return self._only[classes]
-        found = np.empty(len(classes), dtype=np.int64)
-        for index in np.unique(classes):
-            mine = np.flatnonzero(self.to_class == index)
-            shares = self.joint[mine] if self.joint[mine].sum() > 0 else np.ones(len(mine))
-            edges = np.cumsum(shares)[:-1] / shares.sum()
-            rows = classes == index
-            found[rows] = mine[np.searchsorted(edges, chance[rows], side="right")]
-        return found
-
-    def translated(self, cohort: Cohort) -> Cohort:
-        """Gives its patients under the mixture's schema."""
-        for step in self.path:
-            cohort = step(cohort)
-        return cohort
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -187,6 +127,7 @@ class Mixture:
     ) -> Cohort:
         """Gives `n` synthetic patients as a cohort; arguments as in `sample`."""
         check.whole(0, n=n)
+        refuse_large(n, len(Layout.of(self.schema)))
         return next(self.draws(n, chunk=max(n, 1), where=where, balance=balance, seed=seed))
 
     def draws(
@@ -199,7 +140,7 @@ class Mixture:
         if self.schema.images is not None:
             raise UsageError(f"mixture {self.schema.name!r} draws images; use images, image_batches or dataset.")
         wanted = self._wanted(where, balance)
-        return chunks(_told(self._blocks(n, wanted, replayable(seed)), drew), chunk)
+        return chunks(told(self._blocks(n, wanted, replayable(seed)), drew), chunk)
 
     def efficiency(
         self, *, where: Where | None = None, balance: str | None = None, seed: int | None = None
@@ -218,6 +159,7 @@ class Mixture:
     ) -> Batch:
         """Gives `n` synthetic images with their labels; arguments and result as those of `Generator.images`."""
         check.whole(0, n=n)
+        refuse_large(n, len(Layout.of(self.schema)), images=True)
         return next(self.image_batches(n, chunk=max(n, 1), where=where, balance=balance, seed=seed))
 
     def image_batches(
@@ -260,7 +202,9 @@ class Mixture:
         found = conditions(self.schema, self.probabilities, where, balance)
         never = np.flatnonzero(found.turns.any(axis=0) & ~self._could.any(axis=1))
         if len(never):
-            raise UsageError(f"where: no member knows patients of {self.schema.class_name(int(never[0]))}.")
+            raise UsageError(
+                f"where: no member knows patients of {self.schema.class_name(int(never[0]))}; ask for other labels."
+            )
         return found
 
     @cached_property
@@ -332,7 +276,8 @@ class Mixture:
             number, rows, place = task
             name = f"mixture/{self.leaves[number].digest}/{self.leaves[number].name}/{block}"
             made, drawn = self._members(number, classes[rows], seed.stream(name, place))
-            _put(whole, rows, made, int(np.searchsorted(rows, stop)))
+            count = int(np.searchsorted(rows, stop))
+            put(whole, rows[:count], made, np.arange(count))
             return drawn
 
         return whole, sum(pool.map(part, tasks), Drawn())
@@ -394,17 +339,6 @@ def _empty(schema: Schema, count: int, first: int) -> Cohort:
     )
 
 
-def _put(whole: Cohort, rows: NDArray[np.intp], made: Cohort, count: int) -> None:
-    """Writes the first `count` of some patients over rows of a cohort that nobody else writes."""
-    rows = rows[:count]
-    for name, codes in whole.static.items():
-        codes[rows] = made.static[name][:count]
-    for name, codes in whole.measured.items():
-        codes[rows] = made.measured[name][:count]
-    if whole.present is not None and made.present is not None:
-        whole.present[rows] = made.present[:count]
-
-
 def parts(count: int) -> Iterator[slice]:
     """Yields slices of so many patients: a short one first, so that a few patients are drawn quickly.
 
@@ -416,12 +350,3 @@ def parts(count: int) -> Iterator[slice]:
     while stop < count:
         start, stop = stop, min(count, stop + (_PART if stop else _FIRST))
         yield slice(start, stop)
-
-
-def _told(
-    blocks: Iterator[tuple[Cohort, Drawn]], drew: Callable[[Drawn], None] | None
-) -> Iterator[Cohort]:  # fmt: skip
-    for cohort, drawn in blocks:
-        if drew is not None:
-            drew(drawn)
-        yield cohort

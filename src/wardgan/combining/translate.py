@@ -76,15 +76,12 @@ class Translation:
         return frozenset(name for name, pair in pairs.items() if unchanged(*pair, self.columns[name]))
 
     def classes(self) -> NDArray[np.int64]:
-        """Gives for each class of the source the class of the target, -1 for none, shape (classes,)."""
+        """Gives for each class of the source the class of the target, shape (classes,)."""
         codes = label_codes(np.arange(self.source.classes), self.source)
         found = np.zeros(self.source.classes, dtype=np.int64)
-        lost = np.zeros(self.source.classes, dtype=bool)
         for label in self.target.labels:
             here = self._codes(codes[self.columns[label.name].name], label)
-            lost |= np.isnan(here)
-            found = found * label.size + np.nan_to_num(here).astype(np.int64)
-        found[lost] = -1
+            found = found * label.size + here.astype(np.int64)
         return found
 
     def _column(self, given: Mapping[str, Codes], column: Column, shape: tuple[int, ...]) -> Codes:

@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from wardgan.combining.mixture import Leaf, Mixture
+from wardgan.combining.leaf import Leaf
+from wardgan.combining.mixture import Mixture
 from wardgan.combining.records import MixtureRecord
 from wardgan.combining.translate import Translation
 from wardgan.errors import FormatError
@@ -84,6 +85,17 @@ class Member:
     name: str
     node: ModelNode | MixtureNode
     translation: Translation
+
+
+def facts_behind(node: ModelNode | MixtureNode) -> list[tuple[str, Facts]]:
+    """Gives digest and facts of each generator of a node, each once.
+
+    Args:
+        node: A generator, or a combined one.
+    """
+    if isinstance(node, ModelNode):
+        return [(node.digest, node.facts)]
+    return [(leaf.digest, leaf.facts) for _, leaf, _ in node.leaves()]
 
 
 def walk(node: MixtureNode) -> Iterator[tuple[str, ModelNode, tuple[Translation, ...]]]:
@@ -173,7 +185,7 @@ def claim(bounds: Bounds) -> dict[str, object]:
     Args:
         bounds: What the union costs.
     """
-    total = bounds.worst if bounds.overlap is None else bounds.overlap
+    total = bounds.claimed
     if not total.epsilon <= MAX_EPSILON:
         # More than that protects nobody, whatever the arithmetic says.
         return {"mode": "none", "epsilon": None, "delta": None}
@@ -192,7 +204,7 @@ def check_claim(node: MixtureNode) -> None:
     Raises:
         FormatError: Says both.
     """
-    said, leaves = node.record.privacy, [(leaf.digest, leaf.facts) for _, leaf, _ in node.leaves()]
+    said, leaves = node.record.privacy, facts_behind(node)
     sites, delta = sites_behind(leaves)
     if said.mode == "none":
         return

@@ -72,8 +72,8 @@ class Bounds:
 
     @property
     def claimed(self) -> Total:
-        """What may be said: the bound of what was declared; without a declaration that patients are disjoint."""
-        return self.disjoint if self.overlap is None else self.overlap
+        """What may be claimed: the bound of what was declared, or without a declaration the worst case."""
+        return self.worst if self.overlap is None else self.overlap
 
     def to_dict(self) -> dict[str, object]:
         """Gives the fields for JSON; an endless epsilon is `None`."""

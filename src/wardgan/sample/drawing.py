@@ -153,7 +153,7 @@ def lawful(run: Run, classes: NDArray[np.int64], stream: np.random.Generator) ->
         good = np.flatnonzero(~judged(more)[0])
         found, first = np.unique(rows[good], return_index=True)
         drawn += _looked_at(more, rows, found, good[first])
-        _put(patients, found, more, good[first])
+        put(patients, found, more, good[first])
         waiting = np.setdiff1d(waiting, found, assume_unique=True)
     return patients, drawn
 
@@ -201,7 +201,7 @@ def _plain_block(run: Run, search: Search, block: int, stop: int, seed: Seed) ->
         drawn += replace(took, kept=len(good))
         effort = effort.after(len(their), len(good))
         rows, source = _matched(waiting, turns[waiting], good, their[good])
-        _put(patients, rows, more, source)
+        put(patients, rows, more, source)
         waiting = np.setdiff1d(waiting, rows, assume_unique=True)
     return patients.take(slice(stop)), drawn
 
@@ -282,8 +282,15 @@ def _matched(
     return np.concatenate(rows), np.concatenate(source)
 
 
-def _put(patients: Cohort, rows: NDArray[np.intp], other: Cohort, source: NDArray[np.intp]) -> None:
-    """Writes some patients of another cohort over rows of one that nobody else has seen yet."""
+def put(patients: Cohort, rows: NDArray[np.intp], other: Cohort, source: NDArray[np.intp]) -> None:
+    """Writes some patients of another cohort over rows of one that nobody else has seen yet.
+
+    Args:
+        patients: Who is written over.
+        rows: Which of them.
+        other: Whose cells are taken.
+        source: Which of these, one for each row.
+    """
     for name, codes in patients.static.items():
         codes[rows] = other.static[name][source]
     for name, codes in patients.measured.items():

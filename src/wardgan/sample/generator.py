@@ -118,12 +118,7 @@ class Generator:
     ) -> Cohort:
         """Gives `n` synthetic patients as a cohort (for `wide` tables and further steps); arguments as in `sample`."""
         check.whole(0, n=n)
-        cells = n * len(self.layout)
-        if cells > _CELLS:
-            raise UsageError(
-                f"n={n} patients of {len(self.layout)} variables need about {cells * 16 >> 30:,} GiB of memory; use "
-                "stream, or wardgan sample, which write any number of patients in constant memory."
-            )
+        refuse_large(n, len(self.layout))
         return next(self.draws(n, chunk=max(n, 1), where=where, balance=balance, seed=seed))
 
     def draws(
@@ -144,7 +139,7 @@ class Generator:
         check.whole(1, chunk=chunk)
         self._refuse_images()
         wanted = conditions(self.schema, self.probabilities, where, balance)
-        return chunks(_told(self._blocks(n, wanted, replayable(seed)), drew), chunk)
+        return chunks(told(self._blocks(n, wanted, replayable(seed)), drew), chunk)
 
     def images(
         self, n: int, *, where: Where | None = None, balance: str | None = None, seed: int | None = None
@@ -166,11 +161,7 @@ class Generator:
                 sample too large for memory (use `image_batches`).
         """
         check.whole(0, n=n)
-        if n * len(self.layout) > _CELLS:
-            raise UsageError(
-                f"n={n} images need about {n * len(self.layout) * 4 >> 30:,} GiB of memory; use image_batches, or "
-                "wardgan sample, which write any number of images in constant memory."
-            )
+        refuse_large(n, len(self.layout), images=True)
         return next(self.image_batches(n, chunk=max(n, 1), where=where, balance=balance, seed=seed))
 
     def image_batches(
@@ -321,7 +312,37 @@ def replayable(seed: int | None) -> Seed:
     return Seed(seed)
 
 
-def _told(blocks: Iterable[tuple[Cohort, Drawn]], drew: Callable[[Drawn], None] | None) -> Iterator[Cohort]:
+def refuse_large(n: int, numbers: int, *, images: bool = False) -> None:
+    """Refuses a sample that would not fit into memory.
+
+    Args:
+        n: How many patients, or images.
+        numbers: Variables, or numbers, of each.
+        images: Which of the two.
+
+    Raises:
+        UsageError: Says how much it would take, and which verb takes constant memory.
+    """
+    if n * numbers <= _CELLS:
+        return
+    if images:
+        raise UsageError(
+            f"n={n} images need about {n * numbers * 4 >> 30:,} GiB of memory; use image_batches, or wardgan sample, "
+            "which write any number of images in constant memory."
+        )
+    raise UsageError(
+        f"n={n} patients of {numbers} variables need about {n * numbers * 16 >> 30:,} GiB of memory; use stream, or "
+        "wardgan sample, which write any number of patients in constant memory."
+    )
+
+
+def told(blocks: Iterable[tuple[Cohort, Drawn]], drew: Callable[[Drawn], None] | None) -> Iterator[Cohort]:
+    """Yields the patients of blocks, and tells what each took.
+
+    Args:
+        blocks: Patients, and what they took.
+        drew: Called with the latter; `None` for nobody.
+    """
     for cohort, drawn in blocks:
         if drew is not None:
             drew(drawn)
