@@ -88,8 +88,8 @@ def show_bounds(console: Console, bounds: Bounds) -> None:
         console: Where to.
         bounds: What was found.
     """
-    from wardgan.combining.tree import claim
     from wardgan.privacy.events import MAX_EPSILON
+    from wardgan.seal.joint import claim
 
     if not math.isfinite(bounds.worst.epsilon):
         banner(console)

@@ -93,6 +93,9 @@ def show_model(console: Console, facts: Mapping[str, Any]) -> None:
     else:
         guarantee = f"epsilon {privacy['epsilon']:g} at delta {privacy['delta']:g}"
         say(console, f"Privacy:   {guarantee}, for each {privacy['unit']} ({privacy['neighbours']})")
+    if privacy.get("sites") is not None:
+        _show_sites(console, privacy)
+    elif privacy["mode"] == "private":
         ours = "" if facts["epsilon_bound"] is None else f"; by our own accountant at most {facts['epsilon_bound']:.4g}"
         spent = f"{privacy['spent']['epsilon']:.4g} by the file's own word{ours}"
         say(console, f"Spent:     epsilon {spent}; wardgan verify bills it again")
@@ -114,6 +117,25 @@ def show_model(console: Console, facts: Mapping[str, Any]) -> None:
     _show_columns(console, schema)
     parts = ", ".join(f"{part['name']} {part['bytes']:,}" for part in facts["parts"])
     say(console, f"Parts (bytes): {parts}")
+
+
+def _show_sites(console: Console, privacy: Mapping[str, Any]) -> None:
+    """Prints how a generator of several hospitals came about, and what each of them has spent."""
+    from rich.table import Table
+
+    origin, overlap = privacy["origin"], privacy.get("overlap")
+    rounds = f" in {origin['rounds']} rounds" if origin.get("rounds") else ""
+    say(console, f"Origin:    {origin['how']}{rounds}, from {origin['of']}")
+    most = "in all of them" if overlap is None else f"in at most {overlap}"
+    say(console, f"Hospitals: {len(privacy['sites'])}; the guarantee is that of a patient {most}")
+    table = Table()
+    for name in ("hospital", "patients", "epsilon", "delta"):
+        table.add_column(name, overflow="fold")
+    for site in privacy["sites"]:
+        bill = site["ledger"]
+        epsilon, delta = (f"{bill[name]:.4g}" if name in bill else "NOT PRIVATE" for name in ("epsilon", "delta"))
+        table.add_row(shown(site["name"]), site["patients"], epsilon, delta)
+    console.print(table)
 
 
 def shown(text: str) -> str:

@@ -19,6 +19,7 @@ from wardgan.cli import (
     check,
     combine,
     demo,
+    distill,
     dossier,
     fit,
     init,
@@ -107,6 +108,7 @@ app.command("verify", rich_help_panel=_ANYWHERE)(verify.verify)
 app.command("inspect", rich_help_panel=_ANYWHERE)(inspect.inspect)
 app.command("card", rich_help_panel=_ANYWHERE)(card.card)
 app.command("combine", rich_help_panel=_ANYWHERE)(combine.combine)
+app.command("distill", rich_help_panel=_ANYWHERE)(distill.distill)
 app.command("sample", rich_help_panel=_ANYWHERE)(sample.sample)
 app.command("balance", rich_help_panel=_ANYWHERE)(balance.balance)
 app.command("demo", rich_help_panel=_ANYWHERE)(demo.demo)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from wardgan.combining.file import kind_of, read_mixture
 from wardgan.combining.mixture import Mixture
-from wardgan.combining.tree import TOLERANCE, MixtureNode, ModelNode, bounds_of, claim, facts_behind, mixture_of
+from wardgan.combining.tree import MixtureNode, ModelNode, bounds_of, facts_behind, mixture_of
 from wardgan.errors import TrustError
 from wardgan.privacy.union import Bounds
 from wardgan.sample.generator import Generator
 from wardgan.seal import artifact
-from wardgan.seal.bill import Rebill, billed
-from wardgan.seal.reading import Signature, read_file, signature_of, signed_by
+from wardgan.seal.bill import Rebill
+from wardgan.seal.joint import billed, short
+from wardgan.seal.reading import Facts, Signature, read_file, signature_of, signed_by
 from wardgan.seal.records import Claim
 
 
@@ -28,13 +29,15 @@ class Opened:
         signature: Who signed it.
         generator: What can be sampled.
         privacy: What is claimed.
-        node: The tree of a combined generator; `None` for a hospital's own.
+        facts: What one generator says of itself; `None` for a combined one.
+        node: The tree of a combined generator; `None` for one generator.
     """
 
     digest: str
     signature: Signature
     generator: Generator | Mixture
     privacy: Claim
+    facts: Facts | None
     node: MixtureNode | None
 
 
@@ -64,9 +67,10 @@ def open_file(path: str | Path, trust: str | Path | None, *, required: bool) -> 
     """
     if kind_of(path) == "model":
         model = read_file(path, lambda layout: signature_of(layout, trust, required=required))
-        return Opened(model.digest, model.signature, model.generator, model.card.privacy, None)
+        facts = Facts(model.card, model.ledger, model.generator.schema, model.bound)
+        return Opened(model.digest, model.signature, model.generator, model.card.privacy, facts, None)
     node = read_mixture(path, _judge(trust, required=required))
-    return Opened(node.digest, node.signature, mixture_of(node), node.record.privacy, node)
+    return Opened(node.digest, node.signature, mixture_of(node), node.record.privacy, None, node)
 
 
 def inspect(path: str | Path, trust: str | Path | None = None) -> dict[str, object]:
@@ -172,15 +176,7 @@ def claim_problems(said: Claim, bounds: Bounds) -> list[str]:
         said: The claim.
         bounds: What the ledgers cost together.
     """
-    ours = claim(bounds)
-    if ours["mode"] == "none":
-        return [] if said.mode == "none" else ["It claims to be private, and not all of its members are."]
-    if said.mode == "none":
-        return []
-    epsilon, wanted = said.epsilon or 0.0, float(str(ours["epsilon"]))
-    if epsilon * TOLERANCE < wanted or (said.delta or 0.0) < float(str(ours["delta"])):
-        return [f"It claims epsilon {epsilon:.4g}, and its members' ledgers cost {wanted:.4g} together."]
-    return []
+    return short(said.mode, said.epsilon, said.delta, bounds)
 
 
 def _judge(trust: str | Path | None, *, required: bool) -> Callable[[str, bytes | None], Signature]:

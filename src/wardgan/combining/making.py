@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +19,13 @@ from wardgan.combining.file import Packed, kind_of, pack, packed, read_mixture
 from wardgan.combining.leaf import Leaf
 from wardgan.combining.recipe import RECIPES, Recipe, Wanted, Weights
 from wardgan.combining.records import FORMAT, VERSION
-from wardgan.combining.tree import Member, MixtureNode, ModelNode, bounds_of, claim, facts_behind
+from wardgan.combining.tree import Member, MixtureNode, ModelNode, bounds_of, facts_behind, ledgers_behind
 from wardgan.errors import FormatError, TrustError, UsageError
 from wardgan.privacy.union import Bounds
 from wardgan.schema.schema import Schema
 from wardgan.seal import keys, sign
 from wardgan.seal.artifact import day_of
+from wardgan.seal.joint import claim
 from wardgan.seal.oci import Layout
 from wardgan.seal.reading import Facts, Signature, read_file, signature_of, signed_by
 
@@ -234,18 +236,21 @@ def _weights(members: Sequence[Member], recipe: Recipe) -> NDArray[np.float64]:
 def _size(name: str, node: ModelNode | MixtureNode) -> int:
     """Gives the declared number of patients of a member: of each data set once."""
     sizes: dict[str, int] = {}
-    for _, facts in facts_behind(node):
-        sizes[facts.card.training_data_id] = _patients(name, facts)
+    for leaf in facts_behind(node):
+        sizes |= _patients(name, leaf)
     return sum(sizes.values())
 
 
-def _patients(name: str, facts: Facts) -> int:
-    size = facts.ledger.population or facts.schema.population
-    if size is None:
+def _patients(name: str, leaf: tuple[str, Facts]) -> dict[str, int]:
+    """Gives the declared number of patients of each data set behind a generator."""
+    ledgers, declared = ledgers_behind([leaf]), leaf[1].schema.population
+    sizes = {one.patients: one.ledger.population or (declared if len(ledgers) == 1 else None) for one in ledgers}
+    found = {patients: size for patients, size in sizes.items() if size is not None}
+    if len(found) < len(sizes):
         raise UsageError(
             f"weights: {name} does not declare how many patients it has; say weights=uniform, or give weights."
         )
-    return size
+    return found
 
 
 def _flat(members: Sequence[Member], recipe: Recipe, twice: Mapping[str, list[str]]) -> tuple[Joint, list[str]]:
@@ -258,11 +263,10 @@ def _flat(members: Sequence[Member], recipe: Recipe, twice: Mapping[str, list[st
         )
     found: Joint = {}
     leaves = {digest: facts for member in members for digest, facts in facts_behind(member.node)}
-    versions: dict[str, int] = {}
-    for facts in leaves.values():
-        versions[facts.card.training_data_id] = versions.get(facts.card.training_data_id, 0) + 1
+    sizes = {digest: _patients(facts.card.name, (digest, facts)) for digest, facts in leaves.items()}
+    versions = Counter(patients for one in sizes.values() for patients in one)
     for digest, facts in leaves.items():
-        share = _patients(facts.card.name, facts) / versions[facts.card.training_data_id]
+        share = sum(size / versions[patients] for patients, size in sizes[digest].items())
         found[digest] = share * np.array(facts.card.probabilities) / sum(facts.card.probabilities)
     whole = sum(float(each.sum()) for each in found.values())
     said = [f"The same patients are in {' and in '.join(where)}: they count once." for where in twice.values()]
@@ -273,7 +277,7 @@ def _shared_leaves(members: Sequence[Member]) -> dict[str, list[str]]:
     """Gives the data sets that are behind several members, with the names of these."""
     found: dict[str, list[str]] = {}
     for member in members:
-        for name in {facts.card.training_data_id for _, facts in facts_behind(member.node)}:
+        for name in {one.patients for one in ledgers_behind(facts_behind(member.node))}:
             found.setdefault(name, []).append(member.name)
     return {name: where for name, where in sorted(found.items()) if len(where) > 1}
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,14 +12,12 @@ from wardgan.combining.mixture import Mixture
 from wardgan.combining.records import MixtureRecord
 from wardgan.combining.translate import Translation
 from wardgan.errors import FormatError
-from wardgan.privacy.accounts.together import Part
-from wardgan.privacy.events import DEFAULT_DELTA, MAX_EPSILON, Budget, Event
-from wardgan.privacy.union import Bounds, Site, largest, sites_of, union_bounds
+from wardgan.privacy.union import Bounds
 from wardgan.sample.generator import Generator
 from wardgan.schema.schema import Schema
+from wardgan.seal import joint
+from wardgan.seal.joint import Behind, behind
 from wardgan.seal.reading import Facts, Signature
-
-TOLERANCE: Final = 1.01
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -135,6 +131,15 @@ def mixture_of(node: MixtureNode) -> Mixture:
     return Mixture(node.schema, tuple(found), node.record.privacy.model_dump())
 
 
+def ledgers_behind(leaves: Sequence[tuple[str, Facts]]) -> list[Behind]:
+    """Gives the ledgers behind generators: of one hospital each, or of several.
+
+    Args:
+        leaves: Digest and facts of each.
+    """
+    return [one for digest, facts in leaves for one in behind(digest, facts.card.training_data_id, facts.ledger)]
+
+
 def bounds_of(
     leaves: Sequence[tuple[str, Facts]], *, overlap: int | None, quick: bool = False
 ) -> Bounds:  # fmt: skip
@@ -145,58 +150,11 @@ def bounds_of(
         overlap: In how many hospitals a patient may be, as declared.
         quick: Whether only what takes milliseconds is tried, as for foreign files: the bounds may then be larger.
     """
-    sites, delta = sites_behind(leaves)
-    return union_bounds(sites, delta, most=overlap, quick=quick)
-
-
-def sites_behind(leaves: Sequence[tuple[str, Facts]]) -> tuple[list[Site], float]:
-    """Gives the data sets behind generators, and the largest delta of their claims.
-
-    Args:
-        leaves: Digest and facts of each.
-
-    Raises:
-        FormatError: They do not protect the same unit, or by other neighbours, so nothing can be said of them together.
-    """
-    kinds = {(facts.ledger.unit, facts.ledger.neighbours) for _, facts in leaves}
-    if len(kinds) > 1:
-        raise FormatError(f"privacy.json: members protect different things ({kinds}); they cannot be combined.")
-    parts = [(digest, facts.card.training_data_id, part_of(facts)) for digest, facts in leaves]
-    known = [facts.ledger.delta for _, facts in leaves if facts.ledger.delta is not None]
-    return sites_of(parts), max(known, default=DEFAULT_DELTA)
-
-
-def part_of(facts: Facts) -> Part:
-    """Gives what one generator has cost, by its ledger.
-
-    Args:
-        facts: What its file says.
-    """
-    ledger = facts.ledger
-    if ledger.mode == "none" or ledger.epsilon is None or ledger.delta is None:
-        return Part((), None, protected=False)
-    events = tuple(Event.from_dict(event.model_dump(exclude_none=True)) for event in ledger.events)
-    return Part(events, Budget(ledger.epsilon, ledger.delta), protected=not ledger.replayable)
-
-
-def claim(bounds: Bounds) -> dict[str, object]:
-    """Gives the guarantee that may be claimed: by the declared overlap, or whoever is a patient of all.
-
-    Args:
-        bounds: What the union costs.
-    """
-    total = bounds.claimed
-    if not total.epsilon <= MAX_EPSILON:
-        # More than that protects nobody, whatever the arithmetic says.
-        return {"mode": "none", "epsilon": None, "delta": None}
-    return {"mode": "private", "epsilon": total.epsilon, "delta": total.delta}
+    return joint.bounds_of(ledgers_behind(leaves), overlap=overlap, quick=quick)
 
 
 def check_claim(node: MixtureNode) -> None:
     """Refuses a combined generator that claims far less than its members' ledgers say; `verify` looks closely.
-
-    Of Gaussian sums the bound is exact. Of others a bound of milliseconds is held against it, which may be some times
-    larger than the truth, and never less is claimed than what one member alone says it spent.
 
     Args:
         node: The combined one.
@@ -204,31 +162,10 @@ def check_claim(node: MixtureNode) -> None:
     Raises:
         FormatError: Says both.
     """
-    said, leaves = node.record.privacy, facts_behind(node)
-    sites, delta = sites_behind(leaves)
+    said, ledgers = node.record.privacy, ledgers_behind(facts_behind(node))
+    joint.sites_behind(ledgers)
     if said.mode == "none":
         return
-    if not all(site.protected for site in sites):
-        raise FormatError("mixture.json: it claims to be private, and not all of its members are.")
-    epsilon, at = said.epsilon or 0.0, said.delta or 0.0
-    size = len(sites) if node.record.overlap is None else node.record.overlap
-    least = largest([_plainly(site) for site in sites], size, max(at, delta), quick=True)
-    most = epsilon * TOLERANCE if least.how in ("exact", "nothing") else 4 * epsilon + 4
-    spent = [
-        min(facts.ledger.spent.epsilon, math.inf if facts.bound is None else facts.bound)
-        for _, facts in leaves
-        if facts.ledger.spent and facts.ledger.delta == at
-    ]
-    dearest = max(spent, default=0.0)
-    if not least.epsilon <= most or dearest > epsilon * TOLERANCE or at < delta:
-        cost = max(least.epsilon, dearest)
-        raise FormatError(f"mixture.json: it claims epsilon {epsilon:.4g}, and its members' ledgers cost {cost:.4g}.")
-
-
-def _plainly(site: Site) -> Site:
-    """Gives a data set as if no batch were cut off and no threshold failed: those use delta up, and take long."""
-    parts = tuple(
-        replace(part, events=tuple(replace(event, batch_cap=None, population=None, delta=0.0) for event in part.events))
-        for part in site.parts
-    )
-    return replace(site, parts=parts)
+    problem = joint.understated(ledgers, said.epsilon or 0.0, said.delta or 0.0, node.record.overlap)
+    if problem is not None:
+        raise FormatError(f"mixture.json: {problem}")

@@ -100,9 +100,10 @@ def sites_of(generators: Sequence[tuple[str, str, Part]]) -> list[Site]:
         >>> [len(one.parts) for one in sites_of([(*each, Part((), None)) for each in made])]
         [2, 1]
     """
-    found: dict[str, dict[str, Part]] = {}
+    # What has the same digest and another bill is not the same thing: both count.
+    found: dict[str, dict[tuple[str, Part], Part]] = {}
     for digest, patients, part in generators:
-        found.setdefault(patients, {})[digest] = part
+        found.setdefault(patients, {})[digest, part] = part
     return [Site(name, tuple(parts.values())) for name, parts in found.items()]
 
 

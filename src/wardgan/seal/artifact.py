@@ -20,8 +20,9 @@ from wardgan._version import __version__
 from wardgan.errors import GateError, UsageError
 from wardgan.sample.generator import Generator
 from wardgan.seal import gate, keys, oci, sign
-from wardgan.seal.bill import Rebill, billed
+from wardgan.seal.bill import Rebill
 from wardgan.seal.card import page_of
+from wardgan.seal.joint import billed
 from wardgan.seal.json_text import canonical
 from wardgan.seal.reading import Model, Signature, claim_of, read_file, read_model, signature_of
 from wardgan.seal.records import FORMAT, VERSION, Card, Claim, read, read_ledger
@@ -94,16 +95,44 @@ def release(  # noqa: PLR0913 - what a release may be told, in one place
             f"training_data_id={training_data_id!r} is not 8 to 100 letters (a to z), digits and : . _ -; make up "
             "a random one, such as data-3f9c2a71, and keep it for these patients."
         )
-    generator, ledger = trained.generator, trained.ledger.to_dict()
+    data = packed(
+        trained.generator, trained.ledger.to_dict(), day, override=override, key=key, passphrase=passphrase,
+        data_id=training_data_id, dossier=dossier,
+    )  # fmt: skip
+    return files.write_bytes(path, data, force=force)
+
+
+def packed(
+    generator: Generator, ledger: Mapping[str, object], day: str, *, override: str | None = None,
+    key: str | Path | None = None, passphrase: bytes | None = None, data_id: str | None = None,
+    dossier: bytes | None = None,
+) -> bytes:  # fmt: skip
+    """Gives the bytes of a `.hgan` file, if the gate lets the generator leave.
+
+    Args:
+        generator: What is sampled.
+        ledger: The JSON of its ledger: of one hospital, or of several.
+        day: Date, `YYYY-MM-DD`.
+        override: See `release`.
+        key: See `release`.
+        passphrase: See `release`.
+        data_id: Opaque name of the patients; `None` names this fit only.
+        dossier: JSON of the public dossier.
+
+    Raises:
+        GateError: It may not leave.
+        UsageError: The key cannot be used.
+        NetworkError: The network is not one that a receiver would accept.
+    """
     reasons = [*gate.generator_reasons(generator), *gate.claim_reasons(generator.privacy, ledger, override)]
     if reasons:
         raise GateError(reasons)
     private = None if key is None else keys.read_private(key, passphrase=passphrase)
-    parts = replace(_parts(generator, ledger, override, day, training_data_id), dossier=dossier)
+    parts = replace(_parts(generator, ledger, override, day, data_id), dossier=dossier)
     data = oci.pack(parts, None if private is None else lambda digest: sign.sign(digest, private))
     # What a receiver would refuse must not leave.
     read_model(io.BytesIO(data), len(data), lambda _: Signature("unsigned"))
-    return files.write_bytes(path, data, force=force)
+    return data
 
 
 def load(path: str | Path, *, trust: str | Path | None = None) -> Generator:

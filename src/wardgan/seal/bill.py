@@ -15,7 +15,7 @@ from typing import Final, cast
 from wardgan.errors import FormatError, TrustError
 from wardgan.privacy.accountant import pld_available, pld_epsilon, rdp_epsilon
 from wardgan.privacy.events import Event
-from wardgan.seal.records import LedgerRecord
+from wardgan.seal.records import Bill
 
 Rebill = Callable[[Mapping[str, object]], float]
 TOLERANCE: Final = 1.01
@@ -25,7 +25,7 @@ _PIECE: Final = 1_000
 _POINTS: Final = 4e6
 
 
-def bound_of(ledger: LedgerRecord) -> float | None:
+def bound_of(ledger: Bill) -> float | None:
     """Gives an upper bound of what a ledger's events cost, by our own accountant; `None` without privacy.
 
     Args:
@@ -39,7 +39,7 @@ def bound_of(ledger: LedgerRecord) -> float | None:
     """
     if ledger.mode == "none":
         return None
-    target, events, delta = _target(ledger), _events(ledger), ledger.delta or 0.0
+    target, events, delta = _target(ledger), events_of(ledger), ledger.delta or 0.0
     least = _uncut(events, delta)
     # For the plans that are possible our own accountant is at most 4.8 times the claim, where epsilon is small.
     if not least <= 4 * target + 4:
@@ -47,7 +47,7 @@ def bound_of(ledger: LedgerRecord) -> float | None:
     return rdp_epsilon(events, delta)
 
 
-def billed(ledger: LedgerRecord, bound: float, rebill: Rebill | None) -> float | None:
+def billed(ledger: Bill, bound: float, rebill: Rebill | None) -> float | None:
     """Gives what a ledger's events cost, if it is what the ledger says.
 
     Args:
@@ -73,7 +73,7 @@ def billed(ledger: LedgerRecord, bound: float, rebill: Rebill | None) -> float |
             f"{target:.4g}. Only the accountant of record can tell: pip install 'wardgan[train]'."
         )
     if rebill is None:
-        epsilon = _of_record(_events(ledger), ledger.delta or 0.0, claim)
+        epsilon = _of_record(events_of(ledger), ledger.delta or 0.0, claim)
     else:
         epsilon = rebill(ledger.model_dump(exclude_none=True))
     if not epsilon <= _most(claim):
@@ -140,11 +140,12 @@ def _width(event: Event) -> float:
     return whole if event.batch_cap is None else whole + 2 * (2 / noise**2 + 20 / noise)
 
 
-def _events(ledger: LedgerRecord) -> list[Event]:
+def events_of(ledger: Bill) -> list[Event]:
+    """Gives the mechanisms of a ledger."""
     return [Event.from_dict(event.model_dump(exclude_none=True)) for event in ledger.events]
 
 
-def _target(ledger: LedgerRecord) -> float:
+def _target(ledger: Bill) -> float:
     return ledger.epsilon or 0.0
 
 

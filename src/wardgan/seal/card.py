@@ -6,6 +6,7 @@ import html
 import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from wardgan._version import __version__
@@ -13,7 +14,7 @@ from wardgan.errors import FormatError
 from wardgan.schema.columns import Column
 from wardgan.schema.schema import Schema
 from wardgan.seal.json_text import check_text
-from wardgan.seal.records import Card, Claim, LedgerRecord
+from wardgan.seal.records import Card, Claim, LedgerRecord, SiteLedger
 
 BANNER: Final = "🟥 NOT PRIVATE 🟥"
 _MAX_LEVELS: Final = 12
@@ -38,6 +39,7 @@ def page_of(card: Card, schema: Schema, ledger: LedgerRecord) -> str:
         f"A generator of synthetic patients, made by the family `{card.family}` of wardgan {plain(card.package)} on "
         f"{card.created}. {'It holds no patient. ' if card.privacy.mode == 'private' else ''}Draw as many synthetic "
         "patients as you need.",
+        _made(ledger),
         "## Privacy",
         f"**Released by override:** {plain(card.override)}" if card.override else "",
         statement(card.privacy),
@@ -167,6 +169,8 @@ def _yaml(value: float | None) -> str:
 def _bill(card: Card, ledger: LedgerRecord) -> str:
     if ledger.mode == "none":
         return "Nothing was spent, because nothing was protected."
+    if ledger.sites is not None:
+        return _joint_bill(ledger, ledger.sites)
     rows = [
         f"| {plain(event.name)} | {event.mechanism} | {event.steps} | {_number(event.noise_multiplier)} "
         f"| {_number(event.sampling_rate)} | {_number(event.epsilon)} |"
@@ -176,6 +180,40 @@ def _bill(card: Card, ledger: LedgerRecord) -> str:
     head = f"{names}\n|---|---|---|---|---|---|"
     spent = f"Spent: epsilon {ledger.spent.epsilon:.4g} by {plain(ledger.spent.accountant)}." if ledger.spent else ""
     return "\n".join([spent, "", head, *rows])
+
+
+def _joint_bill(ledger: LedgerRecord, sites: Sequence[SiteLedger]) -> str:
+    """Gives what each hospital's patients have cost, and what is assumed of patients of several."""
+    most = ledger.overlap
+    assumed = (
+        "The guarantee is that of a patient of all of them."
+        if most is None or most >= len(sites)
+        else f"Declared: nobody is a patient of more than {most} of them."
+    )
+    head = "| hospital | patients | what was read | epsilon | delta |\n|---|---|---|---|---|"
+    rows = [
+        f"| {plain(site.name)} | {site.patients} | {len(site.ledger.events)} tables or trainings "
+        f"| {_number(site.ledger.epsilon)} | {_number(site.ledger.delta)} |"
+        for site in sites
+    ]
+    return "\n".join([f"The mechanisms of all hospitals are composed. {assumed}", "", head, *rows])
+
+
+def _made(ledger: LedgerRecord) -> str:
+    """Gives how a generator of several hospitals came about."""
+    if ledger.origin is None or ledger.sites is None:
+        return ""
+    rounds = f" in {ledger.origin.rounds} rounds" if ledger.origin.rounds else ""
+    words = {
+        "distilled": "was learned from synthetic patients of another generator",
+        "pooled": "was made from the sum of noisy tables",
+        "federated": f"was trained{rounds} at the hospitals, whose patients stayed there",
+    }
+    count = len({site.patients for site in ledger.sites})
+    return (
+        f"It {words[ledger.origin.how]}; behind it are {count} data sets of patients. It was made from "
+        f"`{ledger.origin.of}`."
+    )
 
 
 def _limits(claim: Claim) -> str:

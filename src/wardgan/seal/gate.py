@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from wardgan.errors import ArtifactError
 from wardgan.privacy.events import MAX_EPSILON
 from wardgan.schema.texts import formula_problem
-from wardgan.seal.records import LedgerRecord, read_ledger
+from wardgan.seal.records import Bill, LedgerRecord, read_ledger
 
 if TYPE_CHECKING:
     from wardgan.privacy.ledger import Ledger
@@ -62,9 +62,37 @@ def ledger_reasons(record: LedgerRecord, override: str | None) -> list[str]:
         record: The ledger.
         override: `person: reason`; without privacy it must be there.
     """
-    if record.mode == "none":
-        return _open_reasons(override)
+    form = _form_reasons(record)
+    if form or record.mode == "none":
+        return form or _open_reasons(override)
     found = [] if override is None else override_reasons(override)
+    if record.sites is None:
+        return found + _bill_reasons(record)
+    found += _target_reasons(record)
+    return found + [f"{site.name}: {reason}" for site in record.sites for reason in _bill_reasons(site.ledger)]
+
+
+def _form_reasons(record: LedgerRecord) -> list[str]:
+    """Gives what is wrong with a ledger of several hospitals, or of one, as such."""
+    several = record.sites is not None
+    if several != (record.version == 2) or several != (record.origin is not None) or (record.overlap and not several):
+        return ["A ledger of several hospitals says so by its version, its origin and their ledgers; of one, by none."]
+    if record.sites is None:
+        return []
+    own = bool(record.events or record.unbilled or record.replayable or record.spent)
+    if own:
+        return ["What was spent stands in the hospitals' ledgers, not beside them."]
+    keys = [(site.patients, site.source) for site in record.sites]
+    if len(set(keys)) < len(keys):
+        return ["Something is there twice among the hospitals' ledgers."]
+    open_sites = [site.name for site in record.sites if site.ledger.mode == "none"]
+    if record.mode == "private" and open_sites:
+        return [f"It claims to be private, and nothing protects the patients of {open_sites[0]}."]
+    return []
+
+
+def _bill_reasons(record: Bill) -> list[str]:
+    found: list[str] = []
     if record.replayable:
         found.append(
             "It is a rehearsal: its noise can be replayed, so anyone can subtract it. Fit again without a noise seed."
@@ -132,8 +160,18 @@ def override_reasons(override: str) -> list[str]:
     return []
 
 
-def _budget_reasons(record: LedgerRecord) -> list[str]:
-    epsilon, delta, spent = record.epsilon, record.delta, record.spent
+def _budget_reasons(record: Bill) -> list[str]:
+    epsilon, spent = record.epsilon, record.spent
+    found = _target_reasons(record)
+    if spent is None or not 0 <= spent.epsilon < math.inf:
+        found.append("The ledger does not say what was spent.")
+    elif epsilon is not None and not spent.epsilon <= epsilon:
+        found.append(f"It spent epsilon {spent.epsilon:.6g}, more than its target {epsilon:.6g}.")
+    return found
+
+
+def _target_reasons(record: Bill) -> list[str]:
+    epsilon, delta = record.epsilon, record.delta
     found: list[str] = []
     if epsilon is None or not math.isfinite(epsilon) or epsilon <= 0:
         found.append(f"Epsilon is {epsilon}, not a finite number greater than 0.")
@@ -141,10 +179,6 @@ def _budget_reasons(record: LedgerRecord) -> list[str]:
         found.append(f"Epsilon is {epsilon:g}, more than {MAX_EPSILON:g}; that protects nobody.")
     if delta is None or not 0 < delta < 1:
         found.append(f"Delta is {delta}, not between 0 and 1.")
-    if spent is None or not 0 <= spent.epsilon < math.inf:
-        found.append("The ledger does not say what was spent.")
-    elif epsilon is not None and not spent.epsilon <= epsilon:
-        found.append(f"It spent epsilon {spent.epsilon:.6g}, more than its target {epsilon:.6g}.")
     return found
 
 

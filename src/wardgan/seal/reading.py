@@ -16,7 +16,7 @@ from wardgan.models.base import LEDGER
 from wardgan.sample.generator import Generator
 from wardgan.schema.schema import Schema
 from wardgan.schema.texts import formula_problem
-from wardgan.seal import bill, gate, keys, oci, sign
+from wardgan.seal import gate, joint, keys, oci, sign
 from wardgan.seal.card import check_readme
 from wardgan.seal.json_text import canonical, parse
 from wardgan.seal.onnx_check import check_network
@@ -161,6 +161,8 @@ def model_of(layout: oci.Layout, check: Callable[[oci.Layout], Signature]) -> Mo
     shares, claim = tuple(card.probabilities), card.privacy.model_dump()
     generator = Generator(schema, card.family, parts.network, card.latent, shares, claim, row_bytes=row)
     if parts.dossier is not None:
+        if ledger.sites is not None:
+            raise FormatError("dossier.json: a generator of several hospitals has none.")
         found = parse(parts.dossier, what="dossier.json", cap=oci.DOSSIER.cap, free={"sections"})
         if parts.dossier != canonical(found):
             raise FormatError("dossier.json: is not written in canonical form.")
@@ -201,7 +203,7 @@ def facts_of(layout: oci.Layout, known: Callable[[bytes], Schema] | None = None)
     ledger = read_ledger(parse(layout.part(ledger_kind), what="privacy.json", cap=ledger_kind.cap), "privacy.json")
     schema = (known or read_schema)(layout.part(schema_kind))
     _check_agreement(card, ledger, schema)
-    return Facts(card, ledger, schema, bill.bound_of(ledger))
+    return Facts(card, ledger, schema, joint.bound_of(ledger))
 
 
 def read_schema(data: bytes) -> Schema:

@@ -13,7 +13,8 @@ from wardgan.privacy.events import NEIGHBOURS, UNIT, Mechanism
 
 FORMAT: Final = "wardgan"
 VERSION: Final = "1.0"
-LEDGER_VERSION: Final = 1
+LEDGER_VERSION: Final = 2
+MAX_SITES: Final = 1_024
 MANIFEST_TYPE: Final = "application/vnd.oci.image.manifest.v1+json"
 INDEX_TYPE: Final = "application/vnd.oci.image.index.v1+json"
 
@@ -22,6 +23,7 @@ Text = Annotated[str, Field(max_length=2_000)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Patients = Annotated[int, Field(ge=1, le=10_000_000)]
+DataId = Annotated[str, Field(pattern=r"^[A-Za-z0-9:._-]{8,100}$")]
 
 
 class Record(BaseModel):
@@ -112,7 +114,7 @@ class Card(Record):
     latent: int = Field(ge=1, le=1_000_000)
     variables: int = Field(ge=1, le=1_000_000)
     probabilities: list[Share] = Field(min_length=1, max_length=10_000)
-    training_data_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9:._-]{8,100}$")]
+    training_data_id: DataId
     ancestor: Digest | None
     network: Digest
     schema_fingerprint: Digest
@@ -143,10 +145,9 @@ class EventRecord(Record):
     delta: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-class LedgerRecord(Record):
-    """The ledger as it travels. Whether it may be released is the gate's business."""
+class Bill(Record):
+    """What was spent on the patients of one hospital. Whether it may be released is the gate's business."""
 
-    version: Literal[1]
     mode: Literal["private", "none"]
     unit: Literal["patient"]
     neighbours: Literal["add-or-remove"]
@@ -158,6 +159,58 @@ class LedgerRecord(Record):
     population: Patients | None = None
     family: Text | None = None
     spent: Spent | None = None
+
+
+class OwnLedger(Bill):
+    """The ledger of one hospital's fit, as it travels."""
+
+    version: Literal[1]
+
+
+class SiteLedger(Record):
+    """What one hospital's patients have cost in a generator that was made of several hospitals.
+
+    Attributes:
+        patients: Opaque name of the patients (`training_data_id`).
+        source: Digest of what was made from them: a release, noisy tables, or the hospital's part of a training.
+        name: What the hospital is called.
+        ledger: The bill of that.
+    """
+
+    patients: DataId
+    source: Digest
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    ledger: OwnLedger
+
+
+class Origin(Record):
+    """How a generator came about that no hospital trained alone.
+
+    Attributes:
+        how: `distilled`: from samples of another generator; `pooled`: from the sum of hospitals' noisy tables;
+            `federated`: trained in rounds at the hospitals.
+        of: Digest of what it was made from; of rounds, that of the agreement which they followed.
+        rounds: Rounds of training.
+    """
+
+    how: Literal["distilled", "pooled", "federated"]
+    of: Digest
+    rounds: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+
+
+class LedgerRecord(Bill):
+    """The ledger of a file: of one hospital (version 1), or of several (version 2), each with a ledger of its own.
+
+    Attributes:
+        origin: How a generator of several hospitals came about.
+        overlap: In how many of them one patient may be at most, as somebody declared; `None`: in all of them.
+        sites: Their ledgers.
+    """
+
+    version: Literal[1, 2]
+    origin: Origin | None = None
+    overlap: Annotated[int, Field(ge=1, le=MAX_SITES)] | None = None
+    sites: Annotated[list[SiteLedger], Field(min_length=1, max_length=MAX_SITES)] | None = None
 
 
 def read(kind: type[AnyRecord], found: object, what: str) -> AnyRecord:

@@ -15,8 +15,6 @@ import wardgan as wg
 from wardgan.combining import file as filing
 from wardgan.combining import loading
 from wardgan.combining.loading import claim_problems, open_file
-from wardgan.combining.tree import claim as claim_of_bounds
-from wardgan.combining.tree import part_of, sites_behind
 from wardgan.errors import ArtifactError, DigestError, FormatError, OutputError, TrustError, UsageError, WardganError
 from wardgan.privacy.accountant import gaussian_mu
 from wardgan.privacy.accounts.together import Part, Total, gaussian_epsilon
@@ -24,6 +22,8 @@ from wardgan.privacy.events import Event
 from wardgan.privacy.union import Bounds, Site, union_bounds
 from wardgan.seal import oci, tar
 from wardgan.seal.artifact import release
+from wardgan.seal.joint import Behind, part_of, sites_behind
+from wardgan.seal.joint import claim as claim_of_bounds
 from wardgan.seal.json_text import canonical
 from wardgan.seal.reading import Signature
 from wardgan.seal.records import Claim
@@ -385,11 +385,11 @@ def test_a_models_reader_says_what_a_combined_file_is(home, tmp_path):
 
 def test_p01_members_that_protect_other_things_are_refused():
     def facts(unit, neighbours):
-        return SimpleNamespace(ledger=SimpleNamespace(unit=unit, neighbours=neighbours, delta=1e-5))
+        return Behind("source", "patients", SimpleNamespace(unit=unit, neighbours=neighbours, delta=1e-5))
 
     for other in (facts("visit", "add-or-remove"), facts("patient", "replace-one")):
         with pytest.raises(FormatError, match="members protect different things"):
-            sites_behind([("a", facts("patient", "add-or-remove")), ("b", other)])
+            sites_behind([facts("patient", "add-or-remove"), other])
 
 
 def test_an_epsilon_that_protects_nobody_is_not_claimed():
@@ -480,8 +480,8 @@ def test_bytes_that_nothing_names_are_refused(home, tmp_path):
 
 def test_a_rehearsal_protects_nobody():
     ledger = SimpleNamespace(mode="private", epsilon=1.0, delta=1e-5, replayable=True, events=[])
-    assert not part_of(SimpleNamespace(ledger=ledger)).protected
-    assert part_of(SimpleNamespace(ledger=SimpleNamespace(**vars(ledger) | {"replayable": False}))).protected
+    assert not part_of(ledger).protected
+    assert part_of(SimpleNamespace(**vars(ledger) | {"replayable": False})).protected
 
 
 BATCHED = {"name": "steps", "mechanism": "poisson-gaussian", "noise_multiplier": 1.0, "sampling_rate": 0.05,

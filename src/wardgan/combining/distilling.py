@@ -1,0 +1,162 @@
+"""Distilling: one generator of constant size, learned from synthetic patients of a combined one alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+from wardgan import check, files
+from wardgan.combining.faithful import Faithful, faithful
+from wardgan.combining.lesson import lesson
+from wardgan.combining.loading import Opened, open_file
+from wardgan.errors import GateError, UsageError
+from wardgan.models.base import Config, Progress, Watcher
+from wardgan.models.fit import fit
+from wardgan.privacy.union import Bounds
+from wardgan.rng import Seed
+from wardgan.sample.generator import Generator
+from wardgan.seal import joint
+from wardgan.seal.artifact import day_of, packed
+from wardgan.seal.joint import Named
+from wardgan.seal.reading import Facts
+
+PATIENTS: Final = 50_000
+IMAGES: Final = 4_000
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """What came of distilling.
+
+    Attributes:
+        path: The file.
+        teacher: Digest of the generator that it has learned from.
+        bounds: What its hospitals' ledgers cost one patient together: the same as the teacher's.
+        quality: How near to the teacher it is; `None` if nobody asked.
+        sizes: Bytes of the teacher's file and of this one.
+        learned_from: How many synthetic patients it has learned from.
+    """
+
+    path: Path
+    teacher: str
+    bounds: Bounds
+    quality: Faithful | None
+    sizes: tuple[int, int]
+    learned_from: int
+
+
+def distill(  # noqa: PLR0913 - what distilling may be told, in one place
+    source: str | Path, path: str | Path, *, family: str | Config = "auto", n: int | None = None,
+    overlap: int | None = None, seed: int | None = None, judge: bool = True, again: bool = False,
+    key: str | Path | None = None, passphrase: bytes | None = None, trust: str | Path | None = None,
+    override: str | None = None, created: str | None = None, force: bool = False, watch: Watcher | None = None,
+) -> Distilled:  # fmt: skip
+    """Learns one generator from synthetic patients of a combined one, and measures how near to it the pupil is.
+
+    No patient is read, so it costs no privacy: the pupil has the guarantee of the teacher (post-processing; Dwork and
+    Roth 2014, proposition 2.1), and its file lists the ledgers of all hospitals behind it.
+
+    Args:
+        source: The teacher's `.hgan` file.
+        path: The pupil's file.
+        family: Family of the pupil, or its settings: `auto` for the best one without privacy.
+        n: How many synthetic patients or images it learns from; `None` for 50,000 patients or 4,000 images.
+        overlap: In how many of the hospitals one patient may be at most, as somebody who knows declares; `None` for
+            what the teacher declares.
+        seed: Replays everything; `None`: new patients each time.
+        judge: Whether pupil and teacher are compared.
+        again: Whether the teacher may have been distilled itself. Errors add up from pupil to pupil, so that is
+            refused otherwise.
+        key: Private key that signs the file; `None` leaves it unsigned.
+        passphrase: Of the private key.
+        trust: Trust file: then the teacher must be signed by a key in it.
+        override: `person: reason`, needed if the teacher is not private.
+        created: Date, `YYYY-MM-DD`; `None` for `$SOURCE_DATE_EPOCH`, or today.
+        force: Whether an existing file may be replaced.
+        watch: Is told of progress.
+
+    Raises:
+        UsageError: The teacher was distilled itself, a class cannot be drawn, or the family does not fit.
+        GateError: The teacher is not private, and nobody answers for that.
+        ArtifactError: The teacher's file is damaged.
+        TrustError: Its signature is missing, unknown or wrong.
+        OutputError: The file exists, or cannot be written.
+    """
+    files.check_new(path, force=force)
+    if n is not None:
+        check.whole(100, n=n)
+    day = day_of(created)
+    opened = open_file(source, trust, required=trust is not None)
+    behind = named_behind(opened)
+    _check_depth(opened, again=again)
+    declared = _overlap(opened) if overlap is None else overlap
+    bounds = joint.bounds_of(behind, overlap=declared)
+    claim = joint.claim(bounds)
+    if claim["mode"] == "none" and override is None:
+        raise GateError(
+            ["The teacher is not private, so neither is what learns from it; it may leave only with an override "
+             "'person: reason'."]
+        )  # fmt: skip
+    teacher = opened.generator
+    size = n or (PATIENTS if teacher.schema.images is None else IMAGES)
+    told = watch or _nobody
+    told(Progress("sampling the teacher", 0, 1))
+    made = lesson(teacher, size, Seed.secret() if seed is None else Seed(seed))
+    trained = fit(made, family=family, privacy="none", seed=seed, watch=watch).generator
+    pupil = Generator(
+        teacher.schema, trained.family, trained.network, trained.latent, teacher.probabilities, claim
+    )  # fmt: skip
+    ledger = joint.ledger_of(behind, claim, how="distilled", of=opened.digest, overlap=declared, family=pupil.family)
+    data = packed(
+        pupil, ledger, day, override=override if claim["mode"] == "none" else None, key=key, passphrase=passphrase,
+        data_id=joint.data_id(behind),
+    )  # fmt: skip
+    told(Progress("comparing teacher and pupil", 0, 1))
+    quality = faithful(opened.generator, pupil, seed=seed) if judge else None
+    files.write_bytes(path, data, force=force)
+    sizes = (Path(source).stat().st_size, len(data))
+    return Distilled(Path(path), opened.digest, bounds, quality, sizes, size)
+
+
+def named_behind(opened: Opened) -> list[Named]:
+    """Gives the ledgers behind a file, with the hospitals' names.
+
+    Args:
+        opened: The file.
+    """
+    return [
+        one
+        for name, digest, facts in _generators(opened)
+        for one in joint.named(digest, name, facts.card.training_data_id, facts.ledger)
+    ]
+
+
+def _generators(opened: Opened) -> list[tuple[str, str, Facts]]:
+    """Gives name, digest and facts of each generator in a file."""
+    if opened.node is not None:
+        return [(name, leaf.digest, leaf.facts) for name, leaf, _ in opened.node.leaves()]
+    facts = cast("Facts", opened.facts)
+    return [(facts.card.name, opened.digest, facts)]
+
+
+def _overlap(opened: Opened) -> int | None:
+    """Gives in how many hospitals a patient may be at most, as the teacher declares."""
+    if opened.node is not None:
+        return opened.node.record.overlap
+    return cast("Facts", opened.facts).ledger.overlap
+
+
+def _check_depth(opened: Opened, *, again: bool) -> None:
+    if again:
+        return
+    for name, _, facts in _generators(opened):
+        if facts.ledger.origin is not None and facts.ledger.origin.how == "distilled":
+            raise UsageError(
+                f"source: {name} was distilled itself, and what learns from it learns its errors, too; distil from the "
+                "hospitals' own generators, or say --again."
+            )
+
+
+def _nobody(progress: Progress) -> None:
+    """Nobody watches."""

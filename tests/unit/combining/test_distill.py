@@ -1,0 +1,204 @@
+"""One generator of constant size, learned from synthetic patients of a combined one."""
+
+import json
+
+import numpy as np
+import pytest
+from combining_kit import hospital
+from typer.testing import CliRunner
+
+import wardgan as wg
+from wardgan.combining.distilling import distill
+from wardgan.combining.faithful import faithful
+from wardgan.combining.loading import open_file, verify_mixture
+from wardgan.errors import FormatError, GateError, OutputError, UsageError
+from wardgan.seal import joint
+from wardgan.seal.json_text import canonical
+from wardgan.seal.reading import read_file
+from wardgan.seal.records import read_ledger
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    place = tmp_path_factory.mktemp("home")
+    wg.new_key(place / "key", name="Tester", trust=place / "trust.json")
+    for at, (name, epsilon) in enumerate((("alpha", 1.0), ("beta", 2.0), ("gamma", 3.0))):
+        hospital(place, name, 400, seed=at, epsilon=epsilon, key=place / "key", new=0.2 + 0.1 * at, age=40 + 5 * at)
+    hospital(place, "bare", 300, seed=7, epsilon=None, key=place / "key")
+    made = [place / f"{name}.hgan" for name in ("alpha", "beta", "gamma")]
+    wg.combine(made, place / "region.hgan", key=place / "key", overlap=2)
+    distill(place / "region.hgan", place / "pupil.hgan", n=4_000, seed=1, judge=False, key=place / "key")
+    return place
+
+
+def test_the_pupil_has_the_teachers_guarantee_and_lists_its_hospitals(home):
+    found = read_file(home / "pupil.hgan", lambda _: open_file(home / "alpha.hgan", None, required=False).signature)
+    region = open_file(home / "region.hgan", None, required=False)
+    assert found.card.privacy == region.privacy
+    assert found.ledger.origin is not None
+    assert (found.ledger.origin.how, found.ledger.origin.of) == ("distilled", region.digest)
+    assert [site.name for site in found.ledger.sites] == ["alpha", "beta", "gamma"]
+    assert [site.ledger.epsilon for site in found.ledger.sites] == [1.0, 2.0, 3.0]
+    assert [site.source for site in found.ledger.sites] == [leaf.digest for _, leaf, _ in region.node.leaves()]
+    assert found.generator.schema == region.generator.schema
+
+
+def test_the_pupil_has_the_teachers_shares_and_is_near_to_it(home):
+    teacher, pupil = wg.load(home / "region.hgan"), wg.load(home / "pupil.hgan")
+    assert np.allclose(teacher.probabilities, pupil.probabilities)
+    ours, theirs = pupil.sample(8_000, seed=2), teacher.sample(8_000, seed=3)
+    assert abs(ours["age"].mean() - theirs["age"].mean()) < 1.0
+    assert abs(ours["glucose"].std() - theirs["glucose"].std()) < 3.0
+
+
+def test_a_signed_pupil_is_verified_and_its_bill_is_composed_again(home):
+    found = wg.verify(home / "pupil.hgan", home / "trust.json")
+    region = verify_mixture(home / "region.hgan", home / "trust.json")
+    assert found.epsilon == pytest.approx(region.bounds.overlap.epsilon)
+    assert found.epsilon > 3.0
+
+
+def test_what_was_distilled_is_no_teacher_unless_somebody_insists(home, tmp_path):
+    with pytest.raises(UsageError, match="was distilled itself"):
+        distill(home / "pupil.hgan", tmp_path / "again.hgan", n=500, judge=False)
+    wg.combine([home / "pupil.hgan", home / "bare.hgan"], tmp_path / "odd.hgan")
+    with pytest.raises(UsageError, match="was distilled itself"):
+        distill(tmp_path / "odd.hgan", tmp_path / "again.hgan", n=500, judge=False, override="A: b")
+    assert not (tmp_path / "again.hgan").exists()
+    made = distill(home / "pupil.hgan", tmp_path / "again.hgan", n=500, judge=False, again=True)
+    assert made.bounds.worst.epsilon > 3.0
+
+
+def test_patients_of_a_pupil_and_of_its_own_hospital_are_counted_once(home, tmp_path):
+    both = wg.combine([home / "pupil.hgan", home / "alpha.hgan"], tmp_path / "both.hgan", weights="size")
+    region = wg.combine([home / f"{name}.hgan" for name in ("alpha", "beta", "gamma")], tmp_path / "region.hgan")
+    assert both.bounds.sites == 3
+    assert both.bounds.worst.epsilon == pytest.approx(region.bounds.worst.epsilon)
+    assert any("count once" in notice for notice in both.notices)
+
+
+def test_nobody_distils_privacy_into_a_teacher_without_it(home, tmp_path):
+    wg.combine([home / "alpha.hgan", home / "bare.hgan"], tmp_path / "open.hgan")
+    with pytest.raises(GateError, match="not private"):
+        distill(tmp_path / "open.hgan", tmp_path / "pupil.hgan", n=500, judge=False)
+    distill(tmp_path / "open.hgan", tmp_path / "pupil.hgan", n=500, judge=False, override="A. Tester: open data")
+    assert wg.load(tmp_path / "pupil.hgan").privacy["mode"] == "none"
+    text = wg.inspect(tmp_path / "pupil.hgan")
+    assert text["card"]["override"] == "A. Tester: open data"
+
+
+def test_rare_classes_are_learned_from_200_patients_at_least(home):
+    from wardgan.combining.lesson import lesson
+    from wardgan.encode.units import classes_of
+    from wardgan.rng import Seed
+
+    made = lesson(wg.load(home / "alpha.hgan"), 300, Seed(1))
+    assert np.bincount(classes_of(made)).min() >= 200
+    assert len(np.unique(made.patients)) == len(made)
+
+
+def test_the_yardstick_is_the_teacher_itself(home):
+    teacher = wg.load(home / "region.hgan")
+    found = faithful(teacher, wg.load(home / "alpha.hgan"), seed=1)
+    columns = found.numbers["total variation of columns"]
+    assert columns.holdout is not None
+    assert columns.synthetic.low > columns.holdout.value  # one hospital is not the region
+    assert abs(found.numbers["told apart (AUROC)"].holdout.value - 0.5) < 0.05
+    near = faithful(teacher, wg.load(home / "pupil.hgan"), seed=1).numbers["total variation of columns"]
+    assert near.synthetic.value < columns.synthetic.value
+
+
+def test_a_file_that_is_there_stays_and_few_patients_teach_nobody(home, tmp_path):
+    place = tmp_path / "there.hgan"
+    place.write_text("mine")
+    with pytest.raises(OutputError):
+        distill(home / "region.hgan", place, n=500, judge=False)
+    assert place.read_text() == "mine"
+    with pytest.raises(UsageError, match="n="):
+        distill(home / "region.hgan", tmp_path / "few.hgan", n=50)
+
+
+def test_on_the_command_line(home, tmp_path):
+    from wardgan.cli.main import app
+
+    out = tmp_path / "out.hgan"
+    call = [
+        "distill",
+        str(home / "region.hgan"),
+        "-o",
+        str(out),
+        "-n",
+        "1000",
+        "--family",
+        "copula",
+        "--seed",
+        "3",
+        "--json",
+    ]
+    run = CliRunner().invoke(app, call)
+    assert run.exit_code == 0, run.output
+    facts = json.loads(run.stdout)
+    assert facts["bytes"] == out.stat().st_size
+    assert "told apart (AUROC)" in facts["quality"]["numbers"]
+    shown = CliRunner().invoke(app, ["inspect", str(out)])
+    assert "distilled" in shown.output
+    assert "alpha" in shown.output
+
+
+# --- a ledger of several hospitals, as it is read ---------------------------------------------------------------------
+
+
+def ledger_of(home, **changes):
+    found = wg.inspect(home / "pupil.hgan")["privacy"]
+    return json.loads(canonical(found)) | changes
+
+
+def problem(found):
+    from wardgan.seal.gate import ledger_reasons
+
+    record = read_ledger(found, "privacy.json")
+    reasons = ledger_reasons(record, None)
+    if not reasons:
+        joint.bound_of(record)
+    return reasons[0] if reasons else None
+
+
+def test_p04_a_claim_below_what_the_hospitals_spent_is_refused(home):
+    whole = ledger_of(home)
+    assert problem(whole) is None
+    with pytest.raises(FormatError, match="its members' ledgers cost"):
+        problem(whole | {"epsilon": 0.97 * whole["epsilon"]})
+    with pytest.raises(FormatError, match="its members' ledgers cost"):
+        problem(whole | {"delta": 1e-6})
+    with pytest.raises(FormatError, match="its members' ledgers cost"):
+        problem({name: value for name, value in whole.items() if name != "overlap"})  # then it is the worst case
+    cheap = ledger_of(home)
+    for event in cheap["sites"][2]["ledger"]["events"]:
+        event["noise_multiplier"] /= 4
+    with pytest.raises(FormatError, match=r"privacy\.json"):
+        problem(cheap)
+
+
+def test_what_stands_beside_the_hospitals_ledgers_is_refused(home):
+    whole = ledger_of(home)
+    event = whole["sites"][0]["ledger"]["events"][0]
+    assert "not beside them" in problem(whole | {"events": [event]})
+    assert "not beside them" in problem(whole | {"unbilled": ["a look"]})
+    assert "says so by its version" in problem(whole | {"version": 1})
+    assert "says so by its version" in problem({name: value for name, value in whole.items() if name != "origin"})
+    assert "twice" in problem(whole | {"sites": [*whole["sites"], whole["sites"][0]]})
+    own = json.loads(json.dumps(whole))
+    own["sites"][1]["ledger"]["replayable"] = True
+    assert "rehearsal" in problem(own)
+    own = json.loads(json.dumps(whole))
+    own["sites"][1]["ledger"] |= {"mode": "none"}
+    assert "nothing protects the patients of beta" in problem(own)
+    own = json.loads(json.dumps(whole))
+    own["sites"][1]["ledger"]["events"] = []
+    assert "empty" in problem(own)
+    with pytest.raises(FormatError):
+        read_ledger(whole | {"sites": []}, "privacy.json")
+    nested = json.loads(json.dumps(whole))
+    nested["sites"][0]["ledger"] = whole
+    with pytest.raises(FormatError):
+        read_ledger(nested, "privacy.json")
