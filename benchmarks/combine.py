@@ -18,6 +18,7 @@ of four levels.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import tempfile
@@ -34,12 +35,19 @@ import datasets
 import image_data
 import wardgan as wg
 from common import OUT, markdown, save
+from wardgan.combining.pooling import survey, synthetic
+from wardgan.combining.tables import write_tables
 from wardgan.errors import PlanError
 from wardgan.evaluate.images.draws import SIDE
 from wardgan.evaluate.images.nets import classifier
 from wardgan.evaluate.images.sets import shrunk
 from wardgan.evaluate.images.taught import STEPS
 from wardgan.evaluate.utility import ask_classifiers
+from wardgan.models.anchor.answered import Answered, answered
+from wardgan.models.anchor.survey import Survey
+from wardgan.models.base import Run
+from wardgan.privacy.ledger import Ledger
+from wardgan.privacy.records import Records
 from wardgan.rng import Seed
 from wardgan.schema.image_cohort import ImageCohort
 from wardgan.seal.artifact import release
@@ -103,7 +111,7 @@ def main() -> None:
 
 
 def _run(asked: argparse.Namespace) -> None:
-    done = {(one["part"], one.get("epsilon"), one.get("seed")) for one in _known()}
+    done = {(one["part"], one.get("epsilon"), one.get("seed"), str(one.get("method"))) for one in _known()}
     for part in asked.parts:
         if part == "scale":
             _note(_scale())
@@ -111,17 +119,23 @@ def _run(asked: argparse.Namespace) -> None:
         epsilons = ["10"] if part == "images" else asked.epsilon
         tasks = [(epsilon, seed) for seed in range(asked.seeds) for epsilon in epsilons]
         for epsilon, seed in tasks:
-            if (part, epsilon, seed) not in done:
-                for found in _found(part, epsilon, seed):
-                    _note({"part": part, "epsilon": epsilon, "seed": seed, **found})
+            known = {method for *where, method in done if where == [part, epsilon, seed]}
+            for found in _found(part, epsilon, seed, known):
+                _note({"part": part, "epsilon": epsilon, "seed": seed, **found})
 
 
-def _found(part: str, epsilon: str, seed: int) -> Iterator[Row]:
+def _found(part: str, epsilon: str, seed: int, known: set[str]) -> Iterator[Row]:
     if part == "images":
-        yield _images(seed)
+        if not known:
+            yield _images(seed)
         return
-    for method, found in _measured(CASES[part](seed), epsilon, seed):
-        yield {"method": method, **found}
+    case = CASES[part](seed)
+    for methods, measure in _WAYS.items():
+        if not known.issuperset(methods if epsilon == "none" else [one for one in methods if one != REAL]):
+            with tempfile.TemporaryDirectory() as folder:
+                for method, found in measure(case, epsilon, seed, Path(folder)):
+                    if method not in known:
+                        yield {"method": method, **found}
 
 
 def _heart(seed: int) -> Case:
@@ -168,28 +182,106 @@ def _case(declared: dict[str, object], label: str, parts: dict[str, pd.DataFrame
     return Case(schema, label, hospitals)
 
 
-def _measured(case: Case, epsilon: str, seed: int) -> Iterator[tuple[str, Row]]:
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        files = [_file(case, one.train, one.name, epsilon, home) for one in case.hospitals]
-        size = sum(len(_read(case, one.train)) for one in case.hospitals)
-        local = [_judged(case, file, size, seed, at) for at, file in enumerate(files) if file is not None]
-        lost = sum(file is None for file in files)
-        own, every = ([one[name] for one in local] for name in ("of own", "all"))
-        yield "local", {"own": _mean(own), "all": _mean(every), "refused": lost}
-        members = [file for file in files if file is not None]
-        for weights in ("size", "uniform"):
-            begun = time.perf_counter()
-            made = wg.combine(members, home / f"{weights}.hgan", weights=weights, overlap=1)
-            found = _judged(case, made.path, size, seed)
-            seconds = time.perf_counter() - begun
-            yield f"mixture, {weights}", {**_picked(found), "seconds": seconds, "refused": lost}
-        pooled = _file(case, pd.concat([one.train for one in case.hospitals], ignore_index=True), "all", epsilon, home)
-        if pooled is not None:
-            yield "pooled training", _picked(_judged(case, pooled, size, seed))
+def _mixed(case: Case, epsilon: str, seed: int, home: Path) -> Iterator[tuple[str, Row]]:
+    """Yields what the hospitals' own generators teach, their mixtures, and what learned from a mixture."""
+    files = [_file(case, one.train, one.name, epsilon, home) for one in case.hospitals]
+    size = _size(case)
+    local = [_judged(case, file, size, seed, at) for at, file in enumerate(files) if file is not None]
+    lost = sum(file is None for file in files)
+    own, every = ([one[name] for one in local] for name in ("of own", "all"))
+    yield "local", {"own": _mean(own), "all": _mean(every), "refused": lost}
+    members = [file for file in files if file is not None]
+    for weights in ("size", "uniform"):
+        begun = time.perf_counter()
+        made = wg.combine(members, home / f"{weights}.hgan", weights=weights, overlap=1)
+        found = _judged(case, made.path, size, seed)
+        seconds = time.perf_counter() - begun
+        yield f"mixture, {weights}", {**_picked(found), "seconds": seconds, "refused": lost}
+    begun = time.perf_counter()
+    override = None if epsilon != "none" else _OVERRIDE
+    pupil = wg.distill(home / "size.hgan", home / "pupil.hgan", seed=seed, judge=False, override=override)
+    seconds = time.perf_counter() - begun
+    yield DISTILLATE, {
+        **_picked(_judged(case, pupil.path, size, seed)), "seconds": seconds, "refused": lost,
+        "bytes": pupil.sizes[1], "bytes of the mixture": pupil.sizes[0],
+    }  # fmt: skip
+
+
+def _together(case: Case, epsilon: str, seed: int, home: Path) -> Iterator[tuple[str, Row]]:
+    """Yields what a generator teaches that was trained on the patients of all hospitals in one place."""
+    whole = pd.concat([one.train for one in case.hospitals], ignore_index=True)
+    pooled = _file(case, whole, "all", epsilon, home)
+    if pooled is not None:
+        yield POOLED, _picked(_judged(case, pooled, _size(case), seed))
     if epsilon == "none":
-        real = _scores(case, _read(case, pd.concat([one.train for one in case.hospitals])).wide(named=False), seed)
-        yield "real patients", _picked(real)
+        yield REAL, _picked(_scores(case, _read(case, whole).wide(named=False), seed))
+
+
+def _added(case: Case, epsilon: str, seed: int, home: Path) -> Iterator[tuple[str, Row]]:
+    """Yields what a generator of the sum of noisy tables teaches: questions for simulated or for similar patients."""
+    budget = None if epsilon == "none" else wg.Budget(float(epsilon))
+    size = _size(case)
+    largest = max(case.hospitals, key=lambda one: len(one.train))
+    pilot = _file(case, largest.train, largest.name, epsilon, home)
+    schema = replace(case.schema, population=None)
+    for method, like in ((TABLES, None), (TABLES_LIKE, pilot)):
+        if method == TABLES_LIKE and like is None:
+            continue
+        public = None if like is None else synthetic(like, schema)
+        asked = survey(
+            schema, patients=size, hospitals=len(case.hospitals), budget=budget or wg.Budget(10.0), like=public
+        )
+        begun = time.perf_counter()
+        made = _open_sum(case, asked, size) if budget is None else _noisy_sum(case, asked, budget, home / method)
+        seconds = time.perf_counter() - begun
+        found = _scores(case, made.draw(size, seed=seed).wide(named=False), seed)
+        yield method, {**_picked(found), "seconds": seconds, "refused": 0}
+
+
+def _noisy_sum(case: Case, asked: Survey, budget: wg.Budget, home: Path) -> wg.Generator | wg.Mixture:
+    files = []
+    for one in case.hospitals:
+        run = home / one.name
+        with contextlib.suppress(PlanError):  # too small for a generator of its own; its answers are complete
+            wg.fit(_cohort(case, one), budget, family=wg.CopulaConfig(survey=asked), run=run)
+        files.append(write_tables(run, home / f"{one.name}.tables", training_data_id=_data(one.name)))
+    return wg.load(wg.pool(files, home / "sum.hgan", overlap=1).path)
+
+
+def _open_sum(case: Case, asked: Survey, size: int) -> wg.Generator:
+    """Gives the generator of the sums of tables without noise, which no file would hold."""
+    parts = [
+        answered(Records(_cohort(case, one), Ledger(None), noise=Seed.secret()), asked) for one in case.hospitals
+    ]  # fmt: skip
+    sums = {name: np.sum([part.answers[name] for part in parts], axis=0) for name in parts[0].answers}
+    run = Run(size, Seed(0), Seed(0), None, lambda _: None)
+    made = wg.CopulaConfig(survey=asked).train(Answered(parts[0].layout, None, sums), run)
+    schema = replace(case.schema, population=None)
+    return wg.Generator(schema, "copula", made.onnx, made.latent, made.probabilities, {"mode": "none"})
+
+
+REAL, POOLED, DISTILLATE = "real patients", "pooled training", "distillate"
+TABLES, TABLES_LIKE = "pooled tables", "pooled tables, survey like the largest"
+_WAYS: dict[tuple[str, ...], Callable[[Case, str, int, Path], Iterator[tuple[str, Row]]]] = {
+    ("local", "mixture, size", "mixture, uniform", DISTILLATE): _mixed,
+    (POOLED, REAL): _together,
+    (TABLES,): _added,
+}
+
+
+def _size(case: Case) -> int:
+    return sum(len(_read(case, one.train)) for one in case.hospitals)
+
+
+def _data(name: str) -> str:
+    return f"patients-of-{name.replace(' ', '-')}"
+
+
+def _cohort(case: Case, one: Hospital) -> wg.Cohort:
+    """Gives the training part of a hospital, with its own number of patients declared."""
+    count = len(_read(case, one.train))
+    declared = case.schema.to_dict() | {"name": one.name, "population": int(float(f"{count:.1e}"))}
+    return wg.read(one.train, wg.Schema.from_dict(declared), invalid="clip")
 
 
 def _read(case: Case, rows: pd.DataFrame) -> wg.Cohort:
@@ -198,9 +290,7 @@ def _read(case: Case, rows: pd.DataFrame) -> wg.Cohort:
 
 def _file(case: Case, rows: pd.DataFrame, name: str, epsilon: str, home: Path) -> Path | None:
     """Gives the released generator of some patients; `None` if the budget is too small for so few."""
-    count = len(_read(case, rows))
-    declared = case.schema.to_dict() | {"name": name, "population": int(float(f"{count:.1e}"))}
-    cohort = wg.read(rows, wg.Schema.from_dict(declared), invalid="clip")
+    cohort = _cohort(case, Hospital(name, rows, rows))
     private = epsilon != "none"
     try:
         trained = wg.fit(cohort, wg.Budget(float(epsilon)) if private else None, family="copula",
@@ -208,9 +298,7 @@ def _file(case: Case, rows: pd.DataFrame, name: str, epsilon: str, home: Path) -
     except PlanError:
         return None
     path = home / f"{name}.hgan"
-    release(
-        trained, path, override=None if private else _OVERRIDE, training_data_id=f"patients-of-{name.replace(' ', '-')}"
-    )
+    release(trained, path, override=None if private else _OVERRIDE, training_data_id=_data(name))
     return path
 
 

@@ -24,10 +24,13 @@ from wardgan._version import __version__
 
 if TYPE_CHECKING:
     from wardgan.attack.audit import Audit, audit
+    from wardgan.combining.distilling import Distilled, distill
     from wardgan.combining.loading import inspect, load, verify_mixture
     from wardgan.combining.making import Combined, combine
     from wardgan.combining.mixture import Mixture
+    from wardgan.combining.pooling import Pooled, pool, survey
     from wardgan.combining.recipe import Recipe, Wanted
+    from wardgan.combining.tables import write_tables
     from wardgan.combining.translate import Source
     from wardgan.dossier.assess import Dossier, assess
     from wardgan.dossier.receiver import verify
@@ -66,6 +69,7 @@ _HOME = {
     "Cohort": "wardgan.schema.cohort",
     "Combined": "wardgan.combining.making",
     "CopulaConfig": "wardgan.models.copula.config",
+    "Distilled": "wardgan.combining.distilling",
     "Dossier": "wardgan.dossier.assess",
     "Estimate": "wardgan.estimate",
     "Generator": "wardgan.sample.generator",
@@ -76,6 +80,7 @@ _HOME = {
     "MarginalConfig": "wardgan.models.marginal.config",
     "Mixture": "wardgan.combining.mixture",
     "Plan": "wardgan.privacy.plan",
+    "Pooled": "wardgan.combining.pooling",
     "Recipe": "wardgan.combining.recipe",
     "Schema": "wardgan.schema.schema",
     "Sketch": "wardgan.rehearsal.result",
@@ -87,18 +92,22 @@ _HOME = {
     "assess": "wardgan.dossier.assess",
     "audit": "wardgan.attack.audit",
     "combine": "wardgan.combining.making",
+    "distill": "wardgan.combining.distilling",
     "draft": "wardgan.schema.draft",
     "fit": "wardgan.models.fit",
     "inspect": "wardgan.combining.loading",
     "load": "wardgan.combining.loading",
     "new_key": "wardgan.seal.keys",
     "plan": "wardgan.models.planning",
+    "pool": "wardgan.combining.pooling",
     "read": "wardgan.schema.read",
     "read_images": "wardgan.imaging.cohort",
     "release": "wardgan.dossier.release",
     "sketch": "wardgan.rehearsal.sketch",
+    "survey": "wardgan.combining.pooling",
     "verify": "wardgan.dossier.receiver",
     "verify_mixture": "wardgan.combining.loading",
+    "write_tables": "wardgan.combining.tables",
 }
 
 __all__ = [
@@ -109,6 +118,7 @@ __all__ = [
     "Cohort",
     "Combined",
     "CopulaConfig",
+    "Distilled",
     "Dossier",
     "Estimate",
     "Generator",
@@ -119,6 +129,7 @@ __all__ = [
     "MarginalConfig",
     "Mixture",
     "Plan",
+    "Pooled",
     "Recipe",
     "Schema",
     "Sketch",
@@ -131,18 +142,22 @@ __all__ = [
     "assess",
     "audit",
     "combine",
+    "distill",
     "draft",
     "fit",
     "inspect",
     "load",
     "new_key",
     "plan",
+    "pool",
     "read",
     "read_images",
     "release",
     "sketch",
+    "survey",
     "verify",
     "verify_mixture",
+    "write_tables",
 ]
 
 

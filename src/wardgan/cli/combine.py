@@ -69,7 +69,7 @@ def combine(  # noqa: PLR0913, PLR0917 - one argument for each option
 
     recipe = _recipe(members, name, output.stem, weights, columns, overlap)
     secret = None if key is None else passphrase_of(key)
-    made = combined(recipe, output, key=key, passphrase=secret, trust=trust, revoked=_lines(revoked), force=force)
+    made = combined(recipe, output, key=key, passphrase=secret, trust=trust, revoked=lines_of(revoked), force=force)
     console = screen(errors=json)
     say(console, f"{output}: {counted(len(made.shares), 'member')} as {shown(recipe.name)}.", style="bold green")
     for member, share in made.shares.items():
@@ -139,7 +139,15 @@ def _recipe(
     return Recipe(name, wanted, weights, keep=keep, overlap=overlap)  # pyright: ignore[reportArgumentType]
 
 
-def _lines(path: Path | None) -> list[str]:
+def lines_of(path: Path | None) -> list[str]:
+    """Gives the digests of a file of revoked releases.
+
+    Args:
+        path: The file; `None` for none.
+
+    Raises:
+        UsageError: It cannot be read, or a line is no digest.
+    """
     if path is None:
         return []
     try:

@@ -96,8 +96,9 @@ def show_quality(console: Console, quality: Faithful) -> None:
     from rich.table import Table
 
     table = Table(title="The new generator against the old one, with 95 % intervals")
-    for name, side in (("", "left"), ("the new one", "right"), ("the old one itself", "right")):
-        table.add_column(name, justify=side)
+    table.add_column("")
+    for name in ("the new one", "the old one itself"):
+        table.add_column(name, justify="right")
     for name, number in quality.numbers.items():
         own, other = number.synthetic, number.holdout
         table.add_row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,6 +62,15 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     mask: Mask = None,
     ledger: FitLedger = None,
     dataset: DataSet = None,
+    survey: Annotated[
+        Path | None,
+        typer.Option(
+            "--survey",
+            metavar="FILE",
+            help="Answer a survey of several hospitals (wardgan pool); for copula.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Rehearsal: can be replayed, never released.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that stopped in this folder.")] = False,
     json: Json = False,
@@ -77,7 +87,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     declared = Schema.load(schema)
     files = Files(data, visits, delimiter_of(delimiter), labels, key, mask)
     files.check(declared)
-    wanted = configured(family, settings or [], declared)
+    wanted = _asked(configured(family, settings or [], declared), survey, declared)
     console = screen(errors=json)
     if resume:
         plan = stopped_run(output, epsilon).plan
@@ -104,10 +114,23 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     except KeyboardInterrupt as error:
         again = {
             "--family": family, "--set": settings, "--invalid": invalid, "--visits": visits, "--delimiter": delimiter,
-            "--labels": labels, "--key": key, "--mask": mask, "--seed": seed,
+            "--labels": labels, "--key": key, "--mask": mask, "--seed": seed, "--survey": survey,
         }  # fmt: skip
         raise Stopped(how_to_resume(data, schema, output, again)) from error
     _report(trained, output, plan, (size, _tensor(cohort)), entered, as_json=json)
+
+
+def _asked(wanted: str | Config, path: Path | None, schema: Schema) -> str | Config:
+    """Gives the family with the survey that it shall answer."""
+    if path is None:
+        return wanted
+    from wardgan.combining.pooling import read_survey
+    from wardgan.models.copula.config import CopulaConfig
+
+    config = CopulaConfig() if wanted in ("copula", "auto") else wanted
+    if not isinstance(config, CopulaConfig):
+        raise PlanError("survey: only copula answers one; leave --family out, or say --family copula.")
+    return replace(config, survey=read_survey(path, schema))
 
 
 def planned(

@@ -27,6 +27,7 @@ from wardgan.cli import (
     keys,
     ledger,
     plan,
+    pool,
     release,
     sample,
     sketch,
@@ -109,6 +110,7 @@ app.command("inspect", rich_help_panel=_ANYWHERE)(inspect.inspect)
 app.command("card", rich_help_panel=_ANYWHERE)(card.card)
 app.command("combine", rich_help_panel=_ANYWHERE)(combine.combine)
 app.command("distill", rich_help_panel=_ANYWHERE)(distill.distill)
+app.add_typer(pool.app, name="pool", rich_help_panel=_ANYWHERE)
 app.command("sample", rich_help_panel=_ANYWHERE)(sample.sample)
 app.command("balance", rich_help_panel=_ANYWHERE)(balance.balance)
 app.command("demo", rich_help_panel=_ANYWHERE)(demo.demo)

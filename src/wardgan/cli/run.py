@@ -22,7 +22,7 @@ LEDGER: Final = "ledger.jsonl"
 _SECONDS_BETWEEN_BILLS: Final = 3.0
 _USUAL: Final = {
     "--family": "auto", "--invalid": "refuse", "--visits": None, "--delimiter": ",", "--labels": None, "--key": None,
-    "--mask": None, "--seed": None, "--set": None,
+    "--mask": None, "--seed": None, "--set": None, "--survey": None,
 }  # fmt: skip
 
 

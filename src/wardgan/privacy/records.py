@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from wardgan.privacy.choose import Scoring, noisy_top
 from wardgan.privacy.events import Event
 from wardgan.privacy.image_queries import ImageQuery, Pictures
 from wardgan.privacy.ledger import Ledger
-from wardgan.privacy.plan import largest
+from wardgan.privacy.plan import Plan, largest
 from wardgan.privacy.queries import Query
 from wardgan.rng import Seed
 from wardgan.schema.image_cohort import AnyCohort, ImageCohort
@@ -47,6 +47,29 @@ def admit(patients: int, population: int) -> None:
             f"population={population} is declared, but the cohort has more than {largest(population)} patients; "
             "declare a population that is not too small."
         )
+
+
+class Asked(Protocol):
+    """Whoever answers questions about patients: `Records`, or the sum of what several hospitals have answered."""
+
+    @property
+    def layout(self) -> Layout:
+        """The variables."""
+        ...
+
+    @property
+    def private(self) -> bool:
+        """Whether answers carry noise."""
+        ...
+
+    @property
+    def plan(self) -> Plan | None:
+        """What the noise of each answer is; `None` without privacy."""
+        ...
+
+    def measure(self, name: str, query: Query) -> NDArray[np.float64]:
+        """Answers a query."""
+        ...
 
 
 class Records:
@@ -93,6 +116,11 @@ class Records:
 
     def __repr__(self) -> str:
         return f"Records({self.layout.schema.name!r}, {len(self.layout)} variables)"
+
+    @property
+    def plan(self) -> Plan | None:
+        """What may be spent; `None` without privacy."""
+        return self.ledger.plan
 
     def measure(self, name: str, query: Query | ImageQuery) -> NDArray[np.float64]:
         """Answers a query with Gaussian noise of sd noise multiplier x sensitivity.

@@ -16,6 +16,7 @@ from wardgan.seal.records import Bill, LedgerRecord, read_ledger
 if TYPE_CHECKING:
     from wardgan.privacy.ledger import Ledger
     from wardgan.sample.generator import Generator
+    from wardgan.schema.schema import Schema
 
 _OVERRIDE: Final = re.compile(r"[^:\n]*\w[^:\n]*: *\S[^\n]*")
 NOT_PROTECTED: Final = (
@@ -111,12 +112,18 @@ def _bill_reasons(record: Bill) -> list[str]:
 
 def generator_reasons(generator: Generator) -> list[str]:
     """Gives the reasons that lie in the generator: a draft's values, formulas, or impossible class shares."""
+    problem = shares_problem(generator.probabilities, generator.schema.classes)
+    return schema_reasons(generator.schema) + ([] if problem is None else [problem])
+
+
+def schema_reasons(schema: Schema) -> list[str]:
+    """Gives the reasons that lie in a schema: a draft's values, or texts that a spreadsheet would run."""
     found: list[str] = []
-    if generator.schema.confirm:
-        places = ", ".join(generator.schema.confirm[:3])
+    if schema.confirm:
+        places = ", ".join(schema.confirm[:3])
         found.append(f"The schema has values that a draft read off patients ({places}); confirm them and fit again.")
-    problems = (formula_problem(generator.schema), shares_problem(generator.probabilities, generator.schema.classes))
-    return [*found, *(problem for problem in problems if problem is not None)]
+    problem = formula_problem(schema)
+    return found if problem is None else [*found, problem]
 
 
 def shares_problem(probabilities: Sequence[float], classes: int) -> str | None:

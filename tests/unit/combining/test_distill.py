@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from combining_kit import hospital
 from typer.testing import CliRunner
 
 import wardgan as wg
+from combining_kit import hospital
 from wardgan.combining.distilling import distill
 from wardgan.combining.faithful import faithful
 from wardgan.combining.loading import open_file, verify_mixture

@@ -17,26 +17,23 @@ from numpy.typing import NDArray
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import to_codes
 from wardgan.errors import PlanError, counted
+from wardgan.models.anchor.answered import COVARIANCE, GRID, LABELS, MEANS, TOTALS, has_means
 from wardgan.models.anchor.dependence import Dependence, correlations
 from wardgan.models.anchor.feasible import least_epsilon, least_population, most_variables, what_to_drop
 from wardgan.models.anchor.grid import Grid, cell_query, grids, number_levels
-from wardgan.models.anchor.groups import Grouping, group_margins, groupings, is_large, level_query
+from wardgan.models.anchor.groups import Grouping, group_margins, grouped, groupings, is_large, level_query
 from wardgan.models.anchor.margins import tilted_margins
 from wardgan.models.anchor.notes import bound_notes, class_notes, group_notes, hole_notes, other_notes, size_notes
 from wardgan.models.anchor.scores import Axis, axes_of, filled, hole_scores, level_scores, missing_share
+from wardgan.models.anchor.survey import Survey, declared
 from wardgan.models.anchor.tables import borrowed, class_sizes, margins, presence
 from wardgan.privacy.events import Budget
 from wardgan.privacy.learn import placeholder
 from wardgan.privacy.plan import Plan, Share
 from wardgan.privacy.queries import LevelCounts, Levels, Query, ScoreProducts, Scores, ScoreSums
-from wardgan.privacy.records import Records, noise_sd
+from wardgan.privacy.records import Asked, noise_sd
 from wardgan.schema.schema import Schema
 
-GRID: Final = "grid"
-TOTALS: Final = "level totals"
-LABELS: Final = "label tables"
-MEANS: Final = "class means"
-COVARIANCE: Final = "covariance"
 RADIUS: Final = 1.2
 
 
@@ -129,16 +126,11 @@ def anchor_shares(layout: Layout, weights: Weights | None) -> list[Share]:
         shares.insert(0, Share(TOTALS, weights.totals))
     if any(variable.column.numeric for variable in layout.variables):
         shares.insert(0, Share(GRID, weights.grid))
-    if _has_means(layout):
+    if has_means(layout):
         shares.append(Share(MEANS, weights.means))
     if len(axes_of(layout)) > 1:
         shares.append(Share(COVARIANCE, weights.covariance))
     return shares
-
-
-def _has_means(layout: Layout) -> bool:
-    """Whether there are classes or visits whose mean scores differ."""
-    return layout.schema.classes > 1 or layout.schema.visits is not None
 
 
 def check_feasible(layout: Layout, budget: Budget, population: int | None, *, shares: Sequence[Share]) -> None:
@@ -186,12 +178,13 @@ def count_noise(plan: Plan, schema: Schema) -> float | None:
     return None
 
 
-def measure_anchor(records: Records, *, population: int) -> Anchor:
+def measure_anchor(records: Asked, *, population: int, survey: Survey | None = None) -> Anchor:
     """Gives the anchor of a cohort from at most five noisy tables.
 
     Args:
         records: The patients.
         population: Public number of patients, for the number of bins.
+        survey: Bins, groups and scores that were fixed beforehand; `None`: they follow from the answers.
 
     Raises:
         PlanError: The noisy counts say that there are too few patients.
@@ -202,20 +195,19 @@ def measure_anchor(records: Records, *, population: int) -> Anchor:
     found = grids(query, names, records.measure(GRID, query), grid_sd) if names else {}
     noise = _label_noise(records, layout)
     classes = layout.schema.classes
-    joined = _groupings(records, population, noise)
-    most = (
-        int(np.clip(population / (8 * classes * noise), 4, 24))
-        if noise
-        else int(np.clip(population / (40 * classes), 4, 64))
-    )
-    levels = tuple(_levels(layout, at, found, joined, most) for at in range(len(layout)))
+    joined = _groupings(records, population, noise, survey)
+    if survey is None:
+        most = bins_for(population, classes, noise)
+        levels = tuple(_levels(layout, at, found, joined, most) for at in range(len(layout)))
+    else:
+        levels = survey.levels
     counts = LevelCounts(levels, classes)
     tables = counts.tables(records.measure(LABELS, counts))
     sizes, lost = class_sizes(layout, tables, noise)
     joined, shown = _margins(layout, tables, joined, noise, float(sizes.sum()))
-    made = _scored(layout, levels, shown, sizes, presence(tables, sizes), private=records.private)
+    made = _scored(layout, levels, shown, sizes, presence(tables, sizes), private=records.private, survey=survey)
     scores = Scores(levels, tuple(axis.at for axis in made.axes), made.scores, made.radius)
-    if _has_means(layout):
+    if has_means(layout):
         sums = ScoreSums(scores, classes)
         answer = borrowed(records.measure(MEANS, sums).reshape(classes, -1), sizes, lost)
         made = replace(made, margins=tilted_margins(made, answer, _sd(records, MEANS, sums), noise))
@@ -238,14 +230,63 @@ def measure_anchor(records: Records, *, population: int) -> Anchor:
     )  # fmt: skip
 
 
-def _groupings(records: Records, population: int, noise: float) -> dict[str, Grouping]:
+def bins_for(population: int, classes: int, noise: float) -> int:
+    """Gives how many bins of a number the tables of labels can afford.
+
+    Args:
+        population: Public number of patients.
+        classes: Number of classes.
+        noise: Standard deviation of each count; 0 without privacy.
+    """
+    if noise:
+        return int(np.clip(population / (8 * classes * noise), 4, 24))
+    return int(np.clip(population / (40 * classes), 4, 64))
+
+
+def groups_for(population: int, classes: int, noise: float) -> int:
+    """Gives how many groups of levels the tables of labels can afford; arguments as those of `bins_for`."""
+    return int(np.clip(population / (16 * classes * noise), 8, 64)) if noise else 64
+
+
+def make_survey(records: Asked, *, bins: int, groups: int, patients: int, hospitals: int) -> Survey:
+    """Gives the questions that a fit to public patients would ask in the end: for all hospitals the same ones.
+
+    Args:
+        records: Public patients, such as simulated ones; nothing protects them.
+        bins: Bins of each number.
+        groups: Groups of levels of each large category.
+        patients: About how many patients all hospitals have together.
+        hospitals: How many they are.
+    """
+    layout = records.layout
+    query, names = cell_query(layout)
+    found = grids(query, names, records.measure(GRID, query), 0.0) if names else {}
+    large, columns = level_query(layout)
+    joined = groupings(columns, large.parts(records.measure(TOTALS, large)), 0.0, groups) if columns else {}
+    levels = tuple(_levels(layout, at, found, joined, bins) for at in range(len(layout)))
+    counts = LevelCounts(levels, layout.schema.classes)
+    tables = counts.tables(records.measure(LABELS, counts))
+    sizes, _ = class_sizes(layout, tables, 0.0)
+    shown = tuple(margins(table, 0.0) for table in tables)
+    made = _scored(layout, levels, shown, sizes, presence(tables, sizes), private=True)
+    scores, order = (tuple(tuple(one.tolist()) for one in each) for each in (made.scores, made.order))
+    return Survey(declared(layout.schema), levels, scores, order, made.radius, patients, hospitals)
+
+
+def _groupings(records: Asked, population: int, noise: float, survey: Survey | None) -> dict[str, Grouping]:
     """Gives the groups of the large categories, from the totals of their levels."""
     query, columns = level_query(records.layout)
     if not columns:
         return {}
     totals = query.parts(records.measure(TOTALS, query))
-    most = int(np.clip(population / (16 * records.layout.schema.classes * noise), 8, 64)) if noise else 64
-    return groupings(columns, totals, _sd(records, TOTALS, query), most)
+    sd = _sd(records, TOTALS, query)
+    if survey is None:
+        return groupings(columns, totals, sd, groups_for(population, records.layout.schema.classes, noise))
+    known = {one.column.name: survey.levels[at].groups for at, one in enumerate(records.layout.variables)}
+    return {
+        column.name: grouped(np.array(known[column.name], dtype=np.intp), total, sd)
+        for column, total in zip(columns, totals, strict=True)
+    }
 
 
 def _margins(
@@ -266,10 +307,15 @@ def _margins(
 
 def _scored(
     layout: Layout, levels: tuple[Levels, ...], margins: tuple[NDArray[np.float64], ...], sizes: NDArray[np.float64],
-    presence: NDArray[np.float64], *, private: bool,
+    presence: NDArray[np.float64], *, private: bool, survey: Survey | None = None,
 ) -> Dependence:  # fmt: skip
     """Gives the scores of all axes, and the norm that they are scaled down to, from the noisy tables alone."""
     shares, axes = sizes / sizes.sum(), axes_of(layout)
+    if survey is not None:
+        return Dependence(
+            layout, axes, levels, margins, survey.tables(), sizes, presence, survey.orders(),
+            survey.radius if private else float("inf"), _visit_counts(layout, levels),
+        )  # fmt: skip
     # The flags of visits keep their order: the cells of a visit exist above one border.
     scored = [
         level_scores(margin, shares, level, keep_order=variable.role == "presence")
@@ -286,8 +332,8 @@ def _scored(
     return replace(made, radius=RADIUS * max(expected, 1.0) ** 0.5) if private else made
 
 
-def _sd(records: Records, name: str, query: Query) -> float:
-    return noise_sd(records.ledger.plan.event(name), query) if records.ledger.plan else 0.0
+def _sd(records: Asked, name: str, query: Query) -> float:
+    return noise_sd(records.plan.event(name), query) if records.plan else 0.0
 
 
 def _visit_counts(layout: Layout, levels: tuple[Levels, ...]) -> tuple[float, ...]:
@@ -299,8 +345,8 @@ def _visit_counts(layout: Layout, levels: tuple[Levels, ...]) -> tuple[float, ..
     return ()
 
 
-def _label_noise(records: Records, layout: Layout) -> float:
-    plan = records.ledger.plan
+def _label_noise(records: Asked, layout: Layout) -> float:
+    plan = records.plan
     if plan is None:
         return 0.0
     return float(np.sqrt(len(layout))) * (plan.event(LABELS).noise_multiplier or 0.0)

@@ -107,6 +107,17 @@ def grouping(column: Column, totals: NDArray[np.float64], sd: float, most: int) 
     # Numbered by their first level, so that neighbours stay neighbours.
     _, first = np.unique(groups, return_index=True)
     groups = np.argsort(np.argsort(first))[groups]
+    return grouped(groups, totals, sd)
+
+
+def grouped(groups: NDArray[np.intp], totals: NDArray[np.float64], sd: float) -> Grouping:
+    """Gives the grouping of one large category whose groups are fixed.
+
+    Args:
+        groups: Group of each level, shape (levels,).
+        totals: Noisy totals of the levels, shape (levels,).
+        sd: Noise of each total.
+    """
     pooled = np.bincount(groups, weights=totals).astype(np.float64)
     return Grouping(groups, totals, sd, denoised(totals, groups, pooled, sd))
 

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Final
 
+from wardgan import files
 from wardgan.encode.layout import Layout
-from wardgan.models.anchor.anchor import Weights, anchor_shares, check_feasible, measure_anchor
+from wardgan.errors import PlanError
+from wardgan.models.anchor.anchor import (
+    Anchor,
+    Weights,
+    anchor_shares,
+    check_feasible,
+    measure_anchor,
+)
+from wardgan.models.anchor.answered import Answered, answered
 from wardgan.models.anchor.lawful import lawful_network
 from wardgan.models.anchor.network import copula_network
+from wardgan.models.anchor.survey import Survey
 from wardgan.models.base import Network, Progress, Run
 from wardgan.privacy.events import Budget
 from wardgan.privacy.plan import Share
-from wardgan.privacy.records import Records
+from wardgan.privacy.records import Asked
+
+SURVEY: Final = "survey.json"
 
 
 @dataclass(frozen=True)
@@ -20,9 +34,12 @@ class CopulaConfig:
 
     Attributes:
         weights: How the budget is split over the noisy tables; `None`: as usual for tables, or for visits.
+        survey: Questions that were fixed beforehand, so that the answers of several hospitals add up; `None`: later
+            questions hang on earlier answers, as suits one hospital best.
     """
 
     weights: Weights | None = None
+    survey: Survey | None = None
 
     @property
     def family(self) -> str:
@@ -34,14 +51,38 @@ class CopulaConfig:
         return anchor_shares(layout, self.weights)
 
     def check(self, layout: Layout, budget: Budget, population: int | None) -> None:
-        """Refuses a budget that leaves nothing but noise."""
+        """Refuses a budget that leaves nothing but noise, and a survey about something else."""
+        if self.survey is not None:
+            self.survey.check(layout)
+            # Whether there are enough patients is a question of the sums.
+            population = None if population is None else max(population, self.survey.as_one)
         check_feasible(layout, budget, population, shares=self.shares(layout, budget))
 
-    def train(self, records: Records, run: Run) -> Network:
+    def train(self, records: Asked, run: Run) -> Network:
         """Gives the copula of a cohort: at most five noisy tables and no gradient."""
-        tables = len(anchor_shares(records.layout, self.weights))
+        survey, tables = self.survey, len(anchor_shares(records.layout, self.weights))
         run.watch(Progress("measuring", 0, tables))
-        anchor = measure_anchor(records, population=run.population)
+        if survey is None:
+            anchor = measure_anchor(records, population=run.population)
+        else:
+            survey.check(records.layout)
+            # All is asked first: a hospital too small for a generator of its own can still give its answers.
+            if run.folder is not None:
+                files.write_bytes(run.folder / SURVEY, json.dumps(survey.to_dict()).encode(), force=True)
+            answers = answered(records, survey)
+            anchor = _surveyed(answers, survey, run)
         run.watch(Progress("measuring", tables, tables))
         network = lawful_network(anchor, copula_network, latent=len(anchor.axes))
         return Network(network, len(anchor.axes), tuple(anchor.probabilities.tolist()), anchor.notes)
+
+
+def _surveyed(answers: Answered, survey: Survey, run: Run) -> Anchor:
+    try:
+        return measure_anchor(answers, population=run.population, survey=survey)
+    except PlanError as error:
+        if answers.private and run.folder is not None:
+            error.add_note(
+                "The answers to the survey are complete, though, and can be added to those of other hospitals: "
+                f"wardgan pool tables {run.folder}"
+            )
+        raise

@@ -1,0 +1,147 @@
+"""`wardgan pool`: the noisy tables of hospitals are added up, and one generator is made of the sums."""
+
+from __future__ import annotations
+
+import json as text
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wardgan.cli.inspect import shown
+from wardgan.cli.options import Delta, Epsilon, Force, Json, SchemaFile, Trust
+from wardgan.cli.terminal import answer, say, screen
+from wardgan.errors import counted
+
+app = typer.Typer(
+    no_args_is_help=True, help="Add up noisy tables of several hospitals: one generator without a round of training."
+)
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file.", show_default=False)]
+SigningKey = Annotated[
+    Path | None, typer.Option("--key", metavar="FILE", help="Private key that signs the file.", show_default=False)
+]
+
+
+@app.command("survey")
+def survey(  # noqa: PLR0913, PLR0917 - one argument for each option
+    schema: SchemaFile,
+    output: Output,
+    patients: Annotated[
+        int, typer.Option("--patients", help="About how many patients all hospitals have.", min=1, show_default=False)
+    ],
+    hospitals: Annotated[int, typer.Option("--hospitals", help="How many hospitals.", min=2, show_default=False)],
+    epsilon: Epsilon = 1.0,
+    delta: Delta = 1e-5,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            "--like", metavar="MODEL", help="A released generator: bins are made for patients like its own.",
+            show_default="simulated patients",
+        ),
+    ] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Fix the questions that all hospitals answer, from public facts; none of them has to know the others' patients."""
+    from wardgan import files
+    from wardgan.combining.pooling import survey as made
+    from wardgan.combining.pooling import synthetic
+    from wardgan.privacy.events import Budget
+    from wardgan.schema.schema import Schema
+
+    files.check_new(output, force=force)
+    declared = Schema.load(schema)
+    public = None if like is None else synthetic(like, declared)
+    found = made(declared, patients=patients, hospitals=hospitals, budget=Budget(epsilon, delta), like=public)
+    files.write_bytes(output, text.dumps(found.to_dict()).encode(), force=force)
+    console = screen(errors=json)
+    say(console, f"{output}: {counted(len(found.levels), 'variable')}, {found.digest}", style="bold green")
+    say(
+        console,
+        f"Next, in each hospital: wardgan fit DATA {schema} --family copula --survey {output} --epsilon {epsilon:g} "
+        "-o RUN; wardgan pool tables RUN -o FILE",
+    )
+    if json:
+        answer({"output": str(output), "digest": found.digest, "variables": len(found.levels)})
+
+
+@app.command("tables")
+def tables(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a fit with --survey.", show_default=False)],
+    output: Output,
+    key: SigningKey = None,
+    data_id: Annotated[
+        str | None,
+        typer.Option("--data-id", metavar="ID", help="Opaque name of the patients, the same for all models of them."),
+    ] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Write a hospital's noisy answers, with their bill, to one file that may leave."""
+    from wardgan.cli.keys import passphrase_of
+    from wardgan.combining.tables import read_tables, write_tables
+
+    secret = None if key is None else passphrase_of(key)
+    write_tables(run, output, key=key, passphrase=secret, training_data_id=data_id, force=force)
+    found, console = read_tables(output), screen(errors=json)
+    size = output.stat().st_size
+    say(console, f"{output}: {counted(len(found.answers), 'noisy table')}, {size:,} bytes", style="bold green")
+    say(console, f"Digest:    {found.digest}")
+    say(console, f"Privacy:   epsilon {found.ledger.epsilon:g} at delta {found.ledger.delta:g}, for each patient")
+    if key is None:
+        say(console, "The file is unsigned, and others may refuse it; sign it with --key.", style="yellow")
+    if json:
+        answer({"output": str(output), "bytes": size, "digest": found.digest, "epsilon": found.ledger.epsilon})
+
+
+@app.command("add")
+def add(  # noqa: PLR0913, PLR0917 - one argument for each option
+    files: Annotated[
+        list[Path], typer.Argument(metavar="TABLES", help="Files of noisy tables.", show_default=False)
+    ],
+    output: Output,
+    name: Annotated[str | None, typer.Option("--name", help="Of the whole.", show_default="name of the file")] = None,
+    overlap: Annotated[
+        int | None,
+        typer.Option(
+            "--overlap", metavar="M", help="In how many of the hospitals a patient may be at most. You answer for it.",
+            show_default="in all of them",
+        ),
+    ] = None,
+    key: SigningKey = None,
+    trust: Trust = None,
+    revoked: Annotated[
+        Path | None,
+        typer.Option("--revoked", metavar="FILE", help="Digests that are revoked, one a line.", show_default=False),
+    ] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Make one generator of the sum of hospitals' noisy tables."""
+    from wardgan.cli.combine import lines_of, show_bounds
+    from wardgan.cli.keys import passphrase_of
+    from wardgan.combining.pooling import pool
+
+    secret = None if key is None else passphrase_of(key)
+    made = pool(
+        files, output, name=name, overlap=overlap, key=key, passphrase=secret, trust=trust, revoked=lines_of(revoked),
+        force=force,
+    )  # fmt: skip
+    console = screen(errors=json)
+    say(
+        console,
+        f"{output}: {counted(len(made.hospitals), 'hospital')}, about {made.patients:,} patients by the noisy tables.",
+        style="bold green",
+    )
+    for notice in made.notices:
+        say(console, f"Note: {shown(notice)}", style="yellow")
+    if key is None:
+        say(console, "The file is unsigned, and receivers may refuse it; sign it with --key.", style="yellow")
+    show_bounds(console, made.bounds)
+    if json:
+        answer(
+            {
+                "output": str(output), "hospitals": list(made.hospitals), "patients": made.patients,
+                "bounds": made.bounds.to_dict(), "notices": list(made.notices),
+            }
+        )  # fmt: skip

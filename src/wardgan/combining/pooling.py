@@ -1,0 +1,263 @@
+"""Pooling: hospitals' noisy tables are added up, and one generator is made of the sums, without a round of training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wardgan import check, files
+from wardgan.combining.loading import load
+from wardgan.combining.tables import Tables, names_of, read_tables
+from wardgan.encode.layout import Layout
+from wardgan.encode.units import classes_of, encode
+from wardgan.errors import GateError, TrustError, UsageError
+from wardgan.models.anchor.anchor import bins_for, groups_for, make_survey, measure_anchor
+from wardgan.models.anchor.answered import LABELS, Answered
+from wardgan.models.anchor.survey import Survey, declared
+from wardgan.models.base import Progress, Run
+from wardgan.models.copula.config import CopulaConfig
+from wardgan.models.planning import plan as planned
+from wardgan.privacy.events import Budget, Event
+from wardgan.privacy.plan import Plan
+from wardgan.privacy.queries import Query
+from wardgan.privacy.union import Bounds
+from wardgan.rng import Seed
+from wardgan.sample.generator import Generator
+from wardgan.schema.cohort import Cohort
+from wardgan.schema.schema import Schema
+from wardgan.seal import joint
+from wardgan.seal.artifact import day_of, packed
+from wardgan.seal.json_text import parse
+from wardgan.seal.reading import opened
+from wardgan.simulate.world import World
+
+_SIMULATED: Final = 20_000
+_CAP: Final = 64 << 20
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """What came of pooling.
+
+    Attributes:
+        path: The file.
+        bounds: What the hospitals' ledgers cost one patient together.
+        patients: About how many patients there are, by the noisy tables.
+        hospitals: Their names.
+        notices: What a person should know.
+    """
+
+    path: Path
+    bounds: Bounds
+    patients: int
+    hospitals: tuple[str, ...]
+    notices: tuple[str, ...]
+
+
+def survey(
+    schema: Schema, *, patients: int, hospitals: int, budget: Budget, like: Cohort | None = None, seed: int = 0
+) -> Survey:
+    """Gives the questions that all hospitals shall answer, from public facts alone.
+
+    Args:
+        schema: The declarations that all hospitals share.
+        patients: About how many patients all of them have together, in public.
+        hospitals: How many they are.
+        budget: What each will spend; it decides how many bins the sums can afford.
+        like: Public patients with about the same distribution, such as synthetic ones of a released generator: bins
+            and scores are made for them. `None`: for simulated patients, by the declared bounds and levels.
+        seed: Of the simulated patients.
+
+    Raises:
+        UsageError: The schema declares images, or a number is none.
+        SchemaError: Bounds or levels are not declared.
+        PlanError: The budget is too small.
+
+    Example:
+        >>> table = {"age": {"kind": "integer", "low": 18, "high": 99}, "ill": {"kind": "flag", "label": True}}
+        >>> survey(Schema.from_dict({"name": "x", "table": table}), patients=900, hospitals=3, budget=Budget(1.0))
+        Survey(1 variables, sha256:...)
+    """
+    check.whole(1, patients=patients, hospitals=hospitals)
+    if schema.images is not None:
+        raise UsageError(f"schema={schema.name!r} declares images; their tables cannot be pooled, combine generators.")
+    whole = replace(schema, population=None)
+    public = World.of(whole, seed=Seed(seed)).draw(_SIMULATED, seed=Seed(seed)) if like is None else like
+    layout = Layout.of(whole)
+    as_one = max(1, round(patients / math.sqrt(hospitals)))
+    each = planned(replace(schema, population=as_one), budget, family="copula")
+    noise = cast("float", each.event(LABELS).noise_multiplier) * math.sqrt(len(layout) * hospitals)
+    return make_survey(
+        _Public(layout, public), bins=bins_for(patients, schema.classes, noise),
+        groups=groups_for(patients, schema.classes, noise), patients=patients, hospitals=hospitals,
+    )  # fmt: skip
+
+
+def read_survey(path: str | Path, schema: Schema) -> Survey:
+    """Reads a survey from a file.
+
+    Args:
+        path: The file.
+        schema: Declarations that it must be about.
+
+    Raises:
+        UsageError: The file cannot be read.
+        FormatError: It is none, or it is about other declarations.
+    """
+    try:
+        with opened(path) as file:
+            data = file.read(_CAP + 1)
+    except OSError as error:
+        raise UsageError(f"survey={str(path)!r} cannot be read: {error.strerror or error}.") from error
+    return Survey.of_dict(parse(data, what="survey", cap=_CAP), Layout.of(schema))
+
+
+def synthetic(model: str | Path, schema: Schema) -> Cohort:
+    """Gives synthetic patients of a released generator, under a schema with the same columns.
+
+    Args:
+        model: The generator's file.
+        schema: The declarations.
+
+    Raises:
+        UsageError: Its columns are not the declared ones.
+    """
+    generator = load(model)
+    if declared(replace(generator.schema, population=None)) != declared(replace(schema, population=None)):
+        raise UsageError(f"like={str(model)!r} has other columns, bounds, levels, visits or rules than the schema.")
+    return replace(generator.draw(_SIMULATED), schema=replace(schema, population=None))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Public:
+    """Patients whom nothing protects, such as simulated ones: they answer without noise."""
+
+    layout: Layout
+    cohort: Cohort
+    plan: None = None
+    private: bool = False
+
+    def measure(self, name: str, query: Query) -> NDArray[np.float64]:
+        del name
+        return query.total(encode(self.cohort, self.layout), classes_of(self.cohort))
+
+
+def pool(  # noqa: PLR0913 - what pooling may be told, in one place
+    tables: Sequence[str | Path], path: str | Path, *, name: str | None = None, overlap: int | None = None,
+    key: str | Path | None = None, passphrase: bytes | None = None, trust: str | Path | None = None,
+    revoked: Sequence[str] = (), created: str | None = None, force: bool = False,
+) -> Pooled:  # fmt: skip
+    """Makes one generator from the sum of hospitals' noisy tables.
+
+    The noise of a sum of N hospitals is that of one, times the root of N, while its counts are N times as large: so it
+    is nearer to all patients than a mixture of N generators that have each been smoothed against their own noise.
+
+    Args:
+        tables: Files of noisy tables, answers to one survey.
+        path: The `.hgan` file.
+        name: Of the combined data set; `None` for the name of the file.
+        overlap: In how many of the hospitals one patient may be at most, as somebody who knows declares.
+        key: Private key that signs the file; `None` leaves it unsigned.
+        passphrase: Of the private key.
+        trust: Trust file: then all tables must be signed by a key in it.
+        revoked: Digests of tables that must not be used any more.
+        created: Date, `YYYY-MM-DD`; `None` for `$SOURCE_DATE_EPOCH`, or today.
+        force: Whether an existing file may be replaced.
+
+    Raises:
+        UsageError: There are fewer than two, they answer different surveys, or the same patients are there twice.
+        PlanError: By the noisy counts there are too few patients.
+        GateError: Together they cost so much that nothing is protected.
+        FormatError: A file is none, or is damaged.
+        TrustError: A signature is missing, unknown or wrong, or tables were revoked.
+        OutputError: The file exists, or cannot be written.
+    """
+    files.check_new(path, force=force)
+    day = day_of(created)
+    found = [read_tables(one, trust=trust) for one in tables]
+    _check_together(found, frozenset(revoked))
+    names = names_of(found)
+    ledgers = [replace(one.behind, name=called) for one, called in zip(found, names, strict=True)]
+    bounds = joint.bounds_of(ledgers, overlap=overlap)
+    claim = joint.claim(bounds)
+    if claim["mode"] == "none":
+        raise GateError(["Together the tables cost more than an epsilon that protects anybody; declare an overlap."])
+    generator, patients = pooled(found, name or Path(path).stem, claim)
+    ledger = joint.ledger_of(
+        ledgers, claim, how="pooled", of=found[0].survey.digest, overlap=overlap, family=generator.family
+    )
+    data = packed(generator, ledger, day, key=key, passphrase=passphrase, data_id=joint.data_id(ledgers))
+    files.write_bytes(path, data, force=force)
+    notices = [f"{one}: nobody signed its tables." for one, each in zip(names, found, strict=True)
+               if each.signature.status == "unsigned"]  # fmt: skip
+    return Pooled(Path(path), bounds, patients, tuple(names), tuple(notices))
+
+
+def pooled(tables: Sequence[Tables], name: str, claim: Mapping[str, object]) -> tuple[Generator, int]:
+    """Gives the generator of the sums, and about how many patients there are.
+
+    Args:
+        tables: Answers to one survey.
+        name: Of the combined data set.
+        claim: Its guarantee.
+
+    Raises:
+        PlanError: By the noisy counts there are too few patients.
+    """
+    first = tables[0]
+    sizes = [one.ledger.population for one in tables]
+    known = [size for size in sizes if size is not None]
+    schema = replace(first.schema, name=name, population=sum(known) if len(known) == len(sizes) else None, confirm=())
+    sums = {event: np.sum([one.answers[event] for one in tables], axis=0) for event in first.answers}
+    budget = Budget(max(one.ledger.epsilon or 0.0 for one in tables), max(one.ledger.delta or 0.0 for one in tables))
+    events = tuple(_sum_of([_event(one, event) for one in tables]) for event in first.answers)
+    answers = Answered(Layout.of(schema), Plan(budget, events, schema.population, "copula"), sums)
+    # Only counts of bins hang on the number of patients, and those the survey has fixed.
+    run = Run(schema.population or 1, Seed(0), Seed(0), None, _nobody)
+    made = CopulaConfig(survey=first.survey).train(answers, run)
+    anchor = measure_anchor(answers, population=run.population, survey=first.survey)
+    generator = Generator(schema, "copula", made.onnx, made.latent, made.probabilities, claim)
+    return generator, round(anchor.patients)
+
+
+def _sum_of(events: Sequence[Event]) -> Event:
+    """Gives the noise of a sum: variances of independent noise add up."""
+    noise = math.sqrt(sum(cast("float", one.noise_multiplier) ** 2 for one in events))
+    return replace(events[0], noise_multiplier=noise)
+
+
+def _event(one: Tables, name: str) -> Event:
+    found = next(event for event in one.ledger.events if event.name == name)
+    return Event.from_dict(found.model_dump(exclude_none=True))
+
+
+def _check_together(tables: Sequence[Tables], revoked: frozenset[str]) -> None:
+    if len(tables) < 2:
+        raise UsageError("tables: one hospital alone needs no pooling; name the files of at least two.")
+    for one in tables:
+        if one.digest in revoked:
+            raise TrustError(f"{one.digest[:23]}... was revoked by its publisher; leave it out.")
+        if one.survey.digest != tables[0].survey.digest:
+            raise UsageError(
+                f"tables: {one.schema.name!r} and {tables[0].schema.name!r} answered different surveys; answers to "
+                "different questions cannot be added."
+            )
+        if set(one.answers) != set(tables[0].answers):
+            raise UsageError(f"tables: {one.schema.name!r} answered other questions than {tables[0].schema.name!r}.")
+    seen: dict[str, str] = {}
+    for one in tables:
+        if one.patients in seen:
+            raise UsageError(
+                f"tables: {seen[one.patients]!r} and {one.schema.name!r} are about the same patients; leave one out."
+            )
+        seen[one.patients] = one.schema.name
+
+
+def _nobody(progress: Progress) -> None:
+    """Nobody watches."""

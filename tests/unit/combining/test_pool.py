@@ -1,0 +1,302 @@
+"""Noisy tables of several hospitals add up."""
+
+import base64
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import wardgan as wg
+from combining_kit import hospital, patients, schema, table
+from wardgan.cli.main import app
+from wardgan.combining import pooling
+from wardgan.combining.pooling import pool, pooled, read_survey, survey, synthetic
+from wardgan.combining.tables import read_tables, write_tables
+from wardgan.encode.layout import Layout
+from wardgan.errors import FormatError, GateError, OutputError, PlanError, TrustError, UsageError
+from wardgan.models.anchor.answered import LABELS, answered
+from wardgan.models.anchor.survey import Survey
+from wardgan.privacy.ledger import Ledger
+from wardgan.privacy.records import Records
+from wardgan.rng import Seed
+
+COLUMNS = table(
+    drug={"kind": "category", "levels": [f"d{at}" for at in range(40)]},
+    weight={"kind": "number", "low": 30, "high": 200, "step": 1, "nullable": True},
+)
+SIZES = {"alpha": 300, "beta": 500, "gamma": 40}
+
+
+def cohort(name, seed=0, **more):
+    return patients(schema(name, SIZES[name], COLUMNS), SIZES[name], seed, **more)
+
+
+def answer(place, name, asked, *, epsilon=2.0, key=None, data=None, seed=0):
+    run = place / f"run-{name}"
+    try:
+        wg.fit(cohort(name, seed), wg.Budget(epsilon), family=wg.CopulaConfig(survey=asked), run=run)
+    except PlanError:
+        assert name == "gamma"  # too small for a generator of its own
+    return write_tables(run, place / f"{name}.tables", key=key, training_data_id=data or f"data-of-{name}")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    place = tmp_path_factory.mktemp("home")
+    wg.new_key(place / "key", name="Tester", trust=place / "trust.json")
+    (place / "schema.yaml").write_text(json.dumps(schema("all", None, COLUMNS).to_dict()))
+    asked = survey(schema("all", None, COLUMNS), patients=840, hospitals=3, budget=wg.Budget(2.0))
+    (place / "survey.json").write_text(json.dumps(asked.to_dict()))
+    for at, name in enumerate(SIZES):
+        answer(place, name, asked, key=place / "key", seed=at)
+    return place
+
+
+@pytest.fixture(scope="module")
+def asked(home):
+    return read_survey(home / "survey.json", schema("any", 5, COLUMNS))
+
+
+def files(home, *names):
+    return [home / f"{name}.tables" for name in names or SIZES]
+
+
+def test_answers_to_a_survey_add_up_to_those_of_all_patients_together(asked):
+    parts = [cohort(name, at) for at, name in enumerate(SIZES)]
+    alone = [answered(Records(one, Ledger(None), noise=Seed.secret()), asked) for one in parts]
+    whole = replace(
+        parts[0], static={name: np.concatenate([one.static[name] for one in parts]) for name in parts[0].static},
+        patients=np.arange(sum(map(len, parts))),
+    )  # fmt: skip
+    together = answered(Records(whole, Ledger(None), noise=Seed.secret()), asked)
+    assert set(together.answers) == {"grid", "level totals", "label tables", "class means", "covariance"}
+    for name, total in together.answers.items():
+        assert np.allclose(total, sum(one.answers[name] for one in alone), atol=1e-6), name
+
+
+def test_p04_the_noise_of_a_sum_is_what_all_noises_give(home, monkeypatch):
+    found = [read_tables(one) for one in files(home)]
+    plans = []
+
+    def spy(layout, plan, sums):
+        plans.append(plan)
+        return original(layout, plan, sums)
+
+    original = pooling.Answered
+    monkeypatch.setattr(pooling, "Answered", spy)
+    pooled(found, "all", {"mode": "private", "epsilon": 2.0, "delta": 1e-5})
+    for event in plans[0].events:
+        single = [next(e.noise_multiplier for e in one.ledger.events if e.name == event.name) for one in found]
+        assert event.noise_multiplier == pytest.approx(math.sqrt(sum(one**2 for one in single)))
+
+
+def test_a_hospital_too_small_for_a_generator_still_counts(home, tmp_path):
+    with pytest.raises(PlanError):
+        wg.fit(cohort("gamma"), wg.Budget(2.0), family="copula")
+    made = pool(files(home), tmp_path / "all.hgan", overlap=1, key=home / "key", trust=home / "trust.json")
+    assert made.hospitals == ("alpha", "beta", "gamma")
+    assert abs(made.patients - 840) < 200
+    assert made.bounds.disjoint.epsilon == pytest.approx(2.0, rel=0.01)
+    assert made.notices == ()
+
+
+def test_the_generator_says_where_it_comes_from_and_is_verified(home, asked, tmp_path):
+    made = pool(files(home), tmp_path / "all.hgan", key=home / "key")
+    found = wg.verify(made.path, home / "trust.json")
+    assert found.epsilon == pytest.approx(made.bounds.worst.epsilon)
+    assert found.epsilon > 3.0  # whoever is in all three
+    facts = wg.inspect(made.path)
+    assert facts["privacy"]["origin"] == {"how": "pooled", "of": asked.digest}
+    assert [site["patients"] for site in facts["privacy"]["sites"]] == [f"data-of-{name}" for name in SIZES]
+    assert facts["card"]["training_data_id"].startswith("joint-")
+    assert wg.load(made.path).schema.population == 840
+
+
+def test_the_sum_is_nearer_to_the_patients_than_one_hospital(home, tmp_path):
+    made = wg.load(pool(files(home), tmp_path / "all.hgan").path).sample(4_000, seed=1)
+    truth = np.concatenate([cohort(name, at).frame()["age"].to_numpy() for at, name in enumerate(SIZES)])
+    assert abs(made["age"].mean() - truth.mean()) < 2.5
+    assert abs((made["arm"] == "new").mean() - 0.3) < 0.1
+
+
+def test_the_same_tables_give_the_same_generator(home, tmp_path):
+    one = pool(files(home), tmp_path / "x.hgan", name="x", created="2026-01-31").path.read_bytes()
+    assert one == pool(files(home), tmp_path / "y.hgan", name="x", created="2026-01-31").path.read_bytes()
+
+
+def test_tables_that_do_not_belong_together_are_refused(home, asked, tmp_path):
+    with pytest.raises(UsageError, match="at least two"):
+        pool(files(home, "alpha"), tmp_path / "x.hgan")
+    with pytest.raises(UsageError, match="the same patients"):
+        pool(files(home, "alpha", "alpha"), tmp_path / "x.hgan")
+    other = survey(schema("all", None, COLUMNS), patients=8_400, hospitals=3, budget=wg.Budget(4.0))
+    assert other.digest != asked.digest
+    answer(tmp_path, "beta", other)
+    with pytest.raises(UsageError, match="different surveys"):
+        pool([*files(home, "alpha"), tmp_path / "beta.tables"], tmp_path / "x.hgan")
+    with pytest.raises(TrustError, match="revoked"):
+        pool(files(home), tmp_path / "x.hgan", revoked=[read_tables(home / "beta.tables").digest])
+    with pytest.raises(TrustError):
+        pool([*files(home, "alpha"), tmp_path / "beta.tables"], tmp_path / "x.hgan", trust=home / "trust.json")
+    assert not (tmp_path / "x.hgan").exists()
+
+
+def test_a_survey_is_about_one_schema_and_one_family(home, asked):
+    fewer = schema("any", 300)
+    with pytest.raises(FormatError, match="other columns, bounds"):
+        read_survey(home / "survey.json", fewer)
+    with pytest.raises(FormatError, match="other columns, bounds"):
+        wg.fit(patients(fewer, 300, 0), wg.Budget(1.0), family=wg.CopulaConfig(survey=asked))
+    with pytest.raises(UsageError, match="answered no survey"):
+        write_tables(home / "run-none", home / "none.tables")
+
+
+def broken(asked, change):
+    found = json.loads(json.dumps(asked.to_dict()))
+    change(found)
+    return found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda found: found["levels"][0].update(edges=[0.5, 0.2]),
+        lambda found: found["levels"][0].update(edges=[0.5], size=9),
+        lambda found: found["levels"][2].update(groups=[0] * 39),
+        lambda found: found["levels"][2].update(groups=[0] * 39 + [7]),
+        lambda found: found["scores"][0].pop(),
+        lambda found: found["scores"][0].__setitem__(0, 1e9),
+        lambda found: found["scores"][0].__setitem__(0, float("nan")),
+        lambda found: found["order"][0].__setitem__(0, 1),
+        lambda found: found.update(radius=0),
+        lambda found: found.update(radius=float("nan")),
+        lambda found: found.update(patients=0),
+        lambda found: found.update(version=2),
+        lambda found: found.pop("levels"),
+        lambda found: found.update(levels=found["levels"][1:]),
+    ],
+)
+def test_a_survey_whose_numbers_mean_nothing_is_refused(asked, change):
+    with pytest.raises(FormatError, match="survey"):
+        Survey.of_dict(broken(asked, change), Layout.of(schema("any", 5, COLUMNS)))
+
+
+def changed(home, tmp_path, change):
+    found = json.loads((home / "alpha.tables").read_text())
+    change(found["tables"])
+    found["signature"] = None
+    path = tmp_path / "changed.tables"
+    path.write_text(json.dumps(found, separators=(",", ":"), ensure_ascii=False))
+    return path
+
+
+def doubles(values):
+    return base64.b64encode(np.array(values, dtype="<f8").tobytes()).decode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda body: body["answers"].update({"label tables": "no base64!"}),
+        lambda body: body["answers"].update({"label tables": doubles([float("nan")])}),
+        lambda body: body["answers"].pop("grid"),
+        lambda body: body["answers"].update(more=doubles([1.0])),
+        lambda body: body["ledger"]["events"][0].update(noise_multiplier=0.01),
+        lambda body: body["ledger"].update(replayable=True),
+        lambda body: body["ledger"].update(mode="none"),
+        lambda body: body.update(patients="x"),
+        lambda body: body.update(format="other"),
+        lambda body: body.pop("survey"),
+    ],
+)
+def test_tables_that_contradict_themselves_are_refused(home, tmp_path, change):
+    with pytest.raises(FormatError):
+        read_tables(changed(home, tmp_path, change))
+
+
+def test_answers_of_another_length_are_refused_before_anything_is_made(home, tmp_path):
+    path = changed(home, tmp_path, lambda body: body["answers"].update({LABELS: doubles([1.0, 2.0])}))
+    with pytest.raises((FormatError, UsageError)):
+        pool([path, *files(home, "beta")], tmp_path / "x.hgan")
+    assert not (tmp_path / "x.hgan").exists()
+
+
+def test_what_was_changed_after_signing_is_noticed(home, tmp_path):
+    text = (home / "alpha.tables").read_text()
+    path = tmp_path / "forged.tables"
+    path.write_text(text.replace('"patients":"data-of-alpha"', '"patients":"data-of-delta"'))
+    with pytest.raises(TrustError):
+        read_tables(path)
+
+
+def test_tables_of_a_rehearsal_or_without_noise_never_leave(asked, tmp_path):
+    config = wg.CopulaConfig(survey=asked)
+    wg.fit(cohort("beta"), wg.Budget(2.0), family=config, run=tmp_path / "again", seed=1)
+    with pytest.raises(GateError, match="rehearsal"):
+        write_tables(tmp_path / "again", tmp_path / "x.tables")
+    wg.fit(cohort("beta"), family=config, run=tmp_path / "open", privacy="none")
+    with pytest.raises(GateError, match="without noise"):
+        write_tables(tmp_path / "open", tmp_path / "x.tables")
+    assert not (tmp_path / "x.tables").exists()
+
+
+def test_a_survey_can_be_made_for_patients_like_those_of_a_generator(tmp_path):
+    path = hospital(tmp_path, "pilot", 2_000, age=80)
+    declared = schema("all", None)
+    plain = survey(declared, patients=4_000, hospitals=2, budget=wg.Budget(3.0))
+    like = survey(declared, patients=4_000, hospitals=2, budget=wg.Budget(3.0), like=synthetic(path, declared))
+    at = Layout.of(declared).names.index("age")
+    middle = np.mean([(80 - 18 + 0.5) / 82])
+    assert abs(np.median(like.levels[at].edges) - middle) < abs(np.median(plain.levels[at].edges) - middle)
+    with pytest.raises(UsageError, match="other columns"):
+        synthetic(path, schema("all", None, COLUMNS))
+
+
+def test_on_the_command_line(tmp_path):
+    run = CliRunner()
+    place = tmp_path
+    declared = schema("all", None)
+    (place / "schema.yaml").write_text(json.dumps(declared.to_dict()))
+    call = [
+        "pool",
+        "survey",
+        str(place / "schema.yaml"),
+        "-o",
+        str(place / "s.json"),
+        "--patients",
+        "800",
+        "--hospitals",
+        "2",
+    ]
+    found = run.invoke(app, call)
+    assert found.exit_code == 0, found.output
+    for name in ("one", "two"):
+        patients(schema(name, 400), 400, 1).frame().to_csv(place / f"{name}.csv", index=False)
+        (place / f"{name}.yaml").write_text(json.dumps(schema(name, 400).to_dict()))
+        fit = ["fit", str(place / f"{name}.csv"), str(place / f"{name}.yaml"), "--epsilon", "2", "--survey"]
+        found = run.invoke(app, [*fit, str(place / "s.json"), "-o", str(place / name)])
+        assert found.exit_code == 0, found.output
+        found = run.invoke(app, ["pool", "tables", str(place / name), "-o", str(place / f"{name}.tables")])
+        assert found.exit_code == 0, found.output
+    call = [
+        "pool",
+        "add",
+        str(place / "one.tables"),
+        str(place / "two.tables"),
+        "-o",
+        str(place / "all.hgan"),
+        "--json",
+    ]
+    found = run.invoke(app, call)
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["hospitals"] == ["one", "two"]
+    assert "pooled" in run.invoke(app, ["inspect", str(place / "all.hgan")]).output
+    with pytest.raises(OutputError):
+        pool([place / "one.tables", place / "two.tables"], place / "all.hgan")
+    odd = run.invoke(app, ["fit", str(place / "one.csv"), str(place / "one.yaml"), "--epsilon", "2", "--family", "tabgan",
+                           "--survey", str(place / "s.json"), "-o", str(place / "odd")])  # fmt: skip
+    assert odd.exit_code == 2
+    assert "only copula" in odd.output
