@@ -24,6 +24,7 @@ from wardgan.models.base import Progress, Run
 from wardgan.models.copula.config import CopulaConfig
 from wardgan.models.planning import plan as planned
 from wardgan.privacy.events import Budget, Event
+from wardgan.privacy.image_queries import ImageQuery
 from wardgan.privacy.plan import Plan
 from wardgan.privacy.queries import Query
 from wardgan.privacy.union import Bounds
@@ -143,8 +144,9 @@ class _Public:
     plan: None = None
     private: bool = False
 
-    def measure(self, name: str, query: Query) -> NDArray[np.float64]:
-        del name
+    def measure(self, name: str, query: Query | ImageQuery) -> NDArray[np.float64]:
+        if isinstance(query, ImageQuery):
+            raise UsageError(f"survey: {name!r} is a question about images; their tables cannot be pooled.")
         return query.total(encode(self.cohort, self.layout), classes_of(self.cohort))
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
+from wardgan.errors import FormatError
 from wardgan.rng import Seed
 
 
@@ -30,6 +33,34 @@ def average(mean: nn.Module, module: nn.Module, decay: float) -> None:
     with torch.no_grad():
         for kept, new in zip(mean.parameters(), module.parameters(), strict=True):
             kept.lerp_(new, 1 - decay)
+
+
+def weight_arrays(module: nn.Module) -> dict[str, NDArray[np.float32]]:
+    """Gives copies of a network's weights by name."""
+    return {name: one.detach().cpu().numpy().copy() for name, one in module.named_parameters()}
+
+
+def load_arrays(module: nn.Module, weights: Mapping[str, NDArray[np.float32]]) -> None:
+    """Takes weights over, whose names and shapes are those of the network."""
+    with torch.no_grad():
+        for name, one in module.named_parameters():
+            one.copy_(torch.from_numpy(np.array(weights[name], dtype=np.float32)))
+
+
+def checked(
+    weights: Mapping[str, NDArray[np.float32]], wanted: Mapping[str, tuple[int, ...]]
+) -> dict[str, NDArray[np.float32]]:
+    """Gives weights whose names and shapes are the wanted ones, and whose numbers are finite.
+
+    Raises:
+        FormatError: Says what is wrong.
+    """
+    if {name: one.shape for name, one in weights.items()} != dict(wanted):
+        raise FormatError("weights: they are not those of the generator that was agreed on.")
+    found = {name: np.asarray(one, dtype=np.float32) for name, one in weights.items()}
+    if not all(np.isfinite(one).all() for one in found.values()):
+        raise FormatError("weights: there is a number that is not finite.")
+    return found
 
 
 def fall(optimiser: optim.Optimizer, rate: float, done: float) -> None:

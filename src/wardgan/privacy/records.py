@@ -67,7 +67,7 @@ class Asked(Protocol):
         """What the noise of each answer is; `None` without privacy."""
         ...
 
-    def measure(self, name: str, query: Query) -> NDArray[np.float64]:
+    def measure(self, name: str, query: Query | ImageQuery) -> NDArray[np.float64]:
         """Answers a query."""
         ...
 

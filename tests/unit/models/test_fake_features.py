@@ -13,7 +13,7 @@ from anchors import anchor
 from wardgan.models.anchor.quantiles import number_steps, number_table
 from wardgan.models.anchor.refiner import Refiner
 from wardgan.models.anchor.scores import hole_border, normal_quantile
-from wardgan.models.tabgan import train as tabgan
+from wardgan.models.tabgan import duel as tabgan
 from wardgan.models.tabgan.config import TabganConfig
 from wardgan.models.tabgan.fakes import FakeFeatures
 from wardgan.models.tabgan.features import blocks, score, width
@@ -109,7 +109,7 @@ def test_they_are_what_the_twin_gives_with_their_gradient(kind):
 
 def fakes_of(made, goal=None, size=4000):
     refiner = Refiner(made, width=8, noise_inputs=2)
-    return tabgan._Fakes(tabgan._Start(made, refiner, goal, None), Seed(3), size=size), refiner
+    return tabgan._Fakes(tabgan.Start(made, refiner, goal, None), Seed(3), size=size), refiner
 
 
 def test_fakes_have_the_shares_of_the_classes():
@@ -151,7 +151,7 @@ def test_tables_of_pairs_have_their_weight_in_the_loss():
         return torch.tensor(40.0)
 
     with_goal, refiner = fakes_of(made, told, size=50)
-    without = tabgan._Fakes(tabgan._Start(made, refiner, None, None), Seed(3), size=50)
+    without = tabgan._Fakes(tabgan.Start(made, refiner, None, None), Seed(3), size=50)
     gained = with_goal.loss(judge, 1, config) - without.loss(judge, 1, config)
     assert float(gained.detach()) == pytest.approx(10.0, abs=1e-3)
     assert goal.seen == [(2, tabgan._EACH, len(made.axes))]

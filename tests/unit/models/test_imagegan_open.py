@@ -56,7 +56,7 @@ def players_of(cohort, config):
     base = kit.model(cohort.format, waves=2)
     maker = ImageGenerator(base, width=2, noise_inputs=2)
     judge = kit.randomised(Judge(cohort.format, classes=2, width=2), 3)
-    return module._Players(base, maker, judge)
+    return module.Players(base, maker, judge)
 
 
 def test_the_penalty_is_that_of_the_papers():

@@ -15,6 +15,7 @@ from wardgan.models.anchor.grid import cell_query
 from wardgan.models.anchor.groups import level_query
 from wardgan.models.anchor.scores import axes_of
 from wardgan.models.anchor.survey import Survey
+from wardgan.privacy.image_queries import ImageQuery
 from wardgan.privacy.plan import Plan
 from wardgan.privacy.queries import LevelCounts, Query, ScoreProducts, Scores, ScoreSums
 from wardgan.privacy.records import Asked
@@ -45,7 +46,7 @@ class Answered:
         """Whether answers carry noise."""
         return self.plan is not None
 
-    def measure(self, name: str, query: Query) -> NDArray[np.float64]:
+    def measure(self, name: str, query: Query | ImageQuery) -> NDArray[np.float64]:
         """Gives an answer.
 
         Args:
@@ -55,7 +56,11 @@ class Answered:
         Raises:
             FormatError: The answer is to another question.
         """
-        if name not in self.answers or self.answers[name].shape != nobodys(query, self.layout).shape:
+        if (
+            isinstance(query, ImageQuery)
+            or name not in self.answers
+            or self.answers[name].shape != nobodys(query, self.layout).shape
+        ):
             raise FormatError(f"tables: the answer to {name!r} is not to the question of the survey.")
         return self.answers[name]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from wardgan.models.imagegan.config import CLASSES, PRODUCTS, SUMS, ImageganConfig
 from wardgan.models.imagegan.grain import GrainModel, grain_model, sd_of
 from wardgan.privacy.image_queries import ClassShares, WaveProducts, Waves, WaveSums
-from wardgan.privacy.records import Records
+from wardgan.privacy.records import Asked
 from wardgan.schema.images import ImageFormat
 
 Values = NDArray[np.float64]
@@ -62,7 +62,7 @@ class WaveModel:
         return math.sqrt(math.prod(self.look.shape))
 
 
-def wave_model(config: ImageganConfig, records: Records) -> WaveModel:
+def wave_model(config: ImageganConfig, records: Asked) -> WaveModel:
     """Asks the patients for shares, sums and products of low frequencies, and for grain, and gives what follows.
 
     Args:
@@ -88,7 +88,7 @@ def wave_model(config: ImageganConfig, records: Records) -> WaveModel:
     return replace(model, grain=_grain(model, records, counts)) if wanted else model
 
 
-def _grain(model: WaveModel, records: Records, counts: Values) -> GrainModel:
+def _grain(model: WaveModel, records: Asked, counts: Values) -> GrainModel:
     """Gives the grain of the image; a mask has none."""
     side = len(model.waves.left)
     image = slice(side * side)
@@ -159,7 +159,7 @@ def _within(rows: Values) -> Values:
     return rows / np.maximum(1, np.linalg.norm(rows, axis=1, keepdims=True))
 
 
-def _notes(records: Records, counted: Values) -> tuple[str, ...]:
+def _notes(records: Asked, counted: Values) -> tuple[str, ...]:
     schema = records.layout.schema
     noise, told = sd_of(records, CLASSES), list[str]()
     few = [schema.class_name(at) for at, count in enumerate(counted) if count < max(3 * noise, 1e-9)]

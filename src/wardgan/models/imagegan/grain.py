@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from wardgan.models.imagegan.config import GRAIN, GREYS
 from wardgan.privacy.grain_queries import SHADES, Grain, GrainSums, Shades, shades
 from wardgan.privacy.image_queries import within
-from wardgan.privacy.records import Records, noise_sd
+from wardgan.privacy.records import Asked, noise_sd
 from wardgan.rng import Seed
 
 Values = NDArray[np.float64]
@@ -101,7 +101,7 @@ class _Wanted:
     shades: Values
 
 
-def grain_model(records: Records, means: Values, factors: Values, counts: Values) -> GrainModel:
+def grain_model(records: Asked, means: Values, factors: Values, counts: Values) -> GrainModel:
     """Asks the patients for grain and shades, and gives what makes images like that.
 
     Args:
@@ -132,9 +132,9 @@ def grain_model(records: Records, means: Values, factors: Values, counts: Values
     return GrainModel(brush, *(np.stack(part) for part in zip(*found, strict=True)))
 
 
-def sd_of(records: Records, name: str) -> float:
+def sd_of(records: Asked, name: str) -> float:
     """Gives the noise of each number of an answer with sensitivity 1; 0 in a fit without privacy."""
-    plan = records.ledger.plan
+    plan = records.plan
     return 0.0 if plan is None else noise_sd(plan.event(name), Shades(1))
 
 

@@ -22,6 +22,7 @@ from wardgan.models.imagegan.strip import write_strip
 from wardgan.models.weights import average, decay_at, fall, weights_state
 from wardgan.privacy.image_queries import Pictures
 from wardgan.privacy.records import Records
+from wardgan.rng import Seed
 
 # A checkpoint is written after so many steps, or seconds.
 _EVERY = 100
@@ -43,21 +44,32 @@ def train(config: ImageganConfig, records: Records, run: Run) -> Network:
     base = wave_model(config, records)
     if not steps:
         return Network(waves_network(base), base.latent, tuple(base.shares.tolist()), base.notes)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.random.fork_rng(devices=[]):
-        torch.random.set_rng_state(weights_state(run.seed))
-        maker = ImageGenerator(base, width=config.width, noise_inputs=config.noise_inputs).to(device)
-        judge = Judge(base.look, classes=len(base.shares), width=config.width).to(device)
-        players = _Players(base, maker, judge)
+        players = players_of(config, base, run.seed)
         mean = (
             _private(config, records, run, players)
             if records.private
             else _open(config, records.open_images(), run, players)
         )
-    return Network(mean.network(), maker.latent, tuple(base.shares.tolist()), base.notes)
+    return Network(mean.network(), mean.latent, tuple(base.shares.tolist()), base.notes)
 
 
-class _Players:
+def players_of(config: ImageganConfig, base: WaveModel, seed: Seed) -> Players:
+    """Gives the two networks with their first weights; torch's generator is left where these leave it.
+
+    Args:
+        config: Settings.
+        base: Paid answers.
+        seed: Of the first weights.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.random.set_rng_state(weights_state(seed))
+    maker = ImageGenerator(base, width=config.width, noise_inputs=config.noise_inputs).to(device)
+    judge = Judge(base.look, classes=len(base.shares), width=config.width).to(device)
+    return Players(base, maker, judge)
+
+
+class Players:
     """The two networks, the running mean of the first, and fakes."""
 
     def __init__(self, base: WaveModel, maker: ImageGenerator, judge: Judge) -> None:
@@ -92,42 +104,98 @@ class _Players:
         write_strip(run.folder, torch.cat(parts).clamp(-1, 1).cpu().numpy(), columns=8)
 
 
-def _private(config: ImageganConfig, records: Records, run: Run, players: _Players) -> ImageGenerator:
+def _private(config: ImageganConfig, records: Records, run: Run, players: Players) -> ImageGenerator:
+    """The running mean of the generator that a private discriminator has taught."""
+    mean = players.mean
+    duel = ImageDuel(config, records, run, players)
+    duel.go_on(checkpoint.load(run.folder, players.modules, duel.adams))
+
+    def moved(step: int) -> None:
+        average(mean, players.maker, decay_at(config.ema, step // config.steps_per_generator_step))
+
+    while duel.block(moved):
+        checkpoint.save(run.folder, duel.step, players.modules, duel.adams)
+        players.strip(run)
+        run.watch(Progress("training the discriminator", duel.step, duel.steps))
+    return mean
+
+
+class ImageDuel:
     """Many discriminator steps for each of the generator (Bie, Kamath, Zhang 2023); only their gradient is private.
 
     The generator never sees a real image (Rule P9): its loss is the non-saturating one on fakes alone (Goodfellow et
     al. 2014, section 3).
+
+    Attributes:
+        adams: The optimisers, for a checkpoint: of the discriminator, of the generator.
+        step: How many steps are taken.
     """
-    maker, judge, mean = players.maker, players.judge, players.mean
-    flat = _Flat(judge, players.base.look.shape)
-    training = records.image_training(
-        DISCRIMINATOR, flat, rate=config.sampling_rate, steps=config.steps, clip_norm=config.clip_norm,
-        population=run.population, at_once=config.images_at_once,
-    )  # fmt: skip
-    judge_adam = optim.Adam(judge.parameters(), config.lr_discriminator, betas=(0.5, 0.999))
-    adam = optim.Adam(maker.parameters(), config.lr_generator, betas=(0.5, 0.999))
-    training.go_on(checkpoint.load(run.folder, players.modules, (adam, judge_adam)))
-    step = training.taken
-    while block := training.reserve():
-        for step in range(step, step + block):  # noqa: B020 - goes on where the block before it ended
-            fall(judge_adam, config.lr_discriminator, step / training.steps)
-            fall(adam, config.lr_generator, step / training.steps)
+
+    def __init__(self, config: ImageganConfig, records: Records, run: Run, players: Players) -> None:
+        """Takes the players.
+
+        Args:
+            config: Settings.
+            records: The patients.
+            run: Seeds and the public number of patients.
+            players: The two networks; both are changed.
+        """
+        self._config, self._run, self._players = config, run, players
+        self._flat = _Flat(players.judge, players.base.look.shape)
+        self._training = records.image_training(
+            DISCRIMINATOR, self._flat, rate=config.sampling_rate, steps=config.steps, clip_norm=config.clip_norm,
+            population=run.population, at_once=config.images_at_once,
+        )  # fmt: skip
+        self.adams = (
+            optim.Adam(players.judge.parameters(), config.lr_discriminator, betas=(0.5, 0.999)),
+            optim.Adam(players.maker.parameters(), config.lr_generator, betas=(0.5, 0.999)),
+        )
+        self.step = 0
+
+    @property
+    def steps(self) -> int:
+        """How many steps there are in all."""
+        return self._training.steps
+
+    @property
+    def spent(self) -> bool:
+        """Whether all steps are billed."""
+        return self._training.taken == self.steps
+
+    def go_on(self, step: int) -> None:
+        """Goes on after a checkpoint of so many steps.
+
+        Raises:
+            BudgetError: All steps are billed, and what they taught is lost.
+        """
+        self._training.go_on(step)
+        self.step = self._training.taken
+
+    def block(self, moved: Callable[[int], None]) -> int:
+        """Takes the next block of steps, billed first, and gives how many there were; 0 if all are spent.
+
+        Args:
+            moved: Called after each step of the generator, with the number of the discriminator's step.
+        """
+        config, players, flat = self._config, self._players, self._flat
+        judge_adam, adam = self.adams
+        block = self._training.reserve()
+        for step in range(self.step, self.step + block):
+            fall(judge_adam, config.lr_discriminator, step / self.steps)
+            fall(adam, config.lr_generator, step / self.steps)
             with torch.no_grad():
-                images, classes = players.fakes(run.seed.stream("discriminator", step), config.batch)
+                images, classes = players.fakes(self._run.seed.stream("discriminator", step), config.batch)
                 fake = torch.cat([images.flatten(1), classes[:, None].float()], dim=1)
-            training.gradient(lambda real: _losses(flat, real), fake, step)
+            self._training.gradient(lambda real: _losses(flat, real), fake, step)
             judge_adam.step()
             if (step + 1) % config.steps_per_generator_step == 0:
                 adam.zero_grad()
-                images, classes = players.fakes(run.seed.stream("generator", step), config.batch)
-                nn.functional.softplus(-judge(images, classes)).mean().backward()
+                images, classes = players.fakes(self._run.seed.stream("generator", step), config.batch)
+                nn.functional.softplus(-players.judge(images, classes)).mean().backward()
                 adam.step()
-                average(mean, maker, decay_at(config.ema, step // config.steps_per_generator_step))
-        step += 1
-        checkpoint.save(run.folder, step, players.modules, (adam, judge_adam))
-        players.strip(run)
-        run.watch(Progress("training the discriminator", step, training.steps))
-    return mean
+                moved(step)
+        self.step += block
+        return block
 
 
 class _Flat(nn.Module):
@@ -153,7 +221,7 @@ def _losses(flat: _Flat, real: int) -> Callable[[Tensor], Tensor]:
     return losses
 
 
-def _open(config: ImageganConfig, pictures: Pictures, run: Run, players: _Players) -> ImageGenerator:
+def _open(config: ImageganConfig, pictures: Pictures, run: Run, players: Players) -> ImageGenerator:
     """One step of each in turn: relativistic pairs of one class, gradient penalties on real and fake images.
 
     Source: Huang, Gokaslan, Kuleshov, Tompkin 2024, "The GAN is dead; long live the GAN!", equations 2 and 3; the
@@ -188,7 +256,7 @@ def _chances(pictures: Pictures) -> np.ndarray:
 
 
 def _judge_step(
-    config: ImageganConfig, players: _Players, adam: optim.Adam, stream: np.random.Generator, real: Tensor,
+    config: ImageganConfig, players: Players, adam: optim.Adam, stream: np.random.Generator, real: Tensor,
     classes: Tensor, *, penalised: bool,
 ) -> None:  # fmt: skip
     with torch.no_grad():
@@ -206,7 +274,7 @@ def _judge_step(
 
 
 def _maker_step(
-    config: ImageganConfig, players: _Players, adam: optim.Adam, stream: np.random.Generator, real: Tensor,
+    config: ImageganConfig, players: Players, adam: optim.Adam, stream: np.random.Generator, real: Tensor,
     classes: Tensor,
 ) -> None:  # fmt: skip
     fake = players.maker(players.latent(stream, len(real)), classes)
@@ -218,7 +286,7 @@ def _maker_step(
     adam.step()
 
 
-def _seen(config: ImageganConfig, players: _Players, images: Tensor, stream: np.random.Generator) -> Tensor:
+def _seen(config: ImageganConfig, players: Players, images: Tensor, stream: np.random.Generator) -> Tensor:
     """Gives what the discriminator sees: detached for its own step, with gradients for the generator's."""
     if not config.augment:
         return images
