@@ -131,7 +131,7 @@ def synthetic(model: str | Path, schema: Schema) -> Cohort:
     """
     generator = load(model)
     if declared(replace(generator.schema, population=None)) != declared(replace(schema, population=None)):
-        raise UsageError(f"like={str(model)!r} has other columns, bounds, levels, visits or rules than the schema.")
+        raise UsageError(f"like={str(model)!r} has other columns, bounds, levels or visits than the schema.")
     return replace(generator.draw(_SIMULATED), schema=replace(schema, population=None))
 
 
@@ -250,6 +250,8 @@ def _check_together(tables: Sequence[Tables], revoked: frozenset[str]) -> None:
                 f"tables: {one.schema.name!r} and {tables[0].schema.name!r} answered different surveys; answers to "
                 "different questions cannot be added."
             )
+        if one.schema.rules != tables[0].schema.rules:
+            raise UsageError(f"tables: {one.schema.name!r} declares other rules than {tables[0].schema.name!r}.")
         if set(one.answers) != set(tables[0].answers):
             raise UsageError(f"tables: {one.schema.name!r} answered other questions than {tables[0].schema.name!r}.")
     seen: dict[str, str] = {}

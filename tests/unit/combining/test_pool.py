@@ -255,6 +255,21 @@ def test_a_survey_can_be_made_for_patients_like_those_of_a_generator(tmp_path):
         synthetic(path, schema("all", None, COLUMNS))
 
 
+def test_rules_change_no_question_and_all_hospitals_need_the_same_ones(tmp_path):
+    def ruled(name, *rules):
+        return wg.Schema.from_dict(schema(name, 400).to_dict() | {"rules": list(rules)})
+
+    asked = survey(ruled("all", "age < 95"), patients=800, hospitals=2, budget=wg.Budget(2.0))
+    for name, rule in (("one", "age < 95"), ("two", "age < 95"), ("odd", "age < 96")):
+        made = patients(ruled(name, rule), 400, 1)
+        wg.fit(made, wg.Budget(2.0), family=wg.CopulaConfig(survey=asked), run=tmp_path / name)
+        write_tables(tmp_path / name, tmp_path / f"{name}.tables", training_data_id=f"data-of-{name}")
+    whole = wg.load(pool([tmp_path / "one.tables", tmp_path / "two.tables"], tmp_path / "x.hgan").path)
+    assert whole.sample(2_000, seed=1)["age"].max() < 95
+    with pytest.raises(UsageError, match="other rules"):
+        pool([tmp_path / "one.tables", tmp_path / "odd.tables"], tmp_path / "y.hgan")
+
+
 def test_on_the_command_line(tmp_path):
     run = CliRunner()
     place = tmp_path

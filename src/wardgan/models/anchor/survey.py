@@ -30,8 +30,8 @@ _MOST_BINS: Final = 64
 _HIGHEST: Final = 10.0
 _WIDEST: Final = 1e3
 _MOST_PATIENTS: Final = 1_000_000_000
-# What a hospital may declare in its own words: none of it changes what is asked.
-_OWN: Final = ("name", "population", "patient", "terms", "confirm")
+# What changes no question: a hospital's own words, and rules, which synthetic patients obey by being drawn again.
+_OWN: Final = ("name", "population", "patient", "terms", "confirm", "rules")
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ class Survey:
         """
         if self.about != declared(layout.schema):
             raise FormatError(
-                "survey: it is about other columns, bounds, levels, visits or rules than this schema declares; all "
-                "hospitals of a survey need the same ones."
+                "survey: it is about other columns, bounds, levels or visits than this schema declares; all hospitals of a "
+                "survey need the same ones."
             )
         axes = axes_of(layout)
         sizes = (len(self.levels), len(self.order), len(self.scores))
@@ -156,7 +156,7 @@ class Survey:
 
 
 def declared(schema: Schema) -> str:
-    """Gives a digest of what a survey is about: everything that is declared but a hospital's own words.
+    """Gives a digest of what a survey is about: everything that is declared but a hospital's own words and rules.
 
     Args:
         schema: The declarations.
