@@ -245,15 +245,7 @@ def _check_together(tables: Sequence[Tables], revoked: frozenset[str]) -> None:
     for one in tables:
         if one.digest in revoked:
             raise TrustError(f"{one.digest[:23]}... was revoked by its publisher; leave it out.")
-        if one.survey.digest != tables[0].survey.digest:
-            raise UsageError(
-                f"tables: {one.schema.name!r} and {tables[0].schema.name!r} answered different surveys; answers to "
-                "different questions cannot be added."
-            )
-        if one.schema.rules != tables[0].schema.rules:
-            raise UsageError(f"tables: {one.schema.name!r} declares other rules than {tables[0].schema.name!r}.")
-        if set(one.answers) != set(tables[0].answers):
-            raise UsageError(f"tables: {one.schema.name!r} answered other questions than {tables[0].schema.name!r}.")
+        _check_alike(one, tables[0])
     seen: dict[str, str] = {}
     for one in tables:
         if one.patients in seen:
@@ -261,6 +253,18 @@ def _check_together(tables: Sequence[Tables], revoked: frozenset[str]) -> None:
                 f"tables: {seen[one.patients]!r} and {one.schema.name!r} are about the same patients; leave one out."
             )
         seen[one.patients] = one.schema.name
+
+
+def _check_alike(one: Tables, first: Tables) -> None:
+    if one.survey.digest != first.survey.digest:
+        raise UsageError(
+            f"tables: {one.schema.name!r} and {first.schema.name!r} answered different surveys; answers to different "
+            "questions cannot be added."
+        )
+    if one.schema.rules != first.schema.rules:
+        raise UsageError(f"tables: {one.schema.name!r} declares other rules than {first.schema.name!r}.")
+    if set(one.answers) != set(first.answers):
+        raise UsageError(f"tables: {one.schema.name!r} answered other questions than {first.schema.name!r}.")
 
 
 def _nobody(progress: Progress) -> None:

@@ -57,6 +57,8 @@ CHECKPOINT: Final = "checkpoint.npz"
 TRAINED: Final = "trained.json"
 NETWORK: Final = "generator.onnx"
 LEDGER: Final = "ledger.jsonl"
+# One hospital's part of a training with others.
+TOGETHER: Final = "together.json"
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,11 @@ def _check_finished(place: Path) -> None:
         raise UsageError(f"run={str(place)!r} {'is a file, not a run folder' if place.exists() else 'does not exist'}.")
     if (place / TRAINED).exists():
         return
+    if (place / TOGETHER).exists():
+        raise UsageError(
+            f"run={str(place)!r} is this hospital's part of a training with others. Its generator is everybody's, with "
+            "everybody's ledgers: whoever coordinated the training has released it."
+        )
     if not (place / LEDGER).exists():
         raise FormatError(f"run={str(place)!r} is not a run folder: no fit was begun in it.")
     raise FormatError(

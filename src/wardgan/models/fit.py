@@ -166,7 +166,8 @@ def _fitted(
     generator = Generator(schema, config.family, network.onnx, network.latent, network.probabilities, privacy_facts)
     trained = Trained(generator, ledger, _settings(config), network.notes)
     if folder is not None:
-        trained.save(folder)
+        if not getattr(config, "joint", False):
+            trained.save(folder)
         # The discriminator does not outlive the fit (Rule P12), but until the generator is safe it may be needed.
         (folder / CHECKPOINT).unlink(missing_ok=True)
     return trained
@@ -355,6 +356,9 @@ def _facts(ledger: Ledger) -> dict[str, object]:
 
 
 def _settings(config: Config) -> dict[str, object]:
+    own = getattr(config, "settings", None)
+    if callable(own):
+        return dict(cast("Mapping[str, object]", own()))
     found: dict[str, object] = asdict(config) if is_dataclass(config) and not isinstance(config, type) else {}
     # A survey is long: its digest stands for it.
     survey = getattr(config, "survey", None)

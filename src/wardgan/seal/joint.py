@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,6 +19,7 @@ from wardgan.privacy.events import DEFAULT_DELTA, MAX_EPSILON, NEIGHBOURS, UNIT,
 from wardgan.privacy.union import Bounds, Site, largest, sites_of, union_bounds
 from wardgan.seal import bill
 from wardgan.seal.bill import TOLERANCE, Rebill
+from wardgan.seal.json_text import canonical
 from wardgan.seal.records import Bill, LedgerRecord
 
 Guarantee = dict[str, object]
@@ -123,6 +124,18 @@ def data_id(ledgers: Iterable[Behind]) -> str:
     """Gives the opaque name of the patients of several hospitals: the same for all generators of the same ones."""
     names = sorted({one.patients for one in ledgers})
     return "joint-" + hashlib.sha256("\n".join(names).encode()).hexdigest()[:32]
+
+
+def digest_of_parts(agreement: str, patients: str, ledger: Mapping[str, object]) -> str:
+    """Gives a name for a hospital's part of a training: the same for all generators that came of it.
+
+    Args:
+        agreement: Digest of what was agreed on.
+        patients: Opaque name of the hospital's patients.
+        ledger: What its part has cost.
+    """
+    facts = canonical({"agreement": agreement, "patients": patients, "ledger": ledger})
+    return "sha256:" + hashlib.sha256(facts).hexdigest()
 
 
 def part_of(ledger: Bill) -> Part:

@@ -129,8 +129,8 @@ class Survey:
         """
         if self.about != declared(layout.schema):
             raise FormatError(
-                "survey: it is about other columns, bounds, levels or visits than this schema declares; all hospitals of a "
-                "survey need the same ones."
+                "survey: it is about other columns, bounds, levels or visits than this schema declares; all hospitals "
+                "of a survey need the same ones."
             )
         axes = axes_of(layout)
         sizes = (len(self.levels), len(self.order), len(self.scores))

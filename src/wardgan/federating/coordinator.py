@@ -1,0 +1,380 @@
+"""Whoever coordinates: adds up answers, averages weights, goes on without who is late, and writes the release."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wardgan import files
+from wardgan.encode.layout import Layout
+from wardgan.errors import BudgetError, FormatError, GateError, WardganError
+from wardgan.federating.agreement import Agreement
+from wardgan.federating.members import Member, ledger_json, member_of
+from wardgan.federating.site import noisy_plan
+from wardgan.federating.state import State
+from wardgan.federating.wire import Message
+from wardgan.models.base import Progress, Watcher
+from wardgan.models.together import Game, Weights, game_of
+from wardgan.models.weights import checked
+from wardgan.privacy.image_queries import ImageQuery
+from wardgan.privacy.plan import Plan
+from wardgan.privacy.queries import Query
+from wardgan.privacy.union import Bounds
+from wardgan.rng import Seed
+from wardgan.sample.generator import Generator
+from wardgan.seal import joint
+from wardgan.seal.artifact import day_of, packed
+from wardgan.seal.joint import Named
+from wardgan.seal.records import OwnLedger, read
+
+# Weights that moved so many times as far as the usual ones are left out of the mean.
+_FAR: Final = 10.0
+_ENOUGH: Final = 3
+_TOLD: Final = 8
+
+
+class Channel(Protocol):
+    """The way to the hospitals."""
+
+    @property
+    def sites(self) -> Collection[str]:
+        """Names of all hospitals that may be asked."""
+        ...
+
+    def ask(self, message: Message) -> Mapping[str, Message]:
+        """Sends a message to all hospitals, and gives the answers of those who gave one in time."""
+        ...
+
+
+class TooFewError(WardganError):
+    """Fewer hospitals answered than were agreed on; what was done so far is kept."""
+
+
+@dataclass(frozen=True)
+class Federated:
+    """What came of a training.
+
+    Attributes:
+        path: The file.
+        bounds: What the hospitals' ledgers cost one patient together.
+        hospitals: Names of those whose answers count.
+        rounds: Rounds of training.
+        notices: What a person should know: who was late, refused or failed.
+        seconds: Of each round.
+    """
+
+    path: Path
+    bounds: Bounds
+    hospitals: tuple[str, ...]
+    rounds: int
+    notices: tuple[str, ...]
+    seconds: tuple[float, ...]
+
+
+class Coordinator:
+    """One training, from the first word to the generator; it can be stopped, and goes on from its folder."""
+
+    def __init__(
+        self, agreement: Agreement, channel: Channel, *, folder: str | Path | None = None, watch: Watcher | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
+        """Takes what was agreed on, and goes on where an earlier training of the same agreement stopped.
+
+        Args:
+            agreement: What was agreed on.
+            channel: The way to the hospitals.
+            folder: Where the state is kept after each step; `None`: nowhere.
+            watch: Is told of progress.
+            stop: Asked between steps; `True` ends the training, whose state is kept.
+
+        Raises:
+            FormatError: The folder holds the state of another training.
+        """
+        self.agreement, self._channel = agreement, channel
+        self._folder = None if folder is None else Path(folder)
+        self._watch = watch or _nobody
+        self._stop = stop
+        self.state = State.load(self._folder, agreement.digest)
+        self._game: Game | None = None
+
+    def run(self) -> Game:
+        """Trains until the end, and gives the generator.
+
+        Raises:
+            TooFewError: Fewer hospitals than agreed on answered; run again to go on.
+            PlanError: By the sums there are too few patients.
+        """
+        agreement, state = self.agreement, self.state
+        if not state.members:
+            self._introduce()
+        game = game_of(agreement.config, self, population=agreement.patients, seed=Seed(agreement.seed))
+        self._game = game
+        if state.weights is None:
+            state.weights = state.mean = game.weights()
+        while state.round < agreement.rounds and not state.over:
+            self._round(game)
+        game.load(state.mean or {})
+        return game
+
+    def farewell(self, digest: str | None = None) -> None:
+        """Gives all hospitals the generator, and lets them end.
+
+        Args:
+            digest: Of the release.
+        """
+        weights = {f"weight/{name}": one for name, one in (self.state.mean or {}).items()}
+        self._say({"end": True, "digest": digest}, weights)
+
+    # --- what the generator asks: the coordinator answers for all hospitals ------------------------------------------
+
+    @property
+    def layout(self) -> Layout:
+        """The variables."""
+        schema = self.agreement.schema
+        return Layout.of(replace(schema, population=self.agreement.patients))
+
+    @property
+    def private(self) -> bool:
+        """Whether answers carry noise."""
+        return self.agreement.epsilon is not None
+
+    @property
+    def plan(self) -> Plan | None:
+        """The noise of the sums; `None` without privacy."""
+        if not self.private:
+            return None
+        return noisy_plan(next(one.plan for one in self.state.members.values() if one.plan), self.state.noise)
+
+    def measure(self, name: str, query: Query | ImageQuery) -> NDArray[np.float64]:
+        """Gives the sum of what the hospitals answer.
+
+        Args:
+            name: The event.
+            query: What is asked.
+
+        Raises:
+            TooFewError: Fewer hospitals than agreed on answered.
+        """
+        if name in self.state.sums:
+            return self.state.sums[name]
+        self._watch(Progress(f"asking: {name}", len(self.state.sums), len(self.state.sums) + 1))
+        wanted = _nobodys(query, self.layout).shape
+        found: dict[str, NDArray[np.float64]] = {}
+        for site, reply in self._say({"wanted": name}).items():
+            answer = reply.arrays.get("answer")
+            if reply.facts.get("kind") != "answer" or reply.facts.get("name") != name or answer is None:
+                self._note(site, f"gave no answer to {name!r}", reply)
+            elif answer.shape != wanted:
+                self._note(site, f"answered {name!r} with {answer.size} numbers, not {math.prod(wanted)}")
+            elif self._billed(site, reply):
+                found[site] = answer.astype(np.float64)
+        self._enough(found, f"answered {name!r}")
+        state, everybody = self.state, sum(one.population for one in self.state.members.values())
+        # Who has answered so far and is silent now is represented by the others.
+        factor = everybody / sum(state.members[site].population for site in found)
+        state.sums[name] = factor * np.sum(list(found.values()), axis=0)
+        state.noise[name] = factor * math.sqrt(sum(state.members[site].noise(name) ** 2 for site in found))
+        self._save()
+        return state.sums[name]
+
+    # --- steps --------------------------------------------------------------------------------------------------------
+
+    def _introduce(self) -> None:
+        found: dict[str, Member] = {}
+        for site, reply in self._say({"hello": True}).items():
+            try:
+                found[site] = member_of(site, reply, self.agreement, found)
+            except (WardganError, BudgetError) as error:
+                self._note(site, str(error), reply)
+        self._enough(found, "took part")
+        self.state.members = found
+        names = {event.name for one in found.values() if one.plan for event in one.plan.events}
+        self.state.noise = {
+            name: math.sqrt(sum(one.noise(name) ** 2 for one in found.values())) for name in sorted(names)
+        }
+        self._save()
+
+    def _round(self, game: Game) -> None:
+        state, agreement, begun = self.state, self.agreement, time.monotonic()
+        now = cast("Weights", state.weights)
+        replies = self._say({"round": state.round}, {f"weight/{name}": one for name, one in now.items()})
+        found: dict[str, Weights] = {}
+        spent = 0
+        for site, reply in replies.items():
+            if site not in state.members or reply.facts.get("round") != state.round:
+                self._note(site, f"was not in step in round {state.round + 1}", reply)
+            elif reply.facts.get("kind") == "spent":
+                spent += self._billed(site, reply)
+            elif reply.facts.get("kind") == "update" and self._billed(site, reply):
+                weights = self._weights(site, reply, now)
+                found |= {} if weights is None else {site: weights}
+        if spent and not found:
+            state.over = True
+            return
+        self._enough(found, f"trained in round {state.round + 1}", also=spent)
+        self._average(game, self._usual(found, now))
+        state.seconds.append(round(time.monotonic() - begun, 3))
+        state.round += 1
+        self._save()
+        self._watch(Progress(f"training at {len(found)} hospitals", state.round, agreement.rounds))
+
+    def _weights(self, site: str, reply: Message, now: Weights) -> Weights | None:
+        try:
+            given = cast("Mapping[str, NDArray[np.float32]]", reply.part("weight"))
+            return checked(given, {name: one.shape for name, one in now.items()})
+        except FormatError as error:
+            self._note(site, f"sent weights that do not fit: {error}")
+            return None
+
+    def _usual(self, found: dict[str, Weights], now: Weights) -> dict[str, Weights]:
+        """Leaves out weights that moved many times as far as those of the others."""
+        far = {site: _distance(one, now) for site, one in found.items()}
+        if len(found) < _ENOUGH:
+            return found
+        most = _FAR * statistics.median(far.values())
+        odd = [site for site, distance in far.items() if distance > most]
+        for site in odd:
+            self._note(site, f"sent weights that moved {far[site] / most * _FAR:.0f} times as far as the usual ones")
+        return {site: one for site, one in found.items() if site not in odd}
+
+    def _average(self, game: Game, found: dict[str, Weights]) -> None:
+        state = self.state
+        whole = sum(state.members[site].population for site in found)
+        mean = {
+            name: np.sum(
+                [state.members[site].population / whole * one[name] for site, one in found.items()], axis=0
+            ).astype(np.float32)
+            for name in cast("Weights", state.weights)
+        }
+        decay = game.decay(50 * self.agreement.blocks)
+        before = cast("Weights", state.mean)
+        state.mean = {name: (decay * before[name] + (1 - decay) * one).astype(np.float32) for name, one in mean.items()}
+        state.weights = mean
+
+    def _say(
+        self, facts: Mapping[str, object], arrays: Mapping[str, NDArray[np.float32]] | None = None
+    ) -> Mapping[str, Message]:
+        if self._stop():
+            raise KeyboardInterrupt
+        state = self.state
+        whole = {"agreement": self.agreement.to_dict(), "noise": state.noise if state.members else None, **facts}
+        sums = {f"sum/{name}": one for name, one in state.sums.items()}
+        return self._channel.ask(Message(whole, {**sums, **(arrays or {})}))
+
+    def _billed(self, site: str, reply: Message) -> bool:
+        """Takes over what a hospital has billed; a bill that is not within its plan ends its part."""
+        member = self.state.members.get(site)
+        if member is None:
+            self._note(site, "came after the first question, so it cannot be counted")
+            return False
+        try:
+            self.state.members[site] = member.billed(reply.facts.get("bill"))
+        except WardganError as error:
+            self._note(site, str(error))
+            return False
+        return True
+
+    def _enough(self, found: Collection[str], did: str, *, also: int = 0) -> None:
+        if len(found) + also < self.agreement.least:
+            self._save()
+            silent = sorted(set(self._channel.sites) - set(found))
+            error = TooFewError(
+                f"Only {len(found)} of at least {self.agreement.least} hospitals {did}; silent or refused: "
+                f"{', '.join(silent) or 'none'}. What was done is kept: run it again to go on."
+            )
+            for notice in self.state.notices[-_TOLD:]:
+                error.add_note(notice)
+            raise error
+
+    def _note(self, site: str, what: str, reply: Message | None = None) -> None:
+        facts = {} if reply is None else reply.facts
+        why = facts.get("why") or facts.get("error")
+        more = "" if why is None else f" ({'; '.join(map(str, why)) if isinstance(why, list) else why})"
+        text = f"{site}: {what}{more}"
+        if text not in self.state.notices:
+            self.state.notices.append(text[:500])
+
+    def _save(self) -> None:
+        self.state.save(self._folder, self.agreement.digest)
+
+
+def _nobodys(query: Query | ImageQuery, layout: Layout) -> NDArray[np.float64]:
+    """Gives the answer of a hospital without patients."""
+    none = np.empty(0, dtype=np.int64)
+    if isinstance(query, ImageQuery):
+        look = layout.schema.images
+        shape = (1, 1, 1) if look is None else look.shape
+        return query.over(np.empty((0, *shape), dtype=np.float32), none, np.empty(0))
+    return query.total(np.empty((0, len(layout))), none)
+
+
+def _distance(one: Weights, other: Weights) -> float:
+    return math.sqrt(sum(float(((one[name] - other[name]).astype(np.float64) ** 2).sum()) for name in one))
+
+
+def federated(
+    coordinator: Coordinator, path: str | Path, *, key: str | Path | None = None, passphrase: bytes | None = None,
+    override: str | None = None, created: str | None = None, force: bool = False,
+) -> Federated:  # fmt: skip
+    """Trains, and writes the generator of all hospitals with one ledger for each of them.
+
+    Args:
+        coordinator: The training.
+        path: The `.hgan` file.
+        key: Private key that signs the file; `None` leaves it unsigned.
+        passphrase: Of the private key.
+        override: `person: reason`, needed without privacy.
+        created: Date, `YYYY-MM-DD`; `None` for `$SOURCE_DATE_EPOCH`, or today.
+        force: Whether an existing file may be replaced.
+
+    Raises:
+        TooFewError: Fewer hospitals than agreed on took part; run again to go on.
+        GateError: Without privacy nobody answers for it; or the ledgers cost too much together.
+        OutputError: The file exists, or cannot be written.
+    """
+    files.check_new(path, force=force)
+    day, agreement = day_of(created), coordinator.agreement
+    if agreement.epsilon is None and override is None:
+        raise GateError(["The training is without privacy; it may leave only with an override 'person: reason'."])
+    game = coordinator.run()
+    state = coordinator.state
+    made = game.network()
+    ledgers = [_named(one, agreement) for one in state.members.values() if one.counted(private=coordinator.private)]
+    bounds = joint.bounds_of(ledgers, overlap=agreement.overlap)
+    claim = joint.claim(bounds)
+    if claim["mode"] == "none" and override is None:
+        raise GateError(["Together the hospitals cost more than an epsilon that protects anybody; declare an overlap."])
+    population = sum(state.members[name].population for name in state.members)
+    schema = replace(agreement.schema, name=agreement.name, population=population, confirm=())
+    generator = Generator(schema, agreement.family, made.onnx, made.latent, made.probabilities, claim)
+    ledger = joint.ledger_of(
+        ledgers, claim, how="federated", of=agreement.digest, overlap=agreement.overlap, family=agreement.family,
+        rounds=state.round,
+    )  # fmt: skip
+    data = packed(
+        generator, ledger, day, override=override if claim["mode"] == "none" else None, key=key, passphrase=passphrase,
+        data_id=joint.data_id(ledgers),
+    )  # fmt: skip
+    files.write_bytes(path, data, force=force)
+    coordinator.farewell()
+    names = tuple(one.name for one in ledgers)
+    return Federated(Path(path), bounds, names, state.round, tuple(state.notices), tuple(state.seconds))
+
+
+def _named(member: Member, agreement: Agreement) -> Named:
+    ledger = ledger_json(member, agreement)
+    source = joint.digest_of_parts(agreement.digest, member.patients, ledger)
+    # An own ledger is a ledger of a file without other hospitals.
+    return Named(source, member.patients, read(OwnLedger, ledger, f"ledger of {member.name}"), member.name)
+
+
+def _nobody(progress: Progress) -> None:
+    """Nobody watches."""

@@ -1,0 +1,139 @@
+"""What one hospital allows: it stands on its own disk, and nobody else can change it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+from wardgan import check
+from wardgan.errors import FormatError
+from wardgan.federating.agreement import Agreement, structure
+from wardgan.models.together import FAMILIES
+from wardgan.seal.artifact import DATA_ID
+
+_PATHS: Final = ("data", "visits", "labels", "run", "ledger")
+_KEYS: Final = (
+    "name", "data", "visits", "labels", "key", "mask", "delimiter", "invalid", "population", "patients", "run",
+    "ledger", "dataset", "epsilon", "delta", "rounds", "families", "agreement",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One hospital's files, and the bounds within which it takes part.
+
+    Attributes:
+        name: What the hospital is called.
+        data: File of its patients; folder of images.
+        population: Public number of its patients.
+        patients: Opaque name of the patients (`training_data_id`).
+        run: Run folder, which stays on site.
+        epsilon: Most that a training may spend; `None`: a training without privacy is allowed.
+        delta: Largest delta.
+        rounds: Most rounds.
+        families: Which families may be trained.
+        agreement: Digest of the one agreement that is allowed; `None`: any within these bounds.
+        visits: Second file, with the visits.
+        labels: Labels of images.
+        key: Column of the labels that links them to images.
+        mask: Column of the labels with paths of masks.
+        delimiter: Between the cells of CSV files.
+        invalid: What happens to rows that break the schema: `refuse`, `clip` or `drop`.
+        ledger: The institution's ledger; `None`: the training is entered nowhere.
+        dataset: Which patients these are, for that ledger.
+    """
+
+    name: str
+    data: Path
+    population: int
+    patients: str
+    run: Path
+    epsilon: float | None
+    delta: float = 1e-5
+    rounds: int = 100
+    families: tuple[str, ...] = FAMILIES
+    agreement: str | None = None
+    visits: Path | None = None
+    labels: Path | None = None
+    key: str | None = None
+    mask: str | None = None
+    delimiter: str = ","
+    invalid: str = "refuse"
+    ledger: Path | None = None
+    dataset: str | None = None
+
+    def __post_init__(self) -> None:
+        check.whole(1, population=self.population)
+        check.whole(0, rounds=self.rounds)
+        if self.epsilon is not None:
+            check.positive(epsilon=self.epsilon, delta=self.delta)
+        if not DATA_ID.fullmatch(self.patients):
+            raise FormatError(
+                f"policy: patients={self.patients!r} is not 8 to 100 letters (a to z), digits and : . _ -; make up a "
+                "random name, such as data-3f9c2a71, and keep it for these patients."
+            )
+        if not set(self.families) <= set(FAMILIES):
+            raise FormatError(f"policy: families are some of {', '.join(FAMILIES)}.")
+        if self.invalid not in ("refuse", "clip", "drop"):
+            raise FormatError(f"policy: invalid={self.invalid!r} is not one of refuse, clip, drop.")
+
+    def refusals(self, agreement: Agreement) -> list[str]:
+        """Gives why the hospital does not take part in a training, one sentence each; none if it does.
+
+        Args:
+            agreement: What was agreed on.
+        """
+        found: list[str] = []
+        if self.agreement is not None and agreement.digest != self.agreement:
+            found.append("It is not the agreement that the policy names.")
+        if agreement.family not in self.families:
+            found.append(f"The policy does not allow the family {agreement.family}.")
+        if agreement.rounds > self.rounds:
+            found.append(f"It takes {agreement.rounds} rounds, and the policy allows {self.rounds}.")
+        if agreement.epsilon is None and self.epsilon is not None:
+            found.append("It is without privacy, and the policy asks for it.")
+        if agreement.epsilon is not None and self.epsilon is not None:
+            if agreement.epsilon > self.epsilon:
+                found.append(f"It spends epsilon {agreement.epsilon:g}, and the policy allows {self.epsilon:g}.")
+            if agreement.delta > self.delta:
+                found.append(f"It spends delta {agreement.delta:g}, and the policy allows {self.delta:g}.")
+        return found
+
+    @classmethod
+    def load(cls, path: str | Path) -> Policy:
+        """Reads a policy from a YAML file; paths in it start from its folder.
+
+        Args:
+            path: The file.
+
+        Raises:
+            UsageError: The file cannot be read.
+            FormatError: It is none; the message says which key is wrong.
+        """
+        found, home = structure(path, "policy"), Path(path).parent
+        if not isinstance(found, dict):
+            raise FormatError(f"policy={str(path)!r} is no mapping of names to values.")
+        given = cast("dict[str, Any]", dict(found))
+        unknown = [str(name) for name in given if name not in _KEYS]
+        if unknown:
+            raise FormatError(f"policy={str(path)!r}: unknown key {unknown[0]!a}; known are {', '.join(_KEYS)}.")
+        missing = [one for one in ("name", "data", "population", "patients", "run", "epsilon") if one not in given]
+        if missing:
+            raise FormatError(f"policy={str(path)!r}: {missing[0]} is missing.")
+        _convert(given, home)
+        return cls(**given)
+
+
+def _convert(given: dict[str, Any], home: Path) -> None:
+    """Makes paths, tuples and nothing out of texts; other texts must be texts."""
+    if given["epsilon"] == "none":
+        given["epsilon"] = None
+    for name in _PATHS:
+        if given.get(name) is not None:
+            given[name] = home / str(given[name])
+    if "families" in given:
+        given["families"] = tuple(map(str, given["families"] or ()))
+    for name in ("name", "patients", "delimiter", "invalid"):
+        if name in given and not isinstance(given[name], str):
+            raise FormatError(f"policy: {name} is a text.")
