@@ -21,6 +21,7 @@ from wardgan.cli import (
     demo,
     distill,
     dossier,
+    federate,
     fit,
     init,
     inspect,
@@ -110,6 +111,7 @@ app.command("inspect", rich_help_panel=_ANYWHERE)(inspect.inspect)
 app.command("card", rich_help_panel=_ANYWHERE)(card.card)
 app.command("combine", rich_help_panel=_ANYWHERE)(combine.combine)
 app.command("distill", rich_help_panel=_ANYWHERE)(distill.distill)
+app.add_typer(federate.app, name="federate", rich_help_panel=_ANYWHERE)
 app.add_typer(pool.app, name="pool", rich_help_panel=_ANYWHERE)
 app.command("sample", rich_help_panel=_ANYWHERE)(sample.sample)
 app.command("balance", rich_help_panel=_ANYWHERE)(balance.balance)

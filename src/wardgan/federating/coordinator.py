@@ -103,7 +103,6 @@ class Coordinator:
         self._watch = watch or _nobody
         self._stop = stop
         self.state = State.load(self._folder, agreement.digest)
-        self._game: Game | None = None
 
     def run(self) -> Game:
         """Trains until the end, and gives the generator.
@@ -112,16 +111,40 @@ class Coordinator:
             TooFewError: Fewer hospitals than agreed on answered; run again to go on.
             PlanError: By the sums there are too few patients.
         """
+        game = self._begun()
+        while self._unfinished:
+            self._round(game)
+        game.load(self.state.mean or {})
+        return game
+
+    def train(self, most: int) -> bool:
+        """Trains for some rounds, and tells whether the training is over.
+
+        Args:
+            most: Rounds.
+
+        Raises:
+            TooFewError: Fewer hospitals than agreed on answered; what was done is kept.
+        """
+        game = self._begun()
+        for _ in range(most):
+            if self._unfinished:
+                self._round(game)
+        return not self._unfinished
+
+    @property
+    def _unfinished(self) -> bool:
+        return self.state.round < self.agreement.rounds and not self.state.over
+
+    def _begun(self) -> Game:
+        """Gives the generator that the answers give; hospitals are asked for those that are not there yet."""
         agreement, state = self.agreement, self.state
         if not state.members:
             self._introduce()
         game = game_of(agreement.config, self, population=agreement.patients, seed=Seed(agreement.seed))
-        self._game = game
         if state.weights is None:
             state.weights = state.mean = game.weights()
-        while state.round < agreement.rounds and not state.over:
-            self._round(game)
-        game.load(state.mean or {})
+            self._save()
         return game
 
     def farewell(self, digest: str | None = None) -> None:

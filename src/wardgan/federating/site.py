@@ -6,7 +6,7 @@ import json
 import logging
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, cast
@@ -66,19 +66,20 @@ class Link:
         """Says the last thing; called by the fit's thread."""
         self._outside.put(message)
 
-    def ask(self, message: Message, alive: threading.Thread) -> Message | None:
-        """Brings a message, and gives what the fit says to it; `None` if its thread has died.
+    def ask(self, message: Message, alive: threading.Thread, stopped: Callable[[], bool]) -> Message | None:
+        """Brings a message, and gives what the fit says to it; `None` if its thread has died, or nobody waits.
 
         Args:
             message: From outside.
             alive: The thread of the fit.
+            stopped: Whether nobody waits for the answer any more.
         """
         self._inside.put(message)
         while True:
             try:
                 return self._outside.get(timeout=_PATIENCE)
             except queue.Empty:
-                if not alive.is_alive():
+                if not alive.is_alive() or stopped():
                     return None
 
     def close(self) -> None:
@@ -105,11 +106,12 @@ class Site:
         self._agreement: Agreement | None = None
         self._end: Message | None = None
 
-    def reply(self, message: Message) -> Message:
+    def reply(self, message: Message, *, stopped: Callable[[], bool] = lambda: False) -> Message:
         """Gives the hospital's answer to a message.
 
         Args:
             message: From whoever coordinates.
+            stopped: Asked while the fit works: whether nobody waits for the answer any more.
 
         Returns:
             Facts with `kind`: `hello`, `answer`, `update`, `spent`, `waiting`, `done`, `refusal` or `failed`. The
@@ -130,7 +132,7 @@ class Site:
             self._agreement = agreement
             self._thread = threading.Thread(target=self._work, args=(agreement,), daemon=True)
             self._thread.start()
-        found = self._link.ask(message, self._thread)
+        found = self._link.ask(message, self._thread, stopped)
         if found is None or found.facts.get("kind") in ("done", "failed"):
             self._end = found or Message({"kind": "failed", "error": "stopped"})
             return self._end

@@ -1,0 +1,302 @@
+"""What hospitals' trainings together are good for, and what they cost: beside the lines of `combine.py`.
+
+    python benchmarks/federate.py --parts heart trial --seeds 3
+    python benchmarks/federate.py --parts network
+    python benchmarks/federate.py --show
+
+`heart` and `trial` are the cases of `combine.py`, judged in the same way. `answers`: the copula of all hospitals'
+answers, without a round of training. `rounds`: tabgan, with a private discriminator at each hospital. `network`: four
+hospitals of 500 simulated patients as processes of their own, with certificates; in the second job one of them is
+killed, and started again a little later. What is measured is seconds for a round, memory, and whether each hospital's
+own ledger is the one in the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean, median, stdev
+
+import combine
+import wardgan as wg
+from combine import Case, Row
+from common import OUT, markdown, save
+from wardgan.federating.agreement import Agreement
+from wardgan.federating.local import simulate
+from wardgan.federating.policy import Policy
+from wardgan.privacy.ledger import Ledger
+
+DONE = OUT / "federate.jsonl"
+WAYS: dict[str, dict[str, object]] = {"answers": {"family": "copula"}, "rounds": {"family": "tabgan"}}
+STEPS = 600
+SITES = ("alpha", "beta", "gamma", "delta")
+PORT = 18_042
+_OVERRIDE = "benchmark: nobody's data"
+
+
+def main() -> None:
+    """Runs what is asked for, or shows what is done."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", nargs="+", default=["heart", "trial"], choices=["heart", "trial", "network"])
+    parser.add_argument("--epsilon", nargs="+", default=list(combine.EPSILONS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--show", action="store_true", help="print the tables of what is done")
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    if not asked.show:
+        _run(asked)
+    rows = [*_rows(), *(one for one in _known() if one["part"] == "network")]
+    print(markdown(rows))
+    print(save("federate", rows, asked.out, seeds=asked.seeds, runs=_known()))
+
+
+def _run(asked: argparse.Namespace) -> None:
+    done = {(one["part"], one.get("epsilon"), one.get("seed"), one.get("method")) for one in _known()}
+    for part in asked.parts:
+        if part == "network":
+            _note(_network())
+            continue
+        for seed in range(asked.seeds):
+            case = combine.CASES[part](seed)
+            for epsilon in asked.epsilon:
+                for method, settings in WAYS.items():
+                    if (part, epsilon, seed, method) not in done:
+                        found = _trained(case, epsilon, seed, settings)
+                        _note({"part": part, "epsilon": epsilon, "seed": seed, "method": method, **found})
+
+
+def _trained(case: Case, epsilon: str, seed: int, settings: dict[str, object]) -> Row:
+    size = sum(len(combine._read(case, one.train)) for one in case.hospitals)
+    private = epsilon != "none"
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        policies = []
+        for one in case.hospitals:
+            file = home / f"{one.name}.csv"
+            one.train.to_csv(file, index=False)
+            count = int(float(f"{len(combine._read(case, one.train)):.1e}"))
+            name = f"patients-of-{one.name.replace(' ', '-')}"
+            policies.append(
+                Policy(
+                    one.name, file, count, name, home / one.name, float(epsilon) if private else None, invalid="clip"
+                )
+            )
+        agreement = Agreement(
+            "all", case.schema, size, len(policies), float(epsilon) if private else None, overlap=1,
+            settings={"steps": STEPS} if settings["family"] == "tabgan" else {}, family=str(settings["family"]),
+        )  # fmt: skip
+        begun = time.perf_counter()
+        made = simulate(agreement, policies, home / "all.hgan", override=None if private else _OVERRIDE)
+        seconds = time.perf_counter() - begun
+        found = combine._judged(case, made.path, size, seed)
+        return {
+            **combine._picked(found), "seconds": round(seconds, 1), "hospitals": len(made.hospitals),
+            "rounds": made.rounds, "notices": list(made.notices),
+        }  # fmt: skip
+
+
+# --- processes with certificates --------------------------------------------------------------------------------------
+
+
+def _network() -> Row:
+    """Four hospitals over a loopback network; one is killed in the second job and comes back for a later one."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        _prepared(home)
+        call = [sys.executable, "-m", "wardgan", "federate"]
+        subprocess.run(
+            [*call, "provision", *SITES, "-o", str(home / "kits"), "--port", str(PORT)], check=True, capture_output=True
+        )
+        sites = {name: _site(call, home, name) for name in SITES}
+        server = subprocess.Popen(
+            [*call, "coordinate", str(home / "agreement.yaml"), str(home / "kits"), "-o", str(home / "all.hgan"),
+             "--patience", "60", "--job-rounds", "3", "--json"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        memory = _Memory(home)
+        begun = time.perf_counter()
+        killed = _killed(home, sites, call)
+        said, errors = server.communicate(timeout=900)
+        seconds = time.perf_counter() - begun
+        memory.stop()
+        for one in sites.values():
+            one.wait(timeout=60)
+        if server.returncode:
+            raise RuntimeError(errors.decode()[-2000:])
+        facts = json.loads(said)
+        exact = _exact(home)
+        return {
+            "part": "network", "method": "four hospitals, one killed and restarted", "rounds": facts["rounds"],
+            "seconds for a round (median)": round(median(facts["seconds"]), 2),
+            "slowest round": round(max(facts["seconds"]), 1), "seconds in all": round(seconds, 1),
+            "memory MB (largest process of a hospital)": memory.most["site"],
+            "memory MB (largest process of the server)": memory.most["server"],
+            "killed in round": killed, "hospitals in the file": len(facts["hospitals"]), "ledgers exact": exact,
+            "notices": facts["notices"],
+        }  # fmt: skip
+
+
+def _prepared(home: Path) -> None:
+    """Writes patients, policies and an agreement."""
+    schema = {
+        "name": "all", "patient": "id",
+        "table": {
+            "arm": {"kind": "category", "levels": ["old", "new"], "label": True},
+            **{f"x{at}": {"kind": "number", "low": -5, "high": 5, "step": 0.1} for at in range(10)},
+        },
+    }  # fmt: skip
+    (home / "schema.json").write_text(json.dumps(schema), encoding="utf-8")
+    import numpy as np
+    import pandas as pd
+
+    for at, name in enumerate(SITES):
+        numbers = np.random.default_rng(at)
+        table = pd.DataFrame({f"x{one}": np.clip(numbers.normal(at / 4, 1, 500), -5, 5).round(1) for one in range(10)})
+        table.insert(0, "arm", numbers.choice(["old", "new"], 500))
+        table.insert(0, "id", np.arange(500))
+        table.to_csv(home / f"{name}.csv", index=False)
+        policy = (
+            f"name: {name}\ndata: {name}.csv\npopulation: 500\npatients: data-of-{name}\nrun: run-{name}\nepsilon: 2\n"
+        )
+        (home / f"{name}.yaml").write_text(policy, encoding="utf-8")
+    (home / "agreement.yaml").write_text(
+        f"name: region\nschema: schema.json\nfamily: tabgan\nsettings: {{steps: {STEPS}}}\npatients: 2000\nhospitals: 4\n"
+        "epsilon: 2\nleast: 2\noverlap: 1\n",
+        encoding="utf-8",
+    )
+
+
+def _site(call: list[str], home: Path, name: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*call, "site", str(home / "kits" / name), "--policy", str(home / f"{name}.yaml")],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+
+
+def _killed(home: Path, sites: dict[str, subprocess.Popen[bytes]], call: list[str]) -> int:
+    """Kills all processes of one hospital once it has begun its second job, and starts it again; gives its round."""
+    name = SITES[0]
+    end = time.monotonic() + 600
+    while time.monotonic() < end:
+        run = next((home / f"run-{name}").glob("*/ledger.jsonl"), None)
+        if run is not None and _steps(run) >= 4 * 50:
+            break
+        time.sleep(0.2)
+    for pid in _pids(home / "kits" / name):
+        os.kill(pid, signal.SIGKILL)
+    sites[name].kill()
+    sites[name].wait()
+    ledger = next((home / f"run-{name}").glob("*/ledger.jsonl"))
+    steps = _steps(ledger)
+    time.sleep(5)
+    sites[name] = _site(call, home, name)
+    return -(-steps // 50)
+
+
+def _steps(ledger: Path) -> int:
+    return sum(one.steps for one in Ledger.resume(ledger).events if one.name == "discriminator")
+
+
+def _pids(kit: Path) -> list[int]:
+    """Gives the processes that work in a kit."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (place / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if str(kit.resolve()) in words:
+            found.append(int(place.name))
+    return found
+
+
+class _Memory:
+    """Watches the largest process of a hospital and of the server."""
+
+    def __init__(self, home: Path) -> None:
+        self._home, self._over = home, threading.Event()
+        self.most = {"site": 0, "server": 0}
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stops watching."""
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.5):
+            for kind, kits in (("site", SITES), ("server", ("server",))):
+                for pid in (pid for kit in kits for pid in _pids(self._home / "kits" / kit)):
+                    self.most[kind] = max(self.most[kind], _megabytes(pid))
+
+
+def _megabytes(pid: int) -> int:
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
+    except (OSError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1_000_000
+
+
+def _exact(home: Path) -> bool:
+    """Tells whether what the file says of each hospital is what its own ledger says, or less where it was killed."""
+    privacy = wg.inspect(home / "all.hgan")["privacy"]
+    for site in privacy["sites"]:  # pyright: ignore[reportIndexIssue]
+        ledger = Ledger.resume(next((home / f"run-{site['name']}").glob("*/ledger.jsonl")))
+        own = {one.name: one.steps for one in ledger.events}
+        said = {one["name"]: one.get("steps", 1) for one in site["ledger"]["events"]}
+        lost = 50 if site["name"] == SITES[0] else 0
+        if any(not own[name] - lost <= steps <= own[name] for name, steps in said.items()):
+            return False
+    return True
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def _known() -> list[Row]:
+    if not DONE.is_file():
+        return []
+    return [json.loads(line) for line in DONE.read_text(encoding="utf-8").splitlines()]
+
+
+def _note(row: Row) -> None:
+    DONE.parent.mkdir(parents=True, exist_ok=True)
+    with DONE.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    print(row, flush=True)
+
+
+def _rows() -> Iterator[Row]:
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for one in _known():
+        if one["part"] != "network":
+            groups.setdefault((str(one["part"]), str(one["epsilon"]), str(one["method"])), []).append(one)
+    for (part, epsilon, method), runs in groups.items():
+        yield {
+            "part": part, "epsilon": epsilon, "method": method, "seeds": len(runs),
+            **{name: _spread([float(str(one[name])) for one in runs]) for name in ("own", "all")},
+            "hospitals": round(mean(float(str(one["hospitals"])) for one in runs), 1), "rounds": runs[0]["rounds"],
+            "seconds": round(mean(float(str(one["seconds"])) for one in runs), 1),
+        }  # fmt: skip
+
+
+def _spread(values: list[float]) -> str:
+    if len(values) < 2:
+        return f"{values[0]:.3f}"
+    return f"{mean(values):.3f} ± {stdev(values) / math.sqrt(len(values)):.3f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,321 @@
+"""The processes of a training over a network: a hospital's, the server's, and whoever coordinates."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from wardgan import check, files
+from wardgan.errors import OutputError, TrustError, UsageError
+from wardgan.federating.agreement import Agreement
+from wardgan.federating.coordinator import Coordinator, Federated, TooFewError, federated
+from wardgan.federating.flare import ADMIN, ALLOWED, ORGANISATION, POLICY, POLICY_VARIABLE, RESULT, TASK
+from wardgan.federating.flare.kits import check_kit
+from wardgan.federating.policy import Policy
+from wardgan.federating.state import FILE, State
+from wardgan.federating.wire import Message
+from wardgan.models.base import Progress, Watcher
+
+_SERVER: Final = ("nvflare.private.fed.app.server.server_train", "fed_server.json")
+_CLIENT: Final = ("nvflare.private.fed.app.client.client_train", "fed_client.json")
+_TRIES: Final = 5
+_BEAT: Final = 3
+
+
+def run_site(kit: str | Path, policy: str | Path | None = None) -> int:
+    """Runs a hospital's process until whoever coordinates ends the training; gives its exit code.
+
+    Args:
+        kit: Its startup kit.
+        policy: Its policy; `None` for `local/policy.yaml` in the kit.
+
+    Raises:
+        UsageError: The kit or the policy is none.
+        TrustError: A certificate has expired.
+    """
+    place = check_kit(kit).resolve()
+    rules = (Path(policy) if policy is not None else place / "local" / POLICY).resolve()
+    Policy.load(rules)
+    name = _json(place / "startup" / "fed_client.json")["client"].get("name") or place.name
+    process = _started(place, _CLIENT, [f"uid={_uid(place, str(name))}", f"heart_beat_interval={_BEAT}"], rules)
+    try:
+        return process.wait()
+    finally:
+        _ended(process)
+
+
+def _uid(place: Path, usual: str) -> str:
+    """Gives the name in a kit's certificate."""
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    found = x509.load_pem_x509_certificate((place / "startup" / "client.crt").read_bytes())
+    names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else usual
+
+
+class Silent:
+    """Nobody to ask: the training is over."""
+
+    def __init__(self, sites: tuple[str, ...]) -> None:
+        """Takes the names."""
+        self.sites = sites
+
+    def ask(self, message: Message) -> Mapping[str, Message]:
+        """Nobody answers."""
+        del message
+        return {}
+
+
+def coordinate(  # noqa: PLR0913 - what a training may be told, in one place
+    agreement: Agreement, kits: str | Path, path: str | Path, *, patience: int = 600, most: int = 10,
+    join: float = 600.0, key: str | Path | None = None, passphrase: bytes | None = None, override: str | None = None,
+    created: str | None = None, force: bool = False, watch: Watcher | None = None,
+) -> Federated:  # fmt: skip
+    """Runs the server, trains with the hospitals that join, and writes the generator of all of them.
+
+    The training is cut into jobs of some rounds. A hospital whose process was restarted takes part again from the next
+    job on; the state lies in the server's kit, so a training that was stopped goes on where it was.
+
+    Args:
+        agreement: What was agreed on.
+        kits: Folder with the kits of the server (`server`) and of the coordinator (`admin`).
+        path: The `.hgan` file.
+        patience: Seconds after which a step goes on without those who have not answered.
+        most: Rounds in one job.
+        join: Seconds to wait for hospitals at first, and again when too few are left.
+        key: Private key that signs the file; it is not seen by the server.
+        passphrase: Of the private key.
+        override: `person: reason`, needed without privacy.
+        created: Date, `YYYY-MM-DD`.
+        force: Whether an existing file may be replaced.
+        watch: Is told of progress.
+
+    Raises:
+        TooFewError: Fewer hospitals than agreed on joined in time; run it again to go on.
+        TrustError: A certificate has expired.
+        UsageError: The kits are none.
+        OutputError: The file exists; or the server could not be started.
+    """
+    files.check_new(path, force=force)
+    check.whole(1, patience=patience, most=most)
+    server, admin = (check_kit(Path(kits) / name).resolve() for name in ("server", "admin"))
+    told = watch or _nobody
+    with ExitStack() as held:
+        work = Path(held.enter_context(tempfile.TemporaryDirectory()))
+        held.enter_context(_server(server))
+        session = held.enter_context(_session(admin))
+        told(Progress("waiting for hospitals", 0, agreement.hospitals))
+        _joined(session, agreement, join, told)
+        state = _trained(session, agreement, work, (patience, most, join), told)
+    # The server is gone: what is left is to write down what it has learned.
+    coordinator = Coordinator(agreement, Silent(tuple(state.members)))
+    coordinator.state = state
+    return federated(coordinator, path, key=key, passphrase=passphrase, override=override, created=created, force=force)
+
+
+def _trained(
+    session: Any, agreement: Agreement, work: Path, times: tuple[int, int, float], told: Watcher  # noqa: ANN401
+) -> State:  # fmt: skip
+    """Runs jobs until the training is over, and gives its state."""
+    patience, most, join = times
+    failures = 0
+    number = 0
+    while True:
+        number += 1
+        job = write_job(agreement, work / f"job{number}", patience=patience, most=most)
+        name = session.submit_job(str(job))
+        _finished(session, name, agreement, told)
+        found = _result(session, name, work / f"result{number}")
+        state = State.load(found.parent, agreement.digest)
+        said = _json(found)
+        if said["done"]:
+            return state
+        told(Progress(f"training, {len(state.members)} hospitals", state.round, max(agreement.rounds, 1)))
+        if said["error"] is None:
+            failures = 0
+            continue
+        failures += 1
+        if not said.get("again") or failures >= _TRIES:
+            raise TooFewError(str(said["error"]))
+        _joined(session, agreement, join, told)
+
+
+def _result(session: Any, name: str, target: Path) -> Path:  # noqa: ANN401
+    target.mkdir(parents=True, exist_ok=True)
+    with contextlib.redirect_stdout(sys.stderr):
+        place = Path(str(session.download_job_result(name, str(target))))
+    found = next(iter(sorted(place.rglob(RESULT))), None)
+    if found is None:
+        raise OutputError(
+            "The job ended without a result: a site refused it, or the server's own policy did; see the logs in the "
+            "kits' folders."
+        )
+    if not (found.parent / FILE).exists():
+        raise TooFewError(str(_json(found).get("error")))
+    return found
+
+
+def _finished(session: Any, name: str, agreement: Agreement, told: Watcher) -> None:  # noqa: ANN401
+    def seen(_session: object, _job: str, _meta: object, *_more: object, **_named: object) -> bool:
+        told(Progress("a job is running", 0, max(agreement.rounds, 1)))
+        return True
+
+    with contextlib.redirect_stdout(sys.stderr):
+        session.monitor_job_and_return_job_meta(name, timeout=0, poll_interval=1.0, cb=seen)
+
+
+def _joined(session: Any, agreement: Agreement, join: float, told: Watcher) -> None:  # noqa: ANN401
+    """Waits until all hospitals that are expected have joined; goes on with fewer when the time is up."""
+    end = time.monotonic() + join
+    while True:
+        names = [one.name for one in session.get_connected_client_list()]
+        told(Progress("waiting for hospitals", len(names), agreement.hospitals))
+        if len(names) >= agreement.hospitals:
+            return
+        if time.monotonic() > end:
+            break
+        time.sleep(0.5)
+    if len(names) < agreement.least:
+        raise TooFewError(
+            f"Only {len(names)} of at least {agreement.least} hospitals joined: {', '.join(sorted(names)) or 'none'}."
+        )
+
+
+def write_job(agreement: Agreement, folder: Path, *, patience: int, most: int) -> Path:
+    """Writes a job: it names two classes of this package, and holds what was agreed on; there is no code in it.
+
+    Args:
+        agreement: What was agreed on.
+        folder: A new folder.
+        patience: Seconds to wait for answers.
+        most: Rounds.
+    """
+    config = folder / "app" / "config"
+    config.mkdir(parents=True)
+    centre, hospital = ALLOWED
+    plain: dict[str, object] = {"task_data_filters": [], "task_result_filters": [], "components": []}
+    files: dict[Path, dict[str, object]] = {
+        folder / "meta.json": {
+            "name": "wardgan", "resource_spec": {}, "min_clients": agreement.least, "deploy_map": {"app": ["@ALL"]},
+        },
+        config / "config_fed_server.json": {
+            "format_version": 2, "server": {"heart_beat_timeout": 60, "task_request_interval": 0.2}, **plain,
+            "workflows": [
+                {
+                    "id": "wardgan", "path": centre,
+                    "args": {"agreement": agreement.to_dict(), "patience": patience, "most": most},
+                }
+            ],
+            "dead_client_grace_period": 2.0, "dead_client_check_lead_time": 2.0,
+        },
+        config / "config_fed_client.json": {
+            "format_version": 2, "executors": [{"tasks": [TASK], "executor": {"path": hospital, "args": {}}}], **plain,
+            "default_task_fetch_interval": 0.2,
+        },
+    }  # fmt: skip
+    for path, found in files.items():
+        path.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    return folder
+
+
+def _settle(kit: Path) -> None:
+    """Tells the server where its stores are: in its kit, wherever that was moved to, and not in a shared folder."""
+    path, store = kit / "local" / "resources.json", kit / "store"
+    found = _json(path)
+    found["snapshot_persistor"]["args"]["storage"]["args"]["root_dir"] = str(store / "snapshots")
+    for one in found["components"]:
+        if one["id"] == "job_manager":
+            one["args"]["uri_root"] = str(store / "jobs")
+    files.write_bytes(path, json.dumps(found, indent=2).encode(), force=True, mode=0o600)
+
+
+@contextmanager
+def _server(kit: Path) -> Iterator[None]:
+    _settle(kit)
+    process = _started(kit, _SERVER, ["client_outcome_wait_timeout=10"], None)
+    port = int(_json(kit / "startup" / "fed_server.json")["servers"][0]["service"]["target"].rpartition(":")[2])
+    try:
+        end = time.monotonic() + 60
+        while not _listens(port):
+            if process.poll() is not None or time.monotonic() > end:
+                raise OutputError(f"The server did not start on port {port}; see {kit / 'log.txt'}.")
+            time.sleep(0.2)
+        yield
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=20)
+    finally:
+        _ended(process)
+
+
+@contextmanager
+def _session(kit: Path) -> Iterator[Any]:
+    from nvflare.fuel.flare_api.flare_api import new_secure_session
+
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            session = new_secure_session(ADMIN, str(kit), timeout=30)
+    except Exception as error:
+        raise TrustError(f"The server does not let the coordinator in: {type(error).__name__}: {error}") from error
+    try:
+        yield session
+    finally:
+        # Hospitals' processes end with the training.
+        with contextlib.suppress(Exception), contextlib.redirect_stdout(sys.stderr):
+            session.shutdown("all", timeout=20)
+
+
+def _started(kit: Path, what: tuple[str, str], more: list[str], policy: Path | None) -> subprocess.Popen[bytes]:
+    module, config = what
+    words = [
+        sys.executable, "-u", "-m", module, "-m", str(kit), "-s", config, "--set", "secure_train=true", *more,
+        f"org={ORGANISATION}", "config_folder=config",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    if policy is not None:
+        environment[POLICY_VARIABLE] = str(policy)
+    with (kit / "console.txt").open("ab") as log:
+        return subprocess.Popen(
+            words, cwd=kit, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            umask=0o077,
+        )  # fmt: skip
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process politely, then firmly; those of its jobs end by themselves when it is gone."""
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=10)
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {type(error).__name__}.") from error
+
+
+def _nobody(progress: Progress) -> None:
+    """Nobody watches."""
