@@ -80,7 +80,7 @@ def _trained(case: Case, epsilon: str, seed: int, settings: dict[str, object]) -
     private = epsilon != "none"
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        policies = []
+        policies, budget = [], float(epsilon) if private else None
         for one in case.hospitals:
             file = home / f"{one.name}.csv"
             one.train.to_csv(file, index=False)
@@ -92,7 +92,7 @@ def _trained(case: Case, epsilon: str, seed: int, settings: dict[str, object]) -
                 )
             )
         agreement = Agreement(
-            "all", case.schema, size, len(policies), float(epsilon) if private else None, overlap=1,
+            "all", case.schema, size, len(policies), budget, overlap=1,
             settings={"steps": STEPS} if settings["family"] == "tabgan" else {}, family=str(settings["family"]),
         )  # fmt: skip
         begun = time.perf_counter()
@@ -169,11 +169,11 @@ def _prepared(home: Path) -> None:
             f"name: {name}\ndata: {name}.csv\npopulation: 500\npatients: data-of-{name}\nrun: run-{name}\nepsilon: 2\n"
         )
         (home / f"{name}.yaml").write_text(policy, encoding="utf-8")
-    (home / "agreement.yaml").write_text(
-        f"name: region\nschema: schema.json\nfamily: tabgan\nsettings: {{steps: {STEPS}}}\npatients: 2000\nhospitals: 4\n"
-        "epsilon: 2\nleast: 2\noverlap: 1\n",
-        encoding="utf-8",
-    )
+    agreement = {
+        "name": "region", "schema": "schema.json", "family": "tabgan", "settings": {"steps": STEPS}, "patients": 2_000,
+        "hospitals": 4, "epsilon": 2, "least": 2, "overlap": 1,
+    }  # fmt: skip
+    (home / "agreement.yaml").write_text(json.dumps(agreement), encoding="utf-8")
 
 
 def _site(call: list[str], home: Path, name: str) -> subprocess.Popen[bytes]:
