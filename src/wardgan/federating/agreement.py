@@ -131,7 +131,7 @@ class Agreement:
         """
         if not isinstance(found, dict):
             raise FormatError("agreement: is no mapping of names to values.")
-        given = cast("dict[str, Any]", found)
+        given = cast("dict[str, Any]", dict(found))
         unknown = [str(name) for name in given if name not in _KEYS]
         if unknown:
             raise FormatError(f"agreement: unknown key {unknown[0]!a}; known are {', '.join(_KEYS)}.")
@@ -143,6 +143,7 @@ class Agreement:
             schema = Schema.load(home / schema).to_dict()
         if not isinstance(settings, dict) or not isinstance(given["name"], str):
             raise FormatError("agreement: name is a text, settings are names with values.")
+        given |= cast("dict[str, Any]", {one: number(given[one]) for one in ("epsilon", "delta") if one in given})
         epsilon = None if given["epsilon"] in (None, "none") else given["epsilon"]
         more = {
             name: given[name] for name in ("family", "blocks", "least", "overlap", "seed", "delta") if name in given
@@ -169,6 +170,21 @@ class Agreement:
             FormatError: It is none.
         """
         return cls.from_dict(structure(path, "agreement"), Path(path).parent)
+
+
+def number(found: object) -> object:
+    """Gives a number that YAML takes for a text, such as 1e-5; anything else as it is.
+
+    Example:
+        >>> number("1e-5"), number("none"), number(1)
+        (1e-05, 'none', 1)
+    """
+    if isinstance(found, str):
+        try:
+            return float(found)
+        except ValueError:
+            return found
+    return found
 
 
 def structure(path: str | Path, what: str) -> object:

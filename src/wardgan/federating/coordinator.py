@@ -191,7 +191,7 @@ class Coordinator:
         self._watch(Progress(f"asking: {name}", len(self.state.sums), len(self.state.sums) + 1))
         wanted = _nobodys(query, self.layout).shape
         found: dict[str, NDArray[np.float64]] = {}
-        for site, reply in self._say({"wanted": name}).items():
+        for site, reply in self._heard({"wanted": name}, f"for {name!r}").items():
             answer = reply.arrays.get("answer")
             if reply.facts.get("kind") != "answer" or reply.facts.get("name") != name or answer is None:
                 self._note(site, f"gave no answer to {name!r}", reply)
@@ -228,17 +228,18 @@ class Coordinator:
     def _round(self, game: Game) -> None:
         state, agreement, begun = self.state, self.agreement, time.monotonic()
         now = cast("Weights", state.weights)
-        replies = self._say({"round": state.round}, {f"weight/{name}": one for name, one in now.items()})
+        weights = {f"weight/{name}": one for name, one in now.items()}
+        replies = self._heard({"round": state.round}, f"in round {state.round + 1}", weights)
         found: dict[str, Weights] = {}
         spent = 0
         for site, reply in replies.items():
-            if site not in state.members or reply.facts.get("round") != state.round:
+            if reply.facts.get("round") != state.round:
                 self._note(site, f"was not in step in round {state.round + 1}", reply)
             elif reply.facts.get("kind") == "spent":
                 spent += self._billed(site, reply)
             elif reply.facts.get("kind") == "update" and self._billed(site, reply):
-                weights = self._weights(site, reply, now)
-                found |= {} if weights is None else {site: weights}
+                theirs = self._weights(site, reply, now)
+                found |= {} if theirs is None else {site: theirs}
         if spent and not found:
             state.over = True
             return
@@ -292,14 +293,20 @@ class Coordinator:
         sums = {f"sum/{name}": one for name, one in state.sums.items()}
         return self._channel.ask(Message(whole, {**sums, **(arrays or {})}))
 
+    def _heard(
+        self, facts: Mapping[str, object], when: str, arrays: Mapping[str, NDArray[np.float32]] | None = None
+    ) -> dict[str, Message]:
+        """Gives the answers of those who take part, and notes who of them was silent."""
+        replies = self._say(facts, arrays)
+        for site in self.state.members:
+            if site not in replies:
+                self._note(site, f"was silent {when}")
+        return {site: reply for site, reply in replies.items() if site in self.state.members}
+
     def _billed(self, site: str, reply: Message) -> bool:
         """Takes over what a hospital has billed; a bill that is not within its plan ends its part."""
-        member = self.state.members.get(site)
-        if member is None:
-            self._note(site, "came after the first question, so it cannot be counted")
-            return False
         try:
-            self.state.members[site] = member.billed(reply.facts.get("bill"))
+            self.state.members[site] = self.state.members[site].billed(reply.facts.get("bill"))
         except WardganError as error:
             self._note(site, str(error))
             return False

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from wardgan import check
 from wardgan.errors import FormatError
-from wardgan.federating.agreement import Agreement, structure
+from wardgan.federating.agreement import Agreement, number, structure
 from wardgan.models.together import FAMILIES
 from wardgan.seal.artifact import DATA_ID
 
@@ -127,6 +127,7 @@ class Policy:
 
 def _convert(given: dict[str, Any], home: Path) -> None:
     """Makes paths, tuples and nothing out of texts; other texts must be texts."""
+    given |= {name: number(given[name]) for name in ("epsilon", "delta") if name in given}
     if given["epsilon"] == "none":
         given["epsilon"] = None
     for name in _PATHS:

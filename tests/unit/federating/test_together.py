@@ -1,0 +1,381 @@
+"""Hospitals train together: sums, rounds, bills, and what happens when one of them fails."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import wardgan as wg
+from combining_kit import patients, schema
+from federating_kit import SITES, SIZE, agreement, channel, hospitals, policy, with_arrays, write_hospital
+from wardgan.encode.layout import Layout
+from wardgan.errors import FormatError, GateError, OutputError, PlanError, UsageError
+from wardgan.federating.coordinator import Coordinator, TooFewError, federated
+from wardgan.federating.local import simulate
+from wardgan.federating.site import Site
+from wardgan.federating.wire import Message
+from wardgan.models.anchor.anchor import measure_anchor
+from wardgan.models.base import Trained
+from wardgan.privacy.ledger import Ledger
+from wardgan.privacy.records import Records
+from wardgan.rng import Seed
+
+
+def ledger_of(one):
+    return Ledger.resume(next(one.run.glob("*/ledger.jsonl")))
+
+
+def spent(one):
+    return {event.name: event.steps for event in ledger_of(one).events}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A training that went well."""
+    place = tmp_path_factory.mktemp("whole")
+    policies = hospitals(place)
+    made = simulate(agreement(), policies, place / "all.hgan")
+    return made, policies
+
+
+def test_all_hospitals_train_and_each_ledger_is_in_the_file(whole):
+    made, policies = whole
+    assert (made.hospitals, made.rounds, made.notices) == (SITES, 3, ())
+    privacy = wg.inspect(made.path)["privacy"]
+    assert privacy["origin"] == {"how": "federated", "of": agreement().digest, "rounds": 3}
+    for site, one in zip(privacy["sites"], policies, strict=True):
+        assert site["patients"] == one.patients
+        assert {event["name"]: event.get("steps", 1) for event in site["ledger"]["events"]} == spent(one)
+        assert spent(one)["discriminator"] == 150
+    assert wg.load(made.path).privacy["epsilon"] == pytest.approx(2.0, rel=0.02)
+    assert made.bounds.worst.epsilon > 3
+
+
+def test_the_generator_knows_the_patients_of_all_hospitals(whole):
+    made, _ = whole
+    found = wg.load(made.path).sample(4_000, seed=1)
+    assert abs(found["age"].mean() - 45) < 3  # 40, 45 and 50
+    assert abs((found["arm"] == "new").mean() - 0.3) < 0.1
+
+
+def test_a_part_of_a_training_is_no_generator_of_one_hospital(whole):
+    _, policies = whole
+    run = next(policies[0].run.iterdir())
+    with pytest.raises(UsageError, match="part of a training with others"):
+        Trained.load(run)
+    # Rule P12: the discriminator does not outlive the training.
+    assert not (run / "checkpoint.npz").exists()
+    assert not (run / "generator.onnx").exists()
+
+
+def test_what_leaves_a_hospital_is_answers_and_weights_of_the_generator_alone(tmp_path):
+    policies = hospitals(tmp_path)
+    seen = []
+
+    def watch(name, facts, reply):
+        seen.append((reply.facts["kind"], sorted(reply.arrays)))
+        return reply
+
+    coordinator = Coordinator(agreement(), channel(policies, watch))
+    game = coordinator.run()
+    coordinator.farewell()
+    weights = sorted(f"weight/{name}" for name in game.weights())
+    kinds = dict(seen)
+    assert kinds == {"hello": [], "answer": ["answer"], "update": weights, "done": []}
+    assert not any("judge" in name for name in weights)
+
+
+def test_sums_without_noise_are_those_of_all_patients_in_one_place(tmp_path):
+    what = agreement(epsilon=None, family="copula", settings={})
+    policies = hospitals(tmp_path, epsilon=None)
+    coordinator = Coordinator(what, channel(policies))
+    game = coordinator.run()
+    parts = [patients(schema(name, SIZE), SIZE, at, age=40 + 5 * at) for at, name in enumerate(SITES)]
+    together = replace(
+        parts[0], static={name: np.concatenate([one.static[name] for one in parts]) for name in parts[0].static},
+        patients=np.arange(3 * SIZE),
+    )  # fmt: skip
+    anchor = measure_anchor(Records(together, Ledger(None), noise=Seed.secret()), population=3 * SIZE)
+    assert np.allclose(game.anchor.probabilities, anchor.probabilities)
+    assert np.allclose(game.anchor.factors, anchor.factors, atol=2e-3)
+    for ours, theirs in zip(game.anchor.margins, anchor.margins, strict=True):
+        assert np.allclose(ours, theirs, atol=1e-6)
+    coordinator.farewell()
+
+
+def test_p04_the_noise_of_the_sums_is_that_of_all_hospitals(tmp_path):
+    coordinator = Coordinator(agreement(family="copula", settings={}), channel(hospitals(tmp_path)))
+    coordinator.run()
+    for event in coordinator.plan.events:
+        singles = [one.noise(event.name) for one in coordinator.state.members.values()]
+        assert event.noise_multiplier == pytest.approx(float(np.sqrt(np.sum(np.square(singles)))))
+    coordinator.farewell()
+
+
+def test_a_hospital_that_is_silent_for_one_question_is_represented_by_the_others(tmp_path):
+    def meddle(name, facts, reply):
+        return None if (name, reply.facts.get("name")) == ("gamma", "grid") else reply
+
+    what = agreement(family="copula", settings={})
+    full = Coordinator(what, channel(hospitals(tmp_path)))
+    full.run()
+    other = tmp_path / "other"
+    other.mkdir()
+    less = Coordinator(what, channel(hospitals(other), meddle))
+    less.run()
+    # The first two numbers of the grid are all patients, below and above the middle.
+    one, two = less.state.sums["grid"][:2].sum(), full.state.sums["grid"][:2].sum()
+    assert abs(one - 900) < 150
+    assert abs(two - 900) < 150
+    assert less.state.noise["grid"] == pytest.approx(1.5 * np.sqrt(2 / 3) * full.state.noise["grid"])
+    assert less.state.noise["covariance"] == pytest.approx(full.state.noise["covariance"])
+    assert less.state.notices == ["gamma: was silent for 'grid'"]
+
+
+def test_a_training_goes_on_without_a_hospital_that_dies(tmp_path):
+    policies = hospitals(tmp_path)
+
+    def meddle(name, facts, reply):
+        return None if name == "beta" and (facts.get("round") or 0) >= 1 else reply
+
+    coordinator = Coordinator(agreement(), channel(policies, meddle))
+    made = federated(coordinator, tmp_path / "all.hgan")
+    assert made.rounds == 3
+    assert made.notices == ("beta: was silent in round 2", "beta: was silent in round 3")
+    assert made.hospitals == SITES  # what beta had answered before is in it
+    sites = {site["name"]: site for site in wg.inspect(made.path)["privacy"]["sites"]}
+    steps = {
+        name: {event["name"]: event.get("steps", 1) for event in site["ledger"]["events"]}["discriminator"]
+        for name, site in sites.items()
+    }
+    assert steps == {"alpha": 150, "beta": 50, "gamma": 150}
+
+
+@pytest.mark.parametrize(
+    ("change", "notice"),
+    [
+        (lambda reply: with_arrays(reply, lambda one: one * 1e6 + 1), "as far as the usual ones"),
+        (lambda reply: with_arrays(reply, lambda one: one[:1]), "do not fit"),
+        (lambda reply: Message(reply.facts), "do not fit"),
+        (lambda reply: Message({**reply.facts, "round": 99}, reply.arrays), "not in step"),
+        (lambda reply: Message({**reply.facts, "bill": {"mode": "none", "events": []}}, reply.arrays), "sent no bill"),
+        (lambda reply: Message({**reply.facts, "bill": None}, reply.arrays), "sent no bill"),
+        (lambda reply: Message({"kind": "failed", "error": "DataError"}), "DataError"),
+    ],
+)
+def test_what_one_hospital_sends_does_not_spoil_the_others(tmp_path, change, notice):
+    def meddle(name, facts, reply):
+        return change(reply) if name == "gamma" and facts.get("round") == 1 else reply
+
+    coordinator = Coordinator(agreement(), channel(hospitals(tmp_path), meddle))
+    made = federated(coordinator, tmp_path / "all.hgan")
+    assert made.rounds == 3
+    assert any("gamma" in one and notice in one for one in made.notices), made.notices
+
+
+def billed(reply, change):
+    bill = json.loads(json.dumps(reply.facts["bill"]))
+    change(bill)
+    return Message({**reply.facts, "bill": bill}, reply.arrays)
+
+
+@pytest.mark.parametrize(
+    ("change", "notice"),
+    [
+        (lambda bill: bill["events"][-1].update(steps=10_000), "otherwise than it had planned"),
+        (lambda bill: bill["events"][0].update(noise_multiplier=0.1), "otherwise than it had planned"),
+        (lambda bill: bill["events"].append({"name": "more", "mechanism": "pure", "epsilon": 1.0}), "otherwise"),
+        (lambda bill: bill["events"].pop(), "less than before"),
+        (lambda bill: bill.update(replayable=True), "can be replayed"),
+        (lambda bill: bill.update(unbilled=["a look"]), "without a bill"),
+    ],
+)
+def test_p05_a_hospital_that_overspends_is_left_out_from_then_on(tmp_path, change, notice):
+    def meddle(name, facts, reply):
+        return billed(reply, change) if name == "gamma" and facts.get("round") == 1 else reply
+
+    coordinator = Coordinator(agreement(), channel(hospitals(tmp_path), meddle))
+    made = federated(coordinator, tmp_path / "all.hgan")
+    assert any("gamma" in one and notice in one for one in made.notices), made.notices
+    wg.inspect(made.path)
+
+
+def test_hospitals_that_plan_more_than_agreed_or_have_the_same_patients_are_not_let_in(tmp_path):
+    policies = hospitals(tmp_path)
+
+    def meddle(name, facts, reply):
+        if reply.facts["kind"] != "hello":
+            return reply
+        found = json.loads(json.dumps(dict(reply.facts)))
+        if name == "gamma":
+            for event in found["plan"]["events"]:
+                event["noise_multiplier"] /= 3
+        if name == "beta":
+            found["patients"] = "data-of-alpha"
+        return Message(found)
+
+    coordinator = Coordinator(agreement(), channel(policies, meddle))
+    with pytest.raises(TooFewError, match="Only 1 of at least 2") as error:
+        coordinator.run()
+    text = "\n".join(error.value.__notes__)
+    assert "gamma: plans more than its budget allows" in text
+    assert "beta: has the same patients as alpha" in text
+
+
+def test_a_hospital_whose_policy_says_no_is_not_asked_for_anything(tmp_path):
+    policies = hospitals(tmp_path)
+    stern = [policies[0], policies[1], policy(tmp_path, "gamma", epsilon=1.0)]
+    coordinator = Coordinator(agreement(family="copula", settings={}), channel(stern))
+    coordinator.run()
+    assert list(coordinator.state.members) == ["alpha", "beta"]
+    assert any("the policy allows 1" in notice for notice in coordinator.state.notices)
+    assert not (tmp_path / "run-gamma").exists()
+    coordinator.farewell()
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"epsilon": 1.5}, "the policy allows 1.5"),
+        ({"delta": 1e-6}, "delta"),
+        ({"rounds": 2}, "the policy allows 2"),
+        ({"families": ("copula",)}, "does not allow the family tabgan"),
+        ({"agreement": "sha256:" + "0" * 64}, "not the agreement"),
+    ],
+)
+def test_a_policy_bounds_what_a_training_may_do(tmp_path, more, text):
+    reply = Site(policy(tmp_path, "alpha", **more)).reply(Message({"agreement": agreement().to_dict()}))
+    assert reply.facts["kind"] == "refusal"
+    assert any(text in why for why in reply.facts["why"])
+
+
+def test_without_privacy_only_where_the_policy_allows_it_and_somebody_answers_for_it(tmp_path):
+    what = agreement(epsilon=None, family="copula", settings={})
+    assert Site(policy(tmp_path, "alpha")).reply(Message({"agreement": what.to_dict()})).facts["kind"] == "refusal"
+    policies = hospitals(tmp_path, epsilon=None)
+    with pytest.raises(GateError, match="without privacy"):
+        simulate(what, policies, tmp_path / "x.hgan")
+    made = simulate(what, policies, tmp_path / "x.hgan", override="A. Tester: open data")
+    assert wg.load(made.path).privacy["mode"] == "none"
+
+
+def test_too_few_hospitals_end_a_training_that_goes_on_later(tmp_path):
+    policies = hospitals(tmp_path)
+    gone = True
+
+    def meddle(name, facts, reply):
+        return None if gone and facts.get("round") == 1 and name != "alpha" else reply
+
+    first = channel(policies, meddle)
+    with pytest.raises(TooFewError, match="Only 1 of at least 2"):
+        simulate_with(first, tmp_path)
+    assert not (tmp_path / "all.hgan").exists()
+    first.close()
+    gone = False
+    made = simulate_with(channel(policies, meddle), tmp_path)
+    # The round that was lost was paid for (Rule P5): so one fewer counts, and nobody has spent more than planned.
+    assert made.rounds == 2
+    assert all(spent(one)["discriminator"] <= 150 for one in policies)
+    sites = {site["name"]: site["ledger"] for site in wg.inspect(made.path)["privacy"]["sites"]}
+    for one in policies:
+        said = {event["name"]: event.get("steps", 1) for event in sites[one.name]["events"]}
+        assert said == spent(one)
+
+
+def simulate_with(found, place):
+    coordinator = Coordinator(agreement(), found, folder=place / "state")
+    return federated(coordinator, place / "all.hgan", force=True)
+
+
+def test_a_hospital_that_was_killed_goes_on_with_its_ledger_and_asks_nothing_twice(tmp_path):
+    policies = hospitals(tmp_path)
+    sites = {one.name: Site(one) for one in policies}
+    found = channel(policies)
+    found._sites = sites
+    coordinator = Coordinator(agreement(), found, folder=tmp_path / "state")
+    assert not coordinator.train(1)
+    before = spent(policies[0])
+    sites["alpha"].close()  # a new process, the same folder
+    sites["alpha"] = Site(policies[0])
+    found._sites = sites
+    assert coordinator.train(5)
+    after = spent(policies[0])
+    assert {name: steps for name, steps in after.items() if name != "discriminator"} == {
+        name: steps for name, steps in before.items() if name != "discriminator"
+    }
+    assert after["discriminator"] == 150
+    coordinator.farewell()
+
+
+def test_a_state_of_another_training_or_a_damaged_one_is_refused(tmp_path):
+    what = agreement(family="copula", settings={})
+    coordinator = Coordinator(what, channel(hospitals(tmp_path)), folder=tmp_path / "state")
+    coordinator.run()
+    coordinator.farewell()
+    with pytest.raises(FormatError, match="of another training"):
+        Coordinator(agreement(), channel([]), folder=tmp_path / "state")
+    (tmp_path / "state" / "state.npz").write_bytes(b"nothing")
+    with pytest.raises(FormatError, match="damaged"):
+        Coordinator(what, channel([]), folder=tmp_path / "state")
+
+
+def test_imagegan_is_trained_together(tmp_path):
+    declared = {"name": "x", "images": {"size": [16, 16]}, "patient": "patient",
+                "table": {"kind": {"kind": "category", "levels": ["a", "b"], "label": True}}}  # fmt: skip
+    policies = []
+    for at, name in enumerate(SITES):
+        rng = np.random.default_rng(at)
+        kinds = rng.integers(0, 2, 120)
+        images = np.clip(rng.normal(0.3 + 0.4 * kinds[:, None, None], 0.05, (120, 16, 16)), 0, 1)
+        np.savez(tmp_path / f"{name}.npz", images=(255 * images).astype(np.uint8), patients=np.arange(120),
+                 kind=np.array(["a", "b"])[kinds])  # fmt: skip
+        policies.append(policy(tmp_path, name, data=tmp_path / f"{name}.npz", population=120, epsilon=8.0))
+    for settings, rounds in (({}, 0), ({"discriminator": 0.3, "steps": 100, "width": 4}, 2)):
+        what = agreement(
+            schema=wg.Schema.from_dict(declared), patients=360, epsilon=8.0, family="imagegan", settings=settings
+        )
+        made = simulate(what, policies, tmp_path / f"{rounds}.hgan")
+        assert (made.rounds, made.notices) == (rounds, ())
+        found = wg.load(made.path).images(60, seed=1)
+        bright = {kind: found.pixels[np.array(found.labels["kind"]) == kind].mean() for kind in "ab"}
+        assert bright["b"] - bright["a"] > 0.3
+
+
+def test_families_and_settings_that_cannot_be_trained_together_are_refused_at_once():
+    with pytest.raises(PlanError, match="not trained by several hospitals"):
+        agreement(family="marginal", settings={})
+    with pytest.raises(PlanError, match="tables of pairs"):
+        agreement(settings={"pairs": 0.3})
+    with pytest.raises(UsageError, match="more than 1000"):
+        agreement(settings={"steps": 100_000})
+    with pytest.raises(UsageError, match="least=4"):
+        agreement(least=4)
+
+
+def test_an_existing_file_stays_and_two_hospitals_need_two_names(tmp_path):
+    policies = hospitals(tmp_path)
+    (tmp_path / "all.hgan").write_text("mine")
+    with pytest.raises(OutputError):
+        simulate(agreement(), policies, tmp_path / "all.hgan")
+    assert (tmp_path / "all.hgan").read_text() == "mine"
+    with pytest.raises(UsageError, match="called 'alpha'"):
+        simulate(agreement(), [policies[0], policies[0]], tmp_path / "x.hgan")
+
+
+def test_a_hospital_with_other_columns_fails_by_itself(tmp_path):
+    policies = hospitals(tmp_path)
+    (tmp_path / "gamma.csv").write_text("id,arm,weight\n1,old,70\n")
+    made = simulate(agreement(family="copula", settings={}), policies, tmp_path / "x.hgan")
+    assert made.hospitals == ("alpha", "beta")
+    # Why stays in the hospital's log; nobody else learns more than the kind.
+    assert [one for one in made.notices if "gamma" in one] == ["gamma: does not take part (DataError)"]
+
+
+def test_everybody_makes_the_same_generator_from_the_same_sums(tmp_path):
+    write_hospital(tmp_path, "alpha")
+    what = agreement()
+    layout = Layout.of(what.schema)
+    assert what.fits(schema("alpha", 300))
+    assert not what.fits(wg.Schema.from_dict(schema("alpha", 300).to_dict() | {"rules": ["age < 90"]}))
+    assert len(layout) == 2
