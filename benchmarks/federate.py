@@ -32,7 +32,7 @@ import wardgan as wg
 from combine import Case, Row
 from common import OUT, markdown, save
 from wardgan.federating.agreement import Agreement
-from wardgan.federating.local import simulate
+from wardgan.federating.here import federate
 from wardgan.federating.policy import Policy
 from wardgan.privacy.ledger import Ledger
 
@@ -96,7 +96,7 @@ def _trained(case: Case, epsilon: str, seed: int, settings: dict[str, object]) -
             settings={"steps": STEPS} if settings["family"] == "tabgan" else {}, family=str(settings["family"]),
         )  # fmt: skip
         begun = time.perf_counter()
-        made = simulate(agreement, policies, home / "all.hgan", override=None if private else _OVERRIDE)
+        made = federate(agreement, policies, home / "all.hgan", override=None if private else _OVERRIDE)
         seconds = time.perf_counter() - begun
         found = combine._judged(case, made.path, size, seed)
         return {

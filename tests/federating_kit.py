@@ -6,7 +6,7 @@ import numpy as np
 
 from combining_kit import patients, schema, table
 from wardgan.federating.agreement import Agreement
-from wardgan.federating.local import LocalChannel
+from wardgan.federating.here import LocalChannel
 from wardgan.federating.policy import Policy
 from wardgan.federating.site import Site
 from wardgan.federating.wire import Message

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from wardgan.dossier.release import release
     from wardgan.errors import WardganError
     from wardgan.estimate import Estimate
+    from wardgan.federating.agreement import Agreement
+    from wardgan.federating.coordinator import Federated
+    from wardgan.federating.here import federate
+    from wardgan.federating.policy import Policy
     from wardgan.imaging.cohort import read_images
     from wardgan.imaging.links import ImageNames
     from wardgan.models.acgan.config import AcganConfig
@@ -63,6 +67,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AcganConfig": "wardgan.models.acgan.config",
+    "Agreement": "wardgan.federating.agreement",
     "Assumptions": "wardgan.simulate.assume",
     "Audit": "wardgan.attack.audit",
     "Budget": "wardgan.privacy.events",
@@ -72,6 +77,7 @@ _HOME = {
     "Distilled": "wardgan.combining.distilling",
     "Dossier": "wardgan.dossier.assess",
     "Estimate": "wardgan.estimate",
+    "Federated": "wardgan.federating.coordinator",
     "Generator": "wardgan.sample.generator",
     "ImageCohort": "wardgan.schema.image_cohort",
     "ImageNames": "wardgan.imaging.links",
@@ -80,6 +86,7 @@ _HOME = {
     "MarginalConfig": "wardgan.models.marginal.config",
     "Mixture": "wardgan.combining.mixture",
     "Plan": "wardgan.privacy.plan",
+    "Policy": "wardgan.federating.policy",
     "Pooled": "wardgan.combining.pooling",
     "Recipe": "wardgan.combining.recipe",
     "Schema": "wardgan.schema.schema",
@@ -94,6 +101,7 @@ _HOME = {
     "combine": "wardgan.combining.making",
     "distill": "wardgan.combining.distilling",
     "draft": "wardgan.schema.draft",
+    "federate": "wardgan.federating.here",
     "fit": "wardgan.models.fit",
     "inspect": "wardgan.combining.loading",
     "load": "wardgan.combining.loading",
@@ -112,6 +120,7 @@ _HOME = {
 
 __all__ = [
     "AcganConfig",
+    "Agreement",
     "Assumptions",
     "Audit",
     "Budget",
@@ -121,6 +130,7 @@ __all__ = [
     "Distilled",
     "Dossier",
     "Estimate",
+    "Federated",
     "Generator",
     "ImageCohort",
     "ImageNames",
@@ -129,6 +139,7 @@ __all__ = [
     "MarginalConfig",
     "Mixture",
     "Plan",
+    "Policy",
     "Pooled",
     "Recipe",
     "Schema",
@@ -144,6 +155,7 @@ __all__ = [
     "combine",
     "distill",
     "draft",
+    "federate",
     "fit",
     "inspect",
     "load",

@@ -1,5 +1,6 @@
 """Every example of the README and of the documentation runs."""
 
+import json
 import re
 import shlex
 import shutil
@@ -191,7 +192,7 @@ def test_every_yaml_block_is_tried():
 
 
 def test_the_recipes_of_the_page_on_combining(tmp_path):
-    first, second = page("docs/combining.md").blocks("yaml")
+    first, second, third, fourth = page("docs/combining.md").blocks("yaml")
     (tmp_path / "r.yaml").write_text(first, encoding="utf-8")
     recipe = wg.Recipe.load(tmp_path / "r.yaml")
     assert (recipe.name, recipe.overlap, len(recipe.members)) == ("north", 1, 3)
@@ -200,3 +201,10 @@ def test_the_recipes_of_the_page_on_combining(tmp_path):
     mapped = wg.Recipe.load(tmp_path / "r.yaml").members[1].columns
     assert mapped["glucose"] == wg.Source("glucose", times=18.016)
     assert mapped["sex"] == wg.Source("gender", levels={"male": "m", "female": "f"})
+    columns = {"sick": {"kind": "flag", "label": True}, "age": {"kind": "integer", "low": 18, "high": 99}}
+    (tmp_path / "schema.yaml").write_text(json.dumps({"name": "x", "table": columns}), encoding="utf-8")
+    (tmp_path / "agreement.yaml").write_text(third, encoding="utf-8")
+    agreement = wg.Agreement.load(tmp_path / "agreement.yaml")
+    assert (agreement.epsilon, agreement.rounds, agreement.hospitals, agreement.least) == (1, 12, 4, 2)
+    (tmp_path / "policy.yaml").write_text(fourth, encoding="utf-8")
+    assert wg.Policy.load(tmp_path / "policy.yaml").refusals(agreement) == []

@@ -49,7 +49,7 @@ def simulate(
     """Train with all hospitals on this machine, as it would be done over a network."""
     from wardgan.cli.keys import passphrase_of
     from wardgan.federating.agreement import Agreement
-    from wardgan.federating.local import simulate as simulated
+    from wardgan.federating.here import federate as simulated
     from wardgan.federating.policy import Policy
     from wardgan.models.base import Progress
 

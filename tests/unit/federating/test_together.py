@@ -12,7 +12,7 @@ from federating_kit import SITES, SIZE, agreement, channel, hospitals, policy, w
 from wardgan.encode.layout import Layout
 from wardgan.errors import FormatError, GateError, OutputError, PlanError, UsageError
 from wardgan.federating.coordinator import Coordinator, TooFewError, federated
-from wardgan.federating.local import simulate
+from wardgan.federating.here import federate
 from wardgan.federating.site import Site
 from wardgan.federating.wire import Message
 from wardgan.models.anchor.anchor import measure_anchor
@@ -35,7 +35,7 @@ def whole(tmp_path_factory):
     """A training that went well."""
     place = tmp_path_factory.mktemp("whole")
     policies = hospitals(place)
-    made = simulate(agreement(), policies, place / "all.hgan")
+    made = federate(agreement(), policies, place / "all.hgan")
     return made, policies
 
 
@@ -255,8 +255,8 @@ def test_without_privacy_only_where_the_policy_allows_it_and_somebody_answers_fo
     assert Site(policy(tmp_path, "alpha")).reply(Message({"agreement": what.to_dict()})).facts["kind"] == "refusal"
     policies = hospitals(tmp_path, epsilon=None)
     with pytest.raises(GateError, match="without privacy"):
-        simulate(what, policies, tmp_path / "x.hgan")
-    made = simulate(what, policies, tmp_path / "x.hgan", override="A. Tester: open data")
+        federate(what, policies, tmp_path / "x.hgan")
+    made = federate(what, policies, tmp_path / "x.hgan", override="A. Tester: open data")
     assert wg.load(made.path).privacy["mode"] == "none"
 
 
@@ -335,7 +335,7 @@ def test_imagegan_is_trained_together(tmp_path):
         what = agreement(
             schema=wg.Schema.from_dict(declared), patients=360, epsilon=8.0, family="imagegan", settings=settings
         )
-        made = simulate(what, policies, tmp_path / f"{rounds}.hgan")
+        made = federate(what, policies, tmp_path / f"{rounds}.hgan")
         assert (made.rounds, made.notices) == (rounds, ())
         found = wg.load(made.path).images(60, seed=1)
         bright = {kind: found.pixels[np.array(found.labels["kind"]) == kind].mean() for kind in "ab"}
@@ -357,16 +357,16 @@ def test_an_existing_file_stays_and_two_hospitals_need_two_names(tmp_path):
     policies = hospitals(tmp_path)
     (tmp_path / "all.hgan").write_text("mine")
     with pytest.raises(OutputError):
-        simulate(agreement(), policies, tmp_path / "all.hgan")
+        federate(agreement(), policies, tmp_path / "all.hgan")
     assert (tmp_path / "all.hgan").read_text() == "mine"
     with pytest.raises(UsageError, match="called 'alpha'"):
-        simulate(agreement(), [policies[0], policies[0]], tmp_path / "x.hgan")
+        federate(agreement(), [policies[0], policies[0]], tmp_path / "x.hgan")
 
 
 def test_a_hospital_with_other_columns_fails_by_itself(tmp_path):
     policies = hospitals(tmp_path)
     (tmp_path / "gamma.csv").write_text("id,arm,weight\n1,old,70\n")
-    made = simulate(agreement(family="copula", settings={}), policies, tmp_path / "x.hgan")
+    made = federate(agreement(family="copula", settings={}), policies, tmp_path / "x.hgan")
     assert made.hospitals == ("alpha", "beta")
     # Why stays in the hospital's log; nobody else learns more than the kind.
     assert [one for one in made.notices if "gamma" in one] == ["gamma: does not take part (DataError)"]

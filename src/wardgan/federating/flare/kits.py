@@ -88,7 +88,7 @@ def provision(
         raise OutputError(f"output={str(target)!r} exists; choose a new folder: kits are never written over others.")
     with tempfile.TemporaryDirectory() as work:
         project = Plan(name="kits", description="wardgan")
-        names = [host] if host == "127.0.0.1" else [host, "127.0.0.1"]
+        names = list(dict.fromkeys([host, "localhost"]))
         project.set_server(
             SERVER, ORGANISATION,
             {PropKey.FED_LEARN_PORT: port, PropKey.ADMIN_PORT: port, PropKey.DEFAULT_HOST: host,
@@ -173,7 +173,7 @@ class _Policies(Builder):
             path = Path(ctx.get_kit_dir(server)) / "fed_server.json"
             start = _json(path)
             service = start["servers"][0]["service"]
-            service["target"] = "127.0.0.1:" + service["target"].rpartition(":")[2]
+            service["target"] = "localhost:" + service["target"].rpartition(":")[2]
             path.write_text(json.dumps(start, indent=2), encoding="utf-8")
 
     def _site(self, client: Participant, ctx: ProvisionContext) -> None:

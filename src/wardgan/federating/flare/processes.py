@@ -304,7 +304,7 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
 
 def _listens(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
+        socket.create_connection(("localhost", port), 1).close()
     except OSError:
         return False
     return True

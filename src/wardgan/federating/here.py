@@ -45,7 +45,7 @@ class LocalChannel:
             site.close()
 
 
-def simulate(  # noqa: PLR0913 - what a training may be told, in one place
+def federate(  # noqa: PLR0913 - what a training may be told, in one place
     agreement: Agreement, policies: Sequence[Policy], path: str | Path, *, folder: str | Path | None = None,
     key: str | Path | None = None, passphrase: bytes | None = None, override: str | None = None,
     created: str | None = None, force: bool = False, watch: Watcher | None = None,
