@@ -80,6 +80,7 @@ def _trained(case: Case, epsilon: str, seed: int, settings: dict[str, object]) -
     private = epsilon != "none"
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
+        (home / "schema.json").write_text(json.dumps(case.schema.to_dict()), encoding="utf-8")
         policies, budget = [], float(epsilon) if private else None
         for one in case.hospitals:
             file = home / f"{one.name}.csv"
@@ -88,7 +89,14 @@ def _trained(case: Case, epsilon: str, seed: int, settings: dict[str, object]) -
             name = f"patients-of-{one.name.replace(' ', '-')}"
             policies.append(
                 Policy(
-                    one.name, file, count, name, home / one.name, float(epsilon) if private else None, invalid="clip"
+                    one.name,
+                    file,
+                    home / "schema.json",
+                    count,
+                    name,
+                    home / one.name,
+                    budget,
+                    invalid="clip",
                 )
             )
         agreement = Agreement(

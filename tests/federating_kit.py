@@ -26,11 +26,13 @@ def agreement(**more):
 def write_hospital(place, name, seed=0, *, size=SIZE, columns=None):
     cohort = patients(schema(name, size, columns or table()), size, seed, age=40 + 5 * seed)
     cohort.frame().to_csv(place / f"{name}.csv", index=False)
+    own = schema("own", None, columns).to_dict()
+    (place / "schema.yaml").write_text(json.dumps(own))
 
 
 def policy(place, name, **more):
     found = {
-        "name": name, "data": place / f"{name}.csv", "population": SIZE, "patients": f"data-of-{name}",
+        "name": name, "data": place / f"{name}.csv", "schema": place / "schema.yaml", "population": SIZE, "patients": f"data-of-{name}",
         "run": place / f"run-{name}", "epsilon": 2.0,
     } | more  # fmt: skip
     return Policy(**found)
@@ -44,7 +46,7 @@ def hospitals(place, **more):
 
 def policy_file(place, called, **more):
     found = {
-        "name": called, "data": f"{called}.csv", "population": SIZE, "patients": f"data-of-{called}", "run": f"run-{called}",
+        "name": called, "data": f"{called}.csv", "schema": "schema.yaml", "population": SIZE, "patients": f"data-of-{called}", "run": f"run-{called}",
         "epsilon": 2,
     } | more  # fmt: skip
     path = place / f"{called}.yaml"

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from wardgan.errors import WardganError
     from wardgan.estimate import Estimate
     from wardgan.federating.agreement import Agreement
-    from wardgan.federating.coordinator import Federated
     from wardgan.federating.here import federate
     from wardgan.federating.policy import Policy
+    from wardgan.federating.release import Federated
     from wardgan.imaging.cohort import read_images
     from wardgan.imaging.links import ImageNames
     from wardgan.models.acgan.config import AcganConfig
@@ -77,7 +77,7 @@ _HOME = {
     "Distilled": "wardgan.combining.distilling",
     "Dossier": "wardgan.dossier.assess",
     "Estimate": "wardgan.estimate",
-    "Federated": "wardgan.federating.coordinator",
+    "Federated": "wardgan.federating.release",
     "Generator": "wardgan.sample.generator",
     "ImageCohort": "wardgan.schema.image_cohort",
     "ImageNames": "wardgan.imaging.links",

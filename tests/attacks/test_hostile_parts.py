@@ -295,7 +295,7 @@ def test_lying_part_is_refused(name, tmp_path):
     assert str(found.value).isprintable()
 
 
-@pytest.mark.parametrize("make", [set_card(version="2.0"), set_card(version="9999.0"), set_ledger(version=2)])
+@pytest.mark.parametrize("make", [set_card(version="2.0"), set_card(version="9999.0"), set_ledger(version=3)])
 def test_newer_major_version_is_refused(make, tmp_path):
     with pytest.raises(VersionError, match="upgrade wardgan"):
         release.load(kit.write(tmp_path, make()))

@@ -13,7 +13,7 @@ from wardgan.cli.terminal import Stopped, answer, banner, bar, say, screen
 from wardgan.errors import UsageError, counted
 
 if TYPE_CHECKING:
-    from wardgan.federating.coordinator import Federated
+    from wardgan.federating.release import Federated
 
 app = typer.Typer(
     no_args_is_help=True, help="Train one generator at several hospitals: patients and discriminators stay there."

@@ -138,6 +138,8 @@ class Agreement:
         missing = [name for name in ("name", "schema", "patients", "hospitals", "epsilon") if name not in given]
         if missing:
             raise FormatError(f"agreement: {missing[0]} is missing.")
+        if not isinstance(given.get("family", ""), str):
+            raise FormatError("agreement: family is the name of one.")
         schema, settings = given["schema"], given.get("settings") or {}
         if isinstance(schema, str) and home is not None:
             schema = Schema.load(home / schema).to_dict()

@@ -6,20 +6,19 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wardgan import files
 from wardgan.encode.layout import Layout
-from wardgan.errors import BudgetError, FormatError, GateError, WardganError
+from wardgan.errors import BudgetError, FormatError, WardganError
 from wardgan.federating.agreement import Agreement
-from wardgan.federating.members import Member, ledger_json, member_of
-from wardgan.federating.site import noisy_plan
+from wardgan.federating.members import Member, member_of
 from wardgan.federating.state import State
+from wardgan.federating.sums import noisy_plan
 from wardgan.federating.wire import Message
 from wardgan.models.base import Progress, Watcher
 from wardgan.models.together import Game, Weights, game_of
@@ -27,18 +26,15 @@ from wardgan.models.weights import checked
 from wardgan.privacy.image_queries import ImageQuery
 from wardgan.privacy.plan import Plan
 from wardgan.privacy.queries import Query
-from wardgan.privacy.union import Bounds
 from wardgan.rng import Seed
-from wardgan.sample.generator import Generator
-from wardgan.seal import joint
-from wardgan.seal.artifact import day_of, packed
-from wardgan.seal.joint import Named
-from wardgan.seal.records import OwnLedger, read
 
 # Weights that moved so many times as far as the usual ones are left out of the mean.
 _FAR: Final = 10.0
 _ENOUGH: Final = 3
 _TOLD: Final = 8
+_HEADROOM: Final = 1.1
+_TAIL: Final = 12.0
+_STEPS: Final = "discriminator"
 
 
 class Channel(Protocol):
@@ -56,27 +52,6 @@ class Channel(Protocol):
 
 class TooFewError(WardganError):
     """Fewer hospitals answered than were agreed on; what was done so far is kept."""
-
-
-@dataclass(frozen=True)
-class Federated:
-    """What came of a training.
-
-    Attributes:
-        path: The file.
-        bounds: What the hospitals' ledgers cost one patient together.
-        hospitals: Names of those whose answers count.
-        rounds: Rounds of training.
-        notices: What a person should know: who was late, refused or failed.
-        seconds: Of each round.
-    """
-
-    path: Path
-    bounds: Bounds
-    hospitals: tuple[str, ...]
-    rounds: int
-    notices: tuple[str, ...]
-    seconds: tuple[float, ...]
 
 
 class Coordinator:
@@ -197,14 +172,15 @@ class Coordinator:
                 self._note(site, f"gave no answer to {name!r}", reply)
             elif answer.shape != wanted:
                 self._note(site, f"answered {name!r} with {answer.size} numbers, not {math.prod(wanted)}")
-            elif self._billed(site, reply):
+            elif not np.abs(answer).max(initial=0.0) <= self._most(site, name, query):
+                self._note(site, f"answered {name!r} with numbers that so many patients cannot give")
+            elif self._billed(site, reply, name):
                 found[site] = answer.astype(np.float64)
         self._enough(found, f"answered {name!r}")
         state, everybody = self.state, sum(one.population for one in self.state.members.values())
         # Who has answered so far and is silent now is represented by the others.
         factor = everybody / sum(state.members[site].population for site in found)
         state.sums[name] = factor * np.sum(list(found.values()), axis=0)
-        state.noise[name] = factor * math.sqrt(sum(state.members[site].noise(name) ** 2 for site in found))
         self._save()
         return state.sums[name]
 
@@ -236,12 +212,13 @@ class Coordinator:
             if reply.facts.get("round") != state.round:
                 self._note(site, f"was not in step in round {state.round + 1}", reply)
             elif reply.facts.get("kind") == "spent":
-                spent += self._billed(site, reply)
-            elif reply.facts.get("kind") == "update" and self._billed(site, reply):
+                spent += 1
+            elif reply.facts.get("kind") == "update" and self._billed(site, reply, _STEPS, self._taken(reply)):
                 theirs = self._weights(site, reply, now)
                 found |= {} if theirs is None else {site: theirs}
-        if spent and not found:
+        if spent == len(replies) and spent >= agreement.least:
             state.over = True
+            self._save()
             return
         self._enough(found, f"trained in round {state.round + 1}", also=spent)
         self._average(game, self._usual(found, now))
@@ -264,6 +241,8 @@ class Coordinator:
         if len(found) < _ENOUGH:
             return found
         most = _FAR * statistics.median(far.values())
+        if not most:
+            return found
         odd = [site for site, distance in far.items() if distance > most]
         for site in odd:
             self._note(site, f"sent weights that moved {far[site] / most * _FAR:.0f} times as far as the usual ones")
@@ -289,7 +268,9 @@ class Coordinator:
         if self._stop():
             raise KeyboardInterrupt
         state = self.state
-        whole = {"agreement": self.agreement.to_dict(), "noise": state.noise if state.members else None, **facts}
+        members = [one.part for one in state.members.values()]
+        noise = state.noise if state.members else None
+        whole = {"agreement": self.agreement.to_dict(), "noise": noise, "members": members, **facts}
         sums = {f"sum/{name}": one for name, one in state.sums.items()}
         return self._channel.ask(Message(whole, {**sums, **(arrays or {})}))
 
@@ -303,10 +284,19 @@ class Coordinator:
                 self._note(site, f"was silent {when}")
         return {site: reply for site, reply in replies.items() if site in self.state.members}
 
-    def _billed(self, site: str, reply: Message) -> bool:
+    def _most(self, site: str, name: str, query: Query | ImageQuery) -> float:
+        """Gives the largest number that a hospital's patients can give, with its noise."""
+        member = self.state.members[site]
+        return query.sensitivity * (_HEADROOM * member.population + _TAIL * member.noise(name))
+
+    def _taken(self, reply: Message) -> int:
+        steps = reply.facts.get("steps")
+        return steps if isinstance(steps, int) and steps > 0 else 1
+
+    def _billed(self, site: str, reply: Message, name: str, steps: int = 0) -> bool:
         """Takes over what a hospital has billed; a bill that is not within its plan ends its part."""
         try:
-            self.state.members[site] = self.state.members[site].billed(reply.facts.get("bill"))
+            self.state.members[site] = self.state.members[site].billed(reply.facts.get("bill"), name, steps)
         except WardganError as error:
             self._note(site, str(error))
             return False
@@ -348,62 +338,6 @@ def _nobodys(query: Query | ImageQuery, layout: Layout) -> NDArray[np.float64]:
 
 def _distance(one: Weights, other: Weights) -> float:
     return math.sqrt(sum(float(((one[name] - other[name]).astype(np.float64) ** 2).sum()) for name in one))
-
-
-def federated(
-    coordinator: Coordinator, path: str | Path, *, key: str | Path | None = None, passphrase: bytes | None = None,
-    override: str | None = None, created: str | None = None, force: bool = False,
-) -> Federated:  # fmt: skip
-    """Trains, and writes the generator of all hospitals with one ledger for each of them.
-
-    Args:
-        coordinator: The training.
-        path: The `.hgan` file.
-        key: Private key that signs the file; `None` leaves it unsigned.
-        passphrase: Of the private key.
-        override: `person: reason`, needed without privacy.
-        created: Date, `YYYY-MM-DD`; `None` for `$SOURCE_DATE_EPOCH`, or today.
-        force: Whether an existing file may be replaced.
-
-    Raises:
-        TooFewError: Fewer hospitals than agreed on took part; run again to go on.
-        GateError: Without privacy nobody answers for it; or the ledgers cost too much together.
-        OutputError: The file exists, or cannot be written.
-    """
-    files.check_new(path, force=force)
-    day, agreement = day_of(created), coordinator.agreement
-    if agreement.epsilon is None and override is None:
-        raise GateError(["The training is without privacy; it may leave only with an override 'person: reason'."])
-    game = coordinator.run()
-    state = coordinator.state
-    made = game.network()
-    ledgers = [_named(one, agreement) for one in state.members.values() if one.counted(private=coordinator.private)]
-    bounds = joint.bounds_of(ledgers, overlap=agreement.overlap)
-    claim = joint.claim(bounds)
-    if claim["mode"] == "none" and override is None:
-        raise GateError(["Together the hospitals cost more than an epsilon that protects anybody; declare an overlap."])
-    population = sum(state.members[name].population for name in state.members)
-    schema = replace(agreement.schema, name=agreement.name, population=population, confirm=())
-    generator = Generator(schema, agreement.family, made.onnx, made.latent, made.probabilities, claim)
-    ledger = joint.ledger_of(
-        ledgers, claim, how="federated", of=agreement.digest, overlap=agreement.overlap, family=agreement.family,
-        rounds=state.round,
-    )  # fmt: skip
-    data = packed(
-        generator, ledger, day, override=override if claim["mode"] == "none" else None, key=key, passphrase=passphrase,
-        data_id=joint.data_id(ledgers),
-    )  # fmt: skip
-    files.write_bytes(path, data, force=force)
-    coordinator.farewell()
-    names = tuple(one.name for one in ledgers)
-    return Federated(Path(path), bounds, names, state.round, tuple(state.notices), tuple(state.seconds))
-
-
-def _named(member: Member, agreement: Agreement) -> Named:
-    ledger = ledger_json(member, agreement)
-    source = joint.digest_of_parts(agreement.digest, member.patients, ledger)
-    # An own ledger is a ledger of a file without other hospitals.
-    return Named(source, member.patients, read(OwnLedger, ledger, f"ledger of {member.name}"), member.name)
 
 
 def _nobody(progress: Progress) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from wardgan.errors import UsageError
+from wardgan.errors import FormatError, UsageError
 from wardgan.federating.agreement import Agreement
-from wardgan.federating.coordinator import Coordinator, Federated, federated
+from wardgan.federating.coordinator import Coordinator
 from wardgan.federating.policy import Policy
+from wardgan.federating.release import Federated, federated
 from wardgan.federating.site import Site
 from wardgan.federating.wire import Message
 from wardgan.models.base import Watcher
@@ -36,7 +38,8 @@ class LocalChannel:
         found: dict[str, Message] = {}
         for name, site in self._sites.items():
             said = site.reply(Message.unpack(text, data)).pack()
-            found[name] = Message.unpack(*said)
+            with suppress(FormatError):  # what is no message is not heard
+                found[name] = Message.unpack(*said)
         return found
 
     def close(self) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
+from wardgan.encode.layout import Layout
 from wardgan.errors import BudgetError, FormatError
 from wardgan.federating.agreement import Agreement
 from wardgan.federating.wire import Message
 from wardgan.privacy.accountant import pld_epsilon, rdp_epsilon
 from wardgan.privacy.events import NEIGHBOURS, UNIT, Event
-from wardgan.privacy.plan import Plan
+from wardgan.privacy.plan import Plan, solve
 from wardgan.seal.artifact import DATA_ID
 
-_MOST: Final = 10_000_000
+_MORE: Final = 1.1
+_LEAST: Final = 0.999
+_PART: Final = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Member:
         name: What it is called.
         patients: Opaque name of its patients.
         population: Public number of its patients.
+        part: Random name of its run.
         plan: What it may spend; `None` without privacy.
         events: What it has billed, as far as its answers count.
         heard: Whether anything that it said counts.
@@ -34,6 +39,7 @@ class Member:
     name: str
     patients: str
     population: int
+    part: str
     plan: Plan | None
     events: tuple[Event, ...] = ()
     heard: bool = False
@@ -48,11 +54,13 @@ class Member:
         """Whether its patients are behind the generator."""
         return self.heard and (bool(self.events) or not private)
 
-    def billed(self, bill: object) -> Member:
+    def billed(self, bill: object, name: str, steps: int = 0) -> Member:
         """Gives the member with what it has billed by now.
 
         Args:
             bill: As it says.
+            name: The event that it has just used, which must be in the bill.
+            steps: How many steps of it are new.
 
         Raises:
             FormatError: It is no bill.
@@ -68,8 +76,14 @@ class Member:
             return replace(self, heard=True)
         if given.get("replayable") is not False or given.get("unbilled"):
             raise BudgetError("has read patients without a bill, or with noise that can be replayed")
-        events = tuple(Event.from_dict(one) for one in cast("list[Mapping[str, object]]", given["events"]))
+        found = cast("list[object]", given["events"])
+        if not all(isinstance(one, dict) for one in found):
+            raise FormatError("sent no bill")
+        events = tuple(Event.from_dict(one) for one in cast("list[Mapping[str, object]]", found))
         _check_within(self, events)
+        now, before = (sum(one.steps for one in each if one.name == name) for each in (events, self.events))
+        if now < max(1, before + steps):
+            raise BudgetError(f"has not billed {name!r}, which it has used")
         return replace(self, events=events, heard=True)
 
 
@@ -104,15 +118,22 @@ def member_of(site: str, reply: Message, agreement: Agreement, others: Mapping[s
     patients, population = facts.get("patients"), facts.get("population")
     if not isinstance(patients, str) or not DATA_ID.fullmatch(patients):
         raise FormatError("does not name its patients")
-    if not isinstance(population, int) or isinstance(population, bool) or not 1 <= population <= _MOST:
+    if not isinstance(population, int) or isinstance(population, bool) or population < 1:
         raise FormatError("does not say how many patients it has")
+    if population + sum(one.population for one in others.values()) > _MORE * agreement.patients:
+        raise FormatError(
+            f"has {population:,} patients, so all would be more than the {agreement.patients:,} agreed on"
+        )
+    part = facts.get("part")
+    if not isinstance(part, str) or not _PART.fullmatch(part):
+        raise FormatError("does not name its run")
     twice = next((one.name for one in others.values() if one.patients == patients), None)
     if twice is not None:
         raise FormatError(f"has the same patients as {twice}")
-    return Member(site, patients, population, _plan(facts.get("plan"), agreement))
+    return Member(site, patients, population, part, _plan(facts.get("plan"), agreement, population))
 
 
-def _plan(found: object, agreement: Agreement) -> Plan | None:
+def _plan(found: object, agreement: Agreement, population: int) -> Plan | None:
     if agreement.budget is None:
         if found is not None:
             raise FormatError("plans with privacy, and the agreement is without")
@@ -120,12 +141,28 @@ def _plan(found: object, agreement: Agreement) -> Plan | None:
     if not isinstance(found, dict):
         raise FormatError("shows no plan")
     plan = Plan.from_dict(cast("Mapping[str, object]", found))
-    budget = agreement.budget
-    if plan.budget.epsilon > budget.epsilon or plan.budget.delta > budget.delta or plan.family != agreement.family:
-        raise BudgetError(f"plans another budget than epsilon {budget.epsilon:g} at delta {budget.delta:g}")
-    if not plan.fits():
-        raise BudgetError("plans more than its budget allows")
+    config, schema = agreement.config, replace(agreement.schema, population=population)
+    shares = config.shares(Layout.of(schema), agreement.budget)
+    # Everybody knows what has to be planned, so nothing has to be believed.
+    own = solve(agreement.budget, shares, population=population, family=agreement.family)
+    if not _alike(plan, own):
+        raise BudgetError(
+            f"plans something else than epsilon {own.budget.epsilon:g} at delta {own.budget.delta:g} for its patients"
+        )
     return plan
+
+
+def _alike(plan: Plan, own: Plan) -> bool:
+    """Tells whether a plan is the one that follows from the agreement, but for the last digits of the noise."""
+    if (plan.budget, plan.population, plan.family, len(plan.events)) != (
+        own.budget, own.population, own.family, len(own.events)
+    ):  # fmt: skip
+        return False
+    return all(
+        replace(one, noise_multiplier=None if one.mechanism == "pure" else other.noise_multiplier) == other
+        and (one.noise_multiplier or 1.0) >= _LEAST * (other.noise_multiplier or 1.0)
+        for one, other in zip(plan.events, own.events, strict=True)
+    )
 
 
 def ledger_json(member: Member, agreement: Agreement) -> dict[str, object]:

@@ -10,12 +10,15 @@ from wardgan import check
 from wardgan.errors import FormatError
 from wardgan.federating.agreement import Agreement, number, structure
 from wardgan.models.together import FAMILIES
+from wardgan.privacy.events import Budget
 from wardgan.seal.artifact import DATA_ID
 
-_PATHS: Final = ("data", "visits", "labels", "run", "ledger")
+_PATHS: Final = ("data", "schema", "visits", "labels", "run", "ledger")
+_BLOCKS: Final = 20
+_NEEDED: Final = ("name", "data", "schema", "population", "patients", "run", "epsilon")
 _KEYS: Final = (
-    "name", "data", "visits", "labels", "key", "mask", "delimiter", "invalid", "population", "patients", "run",
-    "ledger", "dataset", "epsilon", "delta", "rounds", "families", "agreement",
+    "name", "data", "schema", "visits", "labels", "key", "mask", "delimiter", "invalid", "population", "patients",
+    "run", "ledger", "dataset", "epsilon", "delta", "rounds", "families", "agreement",
 )  # fmt: skip
 
 
@@ -26,12 +29,14 @@ class Policy:
     Attributes:
         name: What the hospital is called.
         data: File of its patients; folder of images.
+        schema: The hospital's own schema file. Patients are read with it and with no other, so nobody can find anything
+            out by asking for other bounds or rules; a training with another one is refused.
         population: Public number of its patients.
         patients: Opaque name of the patients (`training_data_id`).
         run: Run folder, which stays on site.
-        epsilon: Most that a training may spend; `None`: a training without privacy is allowed.
+        epsilon: Most that all trainings in the run folder may spend together; `None`: without privacy is allowed.
         delta: Largest delta.
-        rounds: Most rounds.
+        rounds: Most rounds; a round has at most 20 blocks of 50 steps.
         families: Which families may be trained.
         agreement: Digest of the one agreement that is allowed; `None`: any within these bounds.
         visits: Second file, with the visits.
@@ -46,6 +51,7 @@ class Policy:
 
     name: str
     data: Path
+    schema: Path
     population: int
     patients: str
     run: Path
@@ -67,7 +73,7 @@ class Policy:
         check.whole(1, population=self.population)
         check.whole(0, rounds=self.rounds)
         if self.epsilon is not None:
-            check.positive(epsilon=self.epsilon, delta=self.delta)
+            Budget(self.epsilon, self.delta)
         if not DATA_ID.fullmatch(self.patients):
             raise FormatError(
                 f"policy: patients={self.patients!r} is not 8 to 100 letters (a to z), digits and : . _ -; make up a "
@@ -91,13 +97,20 @@ class Policy:
             found.append(f"The policy does not allow the family {agreement.family}.")
         if agreement.rounds > self.rounds:
             found.append(f"It takes {agreement.rounds} rounds, and the policy allows {self.rounds}.")
-        if agreement.epsilon is None and self.epsilon is not None:
-            found.append("It is without privacy, and the policy asks for it.")
-        if agreement.epsilon is not None and self.epsilon is not None:
-            if agreement.epsilon > self.epsilon:
-                found.append(f"It spends epsilon {agreement.epsilon:g}, and the policy allows {self.epsilon:g}.")
-            if agreement.delta > self.delta:
-                found.append(f"It spends delta {agreement.delta:g}, and the policy allows {self.delta:g}.")
+        if agreement.blocks > _BLOCKS:
+            found.append(f"A round has {agreement.blocks} blocks of steps; {_BLOCKS} are allowed.")
+        return found + self._too_dear(agreement)
+
+    def _too_dear(self, agreement: Agreement) -> list[str]:
+        if self.epsilon is None:
+            return []
+        if agreement.epsilon is None:
+            return ["It is without privacy, and the policy asks for it."]
+        found: list[str] = []
+        if agreement.epsilon > self.epsilon:
+            found.append(f"It spends epsilon {agreement.epsilon:g}, and the policy allows {self.epsilon:g}.")
+        if agreement.delta > self.delta:
+            found.append(f"It spends delta {agreement.delta:g}, and the policy allows {self.delta:g}.")
         return found
 
     @classmethod
@@ -118,7 +131,7 @@ class Policy:
         unknown = [str(name) for name in given if name not in _KEYS]
         if unknown:
             raise FormatError(f"policy={str(path)!r}: unknown key {unknown[0]!a}; known are {', '.join(_KEYS)}.")
-        missing = [one for one in ("name", "data", "population", "patients", "run", "epsilon") if one not in given]
+        missing = [one for one in _NEEDED if one not in given]
         if missing:
             raise FormatError(f"policy={str(path)!r}: {missing[0]} is missing.")
         _convert(given, home)
@@ -128,13 +141,15 @@ class Policy:
 def _convert(given: dict[str, Any], home: Path) -> None:
     """Makes paths, tuples and nothing out of texts; other texts must be texts."""
     given |= {name: number(given[name]) for name in ("epsilon", "delta") if name in given}
-    if given["epsilon"] == "none":
-        given["epsilon"] = None
-    for name in _PATHS:
-        if given.get(name) is not None:
-            given[name] = home / str(given[name])
+    given["epsilon"] = None if given["epsilon"] == "none" else given["epsilon"]
+    missing = [name for name in ("data", "schema", "run") if given[name] is None]
+    if missing:
+        raise FormatError(f"policy: {missing[0]} is missing.")
+    given |= {name: home / str(given[name]) for name in _PATHS if given.get(name) is not None}
+    if not isinstance(given.get("families", []), list):
+        raise FormatError("policy: families is a list of names.")
     if "families" in given:
-        given["families"] = tuple(map(str, given["families"] or ()))
+        given["families"] = tuple(map(str, given["families"]))
     for name in ("name", "patients", "delimiter", "invalid"):
-        if name in given and not isinstance(given[name], str):
+        if not isinstance(given.get(name, ""), str):
             raise FormatError(f"policy: {name} is a text.")

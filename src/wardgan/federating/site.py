@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import queue
+import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,19 +16,20 @@ from numpy.typing import NDArray
 
 from wardgan import files
 from wardgan.encode.layout import Layout
-from wardgan.errors import FormatError, OutputError, WardganError
+from wardgan.errors import WardganError
 from wardgan.federating.agreement import Agreement
 from wardgan.federating.policy import Policy
+from wardgan.federating.sums import Link, Sums, bill_of
 from wardgan.federating.wire import Message
 from wardgan.models.base import LEDGER, TOGETHER, Config, Network, Run
 from wardgan.models.fit import fit
+from wardgan.models.planning import plan as plan_of
 from wardgan.models.together import Game, game_of
 from wardgan.privacy.accounts.spending import Account
+from wardgan.privacy.accounts.together import Part, within
 from wardgan.privacy.events import Budget
-from wardgan.privacy.image_queries import ImageQuery
 from wardgan.privacy.ledger import Ledger
-from wardgan.privacy.plan import Plan, Share
-from wardgan.privacy.queries import Query
+from wardgan.privacy.plan import Share
 from wardgan.privacy.records import Records
 from wardgan.rng import Seed
 from wardgan.schema.image_cohort import AnyCohort
@@ -36,55 +37,7 @@ from wardgan.schema.schema import Schema
 
 LOG: Final = logging.getLogger("wardgan.federating")
 _PATIENCE: Final = 1.0
-
-
-class Link:
-    """Between the thread of a fit, which asks, and whoever brings messages from outside."""
-
-    def __init__(self) -> None:
-        """Opens the link."""
-        self._inside: queue.Queue[Message | None] = queue.Queue()
-        self._outside: queue.Queue[Message] = queue.Queue()
-
-    def first(self) -> Message:
-        """Gives the first message; called by the fit."""
-        found = self._inside.get()
-        if found is None:
-            raise KeyboardInterrupt
-        return found
-
-    def swap(self, message: Message) -> Message:
-        """Says something, and gives what comes back; called by the fit.
-
-        Raises:
-            KeyboardInterrupt: Nobody will ever answer.
-        """
-        self._outside.put(message)
-        return self.first()
-
-    def say(self, message: Message) -> None:
-        """Says the last thing; called by the fit's thread."""
-        self._outside.put(message)
-
-    def ask(self, message: Message, alive: threading.Thread, stopped: Callable[[], bool]) -> Message | None:
-        """Brings a message, and gives what the fit says to it; `None` if its thread has died, or nobody waits.
-
-        Args:
-            message: From outside.
-            alive: The thread of the fit.
-            stopped: Whether nobody waits for the answer any more.
-        """
-        self._inside.put(message)
-        while True:
-            try:
-                return self._outside.get(timeout=_PATIENCE)
-            except queue.Empty:
-                if not alive.is_alive() or stopped():
-                    return None
-
-    def close(self) -> None:
-        """Ends the fit at the next thing that it says."""
-        self._inside.put(None)
+_PART: Final = "part.txt"
 
 
 class Site:
@@ -126,17 +79,29 @@ class Site:
             refusals.append("Another training is going on.")
         if refusals:
             return _refusal(refusals)
-        if self._end is not None:
-            return self._end
-        if self._thread is None:
-            self._agreement = agreement
-            self._thread = threading.Thread(target=self._work, args=(agreement,), daemon=True)
-            self._thread.start()
+        if self._thread is None and self._end is None:
+            self._end = self._begun(agreement)
+        if self._end is not None or self._thread is None:
+            return self._end or _refusal([])
         found = self._link.ask(message, self._thread, stopped)
         if found is None or found.facts.get("kind") in ("done", "failed"):
             self._end = found or Message({"kind": "failed", "error": "stopped"})
             return self._end
         return found
+
+    def _begun(self, agreement: Agreement) -> Message | None:
+        """Begins the fit, unless the hospital's own schema or its earlier trainings are against it."""
+        try:
+            refusals = self._own_refusals(agreement)
+        except WardganError as error:
+            LOG.error("%s cannot take part: %s", self.policy.name, error)
+            return Message({"kind": "failed", "error": type(error).__name__})
+        if refusals:
+            return _refusal(refusals)
+        self._agreement = agreement
+        self._thread = threading.Thread(target=self._work, args=(agreement,), daemon=True)
+        self._thread.start()
+        return None
 
     def close(self) -> None:
         """Stops the fit, if there is one; its ledger stays, and it can go on later."""
@@ -148,21 +113,51 @@ class Site:
         """Gives the run folder of a training: each agreement has its own."""
         return self.policy.run / agreement.digest.removeprefix("sha256:")[:16]
 
+    def _schema(self) -> Schema:
+        """Gives what the patients are read with: the hospital's own schema, under the hospital's name."""
+        policy = self.policy
+        return replace(Schema.load(policy.schema), name=policy.name, population=policy.population)
+
+    def _own_refusals(self, agreement: Agreement) -> list[str]:
+        """Gives why a training is refused that the policy alone would allow, from what is public or was paid for."""
+        own = self._schema()
+        if not agreement.fits(own):
+            return ["Its columns, bounds, levels, visits or rules are not those of the hospital's own schema."]
+        policy, budget = self.policy, agreement.budget
+        if budget is None or policy.epsilon is None:
+            return []
+        wanted = plan_of(own, budget, family=Half(agreement, policy, self._link))
+        parts = [*self._before(agreement), Part(wanted.events, budget)]
+        cap = Budget(policy.epsilon, policy.delta)
+        if within(parts, cap):
+            return []
+        return [f"With the trainings before it would spend more than epsilon {cap.epsilon:g}, which the policy allows."]
+
+    def _before(self, agreement: Agreement) -> list[Part]:
+        """Gives what other trainings have spent or reserved, by the ledgers in the run folder."""
+        mine, found = self.run_of(agreement), list[Part]()
+        for path in sorted(self.policy.run.glob(f"*/{LEDGER}")):
+            if path.parent != mine:
+                plan = Ledger.resume(path).plan
+                found.append(Part((), None, protected=False) if plan is None else Part(plan.events, plan.budget))
+        return found
+
     def _work(self, agreement: Agreement) -> None:
         try:
             self._fit(agreement)
         except KeyboardInterrupt:
             return
         except Exception as error:  # whatever it is, the others must go on
-            LOG.exception("%s cannot take part", self.policy.name)
-            kind = type(error).__name__ if isinstance(error, WardganError) else "InternalError"
+            known = isinstance(error, WardganError)
+            LOG.error("%s cannot take part: %s", self.policy.name, error, exc_info=not known)
+            kind = type(error).__name__ if known else "InternalError"
             self._link.say(Message({"kind": "failed", "error": kind}))
             return
         self._link.say(Message({"kind": "done"}))
 
     def _fit(self, agreement: Agreement) -> None:
         policy, run = self.policy, self.run_of(agreement)
-        schema = replace(agreement.schema, name=policy.name, population=policy.population)
+        schema = self._schema()
         cohort = _patients(policy, schema)
         run.parent.mkdir(parents=True, exist_ok=True)
         account = None if policy.ledger is None else Account(policy.ledger, policy.dataset)
@@ -235,7 +230,8 @@ class Half:
             run: Seeds, folder and public number of patients.
         """
         agreement, link = self._agreement, self._link
-        shared = Sums(records, link, link.first(), self._hello(records))
+        hello = self._hello(records, run.folder)
+        shared = Sums(records, link, link.first(), hello)
         game = game_of(self._base, shared, population=agreement.patients, seed=Seed(agreement.seed))
         state, player = shared.state, None
         while not state.facts.get("end"):
@@ -256,13 +252,23 @@ class Half:
             files.write_bytes(run.folder / TOGETHER, json.dumps(note).encode(), force=True)
         return game.network()
 
-    def _hello(self, records: Records) -> Message:
+    def _part(self, folder: Path | None) -> str:
+        """Gives a random name for this run, the same whenever it goes on: two runs are two costs."""
+        place = None if folder is None else folder / _PART
+        if place is not None and place.is_file():
+            return place.read_text(encoding="utf-8")
+        name = secrets.token_hex(16)
+        if place is not None:
+            files.write_bytes(place, name.encode(), force=True)
+        return name
+
+    def _hello(self, records: Records, folder: Path | None) -> Message:
         plan, policy = records.plan, self._policy
         return Message(
             {
                 "kind": "hello", "agreement": self._agreement.digest, "name": policy.name, "patients": policy.patients,
-                "population": policy.population, "plan": None if plan is None else plan.to_dict(),
-                "bill": bill_of(records.ledger),
+                "part": self._part(folder), "population": policy.population,
+                "plan": None if plan is None else plan.to_dict(), "bill": bill_of(records.ledger),
             }
         )  # fmt: skip
 
@@ -271,102 +277,6 @@ def _load(game: Game, state: Message) -> None:
     weights = state.part("weight")
     if weights:
         game.load(cast("Mapping[str, NDArray[np.float32]]", weights))
-
-
-def bill_of(ledger: Ledger) -> dict[str, object]:
-    """Gives what a ledger has billed so far; what it costs is added up by whoever writes it into a file.
-
-    Args:
-        ledger: Of a fit.
-    """
-    return {
-        "mode": ledger.mode, "replayable": ledger.replayable, "unbilled": list(ledger.unbilled),
-        "events": [event.to_dict() for event in ledger.events],
-    }  # fmt: skip
-
-
-class Sums:
-    """Patients whose answers are added to those of other hospitals: what comes back is the sum.
-
-    Attributes:
-        layout: The variables.
-        state: The last message from outside.
-    """
-
-    def __init__(self, records: Records, link: Link, state: Message, hello: Message) -> None:
-        """Introduces the hospital.
-
-        Args:
-            records: Its patients.
-            link: To the others.
-            state: The first message.
-            hello: What it says.
-        """
-        self.layout = records.layout
-        self._records, self._link = records, link
-        self.state = state
-        while not self._introduced():
-            self.state = link.swap(hello)
-
-    def _introduced(self) -> bool:
-        return self.state.facts.get("noise") is not None or bool(self.state.facts.get("end"))
-
-    @property
-    def private(self) -> bool:
-        """Whether answers carry noise."""
-        return self._records.private
-
-    @property
-    def plan(self) -> Plan | None:
-        """The noise of the sums; `None` without privacy."""
-        own = self._records.plan
-        return None if own is None else noisy_plan(own, self.state.facts.get("noise"))
-
-    def measure(self, name: str, query: Query | ImageQuery) -> NDArray[np.float64]:
-        """Gives the sum of all hospitals' answers; one's own is billed, and asked only if it is still wanted.
-
-        Args:
-            name: The event.
-            query: What is asked.
-
-        Raises:
-            FormatError: The sum is of another question.
-            KeyboardInterrupt: The training was ended.
-        """
-        own: NDArray[np.float64] | None = None
-        while name not in (sums := self.state.part("sum")):
-            if self.state.facts.get("end"):
-                raise OutputError("The training ended before all questions were answered.")
-            own = self._records.measure(name, query) if own is None else own
-            facts = {"kind": "answer", "name": name, "bill": bill_of(self._records.ledger)}
-            self.state = self._link.swap(Message(facts, {"answer": own}))
-        found = sums[name].astype(np.float64)
-        if own is not None and found.shape != own.shape:
-            raise FormatError(f"sums: {name!r} has {found.size} numbers, and this hospital's answer {own.size}.")
-        return found
-
-
-def noisy_plan(own: Plan, noise: object) -> Plan:
-    """Gives a plan with the noise of the sums.
-
-    Args:
-        own: Of one hospital.
-        noise: By name of the event its noise multiplier in the sum.
-
-    Raises:
-        FormatError: An event is missing, or its noise is none.
-    """
-    if not isinstance(noise, dict):
-        raise FormatError("message: it does not say how noisy the sums are.")
-    given, events = cast("Mapping[str, object]", noise), []
-    for event in own.events:
-        if event.mechanism == "gaussian":
-            value = given.get(event.name)
-            if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
-                raise FormatError(f"message: the noise of {event.name!r} is none.")
-            event = replace(event, noise_multiplier=float(value))  # noqa: PLW2901 - the same event, in the sum
-        events.append(event)
-    return replace(own, events=tuple(events))
 
 
 def _refusal(why: list[str]) -> Message:

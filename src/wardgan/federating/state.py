@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,7 @@ class State:
             "members": [
                 {
                     "site": site, "name": one.name, "patients": one.patients, "population": one.population,
+                    "part": one.part,
                     "plan": None if one.plan is None else one.plan.to_dict(), "heard": one.heard,
                     "events": [event.to_dict() for event in one.events],
                 }
@@ -109,7 +111,7 @@ class State:
             )  # fmt: skip
             if facts["trained"]:
                 found.weights, found.mean = parts["weight"], parts["mean"]
-        except (OSError, EOFError, ValueError, KeyError, TypeError, WardganError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, WardganError) as error:
             raise FormatError(f"state={str(path)!r} is damaged: {type(error).__name__}.") from error
         if facts["agreement"] != agreement:
             raise FormatError(
@@ -121,4 +123,6 @@ class State:
 def _member(found: dict[str, Any]) -> Member:
     plan = None if found["plan"] is None else Plan.from_dict(found["plan"])
     events = tuple(Event.from_dict(one) for one in found["events"])
-    return Member(found["name"], found["patients"], found["population"], plan, events, bool(found["heard"]))
+    return Member(
+        found["name"], found["patients"], found["population"], found["part"], plan, events, bool(found["heard"])
+    )

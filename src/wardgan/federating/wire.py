@@ -71,9 +71,9 @@ def _arrays(data: bytes) -> dict[str, NDArray[np.generic]]:
                 raise FormatError("message: its arrays are too many, or too large.")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, MemoryError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
         raise FormatError(f"message: its arrays cannot be read ({type(error).__name__}).") from error
     for name, one in found.items():
-        if one.dtype.str not in _KINDS or not np.isfinite(one).all():
+        if not isinstance(one, np.ndarray) or one.dtype.str not in _KINDS or not np.isfinite(one).all():
             raise FormatError(f"message: the array {name[:60]!a} has numbers of another kind, or not finite ones.")
     return found

@@ -112,7 +112,7 @@ class Plan:
             budget = Budget(float(cast("float", found["epsilon"])), float(cast("float", found["delta"])))
             events = tuple(Event.from_dict(event) for event in cast("list[Mapping[str, object]]", found["events"]))
             return cls(budget, events, cast("int | None", found["population"]), str(found["family"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FormatError(f"plan: {type(error).__name__} at {error}.") from error
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 Features = Callable[[Units, NDArray[np.int64]], NDArray[np.float32]]
 _SNAP: Final = 2.0**-20
+_LEAST: Final = 1e-9
+_QUESTION: Final = ".question"
 
 
 def admit(patients: int, population: int) -> None:
@@ -142,14 +146,19 @@ class Records:
         if not self.private:
             return self._total(query)
         kept = None if self._folder is None else self._folder / f"{name.replace(' ', '-')}.npy"
+        about = "" if kept is None else digest_of(query)
         if kept is not None and kept.exists() and self.ledger.steps(name):
+            _check_same(kept, name, about)
             return kept_answer(kept)
         if kept is not None and self.ledger.steps(name):
             raise BudgetError(f"event={name!r}: its answer was paid for and is lost; start a new run.")
+        if not _LEAST <= query.sensitivity < math.inf:
+            raise BudgetError(f"event={name!r}: a sensitivity of {query.sensitivity:g} leaves no room for noise.")
         event = self.ledger.spend(name, mechanism="gaussian")
         total = self._total(query)
         answer = noised(total, noise_sd(event, query), self._noise.normals(total.size, name))
         if kept is not None:
+            files.write_bytes(kept.with_suffix(_QUESTION), about.encode(), force=True)
             keep(kept, answer)
         return answer
 
@@ -299,6 +308,44 @@ class Records:
         """
         self.ledger.read_unbilled(reason)
         return self._units, self._classes
+
+
+def digest_of(query: object) -> str:
+    """Gives a digest of a question: its kind, and everything that it holds.
+
+    Args:
+        query: A dataclass of numbers, texts, arrays and such dataclasses.
+    """
+    found = hashlib.sha256()
+
+    def add(one: object) -> None:
+        if isinstance(one, np.ndarray):
+            array = cast("NDArray[np.float64]", one)
+            found.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        elif isinstance(one, (tuple, list)):
+            found.update(f"({len(cast('list[object]', one))}".encode())
+            for each in cast("list[object]", one):
+                add(each)
+        elif is_dataclass(one):
+            found.update(type(one).__name__.encode())
+            for field in fields(one):
+                add(getattr(one, field.name))
+        else:
+            found.update(f"{one!r};".encode())
+
+    add(query)
+    return found.hexdigest()
+
+
+def _check_same(kept: Path, name: str, about: str) -> None:
+    """Refuses an answer that was given to another question.
+
+    Raises:
+        BudgetError: The question is not the one that was paid for.
+    """
+    path = kept.with_suffix(_QUESTION)
+    if path.exists() and path.read_text(encoding="utf-8") != about:
+        raise BudgetError(f"event={name!r}: its answer was paid for, to another question; start a new run.")
 
 
 def keep(path: Path, answer: NDArray[np.float64]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -126,15 +126,15 @@ def data_id(ledgers: Iterable[Behind]) -> str:
     return "joint-" + hashlib.sha256("\n".join(names).encode()).hexdigest()[:32]
 
 
-def digest_of_parts(agreement: str, patients: str, ledger: Mapping[str, object]) -> str:
-    """Gives a name for a hospital's part of a training: the same for all generators that came of it.
+def digest_of_part(agreement: str, patients: str, part: str) -> str:
+    """Gives a name for a hospital's part of a training: the same for all generators that came of it, and for no others.
 
     Args:
         agreement: Digest of what was agreed on.
         patients: Opaque name of the hospital's patients.
-        ledger: What its part has cost.
+        part: Random name of the hospital's run.
     """
-    facts = canonical({"agreement": agreement, "patients": patients, "ledger": ledger})
+    facts = canonical({"agreement": agreement, "patients": patients, "part": part})
     return "sha256:" + hashlib.sha256(facts).hexdigest()
 
 
@@ -209,7 +209,8 @@ def understated(ledgers: Sequence[Behind], epsilon: float, delta: float, overlap
     size = len(sites) if overlap is None else overlap
     least = largest([_plainly(site) for site in sites], size, max(delta, largest_delta), quick=True)
     most = epsilon * TOLERANCE if least.how in _PLAIN else 4 * epsilon + 4
-    dearest = max((_spent(one) for one in ledgers if one.ledger.delta == delta), default=0.0)
+    # A claim at a larger delta than any ledger's is a sum, so it is no less than any of its parts.
+    dearest = max((_spent(one) for one in ledgers if one.ledger.delta == delta or delta > largest_delta), default=0.0)
     if least.epsilon <= most and dearest <= epsilon * TOLERANCE and delta >= largest_delta:
         return None
     cost = max(least.epsilon, dearest)

@@ -172,6 +172,8 @@ def test_p04_a_claim_below_what_the_hospitals_spent_is_refused(home):
         problem(whole | {"delta": 1e-6})
     with pytest.raises(FormatError, match="its members' ledgers cost"):
         problem({name: value for name, value in whole.items() if name != "overlap"})  # then it is the worst case
+    with pytest.raises(FormatError, match="its members' ledgers cost"):
+        problem(whole | {"epsilon": 0.5, "delta": 1.0000001e-5})  # a hair of delta excuses nothing
     cheap = ledger_of(home)
     for event in cheap["sites"][2]["ledger"]["events"]:
         event["noise_multiplier"] /= 4

@@ -172,6 +172,8 @@ def broken(asked, change):
         lambda found: found["scores"][0].__setitem__(0, float("nan")),
         lambda found: found["order"][0].__setitem__(0, 1),
         lambda found: found.update(radius=0),
+        lambda found: found.update(radius=1e-180),
+        lambda found: found["scores"][0].__setitem__(0, 1e-170),
         lambda found: found.update(radius=float("nan")),
         lambda found: found.update(patients=0),
         lambda found: found.update(version=2),
@@ -241,6 +243,29 @@ def test_tables_of_a_rehearsal_or_without_noise_never_leave(asked, tmp_path):
     with pytest.raises(GateError, match="without noise"):
         write_tables(tmp_path / "open", tmp_path / "x.tables")
     assert not (tmp_path / "x.tables").exists()
+
+
+def test_a_survey_needs_a_declared_number_of_patients(asked):
+    with pytest.raises(PlanError, match="population"):
+        wg.plan(schema("any", None, COLUMNS), wg.Budget(2.0), family=wg.CopulaConfig(survey=asked))
+
+
+def test_p04_a_question_that_leaves_no_room_for_noise_is_not_asked(tmp_path):
+    from wardgan.errors import BudgetError
+    from wardgan.privacy.events import Event
+    from wardgan.privacy.plan import Plan
+
+    class Tiny:
+        sensitivity = 1e-180
+
+        def total(self, units, classes):
+            return np.zeros(1)
+
+    plan = Plan(wg.Budget(1.0), (Event("x", "gaussian", noise_multiplier=3.8),), 40, "copula")
+    ledger = Ledger(plan)
+    with pytest.raises(BudgetError, match="no room for noise"):
+        Records(cohort("gamma"), ledger, noise=Seed.secret()).measure("x", Tiny())
+    assert ledger.events == ()
 
 
 def test_a_survey_can_be_made_for_patients_like_those_of_a_generator(tmp_path):

@@ -51,10 +51,11 @@ _TEMPLATE: Final = """\
 # Paths start from the folder of this file.
 name: {name}
 data: patients.csv          # or a folder of images
+schema: schema.yaml         # your own; a training with other columns, bounds or rules is refused
 population: 300             # about how many patients, in public
 patients: data-0000000000   # a random name for these patients, the same for all models of them
 run: run                    # ledger and state; stays here
-epsilon: 1                  # the most that a training may spend
+epsilon: 1                  # the most that all trainings in the run folder may spend together
 rounds: 100                 # the most rounds
 families: [copula, tabgan, imagegan]
 # invalid: clip             # what happens to rows that break the schema: refuse, clip or drop

@@ -18,10 +18,11 @@ from typing import Any, Final
 from wardgan import check, files
 from wardgan.errors import OutputError, TrustError, UsageError
 from wardgan.federating.agreement import Agreement
-from wardgan.federating.coordinator import Coordinator, Federated, TooFewError, federated
+from wardgan.federating.coordinator import Coordinator, TooFewError
 from wardgan.federating.flare import ADMIN, ALLOWED, ORGANISATION, POLICY, POLICY_VARIABLE, RESULT, TASK
 from wardgan.federating.flare.kits import check_kit
 from wardgan.federating.policy import Policy
+from wardgan.federating.release import Federated, federated
 from wardgan.federating.state import FILE, State
 from wardgan.federating.wire import Message
 from wardgan.models.base import Progress, Watcher

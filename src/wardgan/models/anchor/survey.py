@@ -29,6 +29,8 @@ VERSION: Final = 1
 _MOST_BINS: Final = 64
 _HIGHEST: Final = 10.0
 _WIDEST: Final = 1e3
+_NARROWEST: Final = 0.01
+_FINEST: Final = 1e-6
 _MOST_PATIENTS: Final = 1_000_000_000
 # What changes no question: a hospital's own words, and rules, which synthetic patients obey by being drawn again.
 _OWN: Final = ("name", "population", "patient", "terms", "confirm", "rules")
@@ -139,9 +141,9 @@ class Survey:
         for at, (levels, order) in enumerate(zip(self.levels, self.order, strict=True)):
             _check_levels(layout, at, levels, order)
         for axis, one in zip(axes, self.scores, strict=True):
-            if len(one) != self.levels[axis.at].size or not all(abs(score) <= _HIGHEST for score in one):
+            if len(one) != self.levels[axis.at].size or not all(map(_is_score, one)):
                 raise FormatError(f"survey: the scores of {layout.names[axis.at]!r} do not fit its levels.")
-        if not 0 < self.radius <= _WIDEST:
+        if not _NARROWEST <= self.radius <= _WIDEST:
             raise FormatError(f"survey: radius={self.radius:g} is no norm.")
         if not 1 <= self.hospitals <= self.patients <= _MOST_PATIENTS:
             raise FormatError(f"survey: {self.patients} patients in {self.hospitals} hospitals cannot be.")
@@ -164,6 +166,11 @@ def declared(schema: Schema) -> str:
     found = {name: value for name, value in schema.to_dict().items() if name not in _OWN}
     text = json.dumps(found, separators=(",", ":"), ensure_ascii=False)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_score(score: float) -> bool:
+    """Whether a number may be a score; one that is nearly 0 would drown in the arithmetic, and noise with it."""
+    return score == 0 or _FINEST <= abs(score) <= _HIGHEST
 
 
 def _levels(found: Mapping[str, Any]) -> Levels:

@@ -54,8 +54,12 @@ class CopulaConfig:
         """Refuses a budget that leaves nothing but noise, and a survey about something else."""
         if self.survey is not None:
             self.survey.check(layout)
+            if population is None:
+                raise PlanError(
+                    "population: a survey needs a declared one; the number of patients is not among its questions."
+                )
             # Whether there are enough patients is a question of the sums.
-            population = None if population is None else max(population, self.survey.as_one)
+            population = max(population, self.survey.as_one)
         check_feasible(layout, budget, population, shares=self.shares(layout, budget))
 
     def train(self, records: Asked, run: Run) -> Network:
