@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -288,7 +289,10 @@ def test_p12_nothing_in_the_run_folder_but_what_is_noisy_or_public(tmp_path):
     fit(cohort(), BUDGET, family=TABGAN, run=run)
     left = {path.name for path in run.iterdir()}
     answers = {"grid.npy", "label-tables.npy", "class-means.npy", "covariance.npy"}
-    assert left == {"cohort.sha256", "schema.json", LEDGER, "generator.onnx", "trained.json"} | answers
+    questions = {name.replace(".npy", ".question") for name in answers}
+    assert left == {"cohort.sha256", "schema.json", LEDGER, "generator.onnx", "trained.json"} | answers | questions
+    # Digests of questions, which are public or made of answers that were paid for.
+    assert all(re.fullmatch("[0-9a-f]{64}", (run / name).read_text()) for name in questions)
     about = json.loads((run / "trained.json").read_text())
     assert set(about) == {"family", "latent", "probabilities", "privacy", "config", "network", "notes", "schema"}
     tables = np.load(run / "label-tables.npy")

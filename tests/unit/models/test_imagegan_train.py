@@ -287,6 +287,7 @@ def test_p12_nothing_of_the_discriminator_stays_in_the_run_folder(private, tmp_p
         {"classes.npy", "wave-sums.npy", "wave-products.npy", "grain.npy", "shades-of-grey.npy"} if private else set()
     )
     known = {"generator.onnx", "trained.json", "ledger.jsonl", "schema.json", "cohort.sha256", "progress.png"}
+    known |= {name.replace(".npy", ".question") for name in answers}
     assert set(files) <= known | answers | {name for name in files if name.endswith(".lock")}
     (judge,) = judges
     for parameter in judge.parameters():
