@@ -19,14 +19,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 
 import numpy as np
 import pandas as pd
@@ -34,7 +33,7 @@ import pandas as pd
 import datasets
 import image_data
 import wardgan as wg
-from common import OUT, markdown, save
+from common import OUT, kept, markdown, note, save, spread
 from wardgan.combining.pooling import survey, synthetic
 from wardgan.combining.tables import write_tables
 from wardgan.errors import PlanError
@@ -105,23 +104,23 @@ def main() -> None:
     asked = parser.parse_args()
     if not asked.show:
         _run(asked)
-    rows = [*_rows(), *_image_rows(), *(one for one in _known() if one["part"] == "scale")]
+    rows = [*_rows(), *_pairs(), *_image_rows(), *(one for one in kept(DONE) if one["part"] == "scale")]
     print(markdown(rows))
-    print(save("combine", rows, asked.out, seeds=asked.seeds, runs=_known()))
+    print(save("combine", rows, asked.out, seeds=asked.seeds, runs=kept(DONE)))
 
 
 def _run(asked: argparse.Namespace) -> None:
-    done = {(one["part"], one.get("epsilon"), one.get("seed"), str(one.get("method"))) for one in _known()}
+    done = {(one["part"], one.get("epsilon"), one.get("seed"), str(one.get("method"))) for one in kept(DONE)}
     for part in asked.parts:
         if part == "scale":
-            _note(_scale())
+            note(DONE, _scale())
             continue
         epsilons = ["10"] if part == "images" else asked.epsilon
         tasks = [(epsilon, seed) for seed in range(asked.seeds) for epsilon in epsilons]
         for epsilon, seed in tasks:
             known = {method for *where, method in done if where == [part, epsilon, seed]}
             for found in _found(part, epsilon, seed, known):
-                _note({"part": part, "epsilon": epsilon, "seed": seed, **found})
+                note(DONE, {"part": part, "epsilon": epsilon, "seed": seed, **found})
 
 
 def _found(part: str, epsilon: str, seed: int, known: set[str]) -> Iterator[Row]:
@@ -415,47 +414,49 @@ def _took(work: Callable[[], object]) -> float:
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
-def _known() -> list[Row]:
-    if not DONE.is_file():
-        return []
-    return [json.loads(line) for line in DONE.read_text(encoding="utf-8").splitlines()]
-
-
-def _note(row: Row) -> None:
-    DONE.parent.mkdir(parents=True, exist_ok=True)
-    with DONE.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-    print(row, flush=True)
-
-
 def _rows() -> Iterator[Row]:
     groups: dict[tuple[str, str, str], list[Row]] = {}
-    for one in _known():
+    for one in kept(DONE):
         if one["part"] not in ("images", "scale"):
             key = str(one["part"]), str(one["epsilon"]), str(one["method"])
             groups.setdefault(key, []).append(one)
     for (part, epsilon, method), runs in groups.items():
         yield {
             "part": part, "epsilon": epsilon, "method": method, "seeds": len(runs),
-            **{name: _spread([float(str(one[name])) for one in runs]) for name in ("own", "all")},
+            **{name: spread([float(str(one[name])) for one in runs]) for name in ("own", "all")},
             "hospitals refused": round(mean(float(str(one.get("refused", 0))) for one in runs), 1),
         }  # fmt: skip
 
 
+def _pairs() -> Iterator[Row]:
+    """Yields how much more the distillate teaches than its own teacher, seed by seed."""
+    found = {(one["part"], one["epsilon"], one["method"], one["seed"]): one for one in kept(DONE) if "seed" in one}
+    for part, epsilon in dict.fromkeys((part, epsilon) for part, epsilon, method, _ in found if method == DISTILLATE):
+        seeds = [seed for *where, seed in found if where == [part, epsilon, DISTILLATE]]
+        more = {
+            name: [
+                float(str(found[part, epsilon, DISTILLATE, seed][name]))
+                - float(str(found[part, epsilon, "mixture, size", seed][name]))
+                for seed in seeds
+            ]
+            for name in ("own", "all")
+        }
+        whole = more["all"]
+        yield {
+            "part": part, "epsilon": epsilon, "method": "distillate minus its teacher", "seeds": len(seeds),
+            **{name: spread(values) for name, values in more.items()}, "least": f"{min(whole):+.3f}",
+            "most": f"{max(whole):+.3f}",
+        }  # fmt: skip
+
+
 def _image_rows() -> Iterator[Row]:
-    runs = [one for one in _known() if one["part"] == "images"]
+    runs = [one for one in kept(DONE) if one["part"] == "images"]
     if runs:
         names = [name for name in runs[0] if name.startswith("accuracy")]
         yield {
             "part": "images", "epsilon": "10", "method": runs[0]["method"], "seeds": len(runs),
-            **{name: _spread([float(str(one[name])) for one in runs]) for name in names},
+            **{name: spread([float(str(one[name])) for one in runs]) for name in names},
         }  # fmt: skip
-
-
-def _spread(values: list[float]) -> str:
-    if len(values) < 2:
-        return f"{values[0]:.3f}"
-    return f"{mean(values):.3f} ± {stdev(values) / math.sqrt(len(values)):.3f}"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from statistics import mean, stdev
 
 OUT = Path(__file__).parent / "out"
 _PACKAGES = ("numpy", "pandas", "pyarrow", "onnxruntime", "torch", "dp-accounting", "scikit-learn")
@@ -49,6 +51,28 @@ def markdown(rows: Sequence[dict[str, object]]) -> str:
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     lines += ["| " + " | ".join(str(row.get(name, "")) for name in names) + " |" for row in rows]
     return "\n".join(lines)
+
+
+def kept(path: Path) -> list[dict[str, object]]:
+    """Gives the runs that a script has noted in a file of lines; none, if there is no file."""
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def note(path: Path, row: dict[str, object]) -> None:
+    """Notes a run in a file of lines, and prints it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    print(row, flush=True)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Gives a mean with its standard error over seeds."""
+    if len(values) < 2:
+        return f"{values[0]:.3f}"
+    return f"{mean(values):.3f} ± {stdev(values) / math.sqrt(len(values)):.3f}"
 
 
 def _commit() -> str:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import signal
 import subprocess
@@ -25,12 +24,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import mean, median, stdev
+from statistics import mean, median
 
 import combine
 import wardgan as wg
 from combine import Case, Row
-from common import OUT, markdown, save
+from common import OUT, kept, markdown, note, save, spread
 from wardgan.federating.agreement import Agreement
 from wardgan.federating.here import federate
 from wardgan.federating.policy import Policy
@@ -55,16 +54,16 @@ def main() -> None:
     asked = parser.parse_args()
     if not asked.show:
         _run(asked)
-    rows = [*_rows(), *(one for one in _known() if one["part"] == "network")]
+    rows = [*_rows(), *(one for one in kept(DONE) if one["part"] == "network")]
     print(markdown(rows))
-    print(save("federate", rows, asked.out, seeds=asked.seeds, runs=_known()))
+    print(save("federate", rows, asked.out, seeds=asked.seeds, runs=kept(DONE)))
 
 
 def _run(asked: argparse.Namespace) -> None:
-    done = {(one["part"], one.get("epsilon"), one.get("seed"), one.get("method")) for one in _known()}
+    done = {(one["part"], one.get("epsilon"), one.get("seed"), one.get("method")) for one in kept(DONE)}
     for part in asked.parts:
         if part == "network":
-            _note(_network())
+            note(DONE, _network())
             continue
         for seed in range(asked.seeds):
             case = combine.CASES[part](seed)
@@ -72,7 +71,7 @@ def _run(asked: argparse.Namespace) -> None:
                 for method, settings in WAYS.items():
                     if (part, epsilon, seed, method) not in done:
                         found = _trained(case, epsilon, seed, settings)
-                        _note({"part": part, "epsilon": epsilon, "seed": seed, "method": method, **found})
+                        note(DONE, {"part": part, "epsilon": epsilon, "seed": seed, "method": method, **found})
 
 
 def _trained(case: Case, epsilon: str, seed: int, settings: dict[str, object]) -> Row:
@@ -273,37 +272,18 @@ def _exact(home: Path) -> bool:
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
-def _known() -> list[Row]:
-    if not DONE.is_file():
-        return []
-    return [json.loads(line) for line in DONE.read_text(encoding="utf-8").splitlines()]
-
-
-def _note(row: Row) -> None:
-    DONE.parent.mkdir(parents=True, exist_ok=True)
-    with DONE.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-    print(row, flush=True)
-
-
 def _rows() -> Iterator[Row]:
     groups: dict[tuple[str, str, str], list[Row]] = {}
-    for one in _known():
+    for one in kept(DONE):
         if one["part"] != "network":
             groups.setdefault((str(one["part"]), str(one["epsilon"]), str(one["method"])), []).append(one)
     for (part, epsilon, method), runs in groups.items():
         yield {
             "part": part, "epsilon": epsilon, "method": method, "seeds": len(runs),
-            **{name: _spread([float(str(one[name])) for one in runs]) for name in ("own", "all")},
+            **{name: spread([float(str(one[name])) for one in runs]) for name in ("own", "all")},
             "hospitals": round(mean(float(str(one["hospitals"])) for one in runs), 1), "rounds": runs[0]["rounds"],
             "seconds": round(mean(float(str(one["seconds"])) for one in runs), 1),
         }  # fmt: skip
-
-
-def _spread(values: list[float]) -> str:
-    if len(values) < 2:
-        return f"{values[0]:.3f}"
-    return f"{mean(values):.3f} ± {stdev(values) / math.sqrt(len(values)):.3f}"
 
 
 if __name__ == "__main__":

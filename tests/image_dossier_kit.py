@@ -17,16 +17,20 @@ SIDE = 16
 
 
 def schema(*, mask: bool = False, **more) -> Schema:
-    return kit.schema((SIDE, SIDE), population=300, mask=mask, **more)
+    return kit.schema((SIDE, SIDE), **{"population": 300, "mask": mask, **more})
 
 
-def cohort(n: int, seed: int, *, each: int = 1, mask: bool = False, first: int = 0) -> ImageCohort:
+def cohort(
+    n: int, seed: int, *, each: int = 1, mask: bool = False, first: int = 0, population: int = 300
+) -> ImageCohort:
     """`n` patients whose names begin at `first`; of class 1 are bars."""
     found = picture_kit.phantoms(n, seed, side=SIDE, each=each)
     if mask:
         found = picture_kit.with_masks(found)
     names = kit.names(first + n)[first:]
-    return kit.cohort_of(found.pixels, found.labels, found.patients, schema(mask=mask), patients=names)
+    return kit.cohort_of(
+        found.pixels, found.labels, found.patients, schema(mask=mask, population=population), patients=names
+    )
 
 
 def fitted(run: Path, train: ImageCohort, *, epsilon: float = 3.0) -> wg.Trained:

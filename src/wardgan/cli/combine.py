@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from wardgan.cli.inspect import shown
-from wardgan.cli.options import Force, Json, Trust
-from wardgan.cli.terminal import answer, banner, say, screen
+from wardgan.cli.options import Force, Json, Revoked, SigningKey, Trust
+from wardgan.cli.terminal import answer, banner, say, screen, unsigned
 from wardgan.errors import UsageError, counted
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
@@ -52,14 +52,9 @@ def combine(  # noqa: PLR0913, PLR0917 - one argument for each option
             show_default="in all of them",
         ),
     ] = None,
-    key: Annotated[
-        Path | None, typer.Option("--key", metavar="FILE", help="Private key that signs the whole.", show_default=False)
-    ] = None,
+    key: SigningKey = None,
     trust: Trust = None,
-    revoked: Annotated[
-        Path | None,
-        typer.Option("--revoked", metavar="FILE", help="Digests that are revoked, one a line.", show_default=False),
-    ] = None,
+    revoked: Revoked = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -74,6 +69,7 @@ def combine(  # noqa: PLR0913, PLR0917 - one argument for each option
     say(console, f"{output}: {counted(len(made.shares), 'member')} as {shown(recipe.name)}.", style="bold green")
     for member, share in made.shares.items():
         say(console, f"  {100 * share:5.1f} %  {shown(member)}")
+    unsigned(console, key)
     for notice in made.notices:
         say(console, f"Note: {shown(notice)}", style="red" if "NOT PRIVATE" in notice else "yellow")
     show_bounds(console, made.bounds)

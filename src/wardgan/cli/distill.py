@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wardgan.cli.options import Family, Force, Json, Model, Settings, Trust
-from wardgan.cli.terminal import answer, bar, say, screen
+from wardgan.cli.options import Family, Force, Json, Model, Override, Settings, SigningKey, Trust
+from wardgan.cli.terminal import answer, say, screen, unsigned, watching
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from wardgan.combining.distilling import Distilled
     from wardgan.combining.faithful import Faithful
-    from wardgan.models.base import Progress
 
 
 def distill(  # noqa: PLR0913, PLR0917 - one argument for each option
@@ -41,14 +40,9 @@ def distill(  # noqa: PLR0913, PLR0917 - one argument for each option
     seed: Annotated[int | None, typer.Option("--seed", help="Replays everything.", show_default="new ones")] = None,
     judge: Annotated[bool, typer.Option("--judge/--no-judge", help="Compare the new generator with the old.")] = True,
     again: Annotated[bool, typer.Option("--again", help="Learn from what was distilled itself.")] = False,
-    key: Annotated[
-        Path | None, typer.Option("--key", metavar="FILE", help="Private key that signs the file.", show_default=False)
-    ] = None,
+    key: SigningKey = None,
     trust: Trust = None,
-    override: Annotated[
-        str | None,
-        typer.Option("--override", metavar="'NAME: REASON'", help="Without privacy; printed in the file."),
-    ] = None,
+    override: Override = None,
     force: Force = False,
     json: Json = False,
 ) -> None:  # fmt: skip
@@ -62,11 +56,7 @@ def distill(  # noqa: PLR0913, PLR0917 - one argument for each option
     wanted = configured(family, settings or [], load(model).schema)
     secret = None if key is None else passphrase_of(key)
     console = screen(errors=json)
-    with bar("distilling", 1) as advance:
-
-        def watch(progress: Progress) -> None:
-            advance(progress.done, progress.total, progress.doing)
-
+    with watching("distilling") as watch:
         made = distilled(
             model, output, family=wanted, n=n, overlap=overlap, seed=seed, judge=judge, again=again, key=key,
             passphrase=secret, trust=trust, override=override, force=force, watch=watch,
@@ -77,8 +67,7 @@ def distill(  # noqa: PLR0913, PLR0917 - one argument for each option
         f"{output}: {new:,} bytes instead of {old:,}, from {made.learned_from:,} synthetic patients.",
         style="bold green",
     )
-    if key is None:
-        say(console, "The file is unsigned, and receivers may refuse it; sign it with --key.", style="yellow")
+    unsigned(console, key)
     show_bounds(console, made.bounds)
     if made.quality is not None:
         show_quality(console, made.quality)

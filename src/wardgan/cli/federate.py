@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wardgan.cli.inspect import shown
-from wardgan.cli.options import Force, Json
-from wardgan.cli.terminal import Stopped, answer, banner, bar, say, screen
+from wardgan.cli.options import Force, Json, Override, SigningKey
+from wardgan.cli.terminal import Stopped, answer, banner, say, screen, unsigned, watching
 from wardgan.errors import UsageError, counted
 
 if TYPE_CHECKING:
@@ -22,12 +22,6 @@ AgreementFile = Annotated[
     Path, typer.Argument(metavar="AGREEMENT", help="What was agreed on (YAML).", show_default=False)
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The .hgan file.", show_default=False)]
-SigningKey = Annotated[
-    Path | None, typer.Option("--key", metavar="FILE", help="Private key that signs the file.", show_default=False)
-]
-Override = Annotated[
-    str | None, typer.Option("--override", metavar="'NAME: REASON'", help="Without privacy; printed in the file.")
-]
 
 
 @app.command("simulate")
@@ -51,16 +45,11 @@ def simulate(
     from wardgan.federating.agreement import Agreement
     from wardgan.federating.here import federate as simulated
     from wardgan.federating.policy import Policy
-    from wardgan.models.base import Progress
 
     what = Agreement.load(agreement)
     known = [Policy.load(one) for one in policies]
     secret = None if key is None else passphrase_of(key)
-    with bar("federating", 1) as advance:
-
-        def watch(progress: Progress) -> None:
-            advance(progress.done, progress.total, f"{progress.doing} {progress.done}/{progress.total}")
-
+    with watching("federating") as watch:
         try:
             made = simulated(
                 what, known, output, folder=state, key=key, passphrase=secret, override=override, force=force,
@@ -144,15 +133,10 @@ def coordinate(  # noqa: PLR0913, PLR0917 - one argument for each option
     from wardgan.cli.keys import passphrase_of
     from wardgan.federating.agreement import Agreement
     from wardgan.federating.flare.processes import coordinate as coordinated
-    from wardgan.models.base import Progress
 
     what = Agreement.load(agreement)
     secret = None if key is None else passphrase_of(key)
-    with bar("federating", 1) as advance:
-
-        def watch(progress: Progress) -> None:
-            advance(progress.done, progress.total, f"{progress.doing} {progress.done}/{progress.total}")
-
+    with watching("federating") as watch:
         try:
             made = coordinated(
                 what, kits, output, patience=patience, most=most, join=join, key=key, passphrase=secret,
@@ -179,8 +163,7 @@ def _report(made: Federated, output: Path, key: Path | None, *, as_json: bool) -
     say(console, f"{output}: trained at {counted(len(made.hospitals), 'hospital')}{rounds}.", style="bold green")
     for notice in made.notices:
         say(console, f"Note: {shown(notice)}", style="yellow")
-    if key is None:
-        say(console, "The file is unsigned, and receivers may refuse it; sign it with --key.", style="yellow")
+    unsigned(console, key)
     if made.bounds.worst.epsilon == float("inf"):
         banner(console)
     else:

@@ -93,6 +93,22 @@ Trust = Annotated[
 ]
 
 
+SigningKey = Annotated[
+    Path | None, typer.Option("--key", metavar="FILE", help="Private key that signs the file.", show_default=False)
+]
+DataId = Annotated[
+    str | None,
+    typer.Option("--data-id", metavar="ID", help="Opaque name of the patients, the same for all models of them."),
+]
+Revoked = Annotated[
+    Path | None,
+    typer.Option("--revoked", metavar="FILE", help="Digests that are revoked, one a line.", show_default=False),
+]
+Override = Annotated[
+    str | None, typer.Option("--override", metavar="'NAME: REASON'", help="Without privacy; printed in the file.")
+]
+
+
 def delimiter_of(text: str) -> str:
     r"""Gives the delimiter that a person means: one character, or the word `tab`.
 

@@ -9,17 +9,14 @@ from typing import Annotated
 import typer
 
 from wardgan.cli.inspect import shown
-from wardgan.cli.options import Delta, Epsilon, Force, Json, SchemaFile, Trust
-from wardgan.cli.terminal import answer, say, screen
+from wardgan.cli.options import DataId, Delta, Epsilon, Force, Json, Revoked, SchemaFile, SigningKey, Trust
+from wardgan.cli.terminal import answer, say, screen, unsigned
 from wardgan.errors import counted
 
 app = typer.Typer(
     no_args_is_help=True, help="Add up noisy tables of several hospitals: one generator without a round of training."
 )
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file.", show_default=False)]
-SigningKey = Annotated[
-    Path | None, typer.Option("--key", metavar="FILE", help="Private key that signs the file.", show_default=False)
-]
 
 
 @app.command("survey")
@@ -70,10 +67,7 @@ def tables(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a fit with --survey.", show_default=False)],
     output: Output,
     key: SigningKey = None,
-    data_id: Annotated[
-        str | None,
-        typer.Option("--data-id", metavar="ID", help="Opaque name of the patients, the same for all models of them."),
-    ] = None,
+    data_id: DataId = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -88,8 +82,7 @@ def tables(
     say(console, f"{output}: {counted(len(found.answers), 'noisy table')}, {size:,} bytes", style="bold green")
     say(console, f"Digest:    {found.digest}")
     say(console, f"Privacy:   epsilon {found.ledger.epsilon:g} at delta {found.ledger.delta:g}, for each patient")
-    if key is None:
-        say(console, "The file is unsigned, and others may refuse it; sign it with --key.", style="yellow")
+    unsigned(console, key)
     if json:
         answer({"output": str(output), "bytes": size, "digest": found.digest, "epsilon": found.ledger.epsilon})
 
@@ -110,10 +103,7 @@ def add(  # noqa: PLR0913, PLR0917 - one argument for each option
     ] = None,
     key: SigningKey = None,
     trust: Trust = None,
-    revoked: Annotated[
-        Path | None,
-        typer.Option("--revoked", metavar="FILE", help="Digests that are revoked, one a line.", show_default=False),
-    ] = None,
+    revoked: Revoked = None,
     force: Force = False,
     json: Json = False,
 ) -> None:  # fmt: skip
@@ -135,8 +125,7 @@ def add(  # noqa: PLR0913, PLR0917 - one argument for each option
     )
     for notice in made.notices:
         say(console, f"Note: {shown(notice)}", style="yellow")
-    if key is None:
-        say(console, "The file is unsigned, and receivers may refuse it; sign it with --key.", style="yellow")
+    unsigned(console, key)
     show_bounds(console, made.bounds)
     if json:
         answer(

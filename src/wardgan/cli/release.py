@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wardgan.cli.options import Force, Json
-from wardgan.cli.terminal import answer, banner, say, screen
+from wardgan.cli.options import DataId, Force, Json
+from wardgan.cli.terminal import answer, banner, say, screen, unsigned
 from wardgan.errors import WardganError
 
 if TYPE_CHECKING:
@@ -33,10 +33,7 @@ def release(
         Path | None,
         typer.Option("--dossier", metavar="DIR", help="Folder of the dossier.", show_default="RUN/dossier"),
     ] = None,
-    data_id: Annotated[
-        str | None,
-        typer.Option("--data-id", metavar="ID", help="Opaque name of the patients, the same for all models of them."),
-    ] = None,
+    data_id: DataId = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -62,8 +59,7 @@ def release(
     if override is not None:
         say(console, f"Released by override: {override}", style="red")
     say(console, f"{output}: {facts['bytes']:,} bytes, {facts['digest']}", style="bold green")
-    if key is None:
-        say(console, "The file is unsigned, and receivers may refuse it; sign it with --key.", style="yellow")
+    unsigned(console, key)
     entered = _entered(console, run, output, str(facts["digest"]), override)
     say(console, f"Next: wardgan verify {output}")
     if json:

@@ -6,12 +6,16 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from wardgan.errors import GateError, WardganError
+
+if TYPE_CHECKING:
+    from wardgan.models.base import Progress as Step
 
 Advance = Callable[[int, int, str], None]
 _EXTRAS = ("torch", "dp_accounting", "sklearn", "matplotlib")
@@ -96,6 +100,33 @@ def banner(console: Console) -> None:
         "NOT PRIVATE\nNothing protects the patients in this model. It may reproduce them. Treat it like their records."
     )
     console.print(Panel(text, style="bold white on red", expand=False))
+
+
+def unsigned(console: Console, key: object) -> None:
+    """Says that a file is not signed, if it is not.
+
+    Args:
+        console: Where to.
+        key: What signed it; `None` if nothing did.
+    """
+    if key is None:
+        say(console, "The file is unsigned, and receivers may refuse it; sign it with --key.", style="yellow")
+
+
+@contextmanager
+def watching(title: str) -> Iterator[Callable[[Step], None]]:
+    """Shows how far something is that counts its steps, and gives what it calls.
+
+    Args:
+        title: What is done.
+    """
+    with bar(title, 1) as advance:
+
+        def watch(progress: Step) -> None:
+            count = f" {progress.done}/{progress.total}" if progress.total > 1 else ""
+            advance(progress.done, progress.total, progress.doing + count)
+
+        yield watch
 
 
 @contextmanager

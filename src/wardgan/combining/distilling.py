@@ -112,9 +112,10 @@ def distill(  # noqa: PLR0913 - what distilling may be told, in one place
         pupil, ledger, day, override=override if claim["mode"] == "none" else None, key=key, passphrase=passphrase,
         data_id=joint.data_id(behind),
     )  # fmt: skip
-    told(Progress("comparing teacher and pupil", 0, 1))
-    quality = faithful(opened.generator, pupil, seed=seed) if judge else None
+    # The file is there before the pupil is judged, which takes a while.
     files.write_bytes(path, data, force=force)
+    told(Progress("comparing teacher and pupil", 0, 1))
+    quality = faithful(teacher, pupil, seed=seed) if judge else None
     sizes = (Path(source).stat().st_size, len(data))
     return Distilled(Path(path), opened.digest, bounds, quality, sizes, size)
 

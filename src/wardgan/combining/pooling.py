@@ -19,9 +19,8 @@ from wardgan.encode.units import classes_of, encode
 from wardgan.errors import GateError, TrustError, UsageError
 from wardgan.models.anchor.anchor import bins_for, groups_for, make_survey, measure_anchor
 from wardgan.models.anchor.answered import LABELS, Answered
-from wardgan.models.anchor.survey import Survey, declared
-from wardgan.models.base import Progress, Run
-from wardgan.models.copula.config import CopulaConfig
+from wardgan.models.anchor.survey import Survey, as_one, declared
+from wardgan.models.copula.config import copula_of
 from wardgan.models.planning import plan as planned
 from wardgan.privacy.events import Budget, Event
 from wardgan.privacy.image_queries import ImageQuery
@@ -91,8 +90,7 @@ def survey(
     whole = replace(schema, population=None)
     public = World.of(whole, seed=Seed(seed)).draw(_SIMULATED, seed=Seed(seed)) if like is None else like
     layout = Layout.of(whole)
-    as_one = max(1, round(patients / math.sqrt(hospitals)))
-    each = planned(replace(schema, population=as_one), budget, family="copula")
+    each = planned(replace(schema, population=as_one(patients, hospitals)), budget, family="copula")
     noise = cast("float", each.event(LABELS).noise_multiplier) * math.sqrt(len(layout) * hospitals)
     return make_survey(
         _Public(layout, public), bins=bins_for(patients, schema.classes, noise),
@@ -220,10 +218,9 @@ def pooled(tables: Sequence[Tables], name: str, claim: Mapping[str, object]) -> 
     budget = Budget(max(one.ledger.epsilon or 0.0 for one in tables), max(one.ledger.delta or 0.0 for one in tables))
     events = tuple(_sum_of([_event(one, event) for one in tables]) for event in first.answers)
     answers = Answered(Layout.of(schema), Plan(budget, events, schema.population, "copula"), sums)
-    # Only counts of bins hang on the number of patients, and those the survey has fixed.
-    run = Run(schema.population or 1, Seed(0), Seed(0), None, _nobody)
-    made = CopulaConfig(survey=first.survey).train(answers, run)
-    anchor = measure_anchor(answers, population=run.population, survey=first.survey)
+    # Only numbers of bins hang on the number of patients, and those the survey has fixed.
+    anchor = measure_anchor(answers, population=first.survey.patients, survey=first.survey)
+    made = copula_of(anchor)
     generator = Generator(schema, "copula", made.onnx, made.latent, made.probabilities, claim)
     return generator, round(anchor.patients)
 
@@ -246,13 +243,15 @@ def _check_together(tables: Sequence[Tables], revoked: frozenset[str]) -> None:
         if one.digest in revoked:
             raise TrustError(f"{one.digest[:23]}... was revoked by its publisher; leave it out.")
         _check_alike(one, tables[0])
-    seen: dict[str, str] = {}
-    for one in tables:
-        if one.patients in seen:
-            raise UsageError(
-                f"tables: {seen[one.patients]!r} and {one.schema.name!r} are about the same patients; leave one out."
-            )
-        seen[one.patients] = one.schema.name
+    # Noise never falls twice in the same way: equal answers are those of one run, whatever its patients are called.
+    for what in (lambda one: one.patients, lambda one: one.answers[LABELS].tobytes()):
+        seen: dict[object, str] = {}
+        for one in tables:
+            if what(one) in seen:
+                raise UsageError(
+                    f"tables: {seen[what(one)]!r} and {one.schema.name!r} are about the same patients; leave one out."
+                )
+            seen[what(one)] = one.schema.name
 
 
 def _check_alike(one: Tables, first: Tables) -> None:
@@ -265,7 +264,3 @@ def _check_alike(one: Tables, first: Tables) -> None:
         raise UsageError(f"tables: {one.schema.name!r} declares other rules than {first.schema.name!r}.")
     if set(one.answers) != set(first.answers):
         raise UsageError(f"tables: {one.schema.name!r} answered other questions than {first.schema.name!r}.")
-
-
-def _nobody(progress: Progress) -> None:
-    """Nobody watches."""

@@ -19,16 +19,16 @@ from wardgan import files
 from wardgan._version import __version__
 from wardgan.encode.layout import Layout
 from wardgan.errors import FormatError, GateError, UsageError
-from wardgan.models.anchor.answered import nobodys, questions
+from wardgan.models.anchor.answered import questions
 from wardgan.models.anchor.survey import Survey
 from wardgan.models.base import LEDGER
 from wardgan.models.copula.config import SURVEY
 from wardgan.models.fit import declared_in
 from wardgan.privacy.ledger import Ledger
-from wardgan.privacy.records import kept_answer
+from wardgan.privacy.records import kept_answer, nobodys
 from wardgan.schema.schema import Schema
 from wardgan.seal import gate, keys, sign
-from wardgan.seal.artifact import DATA_ID, day_of
+from wardgan.seal.artifact import check_data_id, day_of
 from wardgan.seal.joint import Named, bound_of
 from wardgan.seal.json_text import canonical, parse
 from wardgan.seal.reading import Signature, opened, schema_of, signed_by
@@ -104,8 +104,8 @@ def write_tables(
     files.check_new(path, force=force)
     folder = Path(run)
     ledger, schema, answers = _finished(folder)
-    if training_data_id is not None and not DATA_ID.fullmatch(training_data_id):
-        raise UsageError(f"training_data_id={training_data_id!r} is not 8 to 100 letters (a to z), digits and : . _ -.")
+    if training_data_id is not None:
+        check_data_id(training_data_id=training_data_id)
     reasons = gate.ledger_reasons(read_ledger(ledger, "ledger"), None) + gate.schema_reasons(schema)
     if reasons:
         raise GateError(reasons)

@@ -11,14 +11,14 @@ from typing import Any, Final, cast
 import yaml
 
 from wardgan import check
-from wardgan.errors import FormatError, UsageError
+from wardgan.errors import FormatError, SchemaError, UsageError
 from wardgan.models import family_config
 from wardgan.models.anchor.survey import declared
 from wardgan.models.base import Config
 from wardgan.models.planning import configured
 from wardgan.models.together import check_together, steps_of
 from wardgan.privacy.events import DEFAULT_DELTA, Budget
-from wardgan.privacy.training import BLOCK
+from wardgan.privacy.plan import BLOCK
 from wardgan.schema.schema import Schema
 from wardgan.seal.json_text import canonical
 
@@ -74,6 +74,9 @@ class Agreement:
             check.whole(1, overlap=self.overlap)
         if self.epsilon is not None:
             Budget(self.epsilon, self.delta)
+        gap = next((column.name for column in self.schema.columns if not column.complete), None)
+        if gap is not None:
+            raise SchemaError(f"{gap}: bounds or levels are not declared; what hospitals agree on has none to learn.")
         check_together(self.config)
         if self.rounds > _MOST:
             raise UsageError(f"agreement: {self.rounds} rounds are more than {_MOST}; put more blocks into a round.")
@@ -100,6 +103,11 @@ class Agreement:
     def digest(self) -> str:
         """Its name."""
         return "sha256:" + hashlib.sha256(canonical(self.to_dict(), sort=False)).hexdigest()
+
+    @property
+    def short(self) -> str:
+        """Its name in names of folders."""
+        return self.digest.removeprefix("sha256:")[:16]
 
     def fits(self, schema: Schema) -> bool:
         """Tells whether patients of a schema can be trained on: columns, visits and rules are the agreed ones.

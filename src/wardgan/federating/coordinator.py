@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardgan.encode.layout import Layout
-from wardgan.errors import BudgetError, FormatError, WardganError
+from wardgan.errors import FormatError, WardganError
 from wardgan.federating.agreement import Agreement
 from wardgan.federating.members import Member, member_of
 from wardgan.federating.state import State
@@ -24,14 +24,16 @@ from wardgan.models.base import Progress, Watcher
 from wardgan.models.together import Game, Weights, game_of
 from wardgan.models.weights import checked
 from wardgan.privacy.image_queries import ImageQuery
-from wardgan.privacy.plan import Plan
+from wardgan.privacy.plan import BLOCK, Plan
 from wardgan.privacy.queries import Query
+from wardgan.privacy.records import nobodys
 from wardgan.rng import Seed
 
 # Weights that moved so many times as far as the usual ones are left out of the mean.
 _FAR: Final = 10.0
 _ENOUGH: Final = 3
 _TOLD: Final = 8
+_LONGEST: Final = 500
 _HEADROOM: Final = 1.1
 _TAIL: Final = 12.0
 _STEPS: Final = "discriminator"
@@ -108,6 +110,11 @@ class Coordinator:
         return not self._unfinished
 
     @property
+    def finished(self) -> bool:
+        """Whether all questions are answered and all rounds are done."""
+        return self.state.weights is not None and not self._unfinished
+
+    @property
     def _unfinished(self) -> bool:
         return self.state.round < self.agreement.rounds and not self.state.over
 
@@ -122,14 +129,10 @@ class Coordinator:
             self._save()
         return game
 
-    def farewell(self, digest: str | None = None) -> None:
-        """Gives all hospitals the generator, and lets them end.
-
-        Args:
-            digest: Of the release.
-        """
+    def farewell(self) -> None:
+        """Gives all hospitals the generator, and lets them end."""
         weights = {f"weight/{name}": one for name, one in (self.state.mean or {}).items()}
-        self._say({"end": True, "digest": digest}, weights)
+        self._say({"end": True}, weights)
 
     # --- what the generator asks: the coordinator answers for all hospitals ------------------------------------------
 
@@ -164,7 +167,7 @@ class Coordinator:
         if name in self.state.sums:
             return self.state.sums[name]
         self._watch(Progress(f"asking: {name}", len(self.state.sums), len(self.state.sums) + 1))
-        wanted = _nobodys(query, self.layout).shape
+        wanted = nobodys(query, self.layout).shape
         found: dict[str, NDArray[np.float64]] = {}
         for site, reply in self._heard({"wanted": name}, f"for {name!r}").items():
             answer = reply.arrays.get("answer")
@@ -191,7 +194,7 @@ class Coordinator:
         for site, reply in self._say({"hello": True}).items():
             try:
                 found[site] = member_of(site, reply, self.agreement, found)
-            except (WardganError, BudgetError) as error:
+            except WardganError as error:
                 self._note(site, str(error), reply)
         self._enough(found, "took part")
         self.state.members = found
@@ -213,7 +216,7 @@ class Coordinator:
                 self._note(site, f"was not in step in round {state.round + 1}", reply)
             elif reply.facts.get("kind") == "spent":
                 spent += 1
-            elif reply.facts.get("kind") == "update" and self._billed(site, reply, _STEPS, self._taken(reply)):
+            elif reply.facts.get("kind") == "update" and self._billed(site, reply, _STEPS):
                 theirs = self._weights(site, reply, now)
                 found |= {} if theirs is None else {site: theirs}
         if spent == len(replies) and spent >= agreement.least:
@@ -257,7 +260,7 @@ class Coordinator:
             ).astype(np.float32)
             for name in cast("Weights", state.weights)
         }
-        decay = game.decay(50 * self.agreement.blocks)
+        decay = game.decay(BLOCK * self.agreement.blocks)
         before = cast("Weights", state.mean)
         state.mean = {name: (decay * before[name] + (1 - decay) * one).astype(np.float32) for name, one in mean.items()}
         state.weights = mean
@@ -289,14 +292,10 @@ class Coordinator:
         member = self.state.members[site]
         return query.sensitivity * (_HEADROOM * member.population + _TAIL * member.noise(name))
 
-    def _taken(self, reply: Message) -> int:
-        steps = reply.facts.get("steps")
-        return steps if isinstance(steps, int) and steps > 0 else 1
-
-    def _billed(self, site: str, reply: Message, name: str, steps: int = 0) -> bool:
+    def _billed(self, site: str, reply: Message, name: str) -> bool:
         """Takes over what a hospital has billed; a bill that is not within its plan ends its part."""
         try:
-            self.state.members[site] = self.state.members[site].billed(reply.facts.get("bill"), name, steps)
+            self.state.members[site] = self.state.members[site].billed(reply.facts.get("bill"), name)
         except WardganError as error:
             self._note(site, str(error))
             return False
@@ -318,22 +317,12 @@ class Coordinator:
         facts = {} if reply is None else reply.facts
         why = facts.get("why") or facts.get("error")
         more = "" if why is None else f" ({'; '.join(map(str, why)) if isinstance(why, list) else why})"
-        text = f"{site}: {what}{more}"
+        text = f"{site}: {what}{more}"[:_LONGEST]
         if text not in self.state.notices:
-            self.state.notices.append(text[:500])
+            self.state.notices.append(text)
 
     def _save(self) -> None:
         self.state.save(self._folder, self.agreement.digest)
-
-
-def _nobodys(query: Query | ImageQuery, layout: Layout) -> NDArray[np.float64]:
-    """Gives the answer of a hospital without patients."""
-    none = np.empty(0, dtype=np.int64)
-    if isinstance(query, ImageQuery):
-        look = layout.schema.images
-        shape = (1, 1, 1) if look is None else look.shape
-        return query.over(np.empty((0, *shape), dtype=np.float32), none, np.empty(0))
-    return query.total(np.empty((0, len(layout))), none)
 
 
 def _distance(one: Weights, other: Weights) -> float:

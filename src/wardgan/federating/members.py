@@ -54,13 +54,12 @@ class Member:
         """Whether its patients are behind the generator."""
         return self.heard and (bool(self.events) or not private)
 
-    def billed(self, bill: object, name: str, steps: int = 0) -> Member:
+    def billed(self, bill: object, name: str) -> Member:
         """Gives the member with what it has billed by now.
 
         Args:
             bill: As it says.
-            name: The event that it has just used, which must be in the bill.
-            steps: How many steps of it are new.
+            name: The event that it has just used: it must be in the bill, and of batches there must be new ones.
 
         Raises:
             FormatError: It is no bill.
@@ -82,7 +81,9 @@ class Member:
         events = tuple(Event.from_dict(one) for one in cast("list[Mapping[str, object]]", found))
         _check_within(self, events)
         now, before = (sum(one.steps for one in each if one.name == name) for each in (events, self.events))
-        if now < max(1, before + steps):
+        # A question is billed once, and its answer may come twice; steps on batches are new each time.
+        again = self.plan.event(name).mechanism == "gaussian"
+        if not now or (now == before and not again):
             raise BudgetError(f"has not billed {name!r}, which it has used")
         return replace(self, events=events, heard=True)
 

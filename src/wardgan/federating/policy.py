@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from wardgan import check
 from wardgan.errors import FormatError
 from wardgan.federating.agreement import Agreement, number, structure
 from wardgan.models.together import FAMILIES
 from wardgan.privacy.events import Budget
-from wardgan.seal.artifact import DATA_ID
+from wardgan.schema.read import Invalid
+from wardgan.seal.artifact import check_data_id
 
 _PATHS: Final = ("data", "schema", "visits", "labels", "run", "ledger")
 _BLOCKS: Final = 20
@@ -65,7 +66,7 @@ class Policy:
     key: str | None = None
     mask: str | None = None
     delimiter: str = ","
-    invalid: str = "refuse"
+    invalid: Invalid = "refuse"
     ledger: Path | None = None
     dataset: str | None = None
 
@@ -74,15 +75,11 @@ class Policy:
         check.whole(0, rounds=self.rounds)
         if self.epsilon is not None:
             Budget(self.epsilon, self.delta)
-        if not DATA_ID.fullmatch(self.patients):
-            raise FormatError(
-                f"policy: patients={self.patients!r} is not 8 to 100 letters (a to z), digits and : . _ -; make up a "
-                "random name, such as data-3f9c2a71, and keep it for these patients."
-            )
+        check_data_id(patients=self.patients)
         if not set(self.families) <= set(FAMILIES):
             raise FormatError(f"policy: families are some of {', '.join(FAMILIES)}.")
-        if self.invalid not in ("refuse", "clip", "drop"):
-            raise FormatError(f"policy: invalid={self.invalid!r} is not one of refuse, clip, drop.")
+        if self.invalid not in get_args(Invalid):
+            raise FormatError(f"policy: invalid={self.invalid!r} is not one of {', '.join(get_args(Invalid))}.")
 
     def refusals(self, agreement: Agreement) -> list[str]:
         """Gives why the hospital does not take part in a training, one sentence each; none if it does.

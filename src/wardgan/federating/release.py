@@ -12,7 +12,7 @@ from wardgan.federating.coordinator import Coordinator
 from wardgan.federating.members import Member, ledger_json
 from wardgan.privacy.union import Bounds
 from wardgan.sample.generator import Generator
-from wardgan.seal import joint, keys
+from wardgan.seal import gate, joint, keys
 from wardgan.seal.artifact import day_of, packed
 from wardgan.seal.joint import Named
 from wardgan.seal.records import OwnLedger, read
@@ -61,19 +61,17 @@ def federated(
     """
     files.check_new(path, force=force)
     day, agreement = day_of(created), coordinator.agreement
-    if key is not None:
-        keys.read_private(key, passphrase=passphrase)  # before anybody has spent anything
-    if agreement.epsilon is None and override is None:
-        raise GateError(["The training is without privacy; it may leave only with an override 'person: reason'."])
+    check_release(agreement, key=key, passphrase=passphrase, override=override)
     game = coordinator.run()
     state = coordinator.state
     made = game.network()
-    ledgers = [_named(one, agreement) for one in state.members.values() if one.counted(private=coordinator.private)]
+    members = [one for one in state.members.values() if one.counted(private=coordinator.private)]
+    ledgers = [_named(one, agreement) for one in members]
     bounds = joint.bounds_of(ledgers, overlap=agreement.overlap)
     claim = joint.claim(bounds)
     if claim["mode"] == "none" and override is None:
         raise GateError(["Together the hospitals cost more than an epsilon that protects anybody; declare an overlap."])
-    population = sum(state.members[name].population for name in state.members)
+    population = sum(one.population for one in members)
     schema = replace(agreement.schema, name=agreement.name, population=population, confirm=())
     generator = Generator(schema, agreement.family, made.onnx, made.latent, made.probabilities, claim)
     ledger = joint.ledger_of(
@@ -90,8 +88,31 @@ def federated(
     return Federated(Path(path), bounds, names, state.round, tuple(state.notices), tuple(state.seconds))
 
 
+def check_release(
+    agreement: Agreement, *, key: str | Path | None, passphrase: bytes | None, override: str | None
+) -> None:
+    """Refuses what would refuse the release, before a hospital has spent anything.
+
+    Args:
+        agreement: What was agreed on.
+        key: See `federated`.
+        passphrase: See `federated`.
+        override: See `federated`.
+
+    Raises:
+        UsageError: The key cannot be used.
+        GateError: Without privacy nobody answers for it; or the hospitals would cost too much together.
+    """
+    if key is not None:
+        keys.read_private(key, passphrase=passphrase)
+    reasons = [] if override is None else gate.override_reasons(override)
+    if agreement.epsilon is None and override is None:
+        reasons.append("The training is without privacy; it may leave only with an override 'person: reason'.")
+    if reasons:
+        raise GateError(reasons)
+
+
 def _named(member: Member, agreement: Agreement) -> Named:
     ledger = ledger_json(member, agreement)
     source = joint.digest_of_part(agreement.digest, member.patients, member.part)
-    # An own ledger is a ledger of a file without other hospitals.
     return Named(source, member.patients, read(OwnLedger, ledger, f"ledger of {member.name}"), member.name)

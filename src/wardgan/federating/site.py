@@ -21,6 +21,7 @@ from wardgan.federating.agreement import Agreement
 from wardgan.federating.policy import Policy
 from wardgan.federating.sums import Link, Sums, bill_of
 from wardgan.federating.wire import Message
+from wardgan.models.anchor.survey import as_one
 from wardgan.models.base import LEDGER, TOGETHER, Config, Network, Run
 from wardgan.models.fit import fit
 from wardgan.models.planning import plan as plan_of
@@ -36,7 +37,6 @@ from wardgan.schema.image_cohort import AnyCohort
 from wardgan.schema.schema import Schema
 
 LOG: Final = logging.getLogger("wardgan.federating")
-_PATIENCE: Final = 1.0
 _PART: Final = "part.txt"
 
 
@@ -81,9 +81,9 @@ class Site:
             return _refusal(refusals)
         if self._thread is None and self._end is None:
             self._end = self._begun(agreement)
-        if self._end is not None or self._thread is None:
-            return self._end or _refusal([])
-        found = self._link.ask(message, self._thread, stopped)
+        if self._end is not None:
+            return self._end
+        found = self._link.ask(message, cast("threading.Thread", self._thread), stopped)
         if found is None or found.facts.get("kind") in ("done", "failed"):
             self._end = found or Message({"kind": "failed", "error": "stopped"})
             return self._end
@@ -111,7 +111,7 @@ class Site:
 
     def run_of(self, agreement: Agreement) -> Path:
         """Gives the run folder of a training: each agreement has its own."""
-        return self.policy.run / agreement.digest.removeprefix("sha256:")[:16]
+        return self.policy.run / agreement.short
 
     def _schema(self) -> Schema:
         """Gives what the patients are read with: the hospital's own schema, under the hospital's name."""
@@ -172,8 +172,7 @@ def _patients(policy: Policy, schema: Schema) -> AnyCohort:
     if schema.images is None:
         from wardgan.schema.read import read
 
-        how = cast("str", policy.invalid)
-        return read(policy.data, schema, visits=policy.visits, invalid=how, delimiter=policy.delimiter)  # pyright: ignore[reportArgumentType]
+        return read(policy.data, schema, visits=policy.visits, invalid=policy.invalid, delimiter=policy.delimiter)
     from wardgan.imaging.cohort import read_images
     from wardgan.imaging.links import ImageNames
 
@@ -218,9 +217,7 @@ class Half:
     def check(self, layout: Layout, budget: Budget, population: int | None) -> None:
         """Refuses what cannot work: whether there are enough patients is a question of the sums."""
         agreement = self._agreement
-        # N patients of H hospitals stand out of the noise of a sum as N / root of H do in one.
-        as_one = round(agreement.patients / agreement.hospitals**0.5)
-        self._base.check(layout, budget, max(as_one, population or 1))
+        self._base.check(layout, budget, max(as_one(agreement.patients, agreement.hospitals), population or 1))
 
     def train(self, records: Records, run: Run) -> Network:
         """Takes part until the training is over, and gives the generator network of all hospitals.
@@ -248,7 +245,7 @@ class Half:
             state = link.swap(Message(facts | {"kind": "update" if taken else "spent"}, arrays))
         _load(game, state)
         if run.folder is not None:
-            note = {"agreement": agreement.digest, "digest": state.facts.get("digest")}
+            note = {"agreement": agreement.digest}
             files.write_bytes(run.folder / TOGETHER, json.dumps(note).encode(), force=True)
         return game.network()
 

@@ -13,6 +13,8 @@ from wardgan.errors import BudgetError, FormatError, PlanError
 from wardgan.privacy.accountant import gaussian_mu, pld_epsilon, tail_above
 from wardgan.privacy.events import NEIGHBOURS, UNIT, Budget, Event
 
+# Steps on batches are billed so many at a time, before they are taken.
+BLOCK: Final = 50
 HEADROOM: Final = 1.1
 _TAIL: Final = 8.0
 _CUT: Final = 1e-14

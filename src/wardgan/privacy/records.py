@@ -310,6 +310,20 @@ class Records:
         return self._units, self._classes
 
 
+def nobodys(query: Query | ImageQuery, layout: Layout) -> NDArray[np.float64]:
+    """Gives the answer of a hospital without patients: as many zeros as a question has numbers.
+
+    Args:
+        query: The question.
+        layout: The variables.
+    """
+    none = np.empty(0, dtype=np.int64)
+    if isinstance(query, ImageQuery):
+        look = layout.schema.images
+        return query.over(np.empty((0, *(look.shape if look else (1, 1, 1))), dtype=np.float32), none, np.empty(0))
+    return query.total(np.empty((0, len(layout))), none)
+
+
 def digest_of(query: object) -> str:
     """Gives a digest of a question: its kind, and everything that it holds.
 

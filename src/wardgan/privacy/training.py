@@ -11,7 +11,7 @@ take one too many (Rule P5).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -22,9 +22,9 @@ from wardgan.errors import BudgetError
 from wardgan.privacy.batches import padded, poisson_batch
 from wardgan.privacy.clip import PatientGradients, PrivateStep, private_gradient
 from wardgan.privacy.ledger import Ledger
+from wardgan.privacy.plan import BLOCK
 from wardgan.rng import Seed
 
-BLOCK: Final = 50
 Losses = Callable[[Tensor], Tensor]
 
 

@@ -90,11 +90,8 @@ def release(  # noqa: PLR0913 - what a release may be told, in one place
     if not isinstance(getattr(trained, "generator", None), Generator):
         raise UsageError(f"trained: {type(trained).__name__} is no finished fit; pass what fit or Trained.load gives.")
     day = day_of(created)
-    if training_data_id is not None and not DATA_ID.fullmatch(training_data_id):
-        raise UsageError(
-            f"training_data_id={training_data_id!r} is not 8 to 100 letters (a to z), digits and : . _ -; make up "
-            "a random one, such as data-3f9c2a71, and keep it for these patients."
-        )
+    if training_data_id is not None:
+        check_data_id(training_data_id=training_data_id)
     data = packed(
         trained.generator, trained.ledger.to_dict(), day, override=override, key=key, passphrase=passphrase,
         data_id=training_data_id, dossier=dossier,
@@ -219,6 +216,23 @@ def verified(model: Model, rebill: Rebill | None = None) -> Verified:
     return Verified(
         model.digest, str(model.signature.name), str(model.signature.keyid), model.card.privacy, epsilon, bound
     )
+
+
+def check_data_id(**named: str) -> None:
+    """Refuses a text that is no opaque name of patients.
+
+    Args:
+        named: The text, by the name that its user knows it by.
+
+    Raises:
+        UsageError: It is none.
+    """
+    for name, text in named.items():
+        if not DATA_ID.fullmatch(text):
+            raise UsageError(
+                f"{name}={text!r} is not 8 to 100 letters (a to z), digits and : . _ -; make up a random one, such as "
+                "data-3f9c2a71, and keep it for these patients."
+            )
 
 
 def day_of(created: str | None) -> str:

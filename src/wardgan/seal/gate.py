@@ -86,9 +86,12 @@ def _form_reasons(record: LedgerRecord) -> list[str]:
     keys = [(site.patients, site.source) for site in record.sites]
     if len(set(keys)) < len(keys):
         return ["Something is there twice among the hospitals' ledgers."]
-    open_sites = [site.name for site in record.sites if site.ledger.mode == "none"]
-    if record.mode == "private" and open_sites:
-        return [f"It claims to be private, and nothing protects the patients of {open_sites[0]}."]
+    for site in record.sites:
+        found = _target_reasons(site.ledger) if site.ledger.mode == "private" else []
+        if site.ledger.mode == "none" and record.mode == "private":
+            found = ["It claims to be private, and nothing protects these patients."]
+        if found:
+            return [f"{site.name}: {found[0]}"]
     return []
 
 

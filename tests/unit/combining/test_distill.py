@@ -181,6 +181,65 @@ def test_p04_a_claim_below_what_the_hospitals_spent_is_refused(home):
         problem(cheap)
 
 
+def test_p04_what_one_hospital_says_that_it_spent_is_the_least_that_is_claimed(home):
+    # Batches are billed roughly when a file is loaded, but a claim below one ledger's own word is a lie at once.
+    event = {"name": "steps", "mechanism": "poisson-gaussian", "noise_multiplier": 1.0, "sampling_rate": 0.05,
+             "steps": 200}  # fmt: skip
+    own = {"version": 1, "mode": "private", "unit": "patient", "neighbours": "add-or-remove", "replayable": False,
+           "unbilled": [], "events": [event], "epsilon": 6.0, "delta": 1e-5,
+           "spent": {"epsilon": 4.5, "accountant": "PLD"}}  # fmt: skip
+    whole = ledger_of(home) | {"delta": 1e-5, "overlap": 1}
+    whole["sites"] = [{**whole["sites"][0], "ledger": own}]
+    assert problem(whole | {"epsilon": 4.5}) is None
+    with pytest.raises(FormatError, match="its members' ledgers cost"):
+        problem(whole | {"epsilon": 4.0})
+
+
+def test_p04_verify_bills_each_hospitals_ledger(home):
+    # Alone the ledger lies by a little; the claim of all, which is larger, would cover it.
+    whole = ledger_of(home)
+    site = json.loads(json.dumps(whole["sites"][0]))
+    for event in site["ledger"]["events"]:
+        event["noise_multiplier"] /= 1.3
+    record = read_ledger(whole | {"epsilon": 9.0, "sites": [site, *whole["sites"][1:]]}, "privacy.json")
+    with pytest.raises(FormatError, match="its events cost"):
+        joint.billed(record, 9.0, None)
+
+
+def test_p04_two_bills_for_one_thing_both_count(home):
+    whole = read_ledger(ledger_of(home), "privacy.json")
+    one = joint.behind("", "", whole)[0]
+    other = joint.Behind(one.source, one.patients, whole.sites[2].ledger)
+    alone, both = (joint.bounds_of(each, overlap=None).worst.epsilon for each in ([one], [one, other]))
+    assert both > alone * 1.5
+    named = [joint.Named(each.source, each.patients, each.ledger, "x") for each in (one, other)]
+    claim = {"mode": "private", "epsilon": 5.0, "delta": 1e-5}
+    with pytest.raises(FormatError, match="two bills"):
+        joint.ledger_of(named, claim, how="distilled", of=one.source, overlap=None, family="copula")
+    apart = [named[0], joint.Named(one.source, "data-of-others", other.ledger, "y")]
+    made = joint.ledger_of(apart, claim, how="distilled", of=one.source, overlap=None, family="copula")
+    assert len(made["sites"]) == 2
+
+
+def test_a_ledger_that_protects_nobody_is_refused_in_an_open_file_too(home):
+    own = ledger_of(home) | {"mode": "none"}
+    del own["epsilon"], own["delta"]
+    own["sites"][1]["ledger"]["epsilon"] = 1e9
+    assert "protects nobody" in problem(own)
+
+
+def test_the_file_is_there_before_the_pupil_is_judged(home, tmp_path, monkeypatch):
+    from wardgan.combining import distilling
+
+    def stopped(*_args, **_how):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(distilling, "faithful", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        distill(home / "region.hgan", tmp_path / "pupil.hgan", n=500)
+    assert len(wg.load(tmp_path / "pupil.hgan").sample(3, seed=1)) == 3
+
+
 def test_what_stands_beside_the_hospitals_ledgers_is_refused(home):
     whole = ledger_of(home)
     event = whole["sites"][0]["ledger"]["events"][0]
@@ -194,7 +253,7 @@ def test_what_stands_beside_the_hospitals_ledgers_is_refused(home):
     assert "rehearsal" in problem(own)
     own = json.loads(json.dumps(whole))
     own["sites"][1]["ledger"] |= {"mode": "none"}
-    assert "nothing protects the patients of beta" in problem(own)
+    assert "beta: It claims to be private" in problem(own)
     own = json.loads(json.dumps(whole))
     own["sites"][1]["ledger"]["events"] = []
     assert "empty" in problem(own)

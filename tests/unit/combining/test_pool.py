@@ -144,6 +144,12 @@ def test_tables_that_do_not_belong_together_are_refused(home, asked, tmp_path):
     assert not (tmp_path / "x.hgan").exists()
 
 
+def test_tables_of_one_run_under_two_names_do_not_add_up(home, tmp_path):
+    again = write_tables(home / "run-alpha", tmp_path / "again.tables", training_data_id="data-of-somebody")
+    with pytest.raises(UsageError, match="the same patients"):
+        pool([*files(home, "alpha"), again], tmp_path / "x.hgan")
+
+
 def test_a_survey_is_about_one_schema_and_one_family(home, asked):
     fewer = schema("any", 300)
     with pytest.raises(FormatError, match="other columns, bounds"):
@@ -165,6 +171,7 @@ def broken(asked, change):
     [
         lambda found: found["levels"][0].update(edges=[0.5, 0.2]),
         lambda found: found["levels"][0].update(edges=[0.5], size=9),
+        lambda found: found["levels"][0]["edges"].__setitem__(slice(0, 2), found["levels"][0]["edges"][1::-1]),
         lambda found: found["levels"][2].update(groups=[0] * 39),
         lambda found: found["levels"][2].update(groups=[0] * 39 + [7]),
         lambda found: found["scores"][0].pop(),
@@ -184,6 +191,13 @@ def broken(asked, change):
 def test_a_survey_whose_numbers_mean_nothing_is_refused(asked, change):
     with pytest.raises(FormatError, match="survey"):
         Survey.of_dict(broken(asked, change), Layout.of(schema("any", 5, COLUMNS)))
+
+
+def several(body):
+    site = {"patients": "data-of-alpha", "source": "sha256:" + "0" * 64, "name": "x", "ledger": body["ledger"]}
+    plain = {name: body["ledger"][name] for name in ("mode", "unit", "neighbours", "replayable", "epsilon", "delta")}
+    origin = {"how": "pooled", "of": "sha256:" + "0" * 64}
+    return plain | {"version": 2, "unbilled": [], "events": [], "origin": origin, "sites": [site]}
 
 
 def changed(home, tmp_path, change):
@@ -208,6 +222,9 @@ def doubles(values):
         lambda body: body["answers"].update(more=doubles([1.0])),
         lambda body: body["ledger"]["events"][0].update(noise_multiplier=0.01),
         lambda body: body["ledger"].update(replayable=True),
+        lambda body: body["ledger"]["events"][0].update(steps=2, noise_multiplier=1e3),
+        lambda body: body["ledger"]["events"][0].update(mechanism="pure", epsilon=0.01),
+        lambda body: body.update(ledger=several(body)),
         lambda body: body["ledger"].update(mode="none"),
         lambda body: body.update(patients="x"),
         lambda body: body.update(format="other"),

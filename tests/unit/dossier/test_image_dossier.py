@@ -267,11 +267,14 @@ def test_what_cannot_be_compared(run, patients, tmp_path):
         assess(place, small, **QUICK)
 
 
-def test_a_release_needs_no_override_and_a_receiver_checks_it(run, made, patients, tmp_path):
-    trained = wg.Trained.load(run)
-    found = made
-    if made.refusals:  # attacks accuse one safe generator in twenty
-        found = assess(run, *patients, seed=1, **QUICK)
+def test_a_release_needs_no_override_and_a_receiver_checks_it(tmp_path):
+    # With as many patients a classifier learns whatever the noise was; with 300, one in some fits teaches worse than chance.
+    patients = [kit.cohort(2_000, 1, population=2_000), kit.cohort(600, 2, first=2_000, population=2_000)]
+    kit.fitted(tmp_path / "run", patients[0], epsilon=8.0)
+    found = assess(tmp_path / "run", *patients, **QUICK)
+    if found.refusals:  # attacks accuse one safe generator in twenty
+        found = assess(tmp_path / "run", *patients, seed=1, **QUICK)
+    trained = wg.Trained.load(tmp_path / "run")
     found.write(tmp_path / "dossier")
     new_key(tmp_path / "key", name="Clinic", trust=tmp_path / "trust.json")
     path = release(trained, tmp_path / "x.hgan", tmp_path / "key", dossier=tmp_path / "dossier", created=kit.DAY)

@@ -10,7 +10,7 @@ import wardgan as wg
 from combining_kit import patients, schema
 from federating_kit import SITES, SIZE, agreement, channel, hospitals, policy, with_arrays, write_hospital
 from wardgan.encode.layout import Layout
-from wardgan.errors import FormatError, GateError, OutputError, PlanError, UsageError
+from wardgan.errors import FormatError, GateError, OutputError, PlanError, SchemaError, UsageError
 from wardgan.federating.coordinator import Coordinator, TooFewError
 from wardgan.federating.here import federate
 from wardgan.federating.release import federated
@@ -521,6 +521,22 @@ def test_p05_an_answer_that_was_paid_for_is_not_given_to_another_question(tmp_pa
     site.close()
     other = Site(one).reply(Message({**facts, "wanted": "label tables"}, {"sum/grid": grid[::-1].copy()}))
     assert (other.facts["kind"], other.facts["error"]) == ("failed", "BudgetError")
+
+
+def test_what_would_refuse_the_release_is_said_before_anybody_spends_anything(tmp_path):
+    policies = hospitals(tmp_path)
+    with pytest.raises(UsageError):
+        federate(agreement(), policies, tmp_path / "x.hgan", key=tmp_path / "missing.key")
+    with pytest.raises(GateError, match="person: reason"):
+        federate(agreement(), policies, tmp_path / "x.hgan", override="because")
+    assert not list(tmp_path.glob("run-*"))
+
+
+def test_what_is_agreed_on_has_no_bounds_to_learn():
+    open_ended = schema("x", None).to_dict()
+    open_ended["table"]["age"] = {"kind": "integer", "learn": True}
+    with pytest.raises(SchemaError, match="age: bounds or levels are not declared"):
+        agreement(schema=wg.Schema.from_dict(open_ended))
 
 
 def test_families_and_settings_that_cannot_be_trained_together_are_refused_at_once():

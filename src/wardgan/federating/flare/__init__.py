@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-# Exactly these: whoever allows a prefix allows every function that a module of it has imported.
-ALLOWED: Final = ("wardgan.federating.flare.centre.Centre", "wardgan.federating.flare.hospital.Hospital")
+# Exactly one class on each side: whoever allows a prefix allows every function that a module of it has imported.
+CENTRE: Final = "wardgan.federating.flare.centre.Centre"
+HOSPITAL: Final = "wardgan.federating.flare.hospital.Hospital"
 TASK: Final = "wardgan"
 POLICY: Final = "policy.yaml"
 POLICY_VARIABLE: Final = "WARDGAN_POLICY"

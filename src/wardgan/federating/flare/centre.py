@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Final
 
@@ -14,13 +13,13 @@ from nvflare.apis.impl.controller import Controller
 from nvflare.apis.shareable import Shareable
 from nvflare.apis.signal import Signal
 
-from wardgan import check
+from wardgan import check, files
 from wardgan.errors import WardganError
 from wardgan.federating.agreement import Agreement
 from wardgan.federating.coordinator import Coordinator, TooFewError
 from wardgan.federating.flare import RESULT, TASK
 from wardgan.federating.flare.payload import packed, unpacked
-from wardgan.federating.state import FILE
+from wardgan.federating.flare.processes import folder_of
 from wardgan.federating.wire import Message
 
 _CHECK: Final = 0.1
@@ -56,17 +55,16 @@ class Centre(Controller):
         self.log_info(fl_ctx, "an answer came too late and is dropped")
 
     def control_flow(self, abort_signal: Signal, fl_ctx: FLContext) -> None:
-        """Trains, and leaves the state where it is downloaded from.
+        """Trains, and leaves beside the state whether it is over, or why it could not go on.
 
         Args:
             abort_signal: Whether the job was ended.
             fl_ctx: NVFlare's context.
         """
         workspace = self._engine.get_workspace()  # pyright: ignore[reportOptionalMemberAccess]
-        run = Path(workspace.get_run_dir(fl_ctx.get_job_id()))
-        folder = Path(workspace.get_root_dir()) / "together" / self._agreement.digest.removeprefix("sha256:")[:16]
+        folder = folder_of(Path(workspace.get_root_dir()), self._agreement)
         channel = FlareChannel(self, fl_ctx, abort_signal, self._patience)
-        found: dict[str, object] = {"done": False, "error": None}
+        found: dict[str, object] = {"done": False, "error": None, "again": False}
         try:
             coordinator = Coordinator(
                 self._agreement, channel, folder=folder, stop=lambda: bool(abort_signal.triggered)
@@ -78,9 +76,8 @@ class Centre(Controller):
             notes = [*getattr(error, "__notes__", ())]
             found["error"] = "\n".join([str(error) or type(error).__name__, *map(str, notes)])
             found["again"] = isinstance(error, TooFewError)
-        if (folder / FILE).exists():
-            shutil.copyfile(folder / FILE, run / FILE)
-        (run / RESULT).write_text(json.dumps(found), encoding="utf-8")
+        folder.mkdir(parents=True, exist_ok=True)
+        files.write_bytes(folder / RESULT, json.dumps(found).encode(), force=True)
 
 
 class FlareChannel:

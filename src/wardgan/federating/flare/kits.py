@@ -27,9 +27,10 @@ from nvflare.lighter.spec import Builder
 
 from wardgan import check
 from wardgan.errors import FormatError, OutputError, TrustError, UsageError
-from wardgan.federating.flare import ADMIN, ALLOWED, ORGANISATION, POLICY
+from wardgan.federating.flare import ADMIN, CENTRE, HOSPITAL, ORGANISATION, POLICY
 
 SERVER: Final = "server"
+_DAYS: Final = 360
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,40}")
 _HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,200}")
 _LAUNCHER: Final = {"path": "wardgan.federating.flare.launcher.RestartingLauncher", "args": {"restarts": 2}}
@@ -127,14 +128,17 @@ def _move(kits: Path, state: Path, sites: Sequence[str], target: Path) -> None:
 
 
 def _check(sites: Sequence[str], host: str, port: int, days: int) -> None:
-    if len(sites) < 2 or len(set(sites)) < len(sites):
-        raise UsageError("sites: name at least two hospitals, each once.")
+    # Folders of names that differ in capitals only are the same ones on some machines.
+    if len(sites) < 2 or len({name.lower() for name in sites}) < len(sites):
+        raise UsageError("sites: name at least two hospitals, each once; capitals alone tell no two apart.")
     for name in sites:
-        if not _NAME.fullmatch(name) or name in (SERVER, "admin", "authority"):
+        if not _NAME.fullmatch(name) or name.lower() in (SERVER, "admin", "authority"):
             raise UsageError(f"sites: {name!r} is not a name of letters, digits and -, or it is taken.")
     if not _HOST.fullmatch(host):
         raise UsageError(f"host={host!r} is no name or address of a machine.")
     check.whole(1, port=port, days=days)
+    if days > _DAYS:
+        raise UsageError(f"days={days} is more than {_DAYS}, the longest that a certificate of NVFlare is valid.")
     if port > 65_535:
         raise UsageError(f"port={port} is more than 65535.")
 
@@ -149,7 +153,7 @@ def _is_loopback(host: str) -> bool:
 
 
 class _Policies(Builder):
-    """Writes what a site allows: our two classes and nothing else, no code of a job, nobody's commands."""
+    """Writes what each side allows: one class of ours and nothing else, no code of a job, nobody's commands."""
 
     def __init__(self, *, loopback: bool) -> None:
         super().__init__()
@@ -163,7 +167,7 @@ class _Policies(Builder):
 
     def _server(self, server: Participant, ctx: ProvisionContext) -> None:
         local = Path(ctx.get_local_dir(server))
-        found = _strict(_json(local / "resources.json.default"))
+        found = _strict(_json(local / "resources.json.default"), CENTRE)
         # Whoever is silent is soon known to be gone. Where the stores are is settled when the server is started.
         found["servers"][0]["heart_beat_timeout"] = 30
         for one in found["components"]:
@@ -179,7 +183,7 @@ class _Policies(Builder):
 
     def _site(self, client: Participant, ctx: ProvisionContext) -> None:
         local = Path(ctx.get_local_dir(client))
-        found = _strict(_json(local / "resources.json.default"))
+        found = _strict(_json(local / "resources.json.default"), HOSPITAL)
         # A site's log may name files; it is not sent to the server.
         found["allow_log_streaming"] = False
         found["components"] = [one for one in found["components"] if one["id"] != "site_log_streamer"]
@@ -190,8 +194,8 @@ class _Policies(Builder):
         (local / POLICY).write_text(_TEMPLATE.format(name=client.name), encoding="utf-8")
 
 
-def _strict(found: dict[str, Any]) -> dict[str, Any]:
-    return found | {"class_list_enforcement_mode": "enforce", "class_allow_list": list(ALLOWED)}
+def _strict(found: dict[str, Any], allowed: str) -> dict[str, Any]:
+    return found | {"class_list_enforcement_mode": "enforce", "class_allow_list": [allowed]}
 
 
 def _write(local: Path, found: dict[str, Any]) -> None:

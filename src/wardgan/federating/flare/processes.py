@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,11 +20,11 @@ from wardgan import check, files
 from wardgan.errors import OutputError, TrustError, UsageError
 from wardgan.federating.agreement import Agreement
 from wardgan.federating.coordinator import Coordinator, TooFewError
-from wardgan.federating.flare import ADMIN, ALLOWED, ORGANISATION, POLICY, POLICY_VARIABLE, RESULT, TASK
+from wardgan.federating.flare import ADMIN, CENTRE, HOSPITAL, ORGANISATION, POLICY, POLICY_VARIABLE, RESULT, TASK
 from wardgan.federating.flare.kits import check_kit
 from wardgan.federating.policy import Policy
-from wardgan.federating.release import Federated, federated
-from wardgan.federating.state import FILE, State
+from wardgan.federating.release import Federated, check_release, federated
+from wardgan.federating.state import State
 from wardgan.federating.wire import Message
 from wardgan.models.base import Progress, Watcher
 
@@ -47,30 +48,26 @@ def run_site(kit: str | Path, policy: str | Path | None = None) -> int:
     place = check_kit(kit).resolve()
     rules = (Path(policy) if policy is not None else place / "local" / POLICY).resolve()
     Policy.load(rules)
-    name = _json(place / "startup" / "fed_client.json")["client"].get("name") or place.name
-    process = _started(place, _CLIENT, [f"uid={_uid(place, str(name))}", f"heart_beat_interval={_BEAT}"], rules)
+    process = _started(place, _CLIENT, [f"uid={_name_in(place)}", f"heart_beat_interval={_BEAT}"], rules)
     try:
         return process.wait()
     finally:
         _ended(process)
 
 
-def _uid(place: Path, usual: str) -> str:
-    """Gives the name in a kit's certificate."""
+def _name_in(place: Path) -> str:
+    """Gives the name in a kit's certificate: it is the only one that the server believes."""
     from cryptography import x509
     from cryptography.x509.oid import NameOID
 
     found = x509.load_pem_x509_certificate((place / "startup" / "client.crt").read_bytes())
-    names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(names[0].value) if names else usual
+    return str(found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
 
 
 class Silent:
     """Nobody to ask: the training is over."""
 
-    def __init__(self, sites: tuple[str, ...]) -> None:
-        """Takes the names."""
-        self.sites = sites
+    sites = ()
 
     def ask(self, message: Message) -> Mapping[str, Message]:
         """Nobody answers."""
@@ -110,87 +107,90 @@ def coordinate(  # noqa: PLR0913 - what a training may be told, in one place
     """
     files.check_new(path, force=force)
     check.whole(1, patience=patience, most=most)
+    check_release(agreement, key=key, passphrase=passphrase, override=override)
     server, admin = (check_kit(Path(kits) / name).resolve() for name in ("server", "admin"))
-    told = watch or _nobody
-    with ExitStack() as held:
-        work = Path(held.enter_context(tempfile.TemporaryDirectory()))
-        held.enter_context(_server(server))
-        session = held.enter_context(_session(admin))
-        told(Progress("waiting for hospitals", 0, agreement.hospitals))
-        _joined(session, agreement, join, told)
-        state = _trained(session, agreement, work, (patience, most, join), told)
+    folder = folder_of(server, agreement)
+    if not Coordinator(agreement, Silent(), folder=folder).finished:
+        with ExitStack() as held:
+            work = Path(held.enter_context(tempfile.TemporaryDirectory()))
+            held.enter_context(_server(server))
+            session = held.enter_context(_session(admin))
+            _Jobs(session, agreement, folder, work, watch or _nobody).run(patience, most, join)
     # The server is gone: what is left is to write down what it has learned.
-    coordinator = Coordinator(agreement, Silent(tuple(state.members)))
-    coordinator.state = state
+    coordinator = Coordinator(agreement, Silent(), folder=folder)
     return federated(coordinator, path, key=key, passphrase=passphrase, override=override, created=created, force=force)
 
 
-def _trained(
-    session: Any, agreement: Agreement, work: Path, times: tuple[int, int, float], told: Watcher  # noqa: ANN401
-) -> State:  # fmt: skip
-    """Runs jobs until the training is over, and gives its state."""
-    patience, most, join = times
-    failures = 0
-    number = 0
-    while True:
-        number += 1
-        job = write_job(agreement, work / f"job{number}", patience=patience, most=most)
-        name = session.submit_job(str(job))
-        _finished(session, name, agreement, told)
-        found = _result(session, name, work / f"result{number}")
-        state = State.load(found.parent, agreement.digest)
-        said = _json(found)
-        if said["done"]:
-            return state
-        told(Progress(f"training, {len(state.members)} hospitals", state.round, max(agreement.rounds, 1)))
-        if said["error"] is None:
-            failures = 0
-            continue
-        failures += 1
-        if not said.get("again") or failures >= _TRIES:
-            raise TooFewError(str(said["error"]))
-        _joined(session, agreement, join, told)
+@dataclass(frozen=True)
+class _Jobs:
+    """Jobs, one after the other, until the training is over; what they leave lies in the server's kit."""
 
+    session: Any
+    agreement: Agreement
+    folder: Path
+    work: Path
+    told: Watcher
 
-def _result(session: Any, name: str, target: Path) -> Path:  # noqa: ANN401
-    target.mkdir(parents=True, exist_ok=True)
-    with contextlib.redirect_stdout(sys.stderr):
-        place = Path(str(session.download_job_result(name, str(target))))
-    found = next(iter(sorted(place.rglob(RESULT))), None)
-    if found is None:
-        raise OutputError(
-            "The job ended without a result: a site refused it, or the server's own policy did; see the logs in the "
-            "kits' folders."
-        )
-    if not (found.parent / FILE).exists():
-        raise TooFewError(str(_json(found).get("error")))
-    return found
+    def run(self, patience: int, most: int, join: float) -> None:
+        self._joined(join)
+        failures, number = 0, 0
+        while True:
+            job = write_job(self.agreement, self.work / f"job{number}", patience=patience, most=most)
+            said = self._done(job)
+            if said["done"]:
+                return
+            number, failures = number + 1, 0 if said["error"] is None else failures + 1
+            if said["error"] is not None and (not said["again"] or failures >= _TRIES):
+                raise TooFewError(str(said["error"]))
+            if failures:
+                self._joined(join)
 
+    def _done(self, job: Path) -> dict[str, Any]:
+        """Runs a job, and gives what it says of itself: NVFlare's status speaks of processes, not of the training."""
+        result = self.folder / RESULT
+        result.unlink(missing_ok=True)
+        with contextlib.redirect_stdout(sys.stderr):
+            name = self.session.submit_job(str(job))
+            self.session.monitor_job_and_return_job_meta(name, timeout=0, poll_interval=1.0, cb=self._seen)
+        if not result.exists():
+            raise OutputError(
+                "The job ended without a result: a hospital refused it, or the server did; why is in console.txt in "
+                "their kits."
+            )
+        return _json(result)
 
-def _finished(session: Any, name: str, agreement: Agreement, told: Watcher) -> None:  # noqa: ANN401
-    def seen(_session: object, _job: str, _meta: object, *_more: object, **_named: object) -> bool:
-        told(Progress("a job is running", 0, max(agreement.rounds, 1)))
+    def _seen(self, *_said: object, **_named: object) -> bool:
+        state = State.load(self.folder, self.agreement.digest)
+        rounds = self.agreement.rounds
+        self.told(Progress(f"{len(state.members)} hospitals, {len(state.sums)} answers, rounds", state.round, rounds))
         return True
 
-    with contextlib.redirect_stdout(sys.stderr):
-        session.monitor_job_and_return_job_meta(name, timeout=0, poll_interval=1.0, cb=seen)
+    def _joined(self, join: float) -> None:
+        """Waits until all hospitals that are expected have joined; goes on with fewer when the time is up."""
+        agreement, end = self.agreement, time.monotonic() + join
+        while True:
+            names = [one.name for one in self.session.get_connected_client_list()]
+            self.told(Progress("hospitals that have joined", len(names), agreement.hospitals))
+            if len(names) >= agreement.hospitals:
+                return
+            if time.monotonic() > end:
+                break
+            time.sleep(0.5)
+        if len(names) < agreement.least:
+            raise TooFewError(
+                f"Only {len(names)} of at least {agreement.least} hospitals joined in {join:g} seconds (--join): "
+                f"{', '.join(sorted(names)) or 'none'}. Run it again to go on."
+            )
 
 
-def _joined(session: Any, agreement: Agreement, join: float, told: Watcher) -> None:  # noqa: ANN401
-    """Waits until all hospitals that are expected have joined; goes on with fewer when the time is up."""
-    end = time.monotonic() + join
-    while True:
-        names = [one.name for one in session.get_connected_client_list()]
-        told(Progress("waiting for hospitals", len(names), agreement.hospitals))
-        if len(names) >= agreement.hospitals:
-            return
-        if time.monotonic() > end:
-            break
-        time.sleep(0.5)
-    if len(names) < agreement.least:
-        raise TooFewError(
-            f"Only {len(names)} of at least {agreement.least} hospitals joined: {', '.join(sorted(names)) or 'none'}."
-        )
+def folder_of(kit: Path, agreement: Agreement) -> Path:
+    """Gives where a server keeps the state of a training.
+
+    Args:
+        kit: The server's.
+        agreement: What was agreed on.
+    """
+    return kit / "together" / agreement.short
 
 
 def write_job(agreement: Agreement, folder: Path, *, patience: int, most: int) -> Path:
@@ -204,7 +204,6 @@ def write_job(agreement: Agreement, folder: Path, *, patience: int, most: int) -
     """
     config = folder / "app" / "config"
     config.mkdir(parents=True)
-    centre, hospital = ALLOWED
     plain: dict[str, object] = {"task_data_filters": [], "task_result_filters": [], "components": []}
     files: dict[Path, dict[str, object]] = {
         folder / "meta.json": {
@@ -214,14 +213,14 @@ def write_job(agreement: Agreement, folder: Path, *, patience: int, most: int) -
             "format_version": 2, "server": {"heart_beat_timeout": 60, "task_request_interval": 0.2}, **plain,
             "workflows": [
                 {
-                    "id": "wardgan", "path": centre,
+                    "id": "wardgan", "path": CENTRE,
                     "args": {"agreement": agreement.to_dict(), "patience": patience, "most": most},
                 }
             ],
             "dead_client_grace_period": 2.0, "dead_client_check_lead_time": 2.0,
         },
         config / "config_fed_client.json": {
-            "format_version": 2, "executors": [{"tasks": [TASK], "executor": {"path": hospital, "args": {}}}], **plain,
+            "format_version": 2, "executors": [{"tasks": [TASK], "executor": {"path": HOSPITAL, "args": {}}}], **plain,
             "default_task_fetch_interval": 0.2,
         },
     }  # fmt: skip

@@ -18,7 +18,7 @@ from wardgan.models.anchor.survey import Survey
 from wardgan.privacy.image_queries import ImageQuery
 from wardgan.privacy.plan import Plan
 from wardgan.privacy.queries import LevelCounts, Query, ScoreProducts, Scores, ScoreSums
-from wardgan.privacy.records import Asked
+from wardgan.privacy.records import Asked, nobodys
 
 GRID: Final = "grid"
 TOTALS: Final = "level totals"
@@ -92,11 +92,6 @@ def answered(records: Asked, survey: Survey) -> Answered:
     """
     asked = questions(records.layout, survey)
     return Answered(records.layout, records.plan, {name: records.measure(name, query) for name, query in asked.items()})
-
-
-def nobodys(query: Query, layout: Layout) -> NDArray[np.float64]:
-    """Gives the answer of a hospital without patients: as many zeros as a question has numbers."""
-    return query.total(np.empty((0, len(layout))), np.empty(0, dtype=np.int64))
 
 
 def has_means(layout: Layout) -> bool:

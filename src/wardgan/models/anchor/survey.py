@@ -148,13 +148,21 @@ class Survey:
         if not 1 <= self.hospitals <= self.patients <= _MOST_PATIENTS:
             raise FormatError(f"survey: {self.patients} patients in {self.hospitals} hospitals cannot be.")
 
-    @property
-    def as_one(self) -> int:
-        """How many patients of a single hospital would stand out of their noise as those of all do in the sums.
 
-        Counts add up, and so do the variances of their noise: N patients in H hospitals are like N / root of H in one.
-        """
-        return max(1, round(self.patients / math.sqrt(self.hospitals)))
+def as_one(patients: int, hospitals: int) -> int:
+    """Gives how many patients of a single hospital stand out of their noise as those of all do in the sums.
+
+    Counts add up, and so do the variances of their noise: N patients in H hospitals are like N / root of H in one.
+
+    Args:
+        patients: Of all hospitals together.
+        hospitals: How many they are.
+
+    Example:
+        >>> as_one(900, 4)
+        450
+    """
+    return max(1, round(patients / math.sqrt(hospitals)))
 
 
 def declared(schema: Schema) -> str:

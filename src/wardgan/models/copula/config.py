@@ -19,7 +19,7 @@ from wardgan.models.anchor.anchor import (
 from wardgan.models.anchor.answered import Answered, answered
 from wardgan.models.anchor.lawful import lawful_network
 from wardgan.models.anchor.network import copula_network
-from wardgan.models.anchor.survey import Survey
+from wardgan.models.anchor.survey import Survey, as_one
 from wardgan.models.base import Network, Progress, Run
 from wardgan.privacy.events import Budget
 from wardgan.privacy.plan import Share
@@ -59,7 +59,7 @@ class CopulaConfig:
                     "population: a survey needs a declared one; the number of patients is not among its questions."
                 )
             # Whether there are enough patients is a question of the sums.
-            population = max(population, self.survey.as_one)
+            population = max(population, as_one(self.survey.patients, self.survey.hospitals))
         check_feasible(layout, budget, population, shares=self.shares(layout, budget))
 
     def train(self, records: Asked, run: Run) -> Network:
@@ -76,8 +76,17 @@ class CopulaConfig:
             answers = answered(records, survey)
             anchor = _surveyed(answers, survey, run)
         run.watch(Progress("measuring", tables, tables))
-        network = lawful_network(anchor, copula_network, latent=len(anchor.axes))
-        return Network(network, len(anchor.axes), tuple(anchor.probabilities.tolist()), anchor.notes)
+        return copula_of(anchor)
+
+
+def copula_of(anchor: Anchor) -> Network:
+    """Gives the generator network of an anchor that nothing refines.
+
+    Args:
+        anchor: Paid answers.
+    """
+    network = lawful_network(anchor, copula_network, latent=len(anchor.axes))
+    return Network(network, len(anchor.axes), tuple(anchor.probabilities.tolist()), anchor.notes)
 
 
 def _surveyed(answers: Answered, survey: Survey, run: Run) -> Anchor:

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from wardgan.errors import PlanError
 from wardgan.models.anchor.anchor import measure_anchor
-from wardgan.models.anchor.lawful import lawful_network
-from wardgan.models.anchor.network import copula_network
 from wardgan.models.base import Network, Run
+from wardgan.models.copula.config import copula_of
 from wardgan.privacy.records import Asked, Records
 
 
@@ -46,6 +45,4 @@ class CopulaGame:
 
     def network(self) -> Network:
         """Gives the generator network."""
-        anchor = self.anchor
-        network = lawful_network(anchor, copula_network, latent=len(anchor.axes))
-        return Network(network, len(anchor.axes), tuple(anchor.probabilities.tolist()), anchor.notes)
+        return copula_of(self.anchor)

@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from wardgan.errors import PlanError
-from wardgan.models import checkpoint
 from wardgan.models.base import Network, Run
 from wardgan.models.imagegan.base import wave_model
 from wardgan.models.imagegan.config import ImageganConfig
 from wardgan.models.imagegan.draw import waves_network
 from wardgan.models.imagegan.sizes import check_size
 from wardgan.models.imagegan.train import ImageDuel, Players, players_of
+from wardgan.models.player import DuelPlayer
 from wardgan.models.weights import checked, load_arrays, weight_arrays
 from wardgan.privacy.records import Asked, Records
 from wardgan.rng import Seed
@@ -60,7 +60,7 @@ class ImageganGame:
         """Gives the decay over so many steps of the discriminator."""
         return self.config.ema ** (steps / self.config.steps_per_generator_step)
 
-    def player(self, records: Records, run: Run) -> ImageganPlayer:
+    def player(self, records: Records, run: Run) -> DuelPlayer:
         """Gives the half of one hospital.
 
         Args:
@@ -69,7 +69,8 @@ class ImageganGame:
         """
         if self.players is None:
             raise PlanError("family='imagegan' has no rounds of training; set discriminator=0.5 or so.")
-        return ImageganPlayer(self.config, self.players, records, run)
+        duel = ImageDuel(self.config, records, run, self.players)
+        return DuelPlayer(duel, (self.players.maker, self.players.judge), run.folder)
 
     def network(self) -> Network:
         """Gives the generator network."""
@@ -78,27 +79,3 @@ class ImageganGame:
         if self.players is None:
             return Network(waves_network(base), base.latent, shares, base.notes)
         return Network(self.players.maker.network(), self.players.maker.latent, shares, base.notes)
-
-
-class ImageganPlayer:
-    """One hospital's discriminator."""
-
-    def __init__(self, config: ImageganConfig, players: Players, records: Records, run: Run) -> None:
-        """Takes the patients, and goes on where an earlier process stopped."""
-        self._run, self._networks = run, (players.maker, players.judge)
-        self._duel = ImageDuel(config, records, run, players)
-        step = checkpoint.load(run.folder, self._networks, self._duel.adams)
-        if step or not self._duel.spent:
-            self._duel.go_on(step)
-
-    def block(self) -> int:
-        """Takes the next block of steps."""
-        with torch.random.fork_rng(devices=[]):
-            taken = self._duel.block(_moved)
-        if taken:
-            checkpoint.save(self._run.folder, self._duel.step, self._networks, self._duel.adams)
-        return taken
-
-
-def _moved(step: int) -> None:
-    """The running mean is kept by whoever coordinates."""

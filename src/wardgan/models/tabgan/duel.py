@@ -100,11 +100,11 @@ class Duel:
         self._training.go_on(step)
         self.step = self._training.taken
 
-    def block(self, moved: Callable[[], None]) -> int:
+    def block(self, moved: Callable[[int], None]) -> int:
         """Takes the next block of steps, and gives how many there were; 0 if all are spent.
 
         Args:
-            moved: Called after each step of the refiner.
+            moved: Called after each step of the refiner, with the number of the discriminator's step.
         """
         config, judge = self._config, self._judge
         adam, judge_adam = self.adams
@@ -120,7 +120,7 @@ class Duel:
                 adam.zero_grad()
                 self._fakes.loss(judge, step, config).backward()
                 adam.step()
-                moved()
+                moved(step)
         self.step += block
         return block
 

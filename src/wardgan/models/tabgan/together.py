@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from wardgan.models import checkpoint
 from wardgan.models.anchor.anchor import Anchor, measure_anchor
 from wardgan.models.base import Network, Run
+from wardgan.models.player import DuelPlayer
 from wardgan.models.tabgan.config import TabganConfig
 from wardgan.models.tabgan.duel import Duel, Start
 from wardgan.models.tabgan.train import finished, players
@@ -57,41 +55,17 @@ class TabganGame:
         """Gives the decay over so many steps of the discriminator."""
         return self.config.ema ** (steps / self.config.steps_per_generator_step)
 
-    def player(self, records: Records, run: Run) -> TabganPlayer:
+    def player(self, records: Records, run: Run) -> DuelPlayer:
         """Gives the half of one hospital.
 
         Args:
             records: Its patients.
             run: Seeds, folder and public number of patients.
         """
-        return TabganPlayer(self, records, run)
+        duel = Duel(self.config, records, run, Start(self.anchor, self.refiner, None, None), self.judge)
+        return DuelPlayer(duel, (self.refiner, self.judge), run.folder)
 
     def network(self) -> Network:
         """Gives the generator network."""
         with one_thread():
             return finished(self.refiner, self.anchor)
-
-
-class TabganPlayer:
-    """One hospital's discriminator."""
-
-    def __init__(self, game: TabganGame, records: Records, run: Run) -> None:
-        """Takes the patients, and goes on where an earlier process stopped."""
-        self._run = run
-        self._networks: tuple[nn.Module, ...] = (game.refiner, game.judge)
-        self._duel = Duel(game.config, records, run, Start(game.anchor, game.refiner, None, None), game.judge)
-        step = checkpoint.load(run.folder, self._networks, self._duel.adams)
-        if step or not self._duel.spent:
-            self._duel.go_on(step)
-
-    def block(self) -> int:
-        """Takes the next block of steps."""
-        with one_thread(), torch.random.fork_rng(devices=[]):
-            taken = self._duel.block(_moved)
-        if taken:
-            checkpoint.save(self._run.folder, self._duel.step, self._networks, self._duel.adams)
-        return taken
-
-
-def _moved() -> None:
-    """The running mean is kept by whoever coordinates."""

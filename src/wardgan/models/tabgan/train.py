@@ -84,7 +84,7 @@ def _refined(config: TabganConfig, records: Records, run: Run, start: Start, jud
     networks = (refiner, judge, mean, best.kept)
     duel.go_on(checkpoint.load(run.folder, networks, duel.adams))
     best.look(best.kept)
-    while duel.block(lambda: average(mean, refiner, config.ema)):
+    while duel.block(lambda _: average(mean, refiner, config.ema)):
         score = best.look(mean)
         checkpoint.save(run.folder, duel.step, networks, duel.adams)
         text = "training the discriminator" + ("" if score is None else f", hold-out task {score:.3f}")
