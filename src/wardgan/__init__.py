@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from wardgan.federating.here import federate
     from wardgan.federating.policy import Policy
     from wardgan.federating.release import Federated
+    from wardgan.hub.entry import Entry
+    from wardgan.hub.hub import Hub, Pulled, Pushed
     from wardgan.imaging.cohort import read_images
     from wardgan.imaging.links import ImageNames
     from wardgan.models.acgan.config import AcganConfig
@@ -76,9 +78,11 @@ _HOME = {
     "CopulaConfig": "wardgan.models.copula.config",
     "Distilled": "wardgan.combining.distilling",
     "Dossier": "wardgan.dossier.assess",
+    "Entry": "wardgan.hub.entry",
     "Estimate": "wardgan.estimate",
     "Federated": "wardgan.federating.release",
     "Generator": "wardgan.sample.generator",
+    "Hub": "wardgan.hub.hub",
     "ImageCohort": "wardgan.schema.image_cohort",
     "ImageNames": "wardgan.imaging.links",
     "ImageganConfig": "wardgan.models.imagegan.config",
@@ -88,6 +92,8 @@ _HOME = {
     "Plan": "wardgan.privacy.plan",
     "Policy": "wardgan.federating.policy",
     "Pooled": "wardgan.combining.pooling",
+    "Pulled": "wardgan.hub.hub",
+    "Pushed": "wardgan.hub.hub",
     "Recipe": "wardgan.combining.recipe",
     "Schema": "wardgan.schema.schema",
     "Sketch": "wardgan.rehearsal.result",
@@ -129,9 +135,11 @@ __all__ = [
     "CopulaConfig",
     "Distilled",
     "Dossier",
+    "Entry",
     "Estimate",
     "Federated",
     "Generator",
+    "Hub",
     "ImageCohort",
     "ImageNames",
     "ImageganConfig",
@@ -141,6 +149,8 @@ __all__ = [
     "Plan",
     "Policy",
     "Pooled",
+    "Pulled",
+    "Pushed",
     "Recipe",
     "Schema",
     "Sketch",

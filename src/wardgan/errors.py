@@ -12,6 +12,7 @@ WardganError                     exit 2
 │   ├── VersionError             exit 2   written by a newer major version
 │   ├── DigestError              exit 2   bytes do not match their digest
 │   └── NetworkError             exit 2   the generator network is not acceptable as data
+├── HubError                     exit 2   a hub or a registry cannot be reached, refuses, or has no such release
 ├── TrustError                   exit 3   unsigned, unknown key or wrong signature
 ├── GateError                    exit 3   the release policy says no; `.reasons` lists why
 └── BudgetError                  exit 4   the privacy budget does not allow it
@@ -70,6 +71,10 @@ class DigestError(ArtifactError):
 
 class NetworkError(ArtifactError):
     """The generator network is not acceptable as data."""
+
+
+class HubError(WardganError):
+    """A hub or a registry cannot be reached, refuses what is asked, or has no such release."""
 
 
 class TrustError(WardganError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -114,20 +115,28 @@ def _followed(path: Path) -> Path:
 
 
 @contextmanager
-def locked(path: str | Path) -> Iterator[None]:
+def locked(path: str | Path, *, wait: float = 0.0) -> Iterator[None]:
     """Holds a file for this process alone; the system lets go of it however the process ends.
 
     Args:
         path: A file that exists; its bytes are not touched.
+        wait: Seconds to wait for others.
 
     Raises:
         OutputError: Another process holds it.
     """
+    until = time.monotonic() + wait
     with Path(path).open("rb") as handle:
-        try:
-            _lock(handle)
-        except OSError as error:
-            raise OutputError(f"path={str(path)!r} is in use by another process; wait until it ends.") from error
+        while True:
+            try:
+                _lock(handle)
+                break
+            except OSError as error:
+                if time.monotonic() >= until:
+                    raise OutputError(
+                        f"path={str(path)!r} is in use by another process; wait until it ends."
+                    ) from error
+                time.sleep(0.02)
         yield
 
 

@@ -147,7 +147,7 @@ BOTH = {
     "other type": (lambda: with_envelope(lambda f: f | {"payloadType": "text/plain"}), TrustError, "payloadType"),
     "payload is no JSON": (lambda: with_payload(lambda _: b"x"), TrustError, "malformed.*statement"),
     "other statement": (lambda: signed_statement(lambda s: s.update(_type="x")), TrustError, "malformed.*_type"),
-    "other predicate": (lambda: signed_statement(lambda s: s.update(predicateType="x")), TrustError, "predicateType"),
+    "other predicate": (lambda: signed_statement(lambda s: s.update(predicateType="x")), TrustError, "means something else"),
     "two subjects": (lambda: signed_statement(lambda s: s["subject"].append(s["subject"][0])), TrustError, "subject"),
     "three manifests": (many_signatures, FormatError, "index.json"),
     "signature first": (signature_first, FormatError, "does not list one model"),

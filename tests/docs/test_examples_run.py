@@ -121,7 +121,7 @@ def test_the_command_line_of_the_readme(hospital):
             schema.write_bytes(confirmed)
     # All attacks together accuse a safe generator in one of twenty cases: three in a row are no accident.
     for _ in range(3):
-        for path in (hospital / "train.csv", hospital / "holdout.csv", hospital / "run"):
+        for path in (hospital / name for name in ("train.csv", "holdout.csv", "run", "hub", "pulled.hgan")):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         done = [CliRunner().invoke(app, words) for words in commands[first:]]
         failed = [one for one in done if one.exit_code]
@@ -129,7 +129,7 @@ def test_the_command_line_of_the_readme(hospital):
             break
         assert failed[0].exit_code == 3, failed[0].output
     assert not failed, failed[0].output
-    assert len(lines.splitlines()) == 8
+    assert len(lines.splitlines()) == 10
     assert (hospital / "synthetic.parquet").exists()
 
 

@@ -27,10 +27,12 @@ from wardgan.cli import (
     inspect,
     keys,
     ledger,
+    listing,
     plan,
     pool,
     release,
     sample,
+    share,
     sketch,
     split,
     verify,
@@ -113,6 +115,11 @@ app.command("combine", rich_help_panel=_ANYWHERE)(combine.combine)
 app.command("distill", rich_help_panel=_ANYWHERE)(distill.distill)
 app.add_typer(federate.app, name="federate", rich_help_panel=_ANYWHERE)
 app.add_typer(pool.app, name="pool", rich_help_panel=_ANYWHERE)
+app.command("push", rich_help_panel=_ANYWHERE)(share.push)
+app.command("pull", rich_help_panel=_ANYWHERE)(share.pull)
+app.command("list", rich_help_panel=_ANYWHERE)(listing.list_)
+app.command("search", rich_help_panel=_ANYWHERE)(listing.search)
+app.command("revoke", rich_help_panel=_ANYWHERE)(share.revoke)
 app.command("sample", rich_help_panel=_ANYWHERE)(sample.sample)
 app.command("balance", rich_help_panel=_ANYWHERE)(balance.balance)
 app.command("demo", rich_help_panel=_ANYWHERE)(demo.demo)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
 from wardgan.errors import DigestError, FormatError, TrustError
 from wardgan.seal import records, tar
@@ -101,6 +101,14 @@ class Layout:
         """
         parts = [self.manifest.config, *self.manifest.layers]
         return Parts(*(self.blobs.read(part, kind) for part, kind in zip(parts, kinds(len(parts)), strict=True)))
+
+
+class Reader(Protocol):
+    """Where parts are read, each checked against its descriptor."""
+
+    def read(self, descriptor: Descriptor, kind: Kind) -> bytes:
+        """Gives the bytes that a descriptor names."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -256,7 +264,7 @@ def dump(descriptor: Descriptor) -> dict[str, object]:
     return descriptor.model_dump(by_alias=True, exclude_none=True)
 
 
-def read_manifest(blobs: Blobs, descriptor: Descriptor, what: str, *, named: bool = True) -> Manifest:
+def read_manifest(blobs: Reader, descriptor: Descriptor, what: str, *, named: bool = True) -> Manifest:
     """Gives a manifest, checked against its descriptor.
 
     Args:

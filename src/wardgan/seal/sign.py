@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
 
 from cryptography.exceptions import InvalidSignature
@@ -19,11 +20,12 @@ from wardgan.errors import FormatError, TrustError
 from wardgan.seal import records
 from wardgan.seal.json_text import canonical, parse
 from wardgan.seal.keys import Trust, keyid_of, public_key
-from wardgan.seal.records import Record
+from wardgan.seal.records import Record, Text
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "urn:wardgan:release:v1"
+REVOCATION_TYPE: Final = "urn:wardgan:revocation:v1"
 _CAP: Final = 64 << 10
 _SUBJECT: Final = "manifest"
 
@@ -37,15 +39,11 @@ class _Subject(Record):
     digest: _Sha256
 
 
-class _Nothing(Record):
-    pass
-
-
 class _Statement(Record):
     type_: Literal["https://in-toto.io/Statement/v1"] = Field(alias="_type")
     subject: list[_Subject] = Field(min_length=1, max_length=1)
-    predicate_type: Literal["urn:wardgan:release:v1"] = Field(alias="predicateType")
-    predicate: _Nothing
+    predicate_type: str = Field(alias="predicateType", max_length=200)
+    predicate: Annotated[dict[str, Text], Field(max_length=10)]
 
 
 class _Signature(Record):
@@ -68,12 +66,14 @@ class Envelope:
         digest: The digest that it speaks of.
         keyid: Who claims to have signed.
         signature: The 64 bytes.
+        predicate: What is said of the digest; nothing, for a release.
     """
 
     payload: bytes
     digest: str
     keyid: str
     signature: bytes
+    predicate: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def encoding(payload: bytes) -> bytes:
@@ -86,33 +86,41 @@ def encoding(payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
 
 
-def sign(digest: str, key: Ed25519PrivateKey) -> bytes:
+def sign(
+    digest: str, key: Ed25519PrivateKey, said: Mapping[str, str] | None = None, *, kind: str = PREDICATE_TYPE
+) -> bytes:
     """Gives the envelope of a signature.
 
     Args:
         digest: Digest of the model's manifest.
         key: The hospital's private key.
+        said: What is said of the digest; nothing, for a release.
+        kind: What signing means: that it is released, or revoked.
     """
     statement: dict[str, object] = {
         "_type": STATEMENT_TYPE,
         "subject": [{"name": _SUBJECT, "digest": {"sha256": digest.removeprefix("sha256:")}}],
-        "predicateType": PREDICATE_TYPE,
-        "predicate": {},
+        "predicateType": kind,
+        "predicate": dict(said or {}),
     }
     payload = canonical(statement)
     signature = {"keyid": keyid_of(key.public_key()), "sig": _text(key.sign(encoding(payload)))}
     return canonical({"payloadType": PAYLOAD_TYPE, "payload": _text(payload), "signatures": [signature]})
 
 
-def read_envelope(data: bytes, digest: str) -> Envelope:
+def read_envelope(
+    data: bytes, digest: str, *, kind: str = PREDICATE_TYPE, fields: Collection[str] = ()
+) -> Envelope:  # fmt: skip
     """Gives an envelope whose form is right and which speaks of a file.
 
     Args:
         data: The envelope's bytes.
         digest: Digest of the model's manifest.
+        kind: What the signature must mean.
+        fields: What it must say, by name; nothing, for a release.
 
     Raises:
-        TrustError: The envelope is malformed, or speaks of another file.
+        TrustError: The envelope is malformed, speaks of another file, or means something else.
     """
     try:
         found = records.read(_Envelope, parse(data, what="envelope", cap=_CAP), "envelope")
@@ -121,6 +129,8 @@ def read_envelope(data: bytes, digest: str) -> Envelope:
         signature = _bytes(found.signatures[0].sig)
     except (FormatError, binascii.Error) as error:
         raise TrustError(f"The signature is malformed: {error}") from error
+    if statement.predicate_type != kind or set(statement.predicate) != set(fields):
+        raise TrustError(f"The signature means something else: {statement.predicate_type[:60]!a}, not {kind}.")
     if len(signature) != 64:
         raise TrustError(f"The signature is malformed: it has {len(signature)} bytes, not 64.")
     subject = "sha256:" + statement.subject[0].digest.sha256
@@ -128,7 +138,7 @@ def read_envelope(data: bytes, digest: str) -> Envelope:
         raise TrustError(
             f"The signature belongs to another file: it names {subject[:23]}..., this file is {digest[:23]}..."
         )
-    return Envelope(payload, subject, found.signatures[0].keyid, signature)
+    return Envelope(payload, subject, found.signatures[0].keyid, signature, statement.predicate)
 
 
 def verify(envelope: Envelope, trust: Trust) -> str:

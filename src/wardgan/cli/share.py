@@ -1,0 +1,135 @@
+"""`wardgan push`, `wardgan pull` and `wardgan revoke`: releases in a folder or in a registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wardgan.cli.inspect import shown
+from wardgan.cli.options import Force, Json, Model, Trust
+from wardgan.cli.terminal import answer, banner, bar, say, screen
+
+if TYPE_CHECKING:
+    from wardgan.cli.terminal import Advance
+    from wardgan.hub.moving import Watch
+
+_MIB = 1 << 20
+PlainHttp = Annotated[
+    bool, typer.Option("--plain-http", help="Speak to the registry without TLS: anybody on the way reads passwords.")
+]
+Release = Annotated[
+    str,
+    typer.Argument(
+        metavar="TARGET", help="Such as cardio/sprint:1.0 or registry.hospital.example/cardio/sprint:1.0.",
+        show_default=False,
+    ),
+]  # fmt: skip
+
+
+def push(
+    model: Model,
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="A folder such as ./hub, ./hub:NAME:TAG, or REGISTRY/NAME:TAG.")
+    ] = "./hub",
+    unsigned: Annotated[bool, typer.Option("--unsigned", help="Share a file that nobody signed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace another release under that tag.")] = False,
+    plain_http: PlainHttp = False,
+    trust: Trust = None,
+    json: Json = False,
+) -> None:
+    """Share a release: in a folder that needs no server, or in any OCI registry."""
+    from wardgan.hub.hub import Hub
+    from wardgan.hub.target import target_of
+
+    found = target_of(target)
+    hub = Hub.at(found, trust=trust, plain_http=plain_http)
+    console = screen(errors=json)
+    with bar("Push", 1) as advance:
+        made = hub.push(model, found.label, force=force, unsigned=unsigned, watch=_bytes(advance))
+    if made.new:
+        say(console, f"{made.target}: {made.sent:,} bytes sent", style="bold green")
+    else:
+        say(console, f"{made.target} is there already, nothing was changed.", style="green")
+    say(console, f"Release:   {made.digest}")
+    say(console, f"Next: wardgan pull {made.target}")
+    if json:
+        answer(vars(made))
+
+
+def pull(
+    target: Release,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The .hgan file.", show_default="NAME-TAG.hgan"),
+    ] = None,
+    any_signer: Annotated[
+        bool, typer.Option("--any-signer", help="Take a file that is unsigned, or signed by a key you do not know.")
+    ] = False,
+    even_revoked: Annotated[bool, typer.Option("--even-revoked", help="Take a release that was revoked.")] = False,
+    force: Force = False,
+    plain_http: PlainHttp = False,
+    trust: Trust = None,
+    json: Json = False,
+) -> None:
+    """Fetch a release: every digest and the signature are checked before the file is there."""
+    from wardgan.hub.hub import Hub, told
+    from wardgan.hub.target import target_of
+
+    found = target_of(target)
+    if found.label is None:
+        raise typer.BadParameter(f"{target} names no release; wardgan list {target} says what it has.")
+    hub = Hub.at(found, trust=trust, plain_http=plain_http)
+    console = screen(errors=json)
+    with bar("Pull", 1) as advance:
+        got = hub.pull(
+            found.label, output, any_signer=any_signer, even_revoked=even_revoked, force=force, watch=_bytes(advance)
+        )
+    entry = got.entry
+    if entry.privacy.mode == "none":
+        banner(console)
+    if entry.revoked is not None:
+        say(console, f"Revoked {shown(told(entry.revoked))}", style="bold red")
+    say(console, f"{got.path}: {shown(entry.title)}, {entry.bytes:,} bytes, {entry.digest}", style="bold green")
+    signer = shown(entry.signature.name or entry.signature.keyid or "")
+    style = "green" if entry.signature.name else "yellow"
+    say(console, f"Signature: {entry.signature.status} {signer}".rstrip(), style=style)
+    say(console, f"Next: wardgan verify {got.path}, wardgan sample {got.path} -n 1000 -o patients.parquet")
+    if json:
+        answer({"output": str(got.path), **entry.to_dict()})
+
+
+def revoke(
+    target: Release,
+    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="Your private key.", show_default=False)],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for everybody who has it.", show_default=False)],
+    plain_http: PlainHttp = False,
+    trust: Trust = None,
+    json: Json = False,
+) -> None:
+    """Take a release back: whoever pulls it is told, and refused. What was pulled before stays where it is."""
+    from wardgan.cli.keys import passphrase_of
+    from wardgan.hub.hub import Hub, told
+    from wardgan.hub.target import target_of
+
+    found = target_of(target)
+    if found.label is None:
+        raise typer.BadParameter(f"{target} names no release.")
+    hub = Hub.at(found, trust=trust, plain_http=plain_http)
+    entry = hub.revoke(found.label, key, reason, passphrase=passphrase_of(key))
+    console = screen(errors=json)
+    if entry.revoked is not None:
+        say(console, f"{found}: revoked {shown(told(entry.revoked))}", style="bold red")
+        if entry.revoked.by is None:
+            say(console, "Only those who trust your key will be refused; is it the one that signed?", style="yellow")
+    say(console, "It stays in the hub, and with those who have it; tell them, too.")
+    if json:
+        answer(entry.to_dict())
+
+
+def _bytes(advance: Advance) -> Watch:
+    def watch(done: int, total: int, title: str) -> None:
+        advance(done, max(total, 1), f"{done / _MIB:,.1f} of {total / _MIB:,.1f} MiB  {shown(title)}")
+
+    return watch

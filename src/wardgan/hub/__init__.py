@@ -1,0 +1,1 @@
+"""Sharing: releases in a folder or in any OCI registry, every byte checked on its way."""

@@ -1,0 +1,370 @@
+"""Push, pull, list, search and revoke: one place for folders and registries alike."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from wardgan import files
+from wardgan.combining.loading import open_file
+from wardgan.errors import ArtifactError, DigestError, FormatError, HubError, TrustError, UsageError
+from wardgan.hub.entry import Entry, entry_of
+from wardgan.hub.folder import Folder
+from wardgan.hub.moving import Watch, assemble, fetch, send
+from wardgan.hub.parcel import Parcel, parcel_of, read_parcel
+from wardgan.hub.revocation import Revocation, revoke
+from wardgan.hub.store import Store
+from wardgan.hub.target import DEFAULT, Target, hub_of, is_revocation, name_for, release_in
+from wardgan.seal.artifact import day_of
+
+_VERSION: Final = re.compile(r"v?[0-9]{1,9}(?:\.[0-9]{1,9}){0,5}")
+_NEXT: Final = 5
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What came of a push.
+
+    Attributes:
+        target: Where the release is now.
+        digest: Of the release.
+        manifest: Digest of its manifest in the hub.
+        sent: How many bytes were sent; those that were there are not sent again.
+        new: Whether it was not there already.
+    """
+
+    target: str
+    digest: str
+    manifest: str
+    sent: int
+    new: bool
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What came of a pull.
+
+    Attributes:
+        path: The file.
+        entry: What it says of itself.
+    """
+
+    path: Path
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A release that cannot be read.
+
+    Attributes:
+        name: Such as `cardio/sprint`.
+        tag: Such as `1.0`.
+        problem: Why.
+    """
+
+    name: str
+    tag: str
+    problem: str
+
+
+class Hub:
+    """Where releases are shared: a folder, or an OCI registry.
+
+    Args:
+        place: A folder such as `./hub`, or the host of a registry such as `registry.hospital.example`, perhaps with the
+            beginning of all names behind a slash.
+        trust: Trust file, which says whose keys you know; `None` for the default one.
+        plain_http: Whether the registry is spoken to without TLS, which lets everybody on the way read passwords.
+
+    Raises:
+        UsageError: It is neither.
+
+    Example:
+        >>> Hub("registry.hospital.example/cardio")
+        Hub('registry.hospital.example/cardio')
+    """
+
+    def __init__(
+        self, place: str | Path = DEFAULT, *, trust: str | Path | None = None, plain_http: bool = False
+    ) -> None:  # fmt: skip
+        self._hub = hub_of(place)
+        self._trust = trust
+        self._plain = plain_http
+
+    def __repr__(self) -> str:
+        return f"Hub({str(self._hub)!r})"
+
+    @classmethod
+    def at(cls, target: Target, *, trust: str | Path | None = None, plain_http: bool = False) -> Hub:
+        """Gives the hub of a target.
+
+        Args:
+            target: Where a release is.
+            trust: Trust file; `None` for the default one.
+            plain_http: Whether a registry is spoken to without TLS.
+        """
+        return cls(target.place, trust=trust, plain_http=plain_http)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Store]:
+        """Gives the hub for as long as something is done with it."""
+        store = self._store()
+        try:
+            yield store
+        finally:
+            store.close()
+
+    def _store(self) -> Store:
+        if self._hub.folder:
+            return Folder(self._hub.place)
+        from wardgan.hub.registry import Registry
+
+        return Registry(self._hub.place, plain=self._plain)
+
+    def push(
+        self, path: str | Path, name: str | None = None, *, force: bool = False, unsigned: bool = False,
+        watch: Watch | None = None,
+    ) -> Pushed:  # fmt: skip
+        """Brings a release into the hub. Nobody sees anything of it before all of it is there.
+
+        Args:
+            path: A `.hgan` file.
+            name: Name and tag, such as `cardio/sprint:1.0`. Without a tag it gets the next whole number; without a
+                name, that of its data set.
+            force: Whether another release under that tag may be replaced.
+            unsigned: Whether an unsigned file may be shared, which receivers refuse.
+            watch: Is called with (bytes done, bytes, what is sent).
+
+        Raises:
+            TrustError: The file is unsigned.
+            HubError: The hub cannot be reached or refuses, or has another release under that tag.
+            OutputError: The hub is a folder that cannot be written.
+        """
+        found = open_file(path, self._trust, required=False)
+        if found.signature.status == "unsigned" and not unsigned:
+            raise TrustError(
+                f"path={str(path)!r} is unsigned, and receivers refuse that; release it with --key, or share it "
+                "nevertheless (--unsigned, unsigned=True)."
+            )
+        packed = parcel_of(path)
+        parcel, title = packed.parcel, found.facts.card.name if found.facts else found.generator.schema.name
+        target = self._target(name or name_for(title))
+        with self._opened() as store:
+            sent = send(store, str(target.name), path, packed, watch or _nothing)
+            tag, new = self._publish(store, target, parcel, force=force)
+        where = str(Target(target.place, target.folder, target.name, tag))
+        return Pushed(where, parcel.release, parcel.digest, sent, new)
+
+    def pull(
+        self, name: str, path: str | Path | None = None, *, any_signer: bool = False, even_revoked: bool = False,
+        force: bool = False, watch: Watch | None = None,
+    ) -> Pulled:  # fmt: skip
+        """Gives the file of a release, checked: every digest, the signature, and everything that `load` checks.
+
+        What has come stays beside the file until all is there, so that a stopped pull goes on where it was.
+
+        Args:
+            name: Such as `cardio/sprint:1.0`; without a tag the newest. `@sha256:...` behind it says which it must be.
+            path: The file that is wanted; `None` for one with its name and tag, in the current folder.
+            any_signer: Whether an unsigned file, or one with an unknown key, may pass, this time.
+            even_revoked: Whether a release may pass that was taken back.
+            force: Whether an existing file may be replaced.
+            watch: Is called with (bytes done, bytes, what is fetched).
+
+        Raises:
+            TrustError: It is not signed by a key of the trust file, wrongly signed, or revoked.
+            HubError: The hub cannot be reached or refuses, or has no such release.
+            ArtifactError: Bytes do not match their digest, or the file is not in order.
+            OutputError: The file exists or cannot be written.
+        """
+        target = self._target(name)
+        with self._opened() as store:
+            tag, parcel = self._parcel(store, target)
+            wanted = Path(f"{str(target.name).rpartition('/')[2]}-{tag}.hgan") if path is None else Path(path)
+            files.check_new(wanted, force=force)
+            # Who signed it is judged before its parts are fetched.
+            entry = entry_of(store, str(target.name), tag, parcel, self._trust, required=not any_signer)
+            if entry.revoked is not None and entry.revoked.by is not None and not even_revoked:
+                raise TrustError(f"{target.name}:{tag} was revoked {told(entry.revoked)}; do not use it.")
+            staged = wanted.with_name(f".{wanted.name[:100]}.{parcel.digest[7:23]}.pull")
+            fetch(store, str(target.name), parcel, staged, watch or _nothing)
+        whole = assemble(parcel, staged)
+        found = open_file(whole, self._trust, required=not any_signer)
+        if found.digest != entry.digest or parcel_of(whole).parcel.data != parcel.data:
+            raise FormatError(f"{target.name}:{tag}: its manifest is not that of the file that it names.")
+        with files.new_file(wanted, force=force) as out, whole.open("rb") as file:
+            shutil.copyfileobj(file, out, 1 << 20)
+        shutil.rmtree(staged, ignore_errors=True)
+        return Pulled(wanted, entry)
+
+    def list(self) -> list[Entry | Broken]:
+        """Gives all releases of the hub, by name, newest first.
+
+        Raises:
+            HubError: The hub cannot be reached, refuses, or does not tell what it has.
+        """
+        with self._opened() as store:
+            return list(self._entries(store, deep=False))
+
+    def search(self, words: str) -> list[Entry]:
+        """Gives the releases in which each of some words occurs: in names, columns, levels, units, terms.
+
+        Args:
+            words: Such as `blood pressure`; case does not matter.
+
+        Raises:
+            UsageError: There is no word.
+            HubError: The hub cannot be reached, refuses, or does not tell what it has.
+        """
+        wanted = words.casefold().split()
+        if not wanted:
+            raise UsageError("words='' has no word to look for.")
+        with self._opened() as store:
+            found = [one for one in self._entries(store, deep=True) if isinstance(one, Entry)]
+        return [one for one in found if all(word in one.words() for word in wanted)]
+
+    def entry(self, name: str, *, deep: bool = True) -> Entry:
+        """Gives what one release says of itself, without fetching it.
+
+        Args:
+            name: Such as `cardio/sprint:1.0`; without a tag the newest.
+            deep: Whether its schema is read, too.
+
+        Raises:
+            HubError: The hub cannot be reached or refuses, or has no such release.
+            ArtifactError: It is not in order.
+        """
+        target = self._target(name)
+        with self._opened() as store:
+            tag, parcel = self._parcel(store, target)
+            return entry_of(store, str(target.name), tag, parcel, self._trust, deep=deep)
+
+    def revoke(
+        self, name: str, key: str | Path, reason: str, *, day: str | None = None, passphrase: bytes | None = None
+    ) -> Entry:  # fmt: skip
+        """Takes a release back: whoever pulls it is told, and refused.
+
+        It stays in the hub, for those who must know what they used. It cannot be called back from those who have it.
+
+        Args:
+            name: Such as `cardio/sprint:1.0`, with its tag.
+            key: Private key of whoever revokes: usually the one that signed the release.
+            reason: Why, in one line.
+            day: `YYYY-MM-DD`; `None` for today.
+            passphrase: Of the key.
+
+        Raises:
+            UsageError: The tag is missing, the reason is empty, or the key cannot be used.
+            HubError: The hub cannot be reached or refuses, has no such release, or it was revoked already.
+        """
+        target = self._target(name)
+        if target.tag is None:
+            raise UsageError(f"name={name!r}: say which tag is revoked, such as {target.name}:1.0.")
+        with self._opened() as store:
+            tag, parcel = self._parcel(store, target)
+            revoke(store, str(target.name), parcel, key, reason, day_of(day), passphrase=passphrase)
+            return entry_of(store, str(target.name), tag, parcel, self._trust)
+
+    def _target(self, name: str) -> Target:
+        return release_in(self._hub, name)
+
+    def _publish(self, store: Store, target: Target, parcel: Parcel, *, force: bool) -> tuple[str, bool]:
+        """Gives a release its tag; the next whole number, if none is named. Gives the tag, and whether it is new."""
+        name = str(target.name)
+        for tried in range(1, _NEXT + 1):
+            tags = [] if target.tag else store.tags(name)
+            there = [tag for tag in tags if not is_revocation(tag) and store.manifest(name, tag) == parcel.data]
+            if there:
+                return max(there, key=_order), False
+            numbers = [int(tag) for tag in tags if tag.isdecimal() and len(tag) < 10]
+            tag = target.tag or str(max(numbers, default=0) + 1)
+            new = store.manifest(name, tag) != parcel.data
+            try:
+                store.publish(name, tag, parcel.data, replace=force and target.tag is not None)
+            except HubError:
+                # Somebody else took the number meanwhile.
+                if target.tag is not None or tried == _NEXT:
+                    raise
+            else:
+                return tag, new
+        raise AssertionError  # pragma: no cover - the last try returns or raises
+
+    def _parcel(self, store: Store, target: Target) -> tuple[str, Parcel]:
+        """Gives the tag and the manifest of a release."""
+        name = str(target.name)
+        if target.tag is not None:
+            parcel = self._read(store, name, target.tag)
+            if target.digest not in (None, parcel.digest, parcel.release):
+                raise DigestError(
+                    f"{name}:{target.tag} is the release {parcel.release}, not {target.digest}: somebody replaced it."
+                )
+            return target.tag, parcel
+        tags = [tag for tag in store.tags(name) if not is_revocation(tag)]
+        if not tags:
+            raise HubError(f"{store.place} has no {name}; wardgan list {self._hub} says what it has.")
+        if target.digest is None:
+            tag = _newest(name, tags)
+            return tag, self._read(store, name, tag)
+        for tag in sorted(tags, key=_order, reverse=True):
+            parcel = self._read(store, name, tag)
+            if target.digest in (parcel.digest, parcel.release):
+                return tag, parcel
+        raise HubError(f"{store.place} has no {name} with the digest {target.digest}.")
+
+    def _read(self, store: Store, name: str, tag: str) -> Parcel:
+        data = store.manifest(name, tag)
+        if data is None:
+            tags = [one for one in store.tags(name) if not is_revocation(one)]
+            there = f"it has {', '.join(sorted(tags, key=_order)[-5:])}" if tags else "it has none of that name"
+            raise HubError(f"{store.place} has no {name}:{tag}; {there}.")
+        return read_parcel(data, f"{name}:{tag}")
+
+    def _entries(self, store: Store, *, deep: bool) -> Iterator[Entry | Broken]:
+        above = self._hub.name
+        for name in store.names():
+            if above is not None and name != above and not name.startswith(f"{above}/"):
+                continue
+            tags = [tag for tag in store.tags(name) if not is_revocation(tag)]
+            for tag in sorted(tags, key=_order, reverse=True):
+                data = store.manifest(name, tag)
+                try:
+                    if data is None:
+                        raise FormatError("It is no release of wardgan.")
+                    parcel = read_parcel(data, f"{name}:{tag}")
+                    yield entry_of(store, name, tag, parcel, self._trust, deep=deep)
+                except (ArtifactError, TrustError) as error:
+                    yield Broken(name, tag, str(error))
+
+
+def told(revocation: Revocation) -> str:
+    """Gives who revoked something, when and why, for a sentence.
+
+    Args:
+        revocation: What was said.
+    """
+    by = f"by {revocation.by}" if revocation.by else f"by an unknown key, {revocation.keyid[:16]}..."
+    return f"{by} on {revocation.date}: {revocation.reason}"
+
+
+def _order(tag: str) -> tuple[bool, list[int], str]:
+    """Gives how new a tag is: versions by their numbers, and before them all that is none."""
+    numbers = [int(part) for part in re.findall("[0-9]+", tag)] if _VERSION.fullmatch(tag) else []
+    return bool(numbers), numbers, tag
+
+
+def _newest(name: str, tags: list[str]) -> str:
+    found = max(tags, key=_order)
+    if len(tags) > 1 and not _VERSION.fullmatch(found):
+        raise UsageError(
+            f"name={name!r} has several releases ({', '.join(sorted(tags)[:5])}); say which one: {name}:TAG."
+        )
+    return found
+
+
+def _nothing(_done: int, _total: int, _title: str) -> None: ...

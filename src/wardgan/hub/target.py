@@ -1,0 +1,260 @@
+"""What people write to say where a release is: a hub, a name, a tag, a digest."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from wardgan.errors import UsageError
+
+DEFAULT: Final = "./hub"
+_DEFAULT_BY: Final = "WARDGAN_HUB"
+# OCI distribution specification 1.1, "Pulling manifests".
+_PART: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME: Final = re.compile(rf"{_PART}(?:/{_PART})*")
+_TAG: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:]{2,45}\])(?::[0-9]{1,5})?")
+_LONGEST: Final = 200
+_REVOKED: Final = "revoked-"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A release in a hub, as far as somebody named it.
+
+    Attributes:
+        place: The hub: a folder, or the host of a registry with its port, such as `registry.hospital.example:5000`.
+        folder: Whether the hub is a folder.
+        name: Of the releases that belong together, such as `cardio/sprint`; `None` if only a hub was named.
+        tag: Which of them; `None` for the newest.
+        digest: What it must be: the digest of the release, or of its manifest in the hub; `None` for whatever is there.
+    """
+
+    place: str
+    folder: bool
+    name: str | None = None
+    tag: str | None = None
+    digest: str | None = None
+
+    @property
+    def label(self) -> str | None:
+        """Name, tag and digest, as far as they are known; `None` if only a hub was named."""
+        if self.name is None:
+            return None
+        return self.name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+    def __str__(self) -> str:
+        return self.place if self.label is None else f"{self.place}{':' if self.folder else '/'}{self.label}"
+
+
+def target_of(text: str | Path) -> Target:
+    """Gives what a person means by a target.
+
+    `./hub`, `/data/hub` or `~/hub` is a folder, and `./hub:cardio/sprint:1.0` a release in it;
+    `registry.hospital.example/cardio/sprint:1.0` a release in a registry, whose host has a dot, a port, or is
+    `localhost`; anything else, such as `cardio/sprint:1.0`, a release in the default hub: the folder or the registry of
+    `$WARDGAN_HUB`, else `./hub`. `@sha256:...` behind it says which release it must be.
+
+    Args:
+        text: What the person wrote.
+
+    Raises:
+        UsageError: It is none of these, or a name, a tag or a digest is malformed.
+
+    Example:
+        >>> target_of("registry.hospital.example/cardio/sprint:1.0").name
+        'cardio/sprint'
+        >>> str(target_of("./hub:cardio/sprint:1.0"))
+        './hub:cardio/sprint:1.0'
+        >>> target_of("./hub").name is None
+        True
+    """
+    given = _given(text, "target")
+    folder = _folder_in(given)
+    if folder is not None:
+        place, _, rest = folder.partition(":")
+        return _named(Target(place, folder=True), rest, given)
+    first, slash, rest = given.partition("/")
+    if slash and _is_host(first):
+        return _named(Target(_host(first), folder=False), rest, given)
+    if not slash and _is_host(re.split("[:@]", given)[0]):
+        raise UsageError(
+            f"target={given!r} may be a registry or a name: write {given.partition(':')[0]}/NAME for the registry, or "
+            f"./hub:{given} for the name."
+        )
+    return release_in(hub_of(os.environ.get(_DEFAULT_BY) or DEFAULT), given)
+
+
+def release_in(hub: Target, name: str) -> Target:
+    """Gives a release of a hub.
+
+    Args:
+        hub: The hub, perhaps with the beginning of all names.
+        name: Such as `cardio/sprint`, `cardio/sprint:1.0` or `cardio/sprint@sha256:...`.
+
+    Raises:
+        UsageError: It is none.
+    """
+    given = _given(name, "name")
+    return _named(Target(hub.place, hub.folder), f"{hub.name}/{given}" if hub.name else given, given)
+
+
+def hub_of(text: str | Path) -> Target:
+    """Gives which hub a person means: a folder, or the host of a registry, perhaps with the beginning of all names.
+
+    Args:
+        text: Such as `./hub`, `registry.hospital.example` or `registry.hospital.example/cardio`.
+
+    Raises:
+        UsageError: It is neither.
+
+    Example:
+        >>> hub_of("r.example:5000/cardio")
+        Target(place='r.example:5000', folder=False, name='cardio', tag=None, digest=None)
+    """
+    given = _given(text, "hub")
+    first, slash, rest = given.partition("/")
+    if _folder_in(given) is None and _is_host(first):
+        found = _named(Target(_host(first), folder=False), rest, given) if slash else Target(_host(first), folder=False)
+        if found.tag is None and found.digest is None:
+            return found
+        raise UsageError(f"hub={given!r} names a release; name the hub alone.")
+    if ":" in given or not given:
+        raise UsageError(f"hub={given!r} is neither a folder nor the host of a registry.")
+    return Target(given, folder=True)
+
+
+def check_tag(tag: str) -> None:
+    """Refuses what is no tag of a release.
+
+    Args:
+        tag: The tag.
+
+    Raises:
+        UsageError: Says why.
+    """
+    if not _TAG.fullmatch(tag):
+        raise UsageError(f"tag={tag!r}: a tag has letters, digits, dots, - and _, at most 128, such as 1.0.")
+    if is_revocation(tag):
+        raise UsageError(f"tag={tag!r}: such tags hold revocations; choose another one.")
+
+
+def revocation_tag(digest: str) -> str:
+    """Gives the tag under which the revocation of a release lies.
+
+    Args:
+        digest: Of the release.
+    """
+    return _REVOKED + digest.removeprefix("sha256:")
+
+
+def is_revocation(tag: str) -> bool:
+    """Whether a tag is that of a revocation.
+
+    Args:
+        tag: The tag.
+    """
+    return re.fullmatch(_REVOKED + "[0-9a-f]{64}", tag) is not None
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of releases.
+
+    Args:
+        text: Such as `cardio/sprint`.
+    """
+    return len(text) <= _LONGEST and _NAME.fullmatch(text) is not None
+
+
+def is_digest(text: object) -> bool:
+    """Whether something is a digest.
+
+    Args:
+        text: Such as `sha256:` and 64 digits.
+    """
+    return isinstance(text, str) and _DIGEST.fullmatch(text) is not None
+
+
+def is_tag(text: str) -> bool:
+    """Whether a text can be a tag, of a release or of a revocation.
+
+    Args:
+        text: Such as `1.0`.
+    """
+    return _TAG.fullmatch(text) is not None
+
+
+def name_for(title: str) -> str:
+    """Gives a name for releases of a data set.
+
+    Args:
+        title: What the data set is called.
+
+    Example:
+        >>> name_for("SPRINT: blood pressure (2015)")
+        'sprint-blood-pressure-2015'
+    """
+    words = re.findall(r"[a-z0-9]+", title.casefold())
+    return "-".join(words)[:60].strip("-") or "generator"
+
+
+def loopback(place: str) -> bool:
+    """Whether a registry is on this very machine.
+
+    Args:
+        place: Host, perhaps with a port.
+
+    Example:
+        >>> loopback("localhost"), loopback("localhost.example"), loopback("[::1]:5000")
+        (True, False, True)
+    """
+    host = place[: place.rindex(":")] if re.search(r":[0-9]+$", place) else place
+    return host in {"localhost", "[::1]"} or re.fullmatch(r"127(?:\.[0-9]{1,3}){3}", host) is not None
+
+
+def _named(hub: Target, rest: str, given: str) -> Target:
+    if not rest:
+        return hub
+    left, at, digest = rest.partition("@")
+    name, colon, tag = left.partition(":")
+    if not is_name(name):
+        raise UsageError(
+            f"target={given!r}: the name {name!r} has other characters than small letters, digits, and . _ - / between "
+            "them; such as cardio/sprint."
+        )
+    if colon:
+        check_tag(tag)
+    if at and not is_digest(digest):
+        raise UsageError(f"target={given!r}: behind @ stands a digest, sha256: and 64 digits (0-9, a-f).")
+    return Target(hub.place, hub.folder, name, tag if colon else None, digest if at else None)
+
+
+def _given(text: str | Path, what: str) -> str:
+    given = str(text)
+    if "://" in given:
+        raise UsageError(f"{what}={given!r}: leave out what stands before ://, such as registry.hospital.example/name.")
+    spaced = " " in given and _folder_in(given) is None
+    if not given or not given.isprintable() or spaced or len(given) > 4096:
+        raise UsageError(f"{what}={given[:100]!r} is neither a folder nor a registry nor the name of a release.")
+    return given
+
+
+def _folder_in(given: str) -> str | None:
+    """Gives what begins with a folder, `~` resolved; `None` if it does not."""
+    if given.startswith("~"):
+        return os.path.expanduser(given)
+    return given if re.match(r"\.{0,2}/|\.{1,2}(?:$|:)", given) else None
+
+
+def _is_host(text: str) -> bool:
+    return text == "localhost" or "." in text or ":" in text
+
+
+def _host(text: str) -> str:
+    if not _HOST.fullmatch(text) or ".." in text:
+        raise UsageError(f"target: {text!r} is not the host of a registry.")
+    return text
