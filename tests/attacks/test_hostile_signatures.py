@@ -148,6 +148,7 @@ BOTH = {
     "payload is no JSON": (lambda: with_payload(lambda _: b"x"), TrustError, "malformed.*statement"),
     "other statement": (lambda: signed_statement(lambda s: s.update(_type="x")), TrustError, "malformed.*_type"),
     "other predicate": (lambda: signed_statement(lambda s: s.update(predicateType="x")), TrustError, "means something else"),
+    "says something": (lambda: signed_statement(lambda s: s["predicate"].update(x="y")), TrustError, "means something else"),
     "two subjects": (lambda: signed_statement(lambda s: s["subject"].append(s["subject"][0])), TrustError, "subject"),
     "three manifests": (many_signatures, FormatError, "index.json"),
     "signature first": (signature_first, FormatError, "does not list one model"),

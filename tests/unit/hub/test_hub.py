@@ -1,5 +1,6 @@
 """Push, pull, list, search and revoke, in a folder and in a registry."""
 
+import base64
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from wardgan.errors import DigestError, FormatError, HubError, OutputError, Trus
 from wardgan.hub import folder as folders
 from wardgan.hub.hub import Broken, Hub, _order
 from wardgan.hub.parcel import parcel_of, read_parcel
+from wardgan.hub.store import digest_of
 from wardgan.seal import keys
 from wardgan.seal.json_text import canonical
 
@@ -222,6 +224,33 @@ def test_a_release_signature_is_no_revocation(clinic, tmp_path):
         hub.pull("a:1", tmp_path / "x.hgan")
     (broken,) = hub.list()
     assert isinstance(broken, Broken)
+
+
+def test_a_revocation_in_somebodys_name_is_refused(clinic, tmp_path):
+    """Whoever may write to the hub cannot write what the publisher seems to have signed, nor leave out why."""
+    fake = FakeRegistry()
+    hub = clinic.remote(fake)
+    made = hub.push(clinic.file(), "a:1")
+    hub.revoke("a:1", clinic.key, "a column was wrong")
+    tag = f"revoked-{made.digest[7:]}"
+    manifest = json.loads(fake.manifests["a", tag])
+    envelope = json.loads(fake.blobs[manifest["layers"][0]["digest"]])
+
+    def put(changed):
+        data = canonical(changed)
+        layer = manifest["layers"][0] | {"digest": digest_of(data), "size": len(data)}
+        fake.blobs[digest_of(data)] = data
+        fake.manifests["a", tag] = canonical(manifest | {"layers": [layer]})
+
+    statement = json.loads(base64.b64decode(envelope["payload"]))
+    for predicate, why in (
+        ({"reason": "x", "date": "2026-01-01"}, "signature is wrong"),
+        ({"reason": "x"}, "something else"),
+    ):
+        payload = base64.b64encode(canonical(statement | {"predicate": predicate})).decode()
+        put(envelope | {"payload": payload})
+        with pytest.raises(TrustError, match=why):
+            hub.pull("a:1", tmp_path / "x.hgan")
 
 
 def test_a_hub_of_a_part_of_a_registry(clinic):

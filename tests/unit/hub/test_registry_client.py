@@ -290,6 +290,28 @@ def test_passwords_do_not_follow_to_another_host(monkeypatch, tmp_path):
     assert heard == [None]
 
 
+def test_passwords_do_not_go_to_another_host_that_takes_uploads(monkeypatch, tmp_path):
+    signed_in(monkeypatch, tmp_path)
+    heard = []
+
+    def elsewhere(request, registry):
+        if request.url.host == "storage.example":
+            heard.append(request.headers.get("Authorization"))
+            return (
+                httpx.Response(401, headers={"WWW-Authenticate": "Basic"}) if len(heard) == 1 else httpx.Response(201)
+            )
+        if request.headers.get("Authorization") is None:
+            return httpx.Response(401, headers={"WWW-Authenticate": "Basic"})
+        if request.method == "POST":
+            return httpx.Response(202, headers={"Location": "https://storage.example/x"})
+        return None
+
+    fake = FakeRegistry(faults=[elsewhere] * 50)
+    with pytest.raises(HubError, match="refuses"):
+        put(fake)
+    assert heard == [None]
+
+
 def test_what_a_registry_may_ask_for():
     for header in ("", "Negotiate", 'Digest realm="x"'):
         fake = FakeRegistry(faults=[status(401, **{"WWW-Authenticate": header})] * 9)
