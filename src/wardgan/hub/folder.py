@@ -39,6 +39,7 @@ class Folder:
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
+        self._seen: tuple[object, dict[str, dict[str, Entry]]] | None = None
 
     @property
     def place(self) -> str:
@@ -50,7 +51,7 @@ class Folder:
 
     def names(self) -> list[str]:
         """Gives the names of which there are releases, sorted."""
-        return sorted({name for name, _ in self._tagged()})
+        return sorted(self._tagged())
 
     def tags(self, name: str) -> list[str]:
         """Gives the tags of a name, sorted.
@@ -58,7 +59,7 @@ class Folder:
         Args:
             name: Such as `cardio/sprint`.
         """
-        return sorted(tag for one, tag in self._tagged() if one == name)
+        return sorted(self._tagged().get(name, {}))
 
     def manifest(self, name: str, reference: str) -> bytes | None:
         """Gives a manifest by its tag, or by its digest; `None` if there is none.
@@ -70,11 +71,11 @@ class Folder:
         Raises:
             DigestError: Its bytes are others than the index says.
         """
-        tagged = self._tagged()
+        tagged = self._tagged().get(name, {})
         if is_digest(reference):
-            entry = next((one for (of, _), one in tagged.items() if of == name and one["digest"] == reference), None)
+            entry = next((one for one in tagged.values() if one["digest"] == reference), None)
         else:
-            entry = tagged.get((name, reference))
+            entry = tagged.get(reference)
         if entry is None:
             return None
         digest, size = str(entry["digest"]), int(entry["size"])
@@ -174,15 +175,27 @@ class Folder:
     def _blob(self, digest: str) -> Path:
         return self._path / blob_name(digest)
 
-    def _tagged(self) -> dict[tuple[str, str], Entry]:
-        found: dict[tuple[str, str], Entry] = {}
+    def _tagged(self) -> dict[str, dict[str, Entry]]:
+        """Gives the entries by name and tag; the index is read again when it is another file."""
+        stamp = self._stamp()
+        if self._seen is not None and self._seen[0] == stamp is not None:
+            return self._seen[1]
+        found: dict[str, dict[str, Entry]] = {}
         for entry in self._entries():
             name, _, tag = _ref(entry).rpartition(":")
             if not is_name(name) or not is_tag(tag):
                 continue  # another tool's
-            if found.setdefault((name, tag), entry)["digest"] != entry["digest"]:
+            if found.setdefault(name, {}).setdefault(tag, entry)["digest"] != entry["digest"]:
                 raise FormatError(f"{self.place}: index.json has two releases {name}:{tag}.")
+        self._seen = stamp, found
         return found
+
+    def _stamp(self) -> object:
+        try:
+            found = (self._path / "index.json").stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
 
     def _entries(self) -> list[Entry]:
         try:
