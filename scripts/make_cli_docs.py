@@ -46,9 +46,9 @@ The kinds of errors are in [errors.md](errors.md).
 | environment variable | meaning |
 |---|---|
 | `WARDGAN_TRUST` | the trust file, if `--trust` is not given |
-| `WARDGAN_HUB` | the hub of targets that name none; `./hub` if it is not set |
+| `WARDGAN_HUB` | the hub where none is named; `./hub` if it is not set |
 | `REGISTRY_AUTH_FILE`, `DOCKER_CONFIG` | where `skopeo login` and `docker login` noted who signs in at registries |
-| `SSL_CERT_FILE` | certificates of authorities that a hospital's own registry needs |
+| `SSL_CERT_FILE` | certificates of authorities, if those of the system are not enough for a hospital's own registry |
 | `WARDGAN_LEDGER` | the institution's ledger, if `--ledger` is not given |
 | `WARDGAN_PASSPHRASE` | the passphrase of a private key, so that nobody is asked |
 | `SOURCE_DATE_EPOCH` | the date of a release, in seconds since 1970, for builds that repeat |

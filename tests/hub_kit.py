@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
-import httpx
+import httpx2
 
 import release_kit as kit
 import wardgan as wg
@@ -72,7 +72,7 @@ class FakeRegistry:
     waited: list = field(default_factory=list)
 
     def client(self, place=PLACE, **more):
-        return Registry(place, pause=self.waited.append, transport=httpx.MockTransport(self), **more)
+        return Registry(place, pause=self.waited.append, transport=httpx2.MockTransport(self), **more)
 
     def __call__(self, request):
         self.asked.append(f"{request.method} {request.url.path}")
@@ -95,7 +95,7 @@ class FakeRegistry:
             found = re.fullmatch(shape, path)
             if found:
                 return reply(request, *found.groups())
-        return httpx.Response(404)
+        return httpx2.Response(404)
 
     def _names(self, request):
         names = sorted({name for name, _ in self.manifests})
@@ -103,7 +103,7 @@ class FakeRegistry:
 
     def _tags(self, request, name):
         tags = sorted(tag for of, tag in self.manifests if of == name and not tag.startswith("sha256:"))
-        return paged(request, "tags", tags) if tags else httpx.Response(404)
+        return paged(request, "tags", tags) if tags else httpx2.Response(404)
 
     def _manifest(self, request, name, reference):
         if request.method == "PUT":
@@ -112,44 +112,44 @@ class FakeRegistry:
             found = json.loads(data)
             lacking = [one for one in (found["config"], *found["layers"]) if one["digest"] not in self.blobs]
             if lacking:
-                return httpx.Response(400, json={"errors": [{"message": "blob unknown to registry"}]})
+                return httpx2.Response(400, json={"errors": [{"message": "blob unknown to registry"}]})
             self.manifests[name, reference] = self.manifests[name, digest] = data
-            return httpx.Response(201)
+            return httpx2.Response(201)
         data = self.manifests.get((name, reference))
-        return httpx.Response(404) if data is None else httpx.Response(200, content=data)
+        return httpx2.Response(404) if data is None else httpx2.Response(200, content=data)
 
     def _begin(self, request, name):
         self.uploads[len(self.uploads)] = b""
-        return httpx.Response(202, headers={"Location": f"/uploads/{len(self.uploads) - 1}?state=x", "Range": "0-0"})
+        return httpx2.Response(202, headers={"Location": f"/uploads/{len(self.uploads) - 1}?state=x", "Range": "0-0"})
 
     def _upload(self, request, number):
         at = int(number)
         if at not in self.uploads:
-            return httpx.Response(404)
+            return httpx2.Response(404)
         state = {"Location": f"/uploads/{at}?state=y", "Range": f"0-{max(0, len(self.uploads[at]) - 1)}"}
         if request.method == "GET":
-            return httpx.Response(204, headers=state)
+            return httpx2.Response(204, headers=state)
         begin = request.headers.get("Content-Range", "").partition("-")[0]
         if begin and int(begin) != len(self.uploads[at]):
-            return httpx.Response(416, headers=state)
+            return httpx2.Response(416, headers=state)
         self.uploads[at] += request.content
         if request.method == "PATCH":
-            return httpx.Response(202, headers=state | {"Range": f"0-{len(self.uploads[at]) - 1}"})
+            return httpx2.Response(202, headers=state | {"Range": f"0-{len(self.uploads[at]) - 1}"})
         data, digest = self.uploads.pop(at), request.url.params["digest"]
         if "sha256:" + hashlib.sha256(data).hexdigest() != digest:
-            return httpx.Response(400, json={"errors": [{"message": "digest invalid"}]})
+            return httpx2.Response(400, json={"errors": [{"message": "digest invalid"}]})
         self.blobs[digest] = data
-        return httpx.Response(201)
+        return httpx2.Response(201)
 
     def _blob(self, request, name, digest):
         data = self.blobs.get(digest)
         if data is None:
-            return httpx.Response(404)
+            return httpx2.Response(404)
         begin = re.fullmatch(r"bytes=([0-9]+)-", request.headers.get("Range", ""))
         if begin:
-            return httpx.Response(206, content=data[int(begin[1]) :])
+            return httpx2.Response(206, content=data[int(begin[1]) :])
         head = {"Content-Length": str(len(data))}
-        return httpx.Response(200, headers=head) if request.method == "HEAD" else httpx.Response(200, content=data)
+        return httpx2.Response(200, headers=head) if request.method == "HEAD" else httpx2.Response(200, content=data)
 
 
 def paged(request, field_name, values, size=2):
@@ -158,10 +158,10 @@ def paged(request, field_name, values, size=2):
     page = values[begin : begin + size]
     more = begin + size < len(values)
     headers = {"Link": f'<{request.url.path}?begin={begin + size}>; rel="next"'} if more else {}
-    return httpx.Response(200, json={field_name: page}, headers=headers)
+    return httpx2.Response(200, json={field_name: page}, headers=headers)
 
 
-class Broken(httpx.SyncByteStream):
+class Broken(httpx2.SyncByteStream):
     """An answer whose line breaks after some bytes."""
 
     def __init__(self, data):
@@ -169,4 +169,4 @@ class Broken(httpx.SyncByteStream):
 
     def __iter__(self):
         yield self.data
-        raise httpx.ReadError("the line broke")
+        raise httpx2.ReadError("the line broke")

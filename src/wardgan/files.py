@@ -15,7 +15,9 @@ from wardgan.errors import OutputError
 
 
 @contextmanager
-def new_file(path: str | Path, *, force: bool = False, mode: int = 0o644) -> Iterator[BinaryIO]:
+def new_file(
+    path: str | Path, *, force: bool = False, mode: int = 0o644, follow: bool = True
+) -> Iterator[BinaryIO]:  # fmt: skip
     """Gives a handle for a file that appears under its name only when everything has been written.
 
     The bytes go to a hidden file in the same folder, reach the disk (fsync) and are then renamed. If anything
@@ -26,12 +28,14 @@ def new_file(path: str | Path, *, force: bool = False, mode: int = 0o644) -> Ite
         path: Where the file is wanted.
         force: Whether an existing file may be replaced.
         mode: Permission bits, before the umask.
+        follow: Whether the file that a symbolic link leads to is meant, and not the link; say no in folders where
+            others may write.
 
     Raises:
         OutputError: As for `check_new`, or it cannot be written (no space, no permission).
     """
     check_new(path, force=force)
-    target = _followed(Path(path))
+    target = _followed(Path(path)) if follow else Path(path)
     part = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.part")
     try:
         handle = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode), "wb")
@@ -50,7 +54,9 @@ def new_file(path: str | Path, *, force: bool = False, mode: int = 0o644) -> Ite
         ) from error
 
 
-def write_bytes(path: str | Path, data: bytes, *, force: bool = False, mode: int = 0o644) -> Path:
+def write_bytes(
+    path: str | Path, data: bytes, *, force: bool = False, mode: int = 0o644, follow: bool = True
+) -> Path:  # fmt: skip
     """Writes bytes to a file, whole or not at all, and gives its path.
 
     Args:
@@ -58,11 +64,12 @@ def write_bytes(path: str | Path, data: bytes, *, force: bool = False, mode: int
         data: What it holds.
         force: Whether an existing file may be replaced.
         mode: Permission bits, before the umask.
+        follow: As of `new_file`.
 
     Raises:
         OutputError: As for `new_file`.
     """
-    with new_file(path, force=force, mode=mode) as handle:
+    with new_file(path, force=force, mode=mode, follow=follow) as handle:
         handle.write(data)
     return Path(path)
 

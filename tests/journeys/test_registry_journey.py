@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from typer.testing import CliRunner
 
@@ -49,8 +49,8 @@ class Server:
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(200):
             try:
-                httpx.get(f"http://{self.place}/v2/", timeout=1)
-            except httpx.TransportError:
+                httpx2.get(f"http://{self.place}/v2/", timeout=1)
+            except httpx2.TransportError:
                 time.sleep(0.05)
             else:
                 return

@@ -10,6 +10,7 @@ from wardgan.cli.inspect import shown
 from wardgan.cli.options import Json, Trust
 from wardgan.cli.share import PlainHttp
 from wardgan.cli.terminal import answer, say, screen
+from wardgan.errors import TrustError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,15 +19,19 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from wardgan.hub.entry import Entry
-    from wardgan.hub.hub import Broken
+    from wardgan.hub.hub import Broken, Hub
 
 HubArgument = Annotated[
-    str, typer.Argument(metavar="HUB", help="A folder such as ./hub, or a registry such as registry.hospital.example.")
-]
+    str | None,
+    typer.Argument(
+        metavar="HUB", help="A folder such as ./hub, or a registry such as registry.hospital.example.",
+        show_default="./hub",
+    ),
+]  # fmt: skip
 
 
 def list_(
-    hub: HubArgument = "./hub",
+    hub: HubArgument = None,
     plain_http: PlainHttp = False,
     trust: Trust = None,
     json: Json = False,
@@ -35,24 +40,24 @@ def list_(
     ] = False,
 ) -> None:
     """Show what a hub has."""
-    from wardgan.hub.entry import Entry
     from wardgan.hub.hub import Hub
 
-    found = Hub(hub, trust=trust, plain_http=plain_http).list()
+    there = Hub(hub, trust=trust, plain_http=plain_http)
+    found = there.list()
     console = screen(errors=json)
-    if revoked and not json:
-        for one in found:
-            if isinstance(one, Entry) and one.revoked is not None:
-                typer.echo(one.digest)
+    if revoked:
+        _revoked(found, json=json)
         return
-    _show(console, found, hub)
+    _show(console, found, there)
     if json:
-        answer(_json_of(found))
+        answer(_json_of(found, broken=True))
 
 
 def search(
     words: Annotated[list[str], typer.Argument(metavar="WORDS", help="All must occur somewhere.", show_default=False)],
-    hub: Annotated[str, typer.Option("--hub", metavar="HUB", help="A folder or a registry.")] = "./hub",
+    hub: Annotated[
+        str | None, typer.Option("--hub", metavar="HUB", help="A folder or a registry.", show_default="./hub")
+    ] = None,
     plain_http: PlainHttp = False,
     trust: Trust = None,
     json: Json = False,
@@ -60,22 +65,41 @@ def search(
     """Find releases by words in their names, columns, levels, units and terms."""
     from wardgan.hub.hub import Hub
 
-    found = Hub(hub, trust=trust, plain_http=plain_http).search(" ".join(words))
-    _show(screen(errors=json), found, hub)
+    there = Hub(hub, trust=trust, plain_http=plain_http)
+    found = there.search(" ".join(words))
+    _show(screen(errors=json), found, there)
     if json:
         answer(_json_of(found))
 
 
-def _json_of(found: Sequence[Entry | Broken]) -> dict[str, object]:
+def _revoked(found: Sequence[Entry | Broken], *, json: bool) -> None:
+    """Prints what somebody known has revoked; a list that may lack something is no list."""
     from wardgan.hub.entry import Entry
 
-    return {
-        "releases": [one.to_dict() for one in found if isinstance(one, Entry)],
-        "broken": [vars(one) for one in found if not isinstance(one, Entry)],
-    }
+    unread = [f"{one.name}:{one.tag}" for one in found if not isinstance(one, Entry)]
+    unread += [
+        f"{one.name}:{one.tag}" for one in found if isinstance(one, Entry) and one.revoked and one.revoked.broken
+    ]
+    if unread:
+        raise TrustError(
+            f"{unread[0]} cannot be read (one of {len(unread)}), so it may be revoked or not; wardgan list."
+        )
+    digests = [one.digest for one in found if isinstance(one, Entry) and one.revoked is not None and one.revoked.by]
+    if json:
+        answer({"revoked": digests})
+    else:
+        typer.echo("\n".join(digests))
 
 
-def _show(console: Console, found: Sequence[Entry | Broken], hub: str) -> None:
+def _json_of(found: Sequence[Entry | Broken], *, broken: bool = False) -> dict[str, object]:
+    from wardgan.hub.entry import Entry
+
+    others: list[dict[str, object]] = [vars(one) for one in found if not isinstance(one, Entry)]
+    answered: dict[str, object] = {"releases": [one.to_dict() for one in found if isinstance(one, Entry)]}
+    return answered | {"broken": others} if broken else answered
+
+
+def _show(console: Console, found: Sequence[Entry | Broken], hub: Hub) -> None:
     """Prints releases as a table."""
     from rich.table import Table
     from rich.text import Text
@@ -84,7 +108,7 @@ def _show(console: Console, found: Sequence[Entry | Broken], hub: str) -> None:
 
     entries = [one for one in found if isinstance(one, Entry)]
     if not entries:
-        say(console, f"{hub} has nothing of that kind.")
+        say(console, f"{hub.place} has nothing of that kind.")
     table = Table(box=None, pad_edge=False)
     for title in ("Release", "What", "Privacy", "Signed by", "Made", "Bytes"):
         table.add_column(title, justify="right" if title == "Bytes" else "left", overflow="fold")
@@ -99,13 +123,12 @@ def _show(console: Console, found: Sequence[Entry | Broken], hub: str) -> None:
 
 def _show_problems(console: Console, found: Sequence[Entry | Broken]) -> None:
     from wardgan.hub.entry import Entry
-    from wardgan.hub.hub import told
 
     for one in found:
         if not isinstance(one, Entry):
             say(console, f"{one.name}:{one.tag} cannot be used: {shown(one.problem)}", style="red")
         elif one.revoked is not None:
-            say(console, f"{one.name}:{one.tag} was revoked {shown(told(one.revoked))}", style="bold red")
+            say(console, f"{one.name}:{one.tag} was revoked {shown(str(one.revoked))}", style="bold red")
 
 
 def _what(one: Entry) -> str:
@@ -124,7 +147,7 @@ def _privacy(one: Entry) -> Text:
 def _signer(one: Entry) -> Text:
     from rich.text import Text
 
-    if one.revoked is not None:
+    if one.revoked is not None and one.revoked.holds:
         return Text("REVOKED", style="bold red")
     if one.signature.name:
         return Text(shown(one.signature.name), style="green")

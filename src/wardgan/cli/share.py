@@ -9,7 +9,7 @@ import typer
 
 from wardgan.cli.inspect import shown
 from wardgan.cli.options import Force, Json, Model, Trust
-from wardgan.cli.terminal import answer, banner, bar, say, screen
+from wardgan.cli.terminal import Stopped, answer, banner, bar, say, screen
 
 if TYPE_CHECKING:
     from wardgan.cli.terminal import Advance
@@ -31,8 +31,11 @@ Release = Annotated[
 def push(
     model: Model,
     target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="A folder such as ./hub, ./hub:NAME:TAG, or REGISTRY/NAME:TAG.")
-    ] = "./hub",
+        str | None,
+        typer.Argument(
+            metavar="TARGET", help="A folder such as ./hub, ./hub:NAME:TAG, or REGISTRY/NAME:TAG.", show_default="./hub"
+        ),
+    ] = None,
     unsigned: Annotated[bool, typer.Option("--unsigned", help="Share a file that nobody signed.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace another release under that tag.")] = False,
     plain_http: PlainHttp = False,
@@ -41,9 +44,9 @@ def push(
 ) -> None:
     """Share a release: in a folder that needs no server, or in any OCI registry."""
     from wardgan.hub.hub import Hub
-    from wardgan.hub.target import target_of
+    from wardgan.hub.target import default_hub, hub_of, target_of
 
-    found = target_of(target)
+    found = hub_of(default_hub()) if target is None else target_of(target)
     hub = Hub.at(found, trust=trust, plain_http=plain_http)
     console = screen(errors=json)
     with bar("Push", 1) as advance:
@@ -53,9 +56,11 @@ def push(
     else:
         say(console, f"{made.target} is there already, nothing was changed.", style="green")
     say(console, f"Release:   {made.digest}")
+    if made.revoked is not None:
+        say(console, f"This release was revoked {shown(str(made.revoked))}", style="bold red")
     say(console, f"Next: wardgan pull {made.target}")
     if json:
-        answer(vars(made))
+        answer(vars(made) | {"revoked": None if made.revoked is None else vars(made.revoked)})
 
 
 def pull(
@@ -74,7 +79,7 @@ def pull(
     json: Json = False,
 ) -> None:
     """Fetch a release: every digest and the signature are checked before the file is there."""
-    from wardgan.hub.hub import Hub, told
+    from wardgan.hub.hub import Hub
     from wardgan.hub.target import target_of
 
     found = target_of(target)
@@ -82,15 +87,23 @@ def pull(
         raise typer.BadParameter(f"{target} names no release; wardgan list {target} says what it has.")
     hub = Hub.at(found, trust=trust, plain_http=plain_http)
     console = screen(errors=json)
-    with bar("Pull", 1) as advance:
-        got = hub.pull(
-            found.label, output, any_signer=any_signer, even_revoked=even_revoked, force=force, watch=_bytes(advance)
-        )
+    try:
+        with bar("Pull", 1) as advance:
+            got = hub.pull(
+                found.label,
+                output,
+                any_signer=any_signer,
+                even_revoked=even_revoked,
+                force=force,
+                watch=_bytes(advance),
+            )
+    except KeyboardInterrupt as error:
+        raise Stopped("Stopped. What has come is kept beside the file; run the same command to go on.") from error
     entry = got.entry
     if entry.privacy.mode == "none":
         banner(console)
     if entry.revoked is not None:
-        say(console, f"Revoked {shown(told(entry.revoked))}", style="bold red")
+        say(console, f"Revoked {shown(str(entry.revoked))}", style="bold red")
     say(console, f"{got.path}: {shown(entry.title)}, {entry.bytes:,} bytes, {entry.digest}", style="bold green")
     signer = shown(entry.signature.name or entry.signature.keyid or "")
     style = "green" if entry.signature.name else "yellow"
@@ -110,7 +123,7 @@ def revoke(
 ) -> None:
     """Take a release back: whoever pulls it is told, and refused. What was pulled before stays where it is."""
     from wardgan.cli.keys import passphrase_of
-    from wardgan.hub.hub import Hub, told
+    from wardgan.hub.hub import Hub
     from wardgan.hub.target import target_of
 
     found = target_of(target)
@@ -120,7 +133,7 @@ def revoke(
     entry = hub.revoke(found.label, key, reason, passphrase=passphrase_of(key))
     console = screen(errors=json)
     if entry.revoked is not None:
-        say(console, f"{found}: revoked {shown(told(entry.revoked))}", style="bold red")
+        say(console, f"{found}: revoked {shown(str(entry.revoked))}", style="bold red")
         if entry.revoked.by is None:
             say(console, "Only those who trust your key will be refused; is it the one that signed?", style="yellow")
     say(console, "It stays in the hub, and with those who have it; tell them, too.")

@@ -6,6 +6,7 @@ its card; and the signature is over the release. So a line of a list is as true 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -13,7 +14,7 @@ from typing import Any, Final, cast
 from wardgan.combining.file import MIXTURE_TYPE
 from wardgan.combining.linking import read_record
 from wardgan.errors import FormatError
-from wardgan.hub.parcel import Parcel
+from wardgan.hub.parcel import Parcel, manifest_of
 from wardgan.hub.revocation import Revocation, revocation_of
 from wardgan.hub.store import Store, small
 from wardgan.schema.schema import Schema
@@ -86,9 +87,9 @@ class Entry:
         return "\n".join(found).casefold()
 
 
-def entry_of(
+def entry_of(  # noqa: PLR0913 - what may be asked of a release, in one place
     store: Store, name: str, tag: str, parcel: Parcel, trust: str | Path | None = None, *, required: bool = False,
-    deep: bool = False,
+    deep: bool = False, whole: bool = False, tags: Collection[str] | None = None,
 ) -> Entry:  # fmt: skip
     """Gives what a release says of itself.
 
@@ -100,6 +101,8 @@ def entry_of(
         trust: Trust file; `None` for the default one.
         required: Whether it must be signed by a key in the trust file.
         deep: Whether its schema is read, too.
+        whole: Whether all manifests in it are read, and compared with what the hub says that it consists of.
+        tags: All tags of the name, if they are known.
 
     Raises:
         TrustError: A signature is wrong; or missing or unknown where it is required.
@@ -107,6 +110,8 @@ def entry_of(
     """
     reader = _Parts(store, name, parcel)
     release, *signatures = reader.entries()
+    if whole:
+        reader.check_whole()
     if release.digest != parcel.release:
         raise FormatError(f"{name}:{tag}: its manifest speaks of another release than its index.json.")
     envelope = reader.envelope(signatures, release)
@@ -121,7 +126,7 @@ def entry_of(
     facts = _mixture_facts(data) if parcel.kind == "mixture" else _model_facts(data)
     return Entry(
         name=name, tag=tag, digest=release.digest, manifest=parcel.digest, kind=parcel.kind, signature=signature,
-        bytes=parcel.size, revoked=revocation_of(store, name, release.digest, trust),
+        bytes=parcel.size, revoked=revocation_of(store, name, release.digest, trust, tags),
         schema=read_schema(reader.read(schema, oci.LAYERS[1])) if deep and schema else None, **facts,
     )  # fmt: skip
 
@@ -158,10 +163,21 @@ class _Parts:
         return small(self._store, self._name, descriptor.digest, descriptor.size, kind.cap, kind.name)
 
     def entries(self) -> list[Descriptor]:
-        index = self._parcel.index
-        data = small(self._store, self._name, index.digest, index.size, oci.MANIFEST_CAP, "index.json")
-        found = parse(data, what="index.json", cap=oci.MANIFEST_CAP)
+        found = parse(self._index(), what="index.json", cap=oci.MANIFEST_CAP)
         return records.read(records.Index, found, "index.json").manifests
+
+    def check_whole(self) -> None:
+        """Refuses a manifest that names more, less or larger parts than the release has."""
+
+        def read(digest: str, size: int) -> bytes:
+            return small(self._store, self._name, digest, size, _CAP, "manifest")
+
+        if manifest_of(self._index(), read, self._name) != self._parcel.data:
+            raise FormatError(f"{self._name}: its manifest in the hub is not that of the release that it names.")
+
+    def _index(self) -> bytes:
+        index = self._parcel.index
+        return small(self._store, self._name, index.digest, index.size, oci.MANIFEST_CAP, "index.json")
 
     def envelope(self, signatures: list[Descriptor], release: Descriptor) -> bytes | None:
         if not signatures:

@@ -8,6 +8,8 @@ and nobody sees a release before its line is in the index. Other tools read and 
 from __future__ import annotations
 
 import json
+import os
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ from typing import Any, BinaryIO, Final, cast
 
 from wardgan import files
 from wardgan.errors import DigestError, FormatError, HubError, OutputError, UsageError
-from wardgan.hub.store import Advance, checked, chunks_of, digest_of
+from wardgan.hub.store import MANIFEST_CAP, Advance, checked, chunks_of, digest_of
 from wardgan.hub.target import is_digest, is_name, is_tag
 from wardgan.seal.json_text import canonical, parse
 from wardgan.seal.oci import LAYOUT, REF, blob_name
@@ -26,6 +28,7 @@ _INDEX_CAP: Final = 64 << 20
 _PATIENCE: Final = 30.0
 _LOCK: Final = ".lock"
 _OLD: Final = 24 * 3600.0
+_TWICE: Final = " twice"
 
 Entry = dict[str, Any]
 
@@ -79,6 +82,10 @@ class Folder:
         if entry is None:
             return None
         digest, size = str(entry["digest"]), int(entry["size"])
+        if entry.get(_TWICE):
+            raise FormatError(f"{self.place}: index.json has two releases {name}:{reference}.")
+        if size > MANIFEST_CAP:
+            raise FormatError(f"{self.place}: the manifest of {name}:{reference} has more than {MANIFEST_CAP} bytes.")
         return b"".join(checked(self.blob(name, digest, size), digest, size, f"{name}:{reference}"))
 
     def publish(self, name: str, tag: str, data: bytes, *, replace: bool = False) -> None:
@@ -97,7 +104,7 @@ class Folder:
         self._make()
         digest = digest_of(data)
         if not self.has(name, digest, len(data)):
-            files.write_bytes(self._blob(digest), data, force=True)
+            files.write_bytes(self._blob(digest), data, force=True, follow=False)
         kind = cast("Mapping[str, object]", json.loads(data)).get("artifactType")
         entry: Entry = {"mediaType": MANIFEST_TYPE, "digest": digest, "size": len(data), "artifactType": kind}
         with self._locked():
@@ -114,7 +121,7 @@ class Folder:
                 )
             entry["annotations"] = {REF: named}
             index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [*others, entry]}
-            files.write_bytes(self._path / "index.json", canonical(index), force=True)
+            files.write_bytes(self._path / "index.json", canonical(index), force=True, follow=False)
             self._tidy()
 
     def has(self, name: str, digest: str, size: int) -> bool:
@@ -147,7 +154,7 @@ class Folder:
             DigestError: They are others.
         """
         self._make()
-        with files.new_file(self._blob(digest), force=True) as out:
+        with files.new_file(self._blob(digest), force=True, follow=False) as out:
             for chunk in checked(chunks_of(source, size), digest, size, digest):
                 out.write(chunk)
                 advance(len(chunk))
@@ -165,7 +172,7 @@ class Folder:
             HubError: They are not there.
         """
         try:
-            with self._blob(digest).open("rb") as file:
+            with _regular(self._blob(digest)) as file:
                 file.seek(begin)
                 # One byte more than there should be shows that there are too many.
                 yield from chunks_of(file, size - begin + 1)
@@ -183,10 +190,11 @@ class Folder:
         found: dict[str, dict[str, Entry]] = {}
         for entry in self._entries():
             name, _, tag = _ref(entry).rpartition(":")
-            if not is_name(name) or not is_tag(tag):
+            if not is_name(name) or not is_tag(tag) or not is_digest(entry["digest"]):
                 continue  # another tool's
-            if found.setdefault(name, {}).setdefault(tag, entry)["digest"] != entry["digest"]:
-                raise FormatError(f"{self.place}: index.json has two releases {name}:{tag}.")
+            known = found.setdefault(name, {}).setdefault(tag, entry)
+            if known["digest"] != entry["digest"]:
+                known[_TWICE] = True
         self._seen = stamp, found
         return found
 
@@ -199,9 +207,10 @@ class Folder:
 
     def _entries(self) -> list[Entry]:
         try:
-            data = (self._path / "index.json").read_bytes()
+            with _regular(self._path / "index.json") as file:
+                data = file.read(_INDEX_CAP + 1)
         except FileNotFoundError:
-            if not self._path.is_dir():
+            if not (self._path / "oci-layout").is_file():
                 raise HubError(f"There is no hub {self.place!r}; name another one, or push something to it.") from None
             return []
         except OSError as error:
@@ -213,7 +222,7 @@ class Folder:
         for entry in cast("list[object]", entries):
             one = cast("Entry", entry) if isinstance(entry, dict) else {}
             size = one.get("size")
-            if not is_digest(one.get("digest")) or not isinstance(size, int) or size < 0:
+            if not isinstance(one.get("digest"), str) or not isinstance(size, int) or size < 0:
                 raise FormatError(f"{self.place}: an entry of index.json has no digest and size.")
         return cast("list[Entry]", entries)
 
@@ -234,7 +243,7 @@ class Folder:
 
     def _tidy(self) -> None:
         """Removes what writers left that were killed."""
-        for part in (self._path / "blobs" / "sha256").glob(".*.part"):
+        for part in (*self._path.glob(".*.part"), *(self._path / "blobs" / "sha256").glob(".*.part")):
             try:
                 if time.time() - part.stat().st_mtime > _OLD:
                     part.unlink()
@@ -246,11 +255,22 @@ class Folder:
         """Holds the index for this process alone; waits for others."""
         place = self._path / _LOCK
         try:
-            place.touch(exist_ok=True)
+            place.touch(0o660, exist_ok=True)
+            with _regular(place):
+                pass
         except OSError as error:
             raise OutputError(f"hub={self.place!r} cannot be written: {error.strerror}.") from error
         with files.locked(place, wait=_PATIENCE):
             yield
+
+
+def _regular(path: Path) -> BinaryIO:
+    """Opens a file for reading; a pipe or a device, which might never end, is none."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(22, "it is no regular file", str(path))
+    return os.fdopen(handle, "rb")
 
 
 def _ref(entry: Mapping[str, Any]) -> str:

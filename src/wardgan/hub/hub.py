@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from wardgan import files
 from wardgan.combining.loading import open_file
-from wardgan.errors import ArtifactError, DigestError, FormatError, HubError, TrustError, UsageError
+from wardgan.errors import ArtifactError, DigestError, FormatError, HubError, OutputError, TrustError, UsageError
 from wardgan.hub.entry import Entry, entry_of
 from wardgan.hub.folder import Folder
-from wardgan.hub.moving import Watch, assemble, fetch, send
+from wardgan.hub.moving import Watch, assemble, fetch, send, staging
 from wardgan.hub.parcel import Parcel, parcel_of, read_parcel
-from wardgan.hub.revocation import Revocation, revoke
-from wardgan.hub.store import Store
-from wardgan.hub.target import DEFAULT, Target, hub_of, is_revocation, name_for, release_in
+from wardgan.hub.revocation import Revocation, revocation_of, revoke
+from wardgan.hub.store import Store, UnreachableError
+from wardgan.hub.target import Target, default_hub, hub_of, is_revocation, name_for, release_in
+from wardgan.seal import keys
 from wardgan.seal.artifact import day_of
 
 _VERSION: Final = re.compile(r"v?[0-9]{1,9}(?:\.[0-9]{1,9}){0,5}")
@@ -36,6 +36,7 @@ class Pushed:
         manifest: Digest of its manifest in the hub.
         sent: How many bytes were sent; those that were there are not sent again.
         new: Whether it was not there already.
+        revoked: The revocation of this release, if there is one: then receivers refuse it.
     """
 
     target: str
@@ -43,6 +44,7 @@ class Pushed:
     manifest: str
     sent: int
     new: bool
+    revoked: Revocation | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Hub:
 
     Args:
         place: A folder such as `./hub`, or the host of a registry such as `registry.hospital.example`, perhaps with the
-            beginning of all names behind a slash.
+            beginning of all names behind a slash; `None` for that of `$WARDGAN_HUB`, or `./hub`.
         trust: Trust file, which says whose keys you know; `None` for the default one.
         plain_http: Whether the registry is spoken to without TLS, which lets everybody on the way read passwords.
 
@@ -91,14 +93,21 @@ class Hub:
     """
 
     def __init__(
-        self, place: str | Path = DEFAULT, *, trust: str | Path | None = None, plain_http: bool = False
+        self, place: str | Path | Target | None = None, *, trust: str | Path | None = None, plain_http: bool = False
     ) -> None:  # fmt: skip
-        self._hub = hub_of(place)
+        self._hub = place if isinstance(place, Target) else hub_of(default_hub() if place is None else place)
+        if self._hub.folder and plain_http:
+            raise UsageError(f"plain_http: {self._hub.place!r} is a folder; this is for registries.")
         self._trust = trust
         self._plain = plain_http
 
     def __repr__(self) -> str:
         return f"Hub({str(self._hub)!r})"
+
+    @property
+    def place(self) -> str:
+        """The folder, or the host with the beginning of all names."""
+        return str(self._hub)
 
     @classmethod
     def at(cls, target: Target, *, trust: str | Path | None = None, plain_http: bool = False) -> Hub:
@@ -109,7 +118,7 @@ class Hub:
             trust: Trust file; `None` for the default one.
             plain_http: Whether a registry is spoken to without TLS.
         """
-        return cls(target.place, trust=trust, plain_http=plain_http)
+        return cls(Target(target.place, target.folder), trust=trust, plain_http=plain_http)
 
     @contextmanager
     def _opened(self) -> Iterator[Store]:
@@ -146,6 +155,8 @@ class Hub:
             HubError: The hub cannot be reached or refuses, or has another release under that tag.
             OutputError: The hub is a folder that cannot be written.
         """
+        if force and (name is None or self._target(name).tag is None):
+            raise UsageError("force: say which tag shall be replaced, such as cardio/sprint:1.0.")
         found = open_file(path, self._trust, required=False)
         if found.signature.status == "unsigned" and not unsigned:
             raise TrustError(
@@ -158,8 +169,9 @@ class Hub:
         with self._opened() as store:
             sent = send(store, str(target.name), path, packed, watch or _nothing)
             tag, new = self._publish(store, target, parcel, force=force)
+            revoked = revocation_of(store, str(target.name), parcel.release, self._trust)
         where = str(Target(target.place, target.folder, target.name, tag))
-        return Pushed(where, parcel.release, parcel.digest, sent, new)
+        return Pushed(where, parcel.release, parcel.digest, sent, new, revoked)
 
     def pull(
         self, name: str, path: str | Path | None = None, *, any_signer: bool = False, even_revoked: bool = False,
@@ -188,20 +200,30 @@ class Hub:
             tag, parcel = self._parcel(store, target)
             wanted = Path(f"{str(target.name).rpartition('/')[2]}-{tag}.hgan") if path is None else Path(path)
             files.check_new(wanted, force=force)
-            # Who signed it is judged before its parts are fetched.
-            entry = entry_of(store, str(target.name), tag, parcel, self._trust, required=not any_signer)
-            if entry.revoked is not None and entry.revoked.by is not None and not even_revoked:
-                raise TrustError(f"{target.name}:{tag} was revoked {told(entry.revoked)}; do not use it.")
-            staged = wanted.with_name(f".{wanted.name[:100]}.{parcel.digest[7:23]}.pull")
-            fetch(store, str(target.name), parcel, staged, watch or _nothing)
-        whole = assemble(parcel, staged)
-        found = open_file(whole, self._trust, required=not any_signer)
-        if found.digest != entry.digest or parcel_of(whole).parcel.data != parcel.data:
-            raise FormatError(f"{target.name}:{tag}: its manifest is not that of the file that it names.")
-        with files.new_file(wanted, force=force) as out, whole.open("rb") as file:
-            shutil.copyfileobj(file, out, 1 << 20)
-        shutil.rmtree(staged, ignore_errors=True)
+            # Who signed it, and what it consists of, is judged before its parts are fetched.
+            required = not any_signer
+            entry = entry_of(store, str(target.name), tag, parcel, self._trust, required=required, whole=True)
+            if entry.revoked is not None and entry.revoked.holds and not even_revoked:
+                raise TrustError(f"{target.name}:{tag} was revoked {entry.revoked}; do not use it.")
+            with staging(wanted, parcel) as staged:
+                fetch(store, str(target.name), parcel, staged, watch or _nothing)
+                self._check(parcel, staged, entry, required=not any_signer)
+                # Checked once more as they are written: what was judged is what is there.
+                with files.new_file(wanted, force=force) as out:
+                    assemble(parcel, staged, out)
         return Pulled(wanted, entry)
+
+    def _check(self, parcel: Parcel, staged: Path, entry: Entry, *, required: bool) -> None:
+        """Reads a release that was fetched as every receiver does."""
+        whole = staged / "whole.hgan"
+        try:
+            with whole.open("wb") as out:
+                assemble(parcel, staged, out)
+            if open_file(whole, self._trust, required=required).digest != entry.digest:
+                raise FormatError(f"{entry.name}:{entry.tag}: its manifest is not that of the file that it names.")
+            whole.unlink()
+        except OSError as error:
+            raise OutputError(f"path={str(staged.parent)!r} cannot be written: {error.strerror}.") from error
 
     def list(self) -> list[Entry | Broken]:
         """Gives all releases of the hub, by name, newest first.
@@ -268,6 +290,8 @@ class Hub:
             raise UsageError(f"name={name!r}: say which tag is revoked, such as {target.name}:1.0.")
         with self._opened() as store:
             tag, parcel = self._parcel(store, target)
+            # A hub must not choose what is revoked: what it says of the release is checked first.
+            entry_of(store, str(target.name), tag, parcel, self._trust, whole=True)
             revoke(store, str(target.name), parcel, key, reason, day_of(day), passphrase=passphrase)
             return entry_of(store, str(target.name), tag, parcel, self._trust)
 
@@ -286,7 +310,7 @@ class Hub:
             tag = target.tag or str(max(numbers, default=0) + 1)
             new = store.manifest(name, tag) != parcel.data
             try:
-                store.publish(name, tag, parcel.data, replace=force and target.tag is not None)
+                store.publish(name, tag, parcel.data, replace=force)
             except HubError:
                 # Somebody else took the number meanwhile.
                 if target.tag is not None or tried == _NEXT:
@@ -308,14 +332,19 @@ class Hub:
         tags = [tag for tag in store.tags(name) if not is_revocation(tag)]
         if not tags:
             raise HubError(f"{store.place} has no {name}; wardgan list {self._hub} says what it has.")
-        if target.digest is None:
-            tag = _newest(name, tags)
-            return tag, self._read(store, name, tag)
+        # Other programs' images may have tags of that name, too.
+        found: dict[str, Parcel] = {}
         for tag in sorted(tags, key=_order, reverse=True):
-            parcel = self._read(store, name, tag)
-            if target.digest in (parcel.digest, parcel.release):
-                return tag, parcel
-        raise HubError(f"{store.place} has no {name} with the digest {target.digest}.")
+            with suppress(FormatError):
+                found[tag] = self._read(store, name, tag)
+                if target.digest in (found[tag].digest, found[tag].release):
+                    return tag, found[tag]
+                if target.digest is None and _VERSION.fullmatch(tag):
+                    return tag, found[tag]
+        if target.digest is None and found:
+            return _only(name, found)
+        wanted = "that can be used" if target.digest is None else f"with the digest {target.digest}"
+        raise HubError(f"{store.place} has no {name} {wanted}.")
 
     def _read(self, store: Store, name: str, tag: str) -> Parcel:
         data = store.manifest(name, tag)
@@ -326,30 +355,32 @@ class Hub:
         return read_parcel(data, f"{name}:{tag}")
 
     def _entries(self, store: Store, *, deep: bool) -> Iterator[Entry | Broken]:
+        keys.read_trust(self._trust)  # a malformed trust file is one refusal, and not one of each release
         above = self._hub.name
         for name in store.names():
             if above is not None and name != above and not name.startswith(f"{above}/"):
                 continue
-            tags = [tag for tag in store.tags(name) if not is_revocation(tag)]
-            for tag in sorted(tags, key=_order, reverse=True):
-                data = store.manifest(name, tag)
-                try:
-                    if data is None:
-                        raise FormatError("It is no release of wardgan.")
-                    parcel = read_parcel(data, f"{name}:{tag}")
-                    yield entry_of(store, name, tag, parcel, self._trust, deep=deep)
-                except (ArtifactError, TrustError) as error:
-                    yield Broken(name, tag, str(error))
+            try:
+                tags = store.tags(name)
+            except UnreachableError:
+                raise
+            except HubError as error:
+                yield Broken(name, "", str(error))
+                continue
+            for tag in sorted((one for one in tags if not is_revocation(one)), key=_order, reverse=True):
+                yield self._entry(store, name, tag, tags, deep=deep)
 
-
-def told(revocation: Revocation) -> str:
-    """Gives who revoked something, when and why, for a sentence.
-
-    Args:
-        revocation: What was said.
-    """
-    by = f"by {revocation.by}" if revocation.by else f"by an unknown key, {revocation.keyid[:16]}..."
-    return f"{by} on {revocation.date}: {revocation.reason}"
+    def _entry(self, store: Store, name: str, tag: str, tags: Collection[str], *, deep: bool) -> Entry | Broken:
+        try:
+            data = store.manifest(name, tag)
+            if data is None:
+                raise FormatError("It is no release of wardgan.")
+            parcel = read_parcel(data, f"{name}:{tag}")
+            return entry_of(store, name, tag, parcel, self._trust, deep=deep, whole=deep, tags=tags)
+        except UnreachableError:
+            raise
+        except (ArtifactError, TrustError, HubError) as error:
+            return Broken(name, tag, str(error))
 
 
 def _order(tag: str) -> tuple[bool, list[int], str]:
@@ -358,13 +389,13 @@ def _order(tag: str) -> tuple[bool, list[int], str]:
     return bool(numbers), numbers, tag
 
 
-def _newest(name: str, tags: list[str]) -> str:
-    found = max(tags, key=_order)
-    if len(tags) > 1 and not _VERSION.fullmatch(found):
+def _only(name: str, found: Mapping[str, Parcel]) -> tuple[str, Parcel]:
+    if len(found) > 1:
         raise UsageError(
-            f"name={name!r} has several releases ({', '.join(sorted(tags)[:5])}); say which one: {name}:TAG."
+            f"name={name!r} has several releases ({', '.join(sorted(found)[:5])}); say which one: {name}:TAG."
         )
-    return found
+    ((tag, parcel),) = found.items()
+    return tag, parcel
 
 
 def _nothing(_done: int, _total: int, _title: str) -> None: ...

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-from wardgan.errors import DigestError, HubError, OutputError
+from wardgan import files
+from wardgan.errors import ArtifactError, DigestError, HubError, OutputError, TrustError
 from wardgan.hub.parcel import Blob, Packed, Parcel
 from wardgan.hub.store import Store, checked, chunks_of
 from wardgan.seal import tar
@@ -16,6 +19,7 @@ from wardgan.seal.reading import opened
 
 Watch = Callable[[int, int, str], None]
 _PART: Final = ".part"
+_LOCK: Final = ".lock"
 _TWICE: Final = 2
 
 
@@ -79,6 +83,69 @@ def send(store: Store, name: str, path: str | Path, packed: Packed, watch: Watch
     return sent
 
 
+@contextmanager
+def staging(wanted: Path, parcel: Parcel) -> Iterator[Path]:
+    """Gives the folder in which a release is fetched, for this process alone.
+
+    It stays when something stops a pull, so that the next one goes on, and goes when all is done or refused. Only its
+    owner can read or write it: a folder that somebody else has made, or a link, is never used.
+
+    Args:
+        wanted: The file that is wanted; the folder is beside it.
+        parcel: What is fetched.
+
+    Raises:
+        OutputError: It cannot be made, is somebody else's, or another pull uses it.
+    """
+    folder = wanted.with_name(f".{wanted.name[:100]}.{parcel.digest[7:23]}.pull")
+    with _held(folder):
+        try:
+            yield folder
+        except (ArtifactError, TrustError):
+            _remove(folder)
+            raise
+        _remove(folder)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Makes a folder, and holds it for this process alone."""
+    while True:
+        try:
+            before = _made(folder)
+            with files.locked(folder / _LOCK):
+                # Another pull may have ended, and removed the folder, between the two lines above.
+                if before == _made(folder):
+                    yield
+                    return
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise OutputError(f"path={str(folder)!r} cannot be made: {error.strerror}.") from error
+
+
+def _remove(folder: Path) -> None:
+    """Removes a folder that is held; its lock last, since whoever makes a new one may begin at once."""
+    with suppress(OSError):
+        for one in folder.iterdir():
+            if one.name != _LOCK:
+                one.unlink()
+        (folder / _LOCK).unlink()
+        folder.rmdir()
+
+
+def _made(folder: Path) -> int:
+    """Makes a folder for its owner alone, unless it is there; gives what its lock is."""
+    with suppress(FileExistsError):
+        folder.mkdir(0o700)
+    found = folder.lstat()
+    mine = not hasattr(os, "geteuid") or (found.st_uid == os.geteuid() and not found.st_mode & 0o077)
+    if not stat.S_ISDIR(found.st_mode) or not mine:
+        raise OutputError(f"path={str(folder)!r} is a link, or a folder that others can write to; remove it.")
+    (folder / _LOCK).touch(0o600)
+    return (folder / _LOCK).stat().st_ino
+
+
 def fetch(store: Store, name: str, parcel: Parcel, staged: Path, watch: Watch) -> None:
     """Fetches all parts of a release into a folder, and goes on where an earlier one stopped.
 
@@ -86,7 +153,7 @@ def fetch(store: Store, name: str, parcel: Parcel, staged: Path, watch: Watch) -
         store: The hub.
         name: Of the releases.
         parcel: What is fetched.
-        staged: The folder; it is made if it is missing.
+        staged: The folder.
         watch: Is called with (bytes done, bytes, what is carried).
 
     Raises:
@@ -96,7 +163,6 @@ def fetch(store: Store, name: str, parcel: Parcel, staged: Path, watch: Watch) -
     """
     meter = Meter(parcel.size, watch)
     try:
-        staged.mkdir(exist_ok=True)
         for blob in (*parcel.blobs, parcel.index):
             meter.now(blob.title)
             if not _here(staged, blob):
@@ -107,30 +173,25 @@ def fetch(store: Store, name: str, parcel: Parcel, staged: Path, watch: Watch) -
         raise OutputError(f"path={str(staged.parent)!r} cannot be written: {error.strerror}.") from error
 
 
-def assemble(parcel: Parcel, staged: Path) -> Path:
-    """Gives the release's file, made of parts that were fetched; each is checked once more.
+def assemble(parcel: Parcel, staged: Path, out: BinaryIO) -> None:
+    """Writes the release's file, made of parts that were fetched; each is checked as it is written.
 
     Args:
         parcel: What was fetched.
         staged: The folder with its parts.
+        out: Where to.
 
     Raises:
         DigestError: A part is damaged.
-        OutputError: The disk is full.
+        OSError: The disk is full.
     """
-    whole = staged / "whole.hgan"
-    try:
-        with whole.open("wb") as out:
-            for name, blob in parcel.members():
-                size = len(blob) if isinstance(blob, bytes) else blob.size
-                out.write(tar.header(name, size))
-                for chunk in [blob] if isinstance(blob, bytes) else _parts(staged, blob):
-                    out.write(chunk)
-                out.write(bytes(-size % tar.BLOCK))
-            out.write(bytes(2 * tar.BLOCK))
-    except OSError as error:
-        raise OutputError(f"path={str(staged.parent)!r} cannot be written: {error.strerror}.") from error
-    return whole
+    for name, blob in parcel.members():
+        size = len(blob) if isinstance(blob, bytes) else blob.size
+        out.write(tar.header(name, size))
+        for chunk in [blob] if isinstance(blob, bytes) else _parts(staged, blob):
+            out.write(chunk)
+        out.write(bytes(-size % tar.BLOCK))
+    out.write(bytes(2 * tar.BLOCK))
 
 
 def _parts(staged: Path, blob: Blob) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ form; but skopeo 1.9 writes indexes anew, with another digest, and refuses index
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast
@@ -19,6 +19,7 @@ from pydantic import Field
 from wardgan.combining.file import LARGEST, MIXTURE_TYPE
 from wardgan.errors import FormatError
 from wardgan.hub.store import MANIFEST_CAP, digest_of
+from wardgan.hub.target import is_digest
 from wardgan.seal import oci, records, tar
 from wardgan.seal.json_text import canonical, parse
 from wardgan.seal.reading import opened
@@ -31,12 +32,15 @@ _INDEX: Final = "application/vnd.wardgan.index.v1+json"
 _TITLE: Final = "org.opencontainers.image.title"
 _DIGEST: Final = "vnd.wardgan.release.digest"
 _MOST: Final = 1 << 16
+_CAP: Final = 4 << 20
+_DEEPEST: Final = 16
+_LARGEST_PART: Final = max(kind.cap for kind in (*oci.LAYERS, oci.CARD, oci.DOSSIER))
 
 
 class _Part(Record):
     media_type: str = Field(alias="mediaType", max_length=200)
     digest: Digest
-    size: Annotated[int, Field(ge=0, le=1 << 33)]
+    size: Annotated[int, Field(ge=0, le=_LARGEST_PART)]
     annotations: dict[str, Text] | None = None
 
 
@@ -127,30 +131,41 @@ def parcel_of(path: str | Path) -> Packed:
     """
     with opened(path) as file:
         table = tar.table(file, os.fstat(file.fileno()).st_size, most=_MOST, largest=LARGEST)
-        found = _Walk(oci.Blobs(file, table))
-        index = found.blobs.plain("index.json", oci.MANIFEST_CAP)
-        first = found.all_of(index)
-    parts: dict[str, dict[str, object]] = {}
-    for name, member in table.items():
-        if name.startswith("blobs/"):
-            digest = "sha256:" + name.rpartition("/")[2]
-            media, notes = found.kinds[digest]
-            parts[digest] = {"mediaType": media, "digest": digest, "size": member.size} | notes
-    entry = {"mediaType": _INDEX, "digest": digest_of(index), "size": len(index), "annotations": {_TITLE: "index.json"}}
-    config = parts.pop(first.facts)
-    head = {
-        "schemaVersion": 2, "mediaType": MANIFEST_TYPE, "artifactType": RELEASE_TYPE, "config": config,
-        "layers": [entry, *(parts[digest] for digest in sorted(parts))], "annotations": {_DIGEST: first.release},
-    }  # fmt: skip
-    data = canonical(head)
-    if len(data) > MANIFEST_CAP:
-        raise FormatError(
-            f"path={str(path)!r} has so many parts that its manifest is larger than registries take (4 MiB)."
-        )
+        blobs = oci.Blobs(file, table)
+        index = blobs.plain("index.json", oci.MANIFEST_CAP)
+        data = manifest_of(index, lambda digest, _: blobs.plain(oci.blob_name(digest), _CAP), str(path))
     places = {
         "sha256:" + name.rpartition("/")[2]: member for name, member in table.items() if name.startswith("blobs/")
     }
     return Packed(read_parcel(data, "the release"), places | {digest_of(index): table["index.json"]})
+
+
+def manifest_of(index: bytes, read: Callable[[str, int], bytes], what: str) -> bytes:
+    """Gives the manifest that a release has in a hub, going from `index.json` to all that it names.
+
+    Only manifests are read, so it can be found out what a release must consist of before its large parts are fetched.
+
+    Args:
+        index: `index.json`.
+        read: Gives a manifest by digest and size.
+        what: Name of the release, for messages.
+
+    Raises:
+        FormatError: The index or a manifest is none, or there are too many parts.
+    """
+    walk = _Walk(read)
+    first = walk.all_of(index)
+    entry = {"mediaType": _INDEX, "digest": digest_of(index), "size": len(index), "annotations": {_TITLE: "index.json"}}
+    config = walk.parts.pop(first.facts)
+    head = {
+        "schemaVersion": 2, "mediaType": MANIFEST_TYPE, "artifactType": RELEASE_TYPE, "config": config,
+        "layers": [entry, *(walk.parts[digest] for digest in sorted(walk.parts))],
+        "annotations": {_DIGEST: first.release},
+    }  # fmt: skip
+    data = canonical(head)
+    if len(data) > MANIFEST_CAP:
+        raise FormatError(f"{what} has so many parts that its manifest is larger than registries take (4 MiB).")
+    return data
 
 
 def read_parcel(data: bytes, what: str) -> Parcel:
@@ -197,40 +212,58 @@ class _First:
 class _Walk:
     """Goes from `index.json` to all that it names, and notes what each is."""
 
-    def __init__(self, blobs: oci.Blobs) -> None:
-        self.blobs = blobs
-        self.kinds: dict[str, tuple[str, dict[str, object]]] = {}
+    def __init__(self, read: Callable[[str, int], bytes]) -> None:
+        self._read = read
+        self.parts: dict[str, dict[str, object]] = {}
 
     def all_of(self, index: bytes) -> _First:
-        entries = cast("list[dict[str, Any]]", _json(index)["manifests"])
-        release = str(entries[0]["digest"])
-        titled = entries[0]["mediaType"] == MANIFEST_TYPE
-        for entry in entries:
-            self._manifest(entry, titled=titled)
-        inner = _json(self._bytes(release))
-        if not titled:
-            inner = _json(self._bytes(str(inner["manifests"][0]["digest"])))
-        return _First(release, str(inner["config"]["digest"]))
+        try:
+            entries = cast("list[dict[str, Any]]", _json(index)["manifests"])
+            titled = entries[0]["mediaType"] == MANIFEST_TYPE
+            for entry in entries:
+                self._manifest(entry, titled=titled, depth=0)
+            inner = _json(self._bytes(entries[0]))
+            if not titled:
+                inner = _json(self._bytes(inner["manifests"][0]))
+            return _First(str(entries[0]["digest"]), str(inner["config"]["digest"]))
+        except (LookupError, TypeError, AttributeError) as error:
+            raise FormatError("index.json: it, or a manifest that it names, is malformed.") from error
 
-    def _manifest(self, entry: Mapping[str, Any], *, titled: bool) -> None:
-        digest = str(entry["digest"])
-        if digest in self.kinds:
+    def _manifest(self, entry: Mapping[str, Any], *, titled: bool, depth: int) -> None:
+        if depth > _DEEPEST or len(self.parts) > _MOST:
+            raise FormatError("index.json: it names more than a release can have.")
+        if not self._note(entry, _INNER, {}):
             return
-        self.kinds[digest] = (_INNER, {})
-        found = _json(self._bytes(digest))
+        found = _json(self._bytes(entry))
         if entry["mediaType"] == INDEX_TYPE:
             for one in cast("list[dict[str, Any]]", found["manifests"]):
-                self._manifest(one, titled=titled)
+                self._manifest(one, titled=titled, depth=depth + 1)
             return
         for part in (found["config"], *found["layers"]):
             # In a combined release many parts have one title, which is of no use there.
             title = part.get("annotations", {}).get(_TITLE) if titled else None
             notes: dict[str, object] = {"annotations": {_TITLE: title}} if title else {}
-            self.kinds.setdefault(str(part["digest"]), (str(part["mediaType"]), notes))
+            self._note(part, str(part["mediaType"]), notes)
 
-    def _bytes(self, digest: str) -> bytes:
-        return self.blobs.plain(oci.blob_name(digest), 4 << 20)
+    def _note(self, entry: Mapping[str, Any], media: str, notes: dict[str, object]) -> bool:
+        """Notes a part, and gives whether it was not known."""
+        digest, size = str(entry["digest"]), entry["size"]
+        new = digest not in self.parts
+        known = self.parts.setdefault(digest, {"mediaType": media, "digest": digest, "size": size} | notes)
+        if (
+            not is_digest(digest)
+            or not isinstance(size, int)
+            or not 0 <= size <= _LARGEST_PART
+            or known["size"] != size
+        ):
+            raise FormatError(
+                f"index.json: a part of the release has no digest and size, or has two ({digest[:23]!a})."
+            )
+        return new
+
+    def _bytes(self, entry: Mapping[str, Any]) -> bytes:
+        return self._read(str(entry["digest"]), int(entry["size"]))
 
 
 def _json(data: bytes) -> dict[str, Any]:
-    return cast("dict[str, Any]", parse(data, what="manifest", cap=4 << 20))
+    return cast("dict[str, Any]", parse(data, what="manifest", cap=_CAP))

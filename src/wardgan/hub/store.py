@@ -6,11 +6,15 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, Final, Protocol
 
-from wardgan.errors import DigestError
+from wardgan.errors import DigestError, HubError
 
 MANIFEST_CAP: Final = 4 << 20
 CHUNK: Final = 1 << 20
 Advance = Callable[[int], None]
+
+
+class UnreachableError(HubError):
+    """A registry does not answer; nothing more is asked of it."""
 
 
 class Store(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ _NAME: Final = re.compile(rf"{_PART}(?:/{_PART})*")
 _TAG: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:]{2,45}\])(?::[0-9]{1,5})?")
+_LABEL: Final = re.compile(r"(?!xn--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _LONGEST: Final = 200
 _REVOKED: Final = "revoked-"
+_KEY: Final = 32
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,11 @@ class Target:
 
     def __str__(self) -> str:
         return self.place if self.label is None else f"{self.place}{':' if self.folder else '/'}{self.label}"
+
+
+def default_hub() -> str:
+    """Gives the hub that is meant where none is named: that of `$WARDGAN_HUB`, or `./hub`."""
+    return os.environ.get(_DEFAULT_BY) or DEFAULT
 
 
 def target_of(text: str | Path) -> Target:
@@ -86,7 +94,7 @@ def target_of(text: str | Path) -> Target:
             f"target={given!r} may be a registry or a name: write {given.partition(':')[0]}/NAME for the registry, or "
             f"./hub:{given} for the name."
         )
-    return release_in(hub_of(os.environ.get(_DEFAULT_BY) or DEFAULT), given)
+    return release_in(hub_of(default_hub()), given)
 
 
 def release_in(hub: Target, name: str) -> Target:
@@ -117,15 +125,20 @@ def hub_of(text: str | Path) -> Target:
         Target(place='r.example:5000', folder=False, name='cardio', tag=None, digest=None)
     """
     given = _given(text, "hub")
+    if isinstance(text, Path):
+        return Target(_as_folder(given), folder=True)
     first, slash, rest = given.partition("/")
-    if _folder_in(given) is None and _is_host(first):
+    folder = _folder_in(given)
+    if folder is not None and ":" in folder:
+        raise UsageError(f"hub={given!r} names a release; name the hub alone.")
+    if folder is None and _is_host(first):
         found = _named(Target(_host(first), folder=False), rest, given) if slash else Target(_host(first), folder=False)
         if found.tag is None and found.digest is None:
             return found
         raise UsageError(f"hub={given!r} names a release; name the hub alone.")
-    if ":" in given or not given:
+    if folder is None and ":" in given:
         raise UsageError(f"hub={given!r} is neither a folder nor the host of a registry.")
-    return Target(given, folder=True)
+    return Target(_as_folder(given if folder is None else folder), folder=True)
 
 
 def check_tag(tag: str) -> None:
@@ -139,17 +152,18 @@ def check_tag(tag: str) -> None:
     """
     if not _TAG.fullmatch(tag):
         raise UsageError(f"tag={tag!r}: a tag has letters, digits, dots, - and _, at most 128, such as 1.0.")
-    if is_revocation(tag):
+    if tag.startswith(_REVOKED):
         raise UsageError(f"tag={tag!r}: such tags hold revocations; choose another one.")
 
 
-def revocation_tag(digest: str) -> str:
-    """Gives the tag under which the revocation of a release lies.
+def revocation_tag(digest: str, keyid: str = "") -> str:
+    """Gives the tag under which somebody's revocation of a release lies; nobody's stands in the way of another's.
 
     Args:
         digest: Of the release.
+        keyid: Of the key that revokes; without it, the beginning that all revocations of the release share.
     """
-    return _REVOKED + digest.removeprefix("sha256:")
+    return f"{_REVOKED}{digest.removeprefix('sha256:')}-{keyid[:_KEY]}"
 
 
 def is_revocation(tag: str) -> bool:
@@ -158,7 +172,7 @@ def is_revocation(tag: str) -> bool:
     Args:
         tag: The tag.
     """
-    return re.fullmatch(_REVOKED + "[0-9a-f]{64}", tag) is not None
+    return re.fullmatch(_REVOKED + f"[0-9a-f]{{64}}-[0-9a-f]{{{_KEY}}}", tag) is not None
 
 
 def is_name(text: str) -> bool:
@@ -216,6 +230,11 @@ def loopback(place: str) -> bool:
     return host in {"localhost", "[::1]"} or re.fullmatch(r"127(?:\.[0-9]{1,3}){3}", host) is not None
 
 
+def _as_folder(place: str) -> str:
+    """Gives a folder as it must be written in a target."""
+    return place if _folder_in(place) is not None else f"./{place}"
+
+
 def _named(hub: Target, rest: str, given: str) -> Target:
     if not rest:
         return hub
@@ -255,6 +274,14 @@ def _is_host(text: str) -> bool:
 
 
 def _host(text: str) -> str:
-    if not _HOST.fullmatch(text) or ".." in text:
-        raise UsageError(f"target: {text!r} is not the host of a registry.")
-    return text
+    host, port = re.fullmatch(r"(.*?)(?::([0-9]{1,5}))?", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    numeric = host.startswith("[") or re.fullmatch("[0-9.]+", host)
+    try:
+        good = _HOST.fullmatch(text) is not None and int(port or 1) <= 65_535
+        good = good and (not numeric or ipaddress.ip_address(host.strip("[]")) is not None)
+        good = good and (bool(numeric) or all(_LABEL.fullmatch(label) for label in host.split(".")))
+    except ValueError:
+        good = False
+    if not good:
+        raise UsageError(f"target: {text[:100]!r} is not the host of a registry.")
+    return text.lower()

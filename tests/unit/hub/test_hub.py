@@ -7,7 +7,7 @@ import shutil
 import threading
 from dataclasses import replace
 
-import httpx
+import httpx2
 import pytest
 
 import release_kit
@@ -175,7 +175,7 @@ def test_a_revoked_release_is_refused_and_told(hub, clinic, tmp_path):
     assert hub.pull("a:1", tmp_path / "x.hgan", even_revoked=True).entry.revoked is not None
     (listed,) = hub.list()
     assert listed.revoked == entry.revoked
-    with pytest.raises(HubError, match="revoked on 2026-03-01 already"):
+    with pytest.raises(HubError, match="revoked with this key on 2026-03-01 already"):
         hub.revoke("a:1", clinic.key, "again")
     # The same release under another tag is the same release.
     hub.push(clinic.file(), "a:2")
@@ -192,6 +192,37 @@ def test_a_stranger_cannot_revoke_nor_keep_the_publisher_from_it(hub, clinic, tm
     hub.revoke("a:1", clinic.key, "a column was wrong")
     with pytest.raises(TrustError, match="by Clinic"):
         hub.pull("a:1", tmp_path / "y.hgan")
+
+
+def test_nobody_takes_back_what_another_has_revoked(hub, clinic, tmp_path):
+    """A second statement, of a key that nobody knows, must not push the first one away; nor must a flood of them."""
+    hub.push(clinic.file(), "a:1")
+    hub.revoke("a:1", clinic.key, "a column was wrong")
+    for number in range(20):
+        keys.new_key(tmp_path / f"{number}", name=f"Stranger {number}")
+        hub.revoke("a:1", tmp_path / f"{number}", "kidding")
+    with pytest.raises(TrustError, match="by Clinic"):
+        hub.pull("a:1", tmp_path / "x.hgan")
+    assert hub.list()[0].revoked.by == "Clinic"
+
+
+def test_a_hub_cannot_choose_what_is_revoked(clinic, tmp_path):
+    fake = FakeRegistry()
+    hub = clinic.remote(fake)
+    hub.push(clinic.file("a"), "a:1")
+    other = hub.push(clinic.file("b2", created="2026-02-03"), "a:2")
+    swapped = json.loads(fake.manifests["a", "1"]) | {"annotations": {"vnd.wardgan.release.digest": other.digest}}
+    fake.manifests["a", "1"] = canonical(swapped)
+    with pytest.raises(FormatError):
+        hub.revoke("a:1", clinic.key, "wrong units")
+    assert not [tag for _, tag in fake.manifests if tag.startswith("revoked-")]
+    hub.pull("a:2", tmp_path / "x.hgan")
+
+
+def test_whoever_pushes_a_revoked_release_is_told(hub, clinic):
+    assert hub.push(clinic.file(), "a:1").revoked is None
+    hub.revoke("a:1", clinic.key, "wrong units")
+    assert hub.push(clinic.file(), "a:2").revoked.reason == "wrong units"
 
 
 def test_a_revocation_needs_a_reason_a_tag_and_a_key(hub, clinic, tmp_path):
@@ -219,11 +250,14 @@ def test_a_release_signature_is_no_revocation(clinic, tmp_path):
     index = json.loads(b"".join(store.blob("a", parcel.index.digest, parcel.index.size)))
     signature = json.loads(b"".join(store.blob("a", index["manifests"][1]["digest"], 4_000)))
     forged = oci.manifest_bytes(TYPE, signature["config"], signature["layers"], subject=signature["subject"])
-    store.publish("a", revocation_tag(made.digest), forged)
-    with pytest.raises(TrustError, match="means something else"):
+    store.publish("a", revocation_tag(made.digest, "0" * 64), forged)
+    with pytest.raises(TrustError, match="cannot be read: The signature means something else"):
         hub.pull("a:1", tmp_path / "x.hgan")
-    (broken,) = hub.list()
-    assert isinstance(broken, Broken)
+    (listed,) = hub.list()
+    assert listed.revoked.broken
+    assert listed.revoked.by is None
+    # Whoever insists may have it all the same.
+    assert hub.pull("a:1", tmp_path / "x.hgan", even_revoked=True).entry.revoked.broken
 
 
 def test_a_revocation_in_somebodys_name_is_refused(clinic, tmp_path):
@@ -232,7 +266,7 @@ def test_a_revocation_in_somebodys_name_is_refused(clinic, tmp_path):
     hub = clinic.remote(fake)
     made = hub.push(clinic.file(), "a:1")
     hub.revoke("a:1", clinic.key, "a column was wrong")
-    tag = f"revoked-{made.digest[7:]}"
+    (tag,) = [tag for name, tag in fake.manifests if tag.startswith(f"revoked-{made.digest[7:]}")]
     manifest = json.loads(fake.manifests["a", tag])
     envelope = json.loads(fake.blobs[manifest["layers"][0]["digest"]])
 
@@ -264,6 +298,74 @@ def test_a_hub_of_a_part_of_a_registry(clinic):
     assert part.entry("a:1").name == "cardio/a"
     assert part.push(clinic.file(), "b:1").target == "registry.example/cardio/b:1"
     assert repr(part) == "Hub('registry.example/cardio')"
+
+
+def test_one_bad_release_does_not_hide_the_others(clinic, tmp_path):
+    hub = Hub(tmp_path / "hub", trust=clinic.trust)
+    first = hub.push(clinic.file("a"), "a:1")
+    hub.push(clinic.file("b2", created="2026-02-03"), "b:1")
+    parts = tmp_path / "hub" / "blobs" / "sha256"
+    manifest = parts / first.manifest[7:]
+    good = manifest.read_bytes()
+    for break_it in (lambda: manifest.write_bytes(good[:-1] + b" "), manifest.unlink):
+        break_it()
+        found = {one.name: one for one in hub.list()}
+        assert isinstance(found["a"], Broken)
+        assert found["b"].digest
+        assert [one.name for one in hub.search("sbp")] == ["b"]
+
+
+def test_a_name_that_nobody_may_read_does_not_hide_the_others(clinic):
+    fake = FakeRegistry()
+    hub = clinic.remote(fake)
+    for name in ("a:1", "b:1"):
+        hub.push(clinic.file(), name)
+    fake.faults.append(
+        lambda request, registry: httpx2.Response(403) if request.url.path.endswith("/a/tags/list") else None
+    )
+    found = {one.name: one for one in hub.list()}
+    assert isinstance(found["a"], Broken)
+    assert found["b"].tag == "1"
+
+
+def test_a_malformed_trust_file_is_one_refusal(clinic, tmp_path):
+    Hub(tmp_path / "hub", trust=clinic.trust).push(clinic.file(), "a:1")
+    (tmp_path / "trust.json").write_text("{")
+    with pytest.raises(TrustError, match="malformed"):
+        Hub(tmp_path / "hub", trust=tmp_path / "trust.json").list()
+
+
+def test_other_peoples_tags_do_not_stand_in_the_way(clinic, tmp_path):
+    fake = FakeRegistry()
+    hub = clinic.remote(fake)
+    made = hub.push(clinic.file(), "a:1")
+    fake.manifests["a", "9"] = canonical({"schemaVersion": 2, "config": {}, "layers": []})
+    assert hub.pull("a", tmp_path / "x.hgan").entry.tag == "1"
+    assert hub.pull(f"a@{made.digest}", tmp_path / "y.hgan").entry.tag == "1"
+
+
+def test_to_replace_a_release_one_must_say_which(hub, clinic):
+    for name in (None, "a"):
+        with pytest.raises(UsageError, match="say which tag"):
+            hub.push(clinic.file(), name, force=True)
+
+
+def test_where_a_hub_is(clinic, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    Hub("~/hub", trust=clinic.trust).push(clinic.file(), "a:1")
+    assert (tmp_path / "home" / "hub" / "index.json").is_file()
+    from pathlib import Path
+
+    Hub(Path("my.hub"), trust=clinic.trust).push(clinic.file(), "a:1")
+    assert (tmp_path / "my.hub" / "index.json").is_file()
+    monkeypatch.setenv("WARDGAN_HUB", "~/hub")
+    assert [one.name for one in Hub(trust=clinic.trust).list()] == ["a"]
+    with pytest.raises(HubError, match="There is no hub"):
+        Hub("home", trust=clinic.trust).list()
+    with pytest.raises(UsageError, match="for registries"):
+        Hub("hub", plain_http=True)
 
 
 def test_other_things_in_a_hub_are_told_apart(clinic, tmp_path):
@@ -379,6 +481,124 @@ def test_who_signed_is_judged_before_the_network_is_fetched(clinic, tmp_path):
     assert f"GET /v2/a/blobs/{network.digest}" not in fake.asked
 
 
+def test_a_manifest_with_more_than_the_release_fetches_nothing(clinic, tmp_path):
+    """What the release consists of is signed, and known before anything large is fetched."""
+    fake = FakeRegistry()
+    hub = clinic.remote(fake)
+    hub.push(clinic.file(), "a:1")
+    mine = json.loads(fake.manifests["a", "1"])
+    huge = bytes(1 << 20)
+    fake.blobs[digest_of(huge)] = huge
+    entry = {"mediaType": "x/y", "digest": digest_of(huge), "size": len(huge)}
+    layers = [mine["layers"][0], *sorted([*mine["layers"][1:], entry], key=lambda one: one["digest"])]
+    fake.manifests["a", "1"] = canonical(mine | {"layers": layers})
+    fake.asked.clear()
+    with pytest.raises(FormatError, match="not that of the release"):
+        hub.pull("a:1", tmp_path / "x.hgan")
+    assert not [one for one in fake.asked if digest_of(huge) in one]
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- a shared folder ---------------------------------------------------------------------------------------------------
+
+
+def staging_of(clinic, folder, name="x.hgan"):
+    return folder / f".{name}.{parcel_of(clinic.file()).parcel.digest[7:23]}.pull"
+
+
+def test_a_staging_folder_of_somebody_else_is_not_used(clinic, tmp_path):
+    hub = Hub(tmp_path / "hub", trust=clinic.trust)
+    hub.push(clinic.file(), "a:1")
+    victim = tmp_path / "victim"
+    victim.mkdir(0o700)
+    staged = staging_of(clinic, tmp_path)
+    for make in (
+        lambda: staged.symlink_to(victim),
+        lambda: staged.mkdir(0o777) or staged.chmod(0o777),
+        lambda: os.mkfifo(staged),
+    ):
+        make()
+        with pytest.raises(OutputError, match="is a link, or a folder that others can write to"):
+            hub.pull("a:1", tmp_path / "x.hgan")
+        staged.rmdir() if staged.is_dir() and not staged.is_symlink() else staged.unlink()
+    assert list(victim.iterdir()) == []
+    assert not (tmp_path / "x.hgan").exists()
+
+
+def test_two_pulls_into_one_file_do_not_meet(clinic, tmp_path):
+    hub = Hub(tmp_path / "hub", trust=clinic.trust)
+    hub.push(clinic.file(), "a:1")
+    good = clinic.file().read_bytes()
+    found = []
+
+    def pull():
+        for _ in range(25):
+            try:
+                Hub(tmp_path / "hub", trust=clinic.trust).pull("a:1", tmp_path / "x.hgan", force=True)
+            except OutputError as error:
+                found.append(str(error))
+            if (tmp_path / "x.hgan").exists():
+                assert (tmp_path / "x.hgan").read_bytes() == good
+
+    threads = [threading.Thread(target=pull) for _ in range(3)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert all("in use by another process" in one for one in found), set(found)
+    assert (tmp_path / "x.hgan").read_bytes() == good
+
+
+def test_what_is_written_is_what_was_judged(clinic, tmp_path, monkeypatch):
+    """Parts that change between the check and the writing are noticed."""
+    hub = Hub(tmp_path / "hub", trust=clinic.trust)
+    hub.push(clinic.file(), "a:1")
+    real = Hub._check
+
+    def swapped(self, parcel, staged, entry, **more):
+        real(self, parcel, staged, entry, **more)
+        network = next(one for one in parcel.blobs if one.title == "generator.onnx")
+        (staged / network.digest[7:]).write_bytes(bytes(network.size))
+
+    monkeypatch.setattr(Hub, "_check", swapped)
+    with pytest.raises(DigestError):
+        hub.pull("a:1", tmp_path / "x.hgan")
+    assert not (tmp_path / "x.hgan").exists()
+
+
+def test_a_push_does_not_follow_links_in_the_hub(clinic, tmp_path):
+    hub = Hub(tmp_path / "hub", trust=clinic.trust)
+    hub.push(clinic.file(), "a:1")
+    victim = tmp_path / "victim"
+    for file in (tmp_path / "hub" / "blobs" / "sha256" / digest_of(b"{}")[7:], tmp_path / "hub" / "index.json"):
+        victim.write_text("mine")
+        good = file.read_bytes()
+        file.unlink()
+        file.symlink_to(victim)
+        if file.name == "index.json":
+            victim.write_bytes(good)
+        before = victim.read_bytes()
+        hub.push(clinic.file("b2", created="2026-02-03"), f"a:{file.name[:5]}")
+        assert victim.read_bytes() == before
+        assert not file.is_symlink()
+
+
+@pytest.mark.parametrize("name", ["index.json", ".lock", "blob"])
+def test_a_pipe_in_a_hub_does_not_stop_the_world(name, clinic, tmp_path):
+    hub = Hub(tmp_path / "hub", trust=clinic.trust)
+    hub.push(clinic.file(), "a:1")
+    parts = tmp_path / "hub" / "blobs" / "sha256"
+    file = (
+        parts / max(blobs_of(hub), key=lambda one: one.size).digest[7:] if name == "blob" else tmp_path / "hub" / name
+    )
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises((HubError, OutputError)):
+        hub.push(clinic.file("b2", created="2026-02-03"), "a:2") if name == ".lock" else hub.pull(
+            "a:1", tmp_path / "x.hgan"
+        )
+
+
 # --- interrupted -------------------------------------------------------------------------------------------------------
 
 
@@ -392,7 +612,7 @@ def test_a_pull_that_was_stopped_goes_on(clinic, tmp_path):
 
     def cut(request, registry):
         if request.url.path.endswith(largest.digest) and "Range" not in request.headers:
-            return httpx.Response(200, stream=BrokenLine(data[:half]))
+            return httpx2.Response(200, stream=BrokenLine(data[:half]))
         return None
 
     def stop(request, registry):
@@ -418,7 +638,7 @@ def test_a_wrong_beginning_is_thrown_away(clinic, tmp_path):
     hub.push(clinic.file(), "a:1")
     largest = max(blobs_of(hub), key=lambda one: one.size)
     staged = tmp_path / f".x.hgan.{parcel_of(clinic.file()).parcel.digest[7:23]}.pull"
-    staged.mkdir()
+    staged.mkdir(0o700)
     (staged / f"{largest.digest[7:]}.part").write_bytes(b"\0" * 500)
     hub.pull("a:1", tmp_path / "x.hgan")
     assert (tmp_path / "x.hgan").read_bytes() == clinic.file().read_bytes()
@@ -570,6 +790,7 @@ def test_an_index_that_another_tool_wrote(clinic, tmp_path):
     hub.push(clinic.file(), "a:1")
     index = json.loads((place / "index.json").read_text())
     index["manifests"][0].pop("artifactType")
+    index["manifests"].append({"mediaType": "x/y", "digest": "sha512:" + "1" * 128, "size": 5})
     index["manifests"].append(
         {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "sha256:" + "1" * 64, "size": 5}
     )
@@ -577,11 +798,15 @@ def test_an_index_that_another_tool_wrote(clinic, tmp_path):
     assert [one.tag for one in hub.list()] == ["1"]
     hub.push(clinic.file(), "a:2")
     assert [one.tag for one in hub.list()] == ["2", "1"]
-    assert len(json.loads((place / "index.json").read_text())["manifests"]) == 3
+    assert len(json.loads((place / "index.json").read_text())["manifests"]) == 4
     twice = json.loads((place / "index.json").read_text())
-    twice["manifests"].append(twice["manifests"][0] | {"digest": "sha256:" + "2" * 64})
+    twice["manifests"].append(
+        next(one for one in twice["manifests"] if "1:1" in str(one) or "a:1" in str(one))
+        | {"digest": "sha256:" + "2" * 64}
+    )
+    (place / "index.json").write_text(json.dumps(twice))
+    assert [one.tag for one in hub.list() if isinstance(one, Broken)] == ["1"]
     for text, why in (
-        (json.dumps(twice), "two releases a:1"),
         ("{}", "not that of an OCI"),
         ("[1", "not JSON"),
         ('{"manifests": [{}]}', "no digest and size"),

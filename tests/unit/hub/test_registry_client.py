@@ -5,14 +5,16 @@ import io
 import json
 import ssl
 
-import httpx
+import httpx2
 import pytest
 
 from hub_kit import PLACE, Broken, FakeRegistry
 from wardgan.errors import HubError, UsageError
+from wardgan.hub import line as lines
 from wardgan.hub import registry as registries
+from wardgan.hub.line import TRIES
 from wardgan.hub.logins import user_of
-from wardgan.hub.registry import TRIES, Registry
+from wardgan.hub.registry import Registry
 from wardgan.hub.store import digest_of
 
 DATA = bytes(range(256)) * 40
@@ -32,10 +34,10 @@ def put(fake, data=DATA, **more):
 
 
 def status(code, **headers):
-    return lambda request, registry: httpx.Response(code, headers=headers)
+    return lambda request, registry: httpx2.Response(code, headers=headers)
 
 
-def line(error=httpx.ConnectError):
+def line(error=httpx2.ConnectError):
     return lambda request, registry: error("broken")
 
 
@@ -65,7 +67,7 @@ def half_arrives(request, registry):
         return None
     at = int(request.url.path.rpartition("/")[2])
     registry.uploads[at] += request.content[:400]
-    return httpx.ReadError("broken")
+    return httpx2.ReadError("broken")
 
 
 def only(method, fault):
@@ -77,7 +79,7 @@ def lost_answer(request, registry):
     if request.method != "PUT":
         return None
     registry.answer(request)
-    return httpx.ReadError("broken")
+    return httpx2.ReadError("broken")
 
 
 def forgotten(request, registry):
@@ -85,7 +87,7 @@ def forgotten(request, registry):
     if request.method != "PATCH":
         return None
     registry.uploads.clear()
-    return httpx.Response(404)
+    return httpx2.Response(404)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_a_broken_download_goes_on_where_it_was():
 
     def cut(request, registry):
         begin = int(request.headers.get("Range", "bytes=0-")[6:-1])
-        return httpx.Response(206 if begin else 200, stream=Broken(DATA[begin : begin + 3000]))
+        return httpx2.Response(206 if begin else 200, stream=Broken(DATA[begin : begin + 3000]))
 
     fake.faults += [cut, cut]
     assert b"".join(fake.client().blob("a", digest_of(DATA), len(DATA))) == DATA
@@ -125,7 +127,7 @@ def test_a_broken_download_goes_on_where_it_was():
 
 def test_a_server_without_ranges_sends_all_again():
     fake = FakeRegistry(faults=[status(200)])
-    fake.faults[0] = lambda request, registry: httpx.Response(200, content=DATA)
+    fake.faults[0] = lambda request, registry: httpx2.Response(200, content=DATA)
     assert b"".join(fake.client().blob("a", digest_of(DATA), len(DATA), 5000)) == DATA[5000:]
 
 
@@ -138,7 +140,7 @@ def test_more_than_was_asked_for_is_not_read_to_its_end():
                 pieces.append(1)
                 yield bytes(1 << 16)
 
-        return httpx.Response(200, content=bytes_())
+        return httpx2.Response(200, content=bytes_())
 
     client = Registry(PLACE, transport=Streaming(endless))
     read = sum(map(len, client.blob("a", digest_of(b"x"), 1 << 20)))
@@ -148,7 +150,7 @@ def test_more_than_was_asked_for_is_not_read_to_its_end():
     assert len(pieces) < 200
 
 
-class Streaming(httpx.BaseTransport):
+class Streaming(httpx2.BaseTransport):
     """Gives answers without reading them first."""
 
     def __init__(self, answer):
@@ -156,6 +158,112 @@ class Streaming(httpx.BaseTransport):
 
     def handle_request(self, request):
         return self.answer(request, None)
+
+
+def stream_of(chunks):
+    class Chunks(httpx2.SyncByteStream):
+        def __iter__(self):
+            yield from chunks()
+
+    return Chunks()
+
+
+def endless():
+    while True:
+        yield bytes(1 << 16)
+
+
+@pytest.mark.parametrize("code", [200, 401, 403, 404, 500])
+def test_no_answer_is_read_without_an_end(code):
+    def answer(request, _):
+        return httpx2.Response(code, stream=stream_of(endless), headers={"WWW-Authenticate": "Basic"})
+
+    client = Registry(PLACE, pause=lambda _: None, transport=Streaming(answer))
+    for ask in (
+        lambda: client.tags("a"),
+        lambda: client.manifest("a", "1"),
+        lambda: put(FakeRegistry(faults=[answer] * 99)),
+    ):
+        with pytest.raises(HubError):
+            ask()
+    if code != 200:
+        with pytest.raises(HubError):
+            list(client.blob("a", digest_of(DATA), len(DATA)))
+
+
+def test_a_line_that_brings_nothing_ends():
+    for brings in (0, 1):
+
+        def answer(request, _, brings=brings):
+            begin = int(request.headers.get("Range", "bytes=0-")[6:-1])
+            return httpx2.Response(206 if begin else 200, stream=Broken(DATA[begin : begin + brings]))
+
+        waited = []
+        client = Registry(PLACE, pause=waited.append, transport=Streaming(answer))
+        with pytest.raises(HubError, match="cannot be reached"):
+            list(client.blob("a", digest_of(DATA), len(DATA)))
+        assert len(waited) == TRIES - 1
+
+
+def test_an_answer_that_never_comes_to_its_end_is_given_up(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(lines.time, "monotonic", lambda: now[0])
+
+    def slowly():
+        while True:
+            now[0] += 5.0
+            yield b"x"
+
+    client = Registry(PLACE, transport=Streaming(lambda *_: httpx2.Response(200, stream=stream_of(slowly))))
+    with pytest.raises(HubError, match="less than 1,024 bytes a second"):
+        client.tags("a")
+    with pytest.raises(HubError, match="less than 1,024 bytes a second"):
+        list(client.blob("a", digest_of(DATA), len(DATA)))
+
+
+@pytest.mark.parametrize("headers", [{}, {"Range": "0-0"}])
+def test_a_registry_that_takes_pieces_and_keeps_none(headers, monkeypatch):
+    monkeypatch.setattr(registries, "_PIECE", 1000)
+    lost = only("PATCH", lambda *_: httpx2.Response(202, headers={"Location": "/uploads/0", **headers}))
+    fake = FakeRegistry(faults=[lost] * 99)
+    with pytest.raises(HubError, match="did not arrive in 5 tries"):
+        put(fake)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx2.Response(200, json={"tags": 5}), httpx2.Response(200, json=[1]), httpx2.Response(200, content=b"[" * 100_000),
+        httpx2.Response(400, content=b"[" * 100_000), httpx2.Response(200, content=b"\xff"),
+        httpx2.Response(200, json={"tags": []}, headers={"Link": '<https://[bad>; rel="next"'}),
+        httpx2.Response(401, headers={"WWW-Authenticate": 'Bearer realm="https://[bad"'}),
+        httpx2.Response(401, headers={"WWW-Authenticate": 'Bearer realm="not an address"'}),
+        httpx2.Response(503, headers={"Retry-After": "\u00b2".encode("latin-1")}),
+    ],
+)  # fmt: skip
+def test_strange_answers_are_refusals_and_no_faults(answer):
+    client = Registry(PLACE, pause=lambda _: None, transport=Streaming(lambda *_: answer))
+    with pytest.raises(HubError):
+        client.tags("a")
+
+
+def test_headers_in_any_letters_are_taken():
+    def answer(*_):
+        return httpx2.Response(
+            200, json={"tags": ["1"]}, headers=[(b"X-Hospital", "Universit\u00e4t".encode("latin-1"))]
+        )
+
+    assert Registry(PLACE, transport=Streaming(answer)).tags("a") == ["1"]
+
+
+@pytest.mark.parametrize(
+    "where", [f"https://{PLACE}/v2/", "https://[bad", "ftp://x.example/", "http://other.example/", ""]
+)
+def test_redirections_that_lead_nowhere(where):
+    answer = httpx2.Response(307, headers={"Location": where})
+    client = Registry(PLACE, transport=Streaming(lambda *_: answer))
+    with pytest.raises(HubError, match=r"leads|did not say"):
+        list(client.blob("a", digest_of(DATA), len(DATA)))
 
 
 def test_it_waits_longer_each_time_and_no_longer_than_it_is_asked():
@@ -172,16 +280,16 @@ def test_it_waits_longer_each_time_and_no_longer_than_it_is_asked():
     ("fault", "why"),
     [
         (line(), r"cannot be reached \(ConnectError, tried 5 times\)"),
-        (line(lambda _: httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED]")), "certificate is not trusted.*SSL_CERT_FILE"),
+        (line(lambda _: httpx2.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED]")), "certificate is not trusted.*SSL_CERT_FILE"),
         (status(503), "answered HTTP 503"),
         (status(403), "refuses tags of a"),
         (status(507), "no room left"),
-        (lambda *_: httpx.Response(200, content=b"<html>"), "no JSON"),
-        (lambda *_: httpx.Response(400, json={"errors": [{"message": "bad\x1b[2J"}]}), r"HTTP 400 for tags of a\.$"),
-        (lambda *_: httpx.Response(400, json={"errors": [{"message": "name invalid"}]}), "HTTP 400 for tags of a: name invalid"),
-        (lambda *_: httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=Broken(b"x")), "compressed bytes"),
-        (lambda *_: httpx.Response(200, json={"tags": []}, headers={"Link": '<https://evil.example/>; rel="next"'}), "another host"),
-        (lambda *_: httpx.Response(200, json={"tags": []}, headers={"Link": '</v2/x>; rel="next"'}), "does not end"),
+        (lambda *_: httpx2.Response(200, content=b"<html>"), "came in another form"),
+        (lambda *_: httpx2.Response(400, json={"errors": [{"message": "bad\x1b[2J"}]}), r"HTTP 400 for tags of a\.$"),
+        (lambda *_: httpx2.Response(400, json={"errors": [{"message": "name invalid"}]}), "HTTP 400 for tags of a: name invalid"),
+        (lambda *_: httpx2.Response(200, headers={"Content-Encoding": "gzip"}, stream=Broken(b"x")), "compressed bytes"),
+        (lambda *_: httpx2.Response(200, json={"tags": []}, headers={"Link": '<https://evil.example/>; rel="next"'}), "another host"),
+        (lambda *_: httpx2.Response(200, json={"tags": []}, headers={"Link": '</v2/x>; rel="next"'}), "does not end"),
     ],
 )  # fmt: skip
 def test_errors_say_what_happened(fault, why, monkeypatch):
@@ -222,7 +330,7 @@ def basic(request, registry):
     wanted = "Basic " + base64.b64encode(b"ada:s3cret").decode()
     if request.headers.get("Authorization") == wanted:
         return registry.answer(request)
-    return httpx.Response(401, headers={"WWW-Authenticate": 'Basic realm="x"'})
+    return httpx2.Response(401, headers={"WWW-Authenticate": 'Basic realm="x"'})
 
 
 def test_a_registry_with_a_password(monkeypatch, tmp_path):
@@ -245,10 +353,10 @@ def bearer(realm):
         if request.url.host == "auth.example":
             registry.tokens = [*getattr(registry, "tokens", []), dict(request.url.params)]
             registry.signs = request.headers.get("Authorization")
-            return httpx.Response(200, json={"token": "t0ken"})
+            return httpx2.Response(200, json={"token": "t0ken"})
         if request.headers.get("Authorization") == "Bearer t0ken":
             return registry.answer(request)
-        return httpx.Response(
+        return httpx2.Response(
             401, headers={"WWW-Authenticate": f'Bearer realm="{realm}",service="r",scope="repository:a:pull"'}
         )
 
@@ -280,10 +388,10 @@ def test_passwords_do_not_follow_to_another_host(monkeypatch, tmp_path):
     def storage(request, registry):
         if request.url.host == "storage.example":
             heard.append(request.headers.get("Authorization"))
-            return httpx.Response(200, content=DATA)
+            return httpx2.Response(200, content=DATA)
         if request.headers.get("Authorization") is None:
-            return httpx.Response(401, headers={"WWW-Authenticate": "Basic"})
-        return httpx.Response(307, headers={"Location": "https://storage.example/x"})
+            return httpx2.Response(401, headers={"WWW-Authenticate": "Basic"})
+        return httpx2.Response(307, headers={"Location": "https://storage.example/x"})
 
     fake = FakeRegistry(faults=[storage] * 50)
     assert b"".join(fake.client().blob("a", digest_of(DATA), len(DATA))) == DATA
@@ -298,12 +406,12 @@ def test_passwords_do_not_go_to_another_host_that_takes_uploads(monkeypatch, tmp
         if request.url.host == "storage.example":
             heard.append(request.headers.get("Authorization"))
             return (
-                httpx.Response(401, headers={"WWW-Authenticate": "Basic"}) if len(heard) == 1 else httpx.Response(201)
+                httpx2.Response(401, headers={"WWW-Authenticate": "Basic"}) if len(heard) == 1 else httpx2.Response(201)
             )
         if request.headers.get("Authorization") is None:
-            return httpx.Response(401, headers={"WWW-Authenticate": "Basic"})
+            return httpx2.Response(401, headers={"WWW-Authenticate": "Basic"})
         if request.method == "POST":
-            return httpx.Response(202, headers={"Location": "https://storage.example/x"})
+            return httpx2.Response(202, headers={"Location": "https://storage.example/x"})
         return None
 
     fake = FakeRegistry(faults=[elsewhere] * 50)
@@ -312,12 +420,92 @@ def test_passwords_do_not_go_to_another_host_that_takes_uploads(monkeypatch, tmp
     assert heard == [None]
 
 
+def test_passwords_do_not_go_where_a_storage_host_says(monkeypatch, tmp_path):
+    """A host to which a registry leads may not ask in the registry's name."""
+    signed_in(monkeypatch, tmp_path)
+    heard = []
+
+    def answer(request, registry):
+        heard.append((request.url.host, request.url.scheme, request.headers.get("Authorization")))
+        if request.url.host == "cdn.example":
+            return httpx2.Response(401, headers={"WWW-Authenticate": 'Bearer realm="https://evil.example/t"'})
+        if request.url.host != PLACE:
+            return httpx2.Response(200, json={"token": "x"})
+        if request.headers.get("Authorization") is None:
+            return httpx2.Response(401, headers={"WWW-Authenticate": "Basic"})
+        return httpx2.Response(307, headers={"Location": "https://cdn.example/x"})
+
+    fake = FakeRegistry(faults=[answer] * 50)
+    with pytest.raises(HubError):
+        list(fake.client().blob("a", digest_of(DATA), len(DATA)))
+    assert {host for host, _, header in heard if header} == {PLACE}
+    assert "evil.example" not in {host for host, *_ in heard}
+
+
+@pytest.mark.parametrize("way", ["Location", "Link"])
+def test_an_address_without_tls_on_the_same_host_is_asked_with_tls(way, monkeypatch, tmp_path):
+    signed_in(monkeypatch, tmp_path)
+    seen = []
+
+    def answer(request, registry):
+        seen.append((request.url.scheme, request.headers.get("Authorization")))
+        if request.headers.get("Authorization") is None:
+            return httpx2.Response(401, headers={"WWW-Authenticate": "Basic"})
+        if request.method == "POST":
+            return httpx2.Response(202, headers={"Location": f"http://{PLACE}/uploads/0"})
+        if way == "Link" and "begin" not in request.url.params:
+            return httpx2.Response(
+                200, json={"tags": ["1"]}, headers={"Link": f'<http://{PLACE}/v2/a/tags/list?begin=1>; rel="next"'}
+            )
+        return httpx2.Response(201 if request.method == "PUT" else 200, json={"tags": ["2"]})
+
+    fake = FakeRegistry(faults=[answer] * 50)
+    if way == "Link":
+        assert fake.client().tags("a") == ["1", "2"]
+    else:
+        put(fake)
+    assert {scheme for scheme, _ in seen} == {"https"}
+
+
+def test_a_registry_without_tls_sends_nobody_elsewhere_without_tls(monkeypatch, tmp_path):
+    signed_in(monkeypatch, tmp_path, place="localhost:5000")
+    fake = FakeRegistry(faults=[bearer("http://auth.example/token")] * 9)
+    with pytest.raises(HubError, match="without TLS"):
+        fake.client("localhost:5000").tags("a")
+    assert not hasattr(fake, "signs")
+
+
+def test_a_proxy_is_not_asked_for_this_machine(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
+    assert not Registry("localhost:5000")._line._client._mounts
+    assert Registry("r.example")._line._client._mounts
+
+
+@pytest.mark.parametrize("place", ["R.Example", "r.example:443"])
+def test_a_host_written_in_another_way_is_the_same(place, monkeypatch, tmp_path):
+    from wardgan.hub.target import hub_of
+
+    written = hub_of(place).place
+    signed_in(monkeypatch, tmp_path, place=written)
+    fake = FakeRegistry(faults=[basic] * 9, manifests={("a", "1"): b"{}"})
+    assert fake.client(written).tags("a") == ["1"]
+
+
+def test_a_sign_in_for_a_name_below_the_host(monkeypatch, tmp_path):
+    signed_in(monkeypatch, tmp_path, place=f"{PLACE}/cardio")
+    assert user_of(PLACE) == "ada:s3cret"
+
+
 def test_what_a_registry_may_ask_for():
-    for header in ("", "Negotiate", 'Digest realm="x"'):
+    for header in ("", "Negotiate", 'Digest realm="x"', "\x1b]0;evil\x07X"):
         fake = FakeRegistry(faults=[status(401, **{"WWW-Authenticate": header})] * 9)
         with pytest.raises(HubError, match="way of signing in that is not known"):
             fake.client().tags("a")
-    for answer in (httpx.Response(200, json={"token": "a\nb"}), httpx.Response(200, content=b"x"), httpx.Response(500)):
+    for answer in (
+        httpx2.Response(200, json={"token": "a\nb"}),
+        httpx2.Response(200, content=b"x"),
+        httpx2.Response(500),
+    ):
         asks = bearer("https://auth.example/token")
         fake = FakeRegistry(faults=[lambda r, f, a=answer, b=asks: a if r.url.host == "auth.example" else b(r, f)] * 9)
         with pytest.raises(HubError, match="gave no token"):
@@ -346,7 +534,7 @@ def test_sign_ins_are_looked_for_where_tools_put_them(monkeypatch, tmp_path):
 
 
 def test_tls_is_left_out_on_this_machine_only():
-    assert Registry("localhost:5000")._client.base_url.scheme == "http"
-    assert Registry("r.example")._client.base_url.scheme == "https"
-    assert Registry("r.example", plain=True)._client.base_url.scheme == "http"
-    assert Registry("r.example")._client._transport._pool._ssl_context.verify_mode == ssl.CERT_REQUIRED
+    assert Registry("localhost:5000")._line._client.base_url.scheme == "http"
+    assert Registry("r.example")._line._client.base_url.scheme == "https"
+    assert Registry("r.example", plain=True)._line._client.base_url.scheme == "http"
+    assert Registry("r.example")._line._client._transport._pool._ssl_context.verify_mode == ssl.CERT_REQUIRED

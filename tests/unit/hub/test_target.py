@@ -48,7 +48,8 @@ def test_targets(text, wanted, monkeypatch):
         ("r.example/A", "other characters"), ("r.example/../a", "other characters"), ("./hub:../a", "other characters"),
         ("r.example/a//b", "other characters"), ("r.example/.a", "other characters"), ("r.example/a:", "tag=''"),
         ("a:b/c", "not the host"), ("a:" + "x" * 129, "at most 128"), ("a@sha256:12", "behind @"), ("r..example/a", "not the host"),
-        ("-r.example/a", "not the host"), ("registry.example", "may be a registry"), ("localhost:5000", "may be a registry"),
+        ("-r.example/a", "not the host"), ("1.2.3.999/a", "not the host"), ("[::::]:1/a", "not the host"), ("xn--a.example/a", "not the host"),
+        ("x" * 64 + ".example/a", "not the host"), ("r.example:99999/a", "not the host"), ("registry.example", "may be a registry"), ("localhost:5000", "may be a registry"),
         ("a:revoked-" + "0" * 64, "revocations"), ("x" * 201, "other characters"), ("r.example@evil.example/a", "not the host"),
     ],
 )  # fmt: skip
@@ -69,18 +70,18 @@ def test_the_default_hub_may_be_a_registry(monkeypatch):
 
 
 def test_hubs():
-    assert hub_of("hub") == Target("hub", True)
+    assert hub_of("hub") == Target("./hub", True)
     assert hub_of("r.example") == Target("r.example", False)
     assert hub_of("localhost:5000") == Target("localhost:5000", False)
     assert release_in(hub_of("r.example/cardio"), "sprint:1") == Target("r.example", False, "cardio/sprint", "1")
-    assert release_in(hub_of("hub"), "a") == Target("hub", True, "a")
+    assert release_in(hub_of("hub"), "a") == Target("./hub", True, "a")
     for text in ("r.example/a:1", "./hub:a", "https://r.example", ""):
         with pytest.raises(UsageError):
             hub_of(text)
 
 
 def test_tags_of_revocations_are_nobodys():
-    tag = revocation_tag(DIGEST)
+    tag = revocation_tag(DIGEST, "0b" * 32)
     assert is_revocation(tag)
     with pytest.raises(UsageError, match="revocations"):
         check_tag(tag)
