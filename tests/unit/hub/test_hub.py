@@ -17,10 +17,11 @@ from hub_kit import Clinic, FakeRegistry
 from wardgan.errors import DigestError, FormatError, HubError, OutputError, TrustError, UsageError
 from wardgan.hub import folder as folders
 from wardgan.hub.hub import Broken, Hub, _order
-from wardgan.hub.parcel import parcel_of, read_parcel
+from wardgan.hub.parcel import manifest_of, parcel_of, read_parcel
 from wardgan.hub.store import digest_of
 from wardgan.seal import keys
 from wardgan.seal.json_text import canonical
+from wardgan.seal.records import INDEX_TYPE
 
 
 @pytest.fixture(scope="module")
@@ -814,6 +815,40 @@ def test_an_index_that_another_tool_wrote(clinic, tmp_path):
         (place / "index.json").write_text(text)
         with pytest.raises(FormatError, match=why):
             hub.list()
+
+
+def test_a_manifest_that_is_too_large_is_not_read(clinic, tmp_path):
+    place = tmp_path / "hub"
+    hub = Hub(place, trust=clinic.trust)
+    hub.push(clinic.file(), "a:1")
+    index = json.loads((place / "index.json").read_text())
+    index["manifests"][0] |= {"size": 5 << 20}
+    (place / "index.json").write_text(json.dumps(index))
+    with pytest.raises(FormatError, match="more than 4194304 bytes"):
+        hub.pull("a:1", tmp_path / "x.hgan")
+
+
+def test_indexes_are_not_followed_without_an_end():
+    blobs, digest, size = {}, None, 0
+    for depth in range(40):
+        entry = {"mediaType": INDEX_TYPE, "digest": digest, "size": size}
+        data = canonical({"manifests": [entry] if depth else []})
+        digest, size = digest_of(data), len(data)
+        blobs[digest] = data
+    index = canonical({"manifests": [{"mediaType": INDEX_TYPE, "digest": digest, "size": size}]})
+    read = []
+    with pytest.raises(FormatError, match="more than a release can have"):
+        manifest_of(index, lambda name, _: read.append(name) or blobs[name], "x")
+    assert len(read) < 20
+    for entry in (
+        {},
+        {"digest": "x", "size": 1},
+        {"digest": digest, "size": -1},
+        {"digest": digest, "size": 1 << 40},
+        5,
+    ):
+        with pytest.raises(FormatError, match=r"malformed|no digest and size"):
+            manifest_of(canonical({"manifests": [entry]}), lambda *_: b"{}", "x")
 
 
 def test_a_parcel_is_a_function_of_the_file(clinic, tmp_path):

@@ -435,11 +435,30 @@ def test_passwords_do_not_go_where_a_storage_host_says(monkeypatch, tmp_path):
             return httpx2.Response(401, headers={"WWW-Authenticate": "Basic"})
         return httpx2.Response(307, headers={"Location": "https://cdn.example/x"})
 
-    fake = FakeRegistry(faults=[answer] * 50)
-    with pytest.raises(HubError):
-        list(fake.client().blob("a", digest_of(DATA), len(DATA)))
+    client = FakeRegistry(faults=[answer] * 50).client()
+    for _ in range(2):  # before and after the registry itself has asked
+        with pytest.raises(HubError):
+            list(client.blob("a", digest_of(DATA), len(DATA)))
     assert {host for host, _, header in heard if header} == {PLACE}
     assert "evil.example" not in {host for host, *_ in heard}
+
+
+def test_another_port_is_somebody_else(monkeypatch, tmp_path):
+    signed_in(monkeypatch, tmp_path)
+    heard = []
+
+    def answer(request, registry):
+        heard.append((request.url.port, request.headers.get("Authorization")))
+        if request.url.port == 8443:
+            return httpx2.Response(200, content=DATA)
+        if request.headers.get("Authorization") is None:
+            return httpx2.Response(401, headers={"WWW-Authenticate": "Basic"})
+        return httpx2.Response(307, headers={"Location": f"https://{PLACE}:8443/x"})
+
+    client = FakeRegistry(faults=[answer] * 50).client()
+    for _ in range(2):
+        assert b"".join(client.blob("a", digest_of(DATA), len(DATA))) == DATA
+    assert [header for port, header in heard if port == 8443] == [None, None]
 
 
 @pytest.mark.parametrize("way", ["Location", "Link"])
