@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from wardgan.hub.entries import Broken
     from wardgan.hub.entry import Entry
-    from wardgan.hub.hub import Broken, Hub
+    from wardgan.hub.hub import Hub
 
 HubArgument = Annotated[
     str | None,

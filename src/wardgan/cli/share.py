@@ -10,9 +10,11 @@ import typer
 from wardgan.cli.inspect import shown
 from wardgan.cli.options import Force, Json, Model, Trust
 from wardgan.cli.terminal import Stopped, answer, banner, bar, say, screen
+from wardgan.errors import UsageError
 
 if TYPE_CHECKING:
     from wardgan.cli.terminal import Advance
+    from wardgan.hub.hub import Hub
     from wardgan.hub.moving import Watch
 
 _MIB = 1 << 20
@@ -44,13 +46,16 @@ def push(
 ) -> None:
     """Share a release: in a folder that needs no server, or in any OCI registry."""
     from wardgan.hub.hub import Hub
-    from wardgan.hub.target import default_hub, hub_of, target_of
+    from wardgan.hub.target import target_of
 
-    found = hub_of(default_hub()) if target is None else target_of(target)
-    hub = Hub.at(found, trust=trust, plain_http=plain_http)
+    found = None if target is None else target_of(target)
+    # Without a target the default hub keeps the beginning of its names.
+    hub = (
+        Hub(trust=trust, plain_http=plain_http) if found is None else Hub.at(found, trust=trust, plain_http=plain_http)
+    )
     console = screen(errors=json)
     with bar("Push", 1) as advance:
-        made = hub.push(model, found.label, force=force, unsigned=unsigned, watch=_bytes(advance))
+        made = hub.push(model, found and found.label, force=force, unsigned=unsigned, watch=_bytes(advance))
     if made.new:
         say(console, f"{made.target}: {made.sent:,} bytes sent", style="bold green")
     else:
@@ -79,18 +84,12 @@ def pull(
     json: Json = False,
 ) -> None:
     """Fetch a release: every digest and the signature are checked before the file is there."""
-    from wardgan.hub.hub import Hub
-    from wardgan.hub.target import target_of
-
-    found = target_of(target)
-    if found.label is None:
-        raise typer.BadParameter(f"{target} names no release; wardgan list {target} says what it has.")
-    hub = Hub.at(found, trust=trust, plain_http=plain_http)
+    hub, label = _release(target, trust, plain_http=plain_http)
     console = screen(errors=json)
     try:
         with bar("Pull", 1) as advance:
             got = hub.pull(
-                found.label,
+                label,
                 output,
                 any_signer=any_signer,
                 even_revoked=even_revoked,
@@ -123,22 +122,28 @@ def revoke(
 ) -> None:
     """Take a release back: whoever pulls it is told, and refused. What was pulled before stays where it is."""
     from wardgan.cli.keys import passphrase_of
-    from wardgan.hub.hub import Hub
-    from wardgan.hub.target import target_of
 
-    found = target_of(target)
-    if found.label is None:
-        raise typer.BadParameter(f"{target} names no release.")
-    hub = Hub.at(found, trust=trust, plain_http=plain_http)
-    entry = hub.revoke(found.label, key, reason, passphrase=passphrase_of(key))
+    hub, label = _release(target, trust, plain_http=plain_http)
+    entry = hub.revoke(label, key, reason, passphrase=passphrase_of(key))
     console = screen(errors=json)
     if entry.revoked is not None:
-        say(console, f"{found}: revoked {shown(str(entry.revoked))}", style="bold red")
+        say(console, f"{target}: revoked {shown(str(entry.revoked))}", style="bold red")
         if entry.revoked.by is None:
             say(console, "Only those who trust your key will be refused; is it the one that signed?", style="yellow")
     say(console, "It stays in the hub, and with those who have it; tell them, too.")
     if json:
         answer(entry.to_dict())
+
+
+def _release(target: str, trust: Path | None, *, plain_http: bool) -> tuple[Hub, str]:
+    """Gives the hub that a person means, and which release of it."""
+    from wardgan.hub.hub import Hub
+    from wardgan.hub.target import target_of
+
+    found = target_of(target)
+    if found.label is None:
+        raise UsageError(f"target={target!r} names no release; wardgan list {target} says what it has.")
+    return Hub.at(found, trust=trust, plain_http=plain_http), found.label
 
 
 def _bytes(advance: Advance) -> Watch:

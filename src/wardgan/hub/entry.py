@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -155,12 +156,13 @@ class _Parts:
         self._name = name
         self._parcel = parcel
         self._known = {blob.digest for blob in parcel.blobs}
+        self._seen: dict[str, bytes] = {}
 
     def read(self, descriptor: Descriptor, kind: oci.Kind) -> bytes:
         """Gives the bytes that a descriptor names, checked."""
         if descriptor.digest not in self._known:
             raise FormatError(f"{kind.name}: the manifest in the hub does not name it.")
-        return small(self._store, self._name, descriptor.digest, descriptor.size, kind.cap, kind.name)
+        return self._small(descriptor.digest, descriptor.size, kind.cap, kind.name)
 
     def entries(self) -> list[Descriptor]:
         found = parse(self._index(), what="index.json", cap=oci.MANIFEST_CAP)
@@ -168,16 +170,19 @@ class _Parts:
 
     def check_whole(self) -> None:
         """Refuses a manifest that names more, less or larger parts than the release has."""
-
-        def read(digest: str, size: int) -> bytes:
-            return small(self._store, self._name, digest, size, _CAP, "manifest")
-
+        read = partial(self._small, cap=_CAP, what="manifest")
         if manifest_of(self._index(), read, self._name) != self._parcel.data:
             raise FormatError(f"{self._name}: its manifest in the hub is not that of the release that it names.")
 
     def _index(self) -> bytes:
         index = self._parcel.index
-        return small(self._store, self._name, index.digest, index.size, oci.MANIFEST_CAP, "index.json")
+        return self._small(index.digest, index.size, oci.MANIFEST_CAP, "index.json")
+
+    def _small(self, digest: str, size: int, cap: int, what: str) -> bytes:
+        """Gives a small part; several questions need the same ones, and each costs a call."""
+        if digest not in self._seen:
+            self._seen[digest] = small(self._store, self._name, digest, size, cap, what)
+        return self._seen[digest]
 
     def envelope(self, signatures: list[Descriptor], release: Descriptor) -> bytes | None:
         if not signatures:

@@ -18,10 +18,10 @@ from typing import Any, BinaryIO, Final, cast
 
 from wardgan import files
 from wardgan.errors import DigestError, FormatError, HubError, OutputError, UsageError
-from wardgan.hub.store import MANIFEST_CAP, Advance, checked, chunks_of, digest_of
+from wardgan.hub.store import MANIFEST_CAP, Advance, checked, chunks_of
 from wardgan.hub.target import is_digest, is_name, is_tag
 from wardgan.seal.json_text import canonical, parse
-from wardgan.seal.oci import LAYOUT, REF, blob_name
+from wardgan.seal.oci import LAYOUT, REF, blob_name, digest_of
 from wardgan.seal.records import INDEX_TYPE, MANIFEST_TYPE
 
 _INDEX_CAP: Final = 64 << 20
@@ -30,7 +30,7 @@ _LOCK: Final = ".lock"
 _OLD: Final = 24 * 3600.0
 _TWICE: Final = " twice"
 
-Entry = dict[str, Any]
+Listed = dict[str, Any]
 
 
 class Folder:
@@ -42,7 +42,7 @@ class Folder:
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
-        self._seen: tuple[object, dict[str, dict[str, Entry]]] | None = None
+        self._seen: tuple[object, dict[str, dict[str, Listed]]] | None = None
 
     @property
     def place(self) -> str:
@@ -106,7 +106,7 @@ class Folder:
         if not self.has(name, digest, len(data)):
             files.write_bytes(self._blob(digest), data, force=True, follow=False)
         kind = cast("Mapping[str, object]", json.loads(data)).get("artifactType")
-        entry: Entry = {"mediaType": MANIFEST_TYPE, "digest": digest, "size": len(data), "artifactType": kind}
+        entry: Listed = {"mediaType": MANIFEST_TYPE, "digest": digest, "size": len(data), "artifactType": kind}
         with self._locked():
             entries = self._entries()
             named = f"{name}:{tag}"
@@ -182,12 +182,12 @@ class Folder:
     def _blob(self, digest: str) -> Path:
         return self._path / blob_name(digest)
 
-    def _tagged(self) -> dict[str, dict[str, Entry]]:
+    def _tagged(self) -> dict[str, dict[str, Listed]]:
         """Gives the entries by name and tag; the index is read again when it is another file."""
         stamp = self._stamp()
         if self._seen is not None and self._seen[0] == stamp is not None:
             return self._seen[1]
-        found: dict[str, dict[str, Entry]] = {}
+        found: dict[str, dict[str, Listed]] = {}
         for entry in self._entries():
             name, _, tag = _ref(entry).rpartition(":")
             if not is_name(name) or not is_tag(tag) or not is_digest(entry["digest"]):
@@ -205,7 +205,7 @@ class Folder:
             return None
         return found.st_ino, found.st_mtime_ns, found.st_size
 
-    def _entries(self) -> list[Entry]:
+    def _entries(self) -> list[Listed]:
         try:
             with _regular(self._path / "index.json") as file:
                 data = file.read(_INDEX_CAP + 1)
@@ -220,11 +220,11 @@ class Folder:
         if not isinstance(entries, list):
             raise FormatError(f"{self.place}: index.json is not that of an OCI image layout.")
         for entry in cast("list[object]", entries):
-            one = cast("Entry", entry) if isinstance(entry, dict) else {}
+            one = cast("Listed", entry) if isinstance(entry, dict) else {}
             size = one.get("size")
             if not isinstance(one.get("digest"), str) or not isinstance(size, int) or size < 0:
                 raise FormatError(f"{self.place}: an entry of index.json has no digest and size.")
-        return cast("list[Entry]", entries)
+        return cast("list[Listed]", entries)
 
     def _make(self) -> None:
         """Makes the folder an OCI image layout, unless it is something else already."""

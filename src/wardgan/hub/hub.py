@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +10,17 @@ from typing import Final
 
 from wardgan import files
 from wardgan.combining.loading import open_file
-from wardgan.errors import ArtifactError, DigestError, FormatError, HubError, OutputError, TrustError, UsageError
+from wardgan.errors import DigestError, FormatError, HubError, OutputError, TrustError, UsageError
+from wardgan.hub.entries import VERSION, Broken, entries_of, order_of
 from wardgan.hub.entry import Entry, entry_of
 from wardgan.hub.folder import Folder
 from wardgan.hub.moving import Watch, assemble, fetch, send, staging
 from wardgan.hub.parcel import Parcel, parcel_of, read_parcel
 from wardgan.hub.revocation import Revocation, revocation_of, revoke
-from wardgan.hub.store import Store, UnreachableError
+from wardgan.hub.store import Store
 from wardgan.hub.target import Target, default_hub, hub_of, is_revocation, name_for, release_in
-from wardgan.seal import keys
 from wardgan.seal.artifact import day_of
 
-_VERSION: Final = re.compile(r"v?[0-9]{1,9}(?:\.[0-9]{1,9}){0,5}")
 _NEXT: Final = 5
 
 
@@ -58,21 +56,6 @@ class Pulled:
 
     path: Path
     entry: Entry
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A release that cannot be read.
-
-    Attributes:
-        name: Such as `cardio/sprint`.
-        tag: Such as `1.0`.
-        problem: Why.
-    """
-
-    name: str
-    tag: str
-    problem: str
 
 
 class Hub:
@@ -207,7 +190,7 @@ class Hub:
                 raise TrustError(f"{target.name}:{tag} was revoked {entry.revoked}; do not use it.")
             with staging(wanted, parcel) as staged:
                 fetch(store, str(target.name), parcel, staged, watch or _nothing)
-                self._check(parcel, staged, entry, required=not any_signer)
+                self._check(parcel, staged, entry, required=required)
                 # Checked once more as they are written: what was judged is what is there.
                 with files.new_file(wanted, force=force) as out:
                     assemble(parcel, staged, out)
@@ -232,7 +215,7 @@ class Hub:
             HubError: The hub cannot be reached, refuses, or does not tell what it has.
         """
         with self._opened() as store:
-            return list(self._entries(store, deep=False))
+            return list(entries_of(store, self._hub.name, self._trust))
 
     def search(self, words: str) -> list[Entry]:
         """Gives the releases in which each of some words occurs: in names, columns, levels, units, terms.
@@ -248,7 +231,8 @@ class Hub:
         if not wanted:
             raise UsageError("words='' has no word to look for.")
         with self._opened() as store:
-            found = [one for one in self._entries(store, deep=True) if isinstance(one, Entry)]
+            every = list(entries_of(store, self._hub.name, self._trust, deep=True))
+        found = [one for one in every if isinstance(one, Entry)]
         return [one for one in found if all(word in one.words() for word in wanted)]
 
     def entry(self, name: str, *, deep: bool = True) -> Entry:
@@ -305,7 +289,7 @@ class Hub:
             tags = [] if target.tag else store.tags(name)
             there = [tag for tag in tags if not is_revocation(tag) and store.manifest(name, tag) == parcel.data]
             if there:
-                return max(there, key=_order), False
+                return max(there, key=order_of), False
             numbers = [int(tag) for tag in tags if tag.isdecimal() and len(tag) < 10]
             tag = target.tag or str(max(numbers, default=0) + 1)
             new = store.manifest(name, tag) != parcel.data
@@ -334,12 +318,12 @@ class Hub:
             raise HubError(f"{store.place} has no {name}; wardgan list {self._hub} says what it has.")
         # Other programs' images may have tags of that name, too.
         found: dict[str, Parcel] = {}
-        for tag in sorted(tags, key=_order, reverse=True):
+        for tag in sorted(tags, key=order_of, reverse=True):
             with suppress(FormatError):
                 found[tag] = self._read(store, name, tag)
                 if target.digest in (found[tag].digest, found[tag].release):
                     return tag, found[tag]
-                if target.digest is None and _VERSION.fullmatch(tag):
+                if target.digest is None and VERSION.fullmatch(tag):
                     return tag, found[tag]
         if target.digest is None and found:
             return _only(name, found)
@@ -350,43 +334,9 @@ class Hub:
         data = store.manifest(name, tag)
         if data is None:
             tags = [one for one in store.tags(name) if not is_revocation(one)]
-            there = f"it has {', '.join(sorted(tags, key=_order)[-5:])}" if tags else "it has none of that name"
+            there = f"it has {', '.join(sorted(tags, key=order_of)[-5:])}" if tags else "it has none of that name"
             raise HubError(f"{store.place} has no {name}:{tag}; {there}.")
         return read_parcel(data, f"{name}:{tag}")
-
-    def _entries(self, store: Store, *, deep: bool) -> Iterator[Entry | Broken]:
-        keys.read_trust(self._trust)  # a malformed trust file is one refusal, and not one of each release
-        above = self._hub.name
-        for name in store.names():
-            if above is not None and name != above and not name.startswith(f"{above}/"):
-                continue
-            try:
-                tags = store.tags(name)
-            except UnreachableError:
-                raise
-            except HubError as error:
-                yield Broken(name, "", str(error))
-                continue
-            for tag in sorted((one for one in tags if not is_revocation(one)), key=_order, reverse=True):
-                yield self._entry(store, name, tag, tags, deep=deep)
-
-    def _entry(self, store: Store, name: str, tag: str, tags: Collection[str], *, deep: bool) -> Entry | Broken:
-        try:
-            data = store.manifest(name, tag)
-            if data is None:
-                raise FormatError("It is no release of wardgan.")
-            parcel = read_parcel(data, f"{name}:{tag}")
-            return entry_of(store, name, tag, parcel, self._trust, deep=deep, whole=deep, tags=tags)
-        except UnreachableError:
-            raise
-        except (ArtifactError, TrustError, HubError) as error:
-            return Broken(name, tag, str(error))
-
-
-def _order(tag: str) -> tuple[bool, list[int], str]:
-    """Gives how new a tag is: versions by their numbers, and before them all that is none."""
-    numbers = [int(part) for part in re.findall("[0-9]+", tag)] if _VERSION.fullmatch(tag) else []
-    return bool(numbers), numbers, tag
 
 
 def _only(name: str, found: Mapping[str, Parcel]) -> tuple[str, Parcel]:

@@ -80,18 +80,26 @@ class Line:
         self._client.close()
 
     def led(self, base: httpx2.URL, where: str) -> str:
-        """Gives the address to which an answer leads."""
+        """Gives the address to which an answer leads.
+
+        Args:
+            base: Who answered.
+            where: What was said, perhaps relative to that.
+
+        Raises:
+            HubError: It is none, or has no TLS where the registry has.
+        """
         try:
             found = base.join(where)
         except (httpx2.InvalidURL, ValueError) as error:
-            raise HubError(f"{self.place}: leads to an address that is none.") from error
+            raise HubError(f"{self.place}: leads to an address that is none; ask its keeper.") from error
         if not where or found.scheme not in ("http", "https"):
-            raise HubError(f"{self.place}: did not say where to go on.")
+            raise HubError(f"{self.place}: did not say where to go on; ask its keeper.")
         # Behind a server that speaks TLS for it, a registry may not know that it is spoken to with TLS.
         mine = self._client.base_url
         if found.scheme == "http" and mine.scheme == "https":
             if found.host != mine.host:
-                raise HubError(f"{self.place}: leads to an address without TLS.")
+                raise HubError(f"{self.place}: leads to an address without TLS; ask its keeper.")
             found = found.copy_with(scheme="https", port=mine.port)
         return str(found)
 
@@ -99,7 +107,21 @@ class Line:
         self, method: str, path: str, *, content: bytes | None = None, follow: bool = False,
         headers: Mapping[str, str] | None = None, cap: int = SAID, again: bool = True,
     ) -> Answer:  # fmt: skip
-        """Asks, and asks again when the registry is busy or the line breaks."""
+        """Asks, and asks again when the registry is busy or the line breaks.
+
+        Args:
+            method: Of HTTP.
+            path: Address, perhaps relative to the registry.
+            content: What is sent.
+            follow: Whether redirections are followed.
+            headers: Further headers.
+            cap: How many bytes the answer may have.
+            again: Whether a busy registry is asked again; a broken line always is.
+
+        Raises:
+            UnreachableError: It did not answer in five tries.
+            HubError: It sent too much, or something that nobody can follow.
+        """
         for tried in range(1, TRIES + 1):
             try:
                 response = self.once(method, path, content=content, headers=headers, cap=cap, follow=follow)
@@ -151,7 +173,7 @@ class Line:
                 path = self.led(response.url, response.headers.get("Location", ""))
             else:
                 return response
-        raise HubError(f"{self.place}: leads in a circle.")
+        raise HubError(f"{self.place}: leads in a circle; ask its keeper.")
 
     def _begun(
         self, method: str, path: str, content: bytes | None, headers: Mapping[str, str], *, known: bool = True
@@ -161,7 +183,7 @@ class Line:
             request.headers.update(self._login.header(request.url) if known else {})
             return self._client.send(request, stream=True)
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError, ValueError) as error:
-            raise HubError(f"{self.place}: leads to an address that is none.") from error
+            raise HubError(f"{self.place}: leads to an address that is none; ask its keeper.") from error
 
     def _outside(self, url: httpx2.URL, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Asks somebody who gives tokens for the registry."""
@@ -213,7 +235,7 @@ class Line:
         if code == 404:
             raise HubError(f"{self.place}: has no {what}.")
         if code == 507:
-            raise HubError(f"{self.place}: has no room left.")
+            raise HubError(f"{self.place}: has no room left; ask its keeper.")
         raise HubError(f"{self.place}: answered HTTP {code} for {what}{reason_of(response)}.")
 
     def gone(self, error: httpx2.TransportError) -> UnreachableError:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -107,21 +107,22 @@ def staging(wanted: Path, parcel: Parcel) -> Iterator[Path]:
         _remove(folder)
 
 
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
+def _held(folder: Path) -> ExitStack:
     """Makes a folder, and holds it for this process alone."""
     while True:
+        held = ExitStack()
         try:
             before = _made(folder)
-            with files.locked(folder / _LOCK):
-                # Another pull may have ended, and removed the folder, between the two lines above.
-                if before == _made(folder):
-                    yield
-                    return
-        except FileNotFoundError:
-            continue
+            held.enter_context(files.locked(folder / _LOCK))
+            # Another pull may have ended, and removed the folder, between the two lines above.
+            if before == _made(folder):
+                return held
+        except FileNotFoundError as error:
+            if not folder.parent.is_dir():
+                raise OutputError(f"path={str(folder.parent)!r} is no folder any more.") from error
         except OSError as error:
             raise OutputError(f"path={str(folder)!r} cannot be made: {error.strerror}.") from error
+        held.close()
 
 
 def _remove(folder: Path) -> None:

@@ -18,10 +18,11 @@ from pydantic import Field
 
 from wardgan.combining.file import LARGEST, MIXTURE_TYPE
 from wardgan.errors import FormatError
-from wardgan.hub.store import MANIFEST_CAP, digest_of
+from wardgan.hub.store import MANIFEST_CAP
 from wardgan.hub.target import is_digest
 from wardgan.seal import oci, records, tar
 from wardgan.seal.json_text import canonical, parse
+from wardgan.seal.oci import digest_of
 from wardgan.seal.reading import opened
 from wardgan.seal.records import INDEX_TYPE, MANIFEST_TYPE, Digest, Record, Text
 

@@ -15,8 +15,9 @@ import httpx2
 
 from wardgan.errors import HubError
 from wardgan.hub.line import LATER, LIST_CAP, SAID, TRIES, Answer, Line, json_of, reason_of
-from wardgan.hub.store import MANIFEST_CAP, Advance, digest_of
+from wardgan.hub.store import MANIFEST_CAP, Advance
 from wardgan.hub.target import is_digest, is_name, is_tag
+from wardgan.seal.oci import digest_of
 from wardgan.seal.records import MANIFEST_TYPE
 
 _PIECE: Final = 32 << 20

@@ -15,10 +15,11 @@ from typing import Final
 
 from wardgan.errors import ArtifactError, FormatError, HubError, TrustError, UsageError
 from wardgan.hub.parcel import Parcel
-from wardgan.hub.store import MANIFEST_CAP, Store, digest_of, small
+from wardgan.hub.store import MANIFEST_CAP, Store, small
 from wardgan.hub.target import revocation_tag
 from wardgan.seal import keys, oci, records, sign
 from wardgan.seal.json_text import parse
+from wardgan.seal.oci import digest_of
 from wardgan.seal.records import MANIFEST_TYPE, Manifest
 
 TYPE: Final = "application/vnd.wardgan.revocation.v1+json"

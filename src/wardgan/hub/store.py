@@ -80,15 +80,6 @@ class Store(Protocol):
         ...
 
 
-def digest_of(data: bytes) -> str:
-    """Gives the name of bytes: `sha256:` and 64 hexadecimal digits.
-
-    Args:
-        data: The bytes.
-    """
-    return "sha256:" + hashlib.sha256(data).hexdigest()
-
-
 def checked(chunks: Iterable[bytes], digest: str, size: int, what: str) -> Iterator[bytes]:
     """Yields bytes and refuses them when they are not what they should be.
 

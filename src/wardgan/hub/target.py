@@ -283,5 +283,5 @@ def _host(text: str) -> str:
     except ValueError:
         good = False
     if not good:
-        raise UsageError(f"target: {text[:100]!r} is not the host of a registry.")
+        raise UsageError(f"target: {text[:100]!r} is not the host of a registry, such as registry.hospital.example.")
     return text.lower()

@@ -9,18 +9,22 @@ from dataclasses import replace
 
 import httpx2
 import pytest
+from typer.testing import CliRunner
 
 import release_kit
 import wardgan as wg
 from hub_kit import Broken as BrokenLine
 from hub_kit import Clinic, FakeRegistry
+from wardgan.cli.main import app
 from wardgan.errors import DigestError, FormatError, HubError, OutputError, TrustError, UsageError
 from wardgan.hub import folder as folders
-from wardgan.hub.hub import Broken, Hub, _order
+from wardgan.hub import hub as module
+from wardgan.hub.entries import Broken, order_of
+from wardgan.hub.hub import Hub
 from wardgan.hub.parcel import manifest_of, parcel_of, read_parcel
-from wardgan.hub.store import digest_of
 from wardgan.seal import keys
 from wardgan.seal.json_text import canonical
+from wardgan.seal.oci import digest_of
 from wardgan.seal.records import INDEX_TYPE
 
 
@@ -76,7 +80,7 @@ def test_versions_are_compared_by_their_numbers(hub, clinic, tmp_path):
     for tag in ("1.9", "1.10", "latest"):
         hub.push(clinic.file(), f"a:{tag}")
     assert hub.pull("a", tmp_path / "x.hgan").entry.tag == "1.10"
-    assert sorted(["v2", "1.10", "1.9", "b", "a"], key=_order) == ["a", "b", "1.9", "1.10", "v2"]
+    assert sorted(["v2", "1.10", "1.9", "b", "a"], key=order_of) == ["a", "b", "1.9", "1.10", "v2"]
 
 
 def test_a_name_without_versions_must_be_told(hub, clinic, tmp_path):
@@ -367,6 +371,38 @@ def test_where_a_hub_is(clinic, tmp_path, monkeypatch):
         Hub("home", trust=clinic.trust).list()
     with pytest.raises(UsageError, match="for registries"):
         Hub("hub", plain_http=True)
+
+
+def test_without_a_target_the_default_hub_keeps_its_beginning(clinic, monkeypatch):
+    fake = FakeRegistry()
+    monkeypatch.setenv("WARDGAN_HUB", "registry.example/cardio")
+    monkeypatch.setenv("WARDGAN_TRUST", str(clinic.trust))
+    monkeypatch.setattr(Hub, "_store", lambda self: fake.client())
+    done = CliRunner().invoke(app, ["push", str(clinic.file())])
+    assert done.exit_code == 0, done.output
+    assert "registry.example/cardio/demo:1" in done.output
+    assert CliRunner().invoke(app, ["pull", "registry.example/cardio:1"]).exit_code == 2
+
+
+def test_what_fails_while_a_release_is_staged_is_told_as_it_is(clinic, tmp_path, monkeypatch):
+    hub = Hub(tmp_path / "hub", trust=clinic.trust)
+    hub.push(clinic.file(), "a:1")
+
+    def fails(*_):
+        raise FileNotFoundError(2, "something else")
+
+    monkeypatch.setattr(module, "fetch", fails)
+    with pytest.raises(FileNotFoundError, match="something else"):
+        hub.pull("a:1", tmp_path / "x.hgan")
+
+
+def test_nothing_is_read_twice_to_say_what_a_release_is(clinic):
+    fake = FakeRegistry()
+    hub = clinic.remote(fake)
+    hub.push(clinic.region(), "a:1")
+    fake.asked.clear()
+    hub.entry("a:1")
+    assert len(fake.asked) == len(set(fake.asked)), fake.asked
 
 
 def test_other_things_in_a_hub_are_told_apart(clinic, tmp_path):

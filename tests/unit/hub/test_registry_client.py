@@ -15,7 +15,7 @@ from wardgan.hub import registry as registries
 from wardgan.hub.line import TRIES
 from wardgan.hub.logins import user_of
 from wardgan.hub.registry import Registry
-from wardgan.hub.store import digest_of
+from wardgan.seal.oci import digest_of
 
 DATA = bytes(range(256)) * 40
 
