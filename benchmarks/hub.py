@@ -1,11 +1,15 @@
-"""Sharing: pushes and pulls beside skopeo, and a folder with many releases.
+"""Sharing: pushes and pulls beside skopeo, a folder with many releases, and its pages.
 
-    python benchmarks/hub.py          # the first part needs Debian's docker-registry and skopeo
+    python benchmarks/hub.py                 # all of it; needs Debian's docker-registry and skopeo for the first part
+    python benchmarks/hub.py --releases 10000 --users 20
 
 `transport`: a release of 100 MB (random bytes in the place of a network) goes into a docker-registry on this machine
 and back, by wardgan and by skopeo in turn. wardgan checks each digest, the signature and the file's order; here the
 last two are left out, since no network has 100 MB: what is timed is the carrying, with all digests. `folder`: what
-each verb takes in a folder of many releases (a few generators under many names).
+each verb takes in a folder of many releases (a few generators under many names). `pages`: the same folder, asked by
+several users at once who never pause (`saturated`), or who read for a second between two pages (`reading`). `preview`:
+100 synthetic patients with their figures. `stream`: a download of many patients. Memory is the largest of the server
+and of each of its processes.
 """
 
 from __future__ import annotations
@@ -13,9 +17,12 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,18 +46,31 @@ from wardgan.simulate.sprint import SPRINT_SCHEMA, sprint_like
 
 _MIB = 1 << 20
 _OVERRIDE = "benchmarks: simulated patients"
+_PATHS = (
+    "/",
+    "/?q=sbp",
+    "/?q=intensive+mm",
+    "/?privacy=epsilon+1+to+3",
+    "/?page=7",
+    "/api/v1/releases?q=drugs&offset=100",
+)
 
 
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--releases", type=int, default=10_000)
+    parser.add_argument("--users", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=None)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        rows = [*_transport(home, asked.rounds), *_folder(home, asked.releases)]
+        rows = list(_transport(home, asked.rounds))
+        _stock(home, asked.releases)
+        rows += [*_folder(home, asked.releases), *_pages(home, asked)]
     print(markdown(rows))
     print(save("hub", rows, asked.out))
 
@@ -171,13 +191,37 @@ def _registry(home: Path) -> Iterator[str]:
 
 
 def _folder(home: Path, releases: int) -> Iterator[dict[str, object]]:
-    _stock(home, releases)
     hub = wg.Hub(home / "hub", trust=home / "trust.json")
     for what, work in (
         ("list", hub.list), ("search", lambda: hub.search("intensive mm")), ("entry", lambda: hub.entry("n0:1")),
         ("pull", lambda: hub.pull("n1:1", home / "pulled.hgan")), ("push", lambda: hub.push(home / "2.hgan", "new:1")),
     ):  # fmt: skip
         yield {"part": "folder", "what": f"{what}, {releases:,} releases", "wardgan s": round(_took(work), 2)}
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+
+
+def _pages(home: Path, asked: argparse.Namespace) -> Iterator[dict[str, object]]:
+    releases = asked.releases + 1  # with the one that was pushed
+    with _served(home, releases) as (place, process, ready):
+        what = f"{releases:,} releases read by the server"
+        yield {"part": "pages", "what": what, "s": round(ready, 1), "peak MB": _peaks(process)}
+        for name, pause in (("saturated", 0.0), ("reading", 1.0)):
+            times = _asked(place, _PATHS, asked.users, asked.seconds, pause)
+            yield {"part": "pages", "what": f"list and search, {asked.users} users, {name}", **_times(times)}
+        times = _asked(place, ("/api/v1/preview/n0:1?n=100&where=arm%3Dintensive&seed={}",), 1, asked.seconds / 2, 0.0)
+        yield {"part": "preview", "what": "100 patients and figures, one user", **_times(times)}
+        for rows in (asked.rows // 10, asked.rows):
+            begun, count = time.perf_counter(), 0
+            with httpx2.stream("GET", f"{place}/api/v1/sample/n0:1?n={rows}&seed=1", timeout=600) as answer:
+                for chunk in answer.iter_raw():
+                    count += len(chunk)
+            seconds = time.perf_counter() - begun
+            yield {
+                "part": "stream", "what": f"{rows:,} patients as CSV", "s": round(seconds, 1),
+                "MB": round(count / 1e6), "patients/s": round(rows / seconds), "peak MB": _peaks(process),
+            }  # fmt: skip
 
 
 def _stock(home: Path, releases: int) -> None:
@@ -205,6 +249,63 @@ def _stock(home: Path, releases: int) -> None:
         entry["annotations"]["org.opencontainers.image.ref.name"] = f"ward{number % 97}/n{number}:1"
         index["manifests"].append(entry)
     place.write_text(json.dumps(index))
+
+
+@contextmanager
+def _served(home: Path, releases: int) -> Iterator[tuple[str, int, float]]:
+    port = _port()
+    words = [sys.executable, "-m", "wardgan", "serve", "--hub", "./hub", "--trust", "trust.json", "--port", str(port)]
+    begun = time.perf_counter()
+    server = subprocess.Popen(words, cwd=home, stderr=subprocess.DEVNULL)
+    try:
+        _until(f"http://localhost:{port}/statistics", f"{releases:,} releases")
+        yield f"http://localhost:{port}", server.pid, time.perf_counter() - begun
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait()
+
+
+def _asked(place: str, paths: tuple[str, ...], users: int, seconds: float, pause: float) -> list[float]:
+    """Gives how long each answer took, with several users at once."""
+    found: list[float] = []
+    until = time.perf_counter() + seconds
+
+    def user(number: int) -> None:
+        order = np.random.default_rng(number)
+        with httpx2.Client(base_url=place, timeout=60) as client:
+            while time.perf_counter() < until:
+                path = paths[order.integers(len(paths))].format(order.integers(1_000_000))
+                begun = time.perf_counter()
+                client.get(path).raise_for_status()
+                found.append(time.perf_counter() - begun)
+                time.sleep(pause * order.uniform(0.5, 1.5))
+
+    threads = [threading.Thread(target=user, args=(number,)) for number in range(users)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    return found
+
+
+def _times(times: list[float]) -> dict[str, object]:
+    return {
+        "answers": len(times), "median ms": round(1e3 * median(times), 1),
+        "p95 ms": round(1e3 * float(np.quantile(times, 0.95)), 1),
+        "p99 ms": round(1e3 * float(np.quantile(times, 0.99)), 1),
+    }  # fmt: skip
+
+
+def _peaks(process: int) -> str:
+    """Gives the largest memory of a process, and of the processes that it made."""
+    found = [(int(Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()[1]), one) for one in _processes()]
+    every = [process, *(one for parent, one in found if parent == process)]
+    peaks = [Path(f"/proc/{one}/status").read_text().partition("VmHWM:")[2].split()[0] for one in every]
+    return " + ".join(f"{int(peak) / 1e3:.0f}" for peak in peaks)
+
+
+def _processes() -> list[int]:
+    return [int(one.name) for one in Path("/proc").iterdir() if one.name.isdecimal()]
 
 
 def _port() -> int:

@@ -10,7 +10,7 @@ import wardgan as wg
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 # Folders of somebody's machine, and addresses of hosts.
 _FORBIDDEN = re.compile(
-    r"(?<![\w.*])/(?:work|tmp|home|root|mnt|opt|srv|Users|var)/|[A-Z]:\\\\|\b(?:\d{1,3}\.){3}\d{1,3}\b"
+    r"(?<![\w.*])/(?:work|tmp|home|root|mnt|opt|srv|Users|var)/|[A-Z]:\\\\|\b(?!127\.0\.0\.1\b)(?:\d{1,3}\.){3}\d{1,3}\b"
     r"|\b(?!(?:found|dossier|self)\.internal\b)[\w-]+\.(?:internal|local|lan|intra)\b|localhost:\d|\bTODO\b|\bFIXME\b"
 )
 

@@ -32,6 +32,7 @@ from wardgan.cli import (
     pool,
     release,
     sample,
+    serve,
     share,
     sketch,
     split,
@@ -120,6 +121,7 @@ app.command("pull", rich_help_panel=_ANYWHERE)(share.pull)
 app.command("list", rich_help_panel=_ANYWHERE)(listing.list_)
 app.command("search", rich_help_panel=_ANYWHERE)(listing.search)
 app.command("revoke", rich_help_panel=_ANYWHERE)(share.revoke)
+app.command("serve", rich_help_panel=_ANYWHERE)(serve.serve)
 app.command("sample", rich_help_panel=_ANYWHERE)(sample.sample)
 app.command("balance", rich_help_panel=_ANYWHERE)(balance.balance)
 app.command("demo", rich_help_panel=_ANYWHERE)(demo.demo)

@@ -74,8 +74,8 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
 ) -> None:
     """Draw synthetic patients or images, as many as you need."""
     from wardgan.cli.pictures import Pictures, draw_pictures
-    from wardgan.cli.where import parse_where
     from wardgan.files import check_new
+    from wardgan.sample.asked import parse_where
     from wardgan.sample.drawing import Drawn
     from wardgan.sample.write import write
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from wardgan.models.base import Progress as Step
 
 Advance = Callable[[int, int, str], None]
-_EXTRAS = ("torch", "dp_accounting", "sklearn", "matplotlib")
+_EXTRAS = {
+    "torch": "train", "dp_accounting": "train", "sklearn": "train", "matplotlib": "train", "fastapi": "hub",
+    "uvicorn": "hub", "jinja2": "hub", "PIL": "images",
+}  # fmt: skip
 _WIDTH = 110
 
 
@@ -88,7 +91,8 @@ def refuse_error(error: Exception, *, as_json: bool) -> int:
         refuse("OutputError", f"{where}{error.strerror}.", as_json=as_json)
         return 2
     if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _EXTRAS:
-        message = f"{error.name} is not installed, and this step needs it: pip install 'wardgan[train]'."
+        extra = _EXTRAS[str(error.name).split(".")[0]]
+        message = f"{error.name} is not installed, and this step needs it: pip install 'wardgan[{extra}]'."
         refuse("UsageError", message, as_json=as_json)
         return 2
     raise error

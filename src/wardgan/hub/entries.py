@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,8 +12,9 @@ from wardgan.errors import ArtifactError, FormatError, HubError, TrustError
 from wardgan.hub.entry import Entry, entry_of
 from wardgan.hub.parcel import read_parcel
 from wardgan.hub.store import Store, UnreachableError
-from wardgan.hub.target import is_revocation
+from wardgan.hub.target import is_revocation, revocation_tag
 from wardgan.seal import keys
+from wardgan.seal.oci import digest_of
 
 VERSION: Final = re.compile(r"v?[0-9]{1,9}(?:\.[0-9]{1,9}){0,5}")
 
@@ -34,7 +35,8 @@ class Broken:
 
 
 def entries_of(
-    store: Store, above: str | None, trust: str | Path | None, *, deep: bool = False
+    store: Store, above: str | None, trust: str | Path | None, *, deep: bool = False,
+    known: Mapping[tuple[str, str], Entry] | None = None,
 ) -> Iterator[Entry | Broken]:  # fmt: skip
     """Yields the releases of a hub, by name, newest first.
 
@@ -43,6 +45,7 @@ def entries_of(
         above: The beginning of all names that are meant; `None` for all.
         trust: Trust file; `None` for the default one.
         deep: Whether schemas are read, too.
+        known: What was read before, by name and tag; it is read again only where it has changed.
 
     Raises:
         TrustError: The trust file is malformed.
@@ -60,22 +63,30 @@ def entries_of(
             yield Broken(name, "", str(error))
             continue
         for tag in sorted((one for one in tags if not is_revocation(one)), key=order_of, reverse=True):
-            yield _entry(store, name, tag, tags, trust, deep=deep)
+            yield _entry(store, name, tag, tags, trust, deep=deep, old=(known or {}).get((name, tag)))
 
 
 def _entry(
-    store: Store, name: str, tag: str, tags: Collection[str], trust: str | Path | None, *, deep: bool
+    store: Store, name: str, tag: str, tags: Collection[str], trust: str | Path | None, *, deep: bool, old: Entry | None
 ) -> Entry | Broken:  # fmt: skip
     try:
         data = store.manifest(name, tag)
         if data is None:
             raise FormatError("It is no release of wardgan.")
+        if old is not None and _same(old, data, tags):
+            return old
         parcel = read_parcel(data, f"{name}:{tag}")
         return entry_of(store, name, tag, parcel, trust, deep=deep, whole=deep, tags=tags)
     except UnreachableError:
         raise
     except (ArtifactError, TrustError, HubError) as error:
         return Broken(name, tag, str(error))
+
+
+def _same(old: Entry, data: bytes, tags: Collection[str]) -> bool:
+    """Whether a release is still the one that was read, and nobody has revoked it."""
+    begin = revocation_tag(old.digest)
+    return old.manifest == digest_of(data) and old.revoked is None and not any(tag.startswith(begin) for tag in tags)
 
 
 def order_of(tag: str) -> tuple[bool, list[int], str]:

@@ -6,6 +6,7 @@ its card; and the signature is over the release. So a line of a list is as true 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,7 @@ from wardgan.seal.records import INDEX_TYPE, Claim, Descriptor, Manifest, read_c
 
 _CAP: Final = 4 << 20
 _RECORD_CAP: Final = 8 << 20
+_PIECE: Final = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,25 @@ class Entry:
         if self.schema is not None:
             found += list(_texts(self.schema.to_dict()))
         return "\n".join(found).casefold()
+
+    def has(self, words: str) -> bool:
+        """Tells whether each of some words occurs somewhere, perhaps within a word; signs between them do not matter.
+
+        Args:
+            words: Such as `blood pressure` or `mm[Hg]`.
+        """
+        text = self.words()
+        return all(word in text for word in pieces(words))
+
+
+def pieces(text: str) -> list[str]:
+    """Gives the words of a text in small letters, without the signs between them.
+
+    Example:
+        >>> pieces("Blood-pressure mm[Hg]")
+        ['blood', 'pressure', 'mm', 'hg']
+    """
+    return _PIECE.findall(text.casefold())
 
 
 def entry_of(  # noqa: PLR0913 - what may be asked of a release, in one place

@@ -52,6 +52,14 @@ class Folder:
     def close(self) -> None:
         """Does nothing: no file is open between two calls."""
 
+    def stamp(self) -> object | None:
+        """Gives what the index's file is, which is another one whenever something has been written."""
+        try:
+            found = (self._path / "index.json").stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
     def names(self) -> list[str]:
         """Gives the names of which there are releases, sorted."""
         return sorted(self._tagged())
@@ -184,7 +192,7 @@ class Folder:
 
     def _tagged(self) -> dict[str, dict[str, Listed]]:
         """Gives the entries by name and tag; the index is read again when it is another file."""
-        stamp = self._stamp()
+        stamp = self.stamp()
         if self._seen is not None and self._seen[0] == stamp is not None:
             return self._seen[1]
         found: dict[str, dict[str, Listed]] = {}
@@ -197,13 +205,6 @@ class Folder:
                 known[_TWICE] = True
         self._seen = stamp, found
         return found
-
-    def _stamp(self) -> object:
-        try:
-            found = (self._path / "index.json").stat()
-        except OSError:
-            return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
 
     def _entries(self) -> list[Listed]:
         try:

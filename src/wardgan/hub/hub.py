@@ -12,7 +12,7 @@ from wardgan import files
 from wardgan.combining.loading import open_file
 from wardgan.errors import DigestError, FormatError, HubError, OutputError, TrustError, UsageError
 from wardgan.hub.entries import VERSION, Broken, entries_of, order_of
-from wardgan.hub.entry import Entry, entry_of
+from wardgan.hub.entry import Entry, entry_of, pieces
 from wardgan.hub.folder import Folder
 from wardgan.hub.moving import Watch, assemble, fetch, send, staging
 from wardgan.hub.parcel import Parcel, parcel_of, read_parcel
@@ -217,6 +217,23 @@ class Hub:
         with self._opened() as store:
             return list(entries_of(store, self._hub.name, self._trust))
 
+    def stamp(self) -> object | None:
+        """Gives something that changes whenever a tag of the hub does; `None` if only reading all of it can tell."""
+        with self._opened() as store:
+            return store.stamp()
+
+    def entries(self, known: Mapping[tuple[str, str], Entry]) -> list[Entry | Broken]:
+        """Gives all releases of the hub with their schemas, and reads only what is new.
+
+        Args:
+            known: What was read before, by name and tag.
+
+        Raises:
+            HubError: The hub cannot be reached, refuses, or does not tell what it has.
+        """
+        with self._opened() as store:
+            return list(entries_of(store, self._hub.name, self._trust, deep=True, known=known))
+
     def search(self, words: str) -> list[Entry]:
         """Gives the releases in which each of some words occurs: in names, columns, levels, units, terms.
 
@@ -227,13 +244,12 @@ class Hub:
             UsageError: There is no word.
             HubError: The hub cannot be reached, refuses, or does not tell what it has.
         """
-        wanted = words.casefold().split()
-        if not wanted:
+        if not pieces(words):
             raise UsageError("words='' has no word to look for.")
         with self._opened() as store:
             every = list(entries_of(store, self._hub.name, self._trust, deep=True))
         found = [one for one in every if isinstance(one, Entry)]
-        return [one for one in found if all(word in one.words() for word in wanted)]
+        return [one for one in found if one.has(words)]
 
     def entry(self, name: str, *, deep: bool = True) -> Entry:
         """Gives what one release says of itself, without fetching it.

@@ -65,6 +65,9 @@ class Registry:
         """Hangs up."""
         self._line.close()
 
+    def stamp(self) -> None:
+        """Gives nothing: a registry does not tell when something has changed."""
+
     def names(self) -> list[str]:
         """Gives the names of which there are releases, sorted, as far as the registry tells them.
 

@@ -29,6 +29,10 @@ class Store(Protocol):
         """Lets go of it."""
         ...
 
+    def stamp(self) -> object | None:
+        """Gives something that changes whenever a tag does; `None` if that cannot be known without reading all."""
+        ...
+
     def names(self) -> list[str]:
         """Gives the names of which there are releases, sorted."""
         ...

@@ -48,6 +48,18 @@ def write(
             raise OutputError(f"output={str(path)!r} cannot be written: {error}; nothing was left behind.") from error
 
 
+def csv_bytes(frame: pd.DataFrame, *, header: bool) -> bytes:
+    """Gives a chunk of a CSV file.
+
+    Args:
+        frame: Synthetic patients.
+        header: Whether the names of the columns come first.
+    """
+    out = pa.BufferOutputStream()
+    arrow_csv.write_csv(_table(frame, "csv"), out, arrow_csv.WriteOptions(include_header=header))
+    return out.getvalue().to_pybytes()
+
+
 def _stream(
     chunks: Iterator[pd.DataFrame], file: BinaryIO, kind: Format, note: dict[str, str], wrote: Callable[[int], None]
 ) -> int:

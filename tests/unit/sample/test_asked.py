@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
-from wardgan.cli.where import parse_where
 from wardgan.errors import UsageError
+from wardgan.sample.asked import parse_where
 from wardgan.schema.schema import Schema
 
 SCHEMA = Schema.from_dict(

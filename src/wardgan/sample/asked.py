@@ -1,4 +1,4 @@
-"""What a researcher asks for on the command line, such as `arm=intensive`, `age=65..80` or `sbp@3M=140..`."""
+"""What a researcher writes who asks for certain patients, such as `arm=intensive`, `age=65..80` or `sbp@3M=140..`."""
 
 from __future__ import annotations
 

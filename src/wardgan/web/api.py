@@ -1,0 +1,123 @@
+"""The hub as JSON, under /api/v1; `/api/v1/openapi.json` describes it."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+
+from wardgan.errors import UsageError
+from wardgan.hub.entry import Entry
+from wardgan.web import shapes
+from wardgan.web.guard import Streamed
+from wardgan.web.library import Library
+from wardgan.web.preview import CONDITIONS, MOST, Asked
+from wardgan.web.shelf import FACETS
+from wardgan.web.streams import MOST as MOST_ROWS
+
+router: Final = APIRouter(prefix="/api/v1", tags=["hub"], responses=shapes.REFUSALS)
+_LIMIT: Final = 100
+_SEEDS: Final = 1 << 53  # what every JSON reader can hold
+
+
+def library_of(request: Request) -> Library:
+    """Gives what the hub has."""
+    found: Library = request.app.state.library
+    return found
+
+
+def chosen_of(
+    data: shapes.Choice = None, privacy: shapes.Choice = None, label: shapes.Choice = None, kind: shapes.Choice = None,
+    family: shapes.Choice = None, licence: shapes.Choice = None, signer: shapes.Choice = None,
+    size: shapes.Choice = None,
+) -> dict[str, str]:  # fmt: skip
+    """Gives the values of facets that somebody chose."""
+    given = {
+        "data": data, "privacy": privacy, "label": label, "kind": kind, "family": family, "licence": licence,
+        "signer": signer, "size": size,
+    }  # fmt: skip
+    return {name: value for name in FACETS if (value := given[name])}
+
+
+Books = Annotated[Library, Depends(library_of)]
+Chosen = Annotated[dict[str, str], Depends(chosen_of)]
+Words = Annotated[str, Query(max_length=500, description="Words, or parts of words, that must occur somewhere.")]
+Where = Annotated[list[str] | None, Query(description="Conditions, such as age=65..80.", max_length=CONDITIONS)]
+Balance = Annotated[str, Query(max_length=200, description="A label with equally frequent levels.")]
+Replay = Annotated[int | None, Query(ge=0, lt=_SEEDS, description="Replays a sample.")]
+
+
+def summary(entry: Entry) -> dict[str, object]:
+    """Gives a release as JSON, without its schema.
+
+    Args:
+        entry: The release.
+    """
+    return {name: value for name, value in entry.to_dict().items() if name != "schema"}
+
+
+@router.get("/releases", responses=shapes.answers(shapes.Releases))
+def releases(
+    books: Books, chosen: Chosen, q: Words = "", offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+    limit: Annotated[int, Query(ge=1, le=_LIMIT)] = 25,
+) -> Response:  # fmt: skip
+    """Lists releases, newest first, with the number of those that have each value of a facet."""
+    found = books.shelf.find(q, chosen, offset=offset, limit=limit)
+    return JSONResponse(
+        {"total": found.total, "releases": [summary(one) for one in found.entries], "facets": found.facets}
+    )
+
+
+@router.get("/releases/{label:path}", responses=shapes.answers(shapes.Release))
+def release(books: Books, label: str) -> Response:
+    """Gives what one release says of itself, with its schema."""
+    return JSONResponse(books.entry(label).to_dict())
+
+
+@router.get("/files/{label:path}", responses=shapes.bytes_of("application/octet-stream", "The .hgan file."))
+def file(books: Books, label: str) -> Response:
+    """Gives the .hgan file of a release."""
+    entry = books.entry(label)
+    name = f"{entry.name.rpartition('/')[2]}-{entry.tag}.hgan"
+    return FileResponse(books.rack.file(entry), media_type="application/octet-stream", filename=name)
+
+
+@router.get("/preview/{label:path}", responses=shapes.answers(shapes.Preview))
+def preview(
+    books: Books, label: str, n: Annotated[int, Query(ge=1, le=MOST)] = 20, seed: Replay = None, where: Where = None,
+    balance: Balance = "",
+) -> Response:  # fmt: skip
+    """Gives a few synthetic patients, one row each, and small figures of their columns."""
+    asked = Asked(n, seed_of(seed), tuple(where or ()), balance or None)
+    found = books.preview(books.entry(label), asked)
+    return JSONResponse({
+        "seed": asked.seed, "columns": found.columns, "rows": found.rows,
+        "figures": [{"name": one.name, "svg": one.svg} for one in found.figures],
+        "images": [{"png": png, "title": title} for png, title in found.images],
+    })  # fmt: skip
+
+
+@router.get("/sample/{label:path}", responses=shapes.bytes_of("text/csv", "Synthetic patients, one row per visit."))
+def sample(
+    books: Books, label: str, n: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 1000, seed: Replay = None,
+    where: Where = None, balance: Balance = "",
+) -> Response:  # fmt: skip
+    """Gives synthetic patients as a CSV file, in a stream; with visits one row per visit that took place."""
+    entry = books.entry(label)
+    if entry.schema is not None and entry.schema.images is not None:
+        raise UsageError(f"{label} draws images; take its file home, and use wardgan sample.")
+    asked = Asked(n, seed_of(seed), tuple(where or ()), balance or None)
+    name = f"{entry.name.rpartition('/')[2]}-{entry.tag}-{asked.seed}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Seed": str(asked.seed)}
+    return Streamed(books.csv(entry, asked), headers, "text/csv; charset=utf-8")
+
+
+def seed_of(given: int | None) -> int:
+    """Gives a seed that somebody gave, or a new one that can be told.
+
+    Args:
+        given: What was given.
+    """
+    return secrets.randbelow(1 << 31) if given is None else given

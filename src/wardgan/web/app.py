@@ -1,0 +1,94 @@
+"""The web application of a hub: pages for people, and the same as JSON under /api/v1.
+
+It reads and never writes. There are no accounts yet, so it listens on this machine only, see `cli/serve.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from wardgan._version import __version__
+from wardgan.errors import ArtifactError, HubError, TrustError, UsageError, WardganError
+from wardgan.hub.store import UnreachableError
+from wardgan.web import api, pages
+from wardgan.web.guard import Guard
+from wardgan.web.library import Library
+from wardgan.web.workers import BusyError
+
+HERE: Final = Path(__file__).parent
+HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
+# The first that fits decides.
+STATUS: Final = (
+    (BusyError, 503), (UnreachableError, 502), (HubError, 404), (TrustError, 403), (UsageError, 400),
+    (ArtifactError, 422),
+)  # fmt: skip
+
+
+def create_app(library: Library, *, hosts: tuple[str, ...] = HOSTS) -> FastAPI:
+    """Gives the application.
+
+    Args:
+        library: What the hub has.
+        hosts: Names under which it may be asked; a request for another one is refused, so that a page elsewhere cannot
+            reach it under a name of its own.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        library.start()
+        yield
+        library.close()
+
+    app = FastAPI(
+        title="wardgan hub", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        description="Releases of private generators, and synthetic patients drawn from them.",
+    )  # fmt: skip
+    app.state.library = library
+    app.include_router(api.router)
+    app.include_router(pages.router)
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
+    app.add_middleware(Guard)
+    app.add_exception_handler(WardganError, _refused)
+    app.add_exception_handler(HTTPException, _failed)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    return app
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    status = next((code for kind, code in STATUS if isinstance(error, kind)), 500)
+    kind = "HubError" if isinstance(error, HubError) else type(error).__name__
+    return _told(request, status, kind, str(error))
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+    said = {404: "There is no such page.", 405: "That cannot be done here."}.get(error.status_code, str(error.detail))
+    return _told(request, error.status_code, "HubError", said)
+
+
+def _malformed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"][1:])
+    return _told(request, 400, "UsageError", f"{place or 'request'}: {first['msg']}.")
+
+
+def _told(request: Request, status: int, kind: str, message: str) -> Response:
+    headers = {"Retry-After": "10"} if status in (502, 503) else {}
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"error": {"kind": kind, "message": message}}, status, headers)
+    found = pages.problem(request, status, message)
+    found.headers.update(headers)
+    return found

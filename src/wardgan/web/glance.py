@@ -1,0 +1,83 @@
+"""What pages say about a release, in words and small tables."""
+
+from __future__ import annotations
+
+from wardgan.errors import WardganError
+from wardgan.hub.entry import Entry
+from wardgan.schema.columns import Column
+from wardgan.web.figures import Figure
+from wardgan.web.library import Library
+from wardgan.web.preview import Asked
+from wardgan.web.tasks import Glance, privacy
+
+
+def size(count: int) -> str:
+    """Gives a number of bytes for people.
+
+    Example:
+        >>> size(6669), size(45_000_000)
+        ('6.7 kB', '45.0 MB')
+    """
+    return f"{count / 1e3:,.1f} kB" if count < 1e6 else f"{count / 1e6:,.1f} MB"
+
+
+def bound(column: Column) -> str:
+    """Gives which values a column may have, for people.
+
+    Args:
+        column: The column.
+    """
+    if column.levels:
+        names = [str(level) for level in column.levels]
+        more = "" if len(names) <= 8 else f" and {len(names) - 8} more"
+        return ", ".join(names[:8]) + more
+    if column.kind == "flag":
+        return "true, false"
+    low, high = column.ends
+    return f"{low} to {high}{f' {column.unit}' if column.unit else ''}"
+
+
+def glance_of(books: Library, entry: Entry) -> tuple[Glance | None, str | None]:
+    """Gives what a page says of a release beyond its entry, and why that is not known.
+
+    Args:
+        books: What the hub has.
+        entry: The release.
+    """
+    try:
+        return books.glance(entry), None
+    except WardganError as error:
+        return None, str(error)
+
+
+def beside(books: Library, one: Entry, other: Entry) -> tuple[list[tuple[str, str, str]], list[Figure], str | None]:
+    """Gives two releases side by side: facts, figures of the columns that both declare alike, and why there are none.
+
+    Args:
+        books: What the hub has.
+        one: A release.
+        other: Another one.
+    """
+    rows = [
+        (title, say(one), say(other))
+        for title, say in (
+            ("Data set", lambda entry: entry.title), ("Privacy", lambda entry: privacy(entry.privacy)),
+            ("Revoked", lambda entry: str(entry.revoked) if entry.revoked else "no"),
+            ("Hospitals", lambda entry: str(entry.hospitals)), ("Family", lambda entry: entry.family or "several"),
+            ("Made", lambda entry: entry.created),
+            ("Signed by", lambda entry: entry.signature.name or entry.signature.status),
+            ("Licence", lambda entry: entry.licence or "not declared"), ("Size", lambda entry: size(entry.bytes)),
+            ("Columns", lambda entry: str(len(entry.schema.columns)) if entry.schema else ""),
+        )
+    ]  # fmt: skip
+    mine, theirs = (
+        {column.name: column for column in entry.schema.columns} if entry.schema else {} for entry in (one, other)
+    )
+    for name in dict.fromkeys([*mine, *theirs]):
+        said = [f"{each[name].kind}: {bound(each[name])}" if name in each else "none" for each in (mine, theirs)]
+        if said[0] != said[1]:
+            rows.append((f"Column {name}", said[0], said[1]))
+    try:
+        return rows, books.pair(one, other, Asked(1_000, 0)), None
+    except WardganError as error:
+        return rows, [], str(error)

@@ -1,0 +1,163 @@
+"""What every answer obeys: headers, whose page asks, and what is said when something breaks."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from typing import Final
+
+import anyio
+from anyio import to_thread
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+STALLED: Final = 60.0
+_PIECE: Final = 1 << 18
+_STREAMS: Final = ("/api/v1/sample/", "/api/v1/files/")
+
+
+class Guard:
+    """Puts headers on each answer, and gives an answer where the application fails.
+
+    Pages of other sites may link here, but not ask in the background: that would draw patients at this hub's cost.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request.
+
+        Args:
+            scope: What is asked.
+            receive: Gives the rest of it.
+            send: Takes the answer.
+        """
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        head = scope["method"] == "HEAD" and not scope["path"].startswith(_STREAMS)
+        answer = _Answer(send, bodiless=head)
+        if _by_itself(Headers(scope=scope)):
+            said = _said(403, "Another site's page may link here, and not ask by itself.")
+            await said(scope, receive, answer)
+            return
+        try:
+            await self._app({**scope, "method": "GET"} if head else scope, receive, answer)
+        except Exception:
+            traceback.print_exc()  # for the operator; a visitor learns nothing of it
+            if not answer.begun:
+                said = _said(500, "The hub failed; its operator finds the reason in what it printed.")
+                await said(scope, receive, answer)
+
+
+def _by_itself(asked: Headers) -> bool:
+    return asked.get("sec-fetch-site") == "cross-site" and asked.get("sec-fetch-mode") != "navigate"
+
+
+class _Answer:
+    """What is sent, with its headers."""
+
+    def __init__(self, send: Send, *, bodiless: bool) -> None:
+        self._send = send
+        self._bodiless = bodiless
+        self.begun = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun = True
+            headers = MutableHeaders(raw=message["headers"])
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        elif self._bodiless:
+            message = {**message, "body": b""}
+        await self._send(message)
+
+
+def _said(status: int, message: str) -> Response:
+    body = json.dumps({"error": {"kind": "HubError", "message": message}})
+    return Response(body, status, media_type="application/json")
+
+
+class Streamed(Response):
+    """An answer that is made while it is sent, and ends with whoever reads it: also if they leave, or stop reading.
+
+    Args:
+        parts: Makes the body; entered before anything is sent, so that a refusal is an answer of its own.
+        headers: Of the answer.
+        media_type: Of the body.
+        ended: Is called once, with the bytes that were sent and whether that was all.
+    """
+
+    def __init__(
+        self, parts: AbstractContextManager[Iterator[object]], headers: dict[str, str], media_type: str,
+        ended: Callable[[int, bool], None] = lambda _sent, _whole: None,
+    ) -> None:  # fmt: skip
+        self._stack = ExitStack()
+        self._ended = ended
+        with ExitStack() as opening:
+            self._parts = opening.enter_context(parts)
+            self._first = next(self._parts, b"")
+            self._stack = opening.pop_all()
+        super().__init__(headers=headers, media_type=media_type)
+        del self.headers["content-length"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it.
+
+        Args:
+            scope: What is asked.
+            receive: Tells when whoever asked has left.
+            send: Takes the answer.
+        """
+        sent, whole = 0, False
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(_until_left, receive, group.cancel_scope.cancel)
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                part: object = self._first
+                while part is not None:
+                    for piece in _pieces(part):
+                        with anyio.fail_after(STALLED):
+                            await send({"type": "http.response.body", "body": piece, "more_body": True})
+                        sent += len(piece)
+                    part = await to_thread.run_sync(partial(next, self._parts, None))
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                whole = True
+                group.cancel_scope.cancel()
+        except* (TimeoutError, OSError):
+            pass  # who stopped reading gets no more; the connection ends without an end of the body
+        finally:
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(self._stack.close)
+            self._ended(sent, whole)
+
+
+def _pieces(part: object) -> Iterable[bytes]:
+    data = memoryview(part) if isinstance(part, bytes) else memoryview(b"")
+    return (bytes(data[at : at + _PIECE]) for at in range(0, len(data), _PIECE))
+
+
+async def _until_left(receive: Receive, left: Callable[[], None]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    left()

@@ -1,0 +1,184 @@
+"""The pages of a hub, for people; everything works without JavaScript but the live preview."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from wardgan._version import __version__
+from wardgan.errors import HubError, TrustError, UsageError, WardganError
+from wardgan.hub.store import UnreachableError
+from wardgan.seal.card import statement
+from wardgan.web import glance
+from wardgan.web.api import Books, Chosen, Words, seed_of
+from wardgan.web.preview import Asked, most_of, where_of
+from wardgan.web.shelf import FACETS, PAGE
+from wardgan.web.tasks import privacy
+from wardgan.web.workers import BusyError
+
+router: Final = APIRouter(include_in_schema=False)
+_CONTROLS: Final = 40
+_VALUES: Final = 12
+_ALL: Final = 1_000
+# A dossier brings its own style and nothing else; it may do nothing.
+_DOSSIER_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; base-uri 'none'"
+
+
+def _environment() -> Environment:
+    found = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    found.filters |= {"size": glance.size, "bound": glance.bound, "path": lambda text: quote(str(text), safe="/:")}
+    found.globals |= {"version": __version__, "facet_names": FACETS, "privacy": privacy}
+    return found
+
+
+_PAGES: Final = _environment()
+
+
+def shown(request: Request, name: str, status: int = 200, **facts: Any) -> HTMLResponse:  # noqa: ANN401
+    """Gives a page.
+
+    Args:
+        request: Who asks.
+        name: Of its template.
+        status: HTTP status.
+        facts: What the template shows.
+    """
+    trouble = request.app.state.library.trouble
+    return HTMLResponse(_PAGES.get_template(name).render(trouble=trouble, path=request.url.path, **facts), status)
+
+
+def problem(request: Request, status: int, message: str) -> HTMLResponse:
+    """Gives the page of a refusal.
+
+    Args:
+        request: Who asks.
+        status: HTTP status.
+        message: What is wrong, and the way out.
+    """
+    return shown(request, "problem.html", status, message=message, missing=status == 404)
+
+
+@router.get("/")
+def index(
+    request: Request, books: Books, chosen: Chosen, q: Words = "", page: Annotated[int, Query(ge=1, le=100_000)] = 1
+) -> Response:
+    """Lists what the hub has."""
+    found = books.shelf.find(q, chosen, offset=(page - 1) * PAGE)
+    pages = max(1, -(-found.total // PAGE))
+
+    def link(**changes: object) -> str:
+        return "/?" + _query({"q": q, **chosen, **changes})
+
+    if page > pages:
+        return RedirectResponse(link(page=pages), 303)
+    facets = [
+        (facet, FACETS[facet], [(value, count, link(**{facet: value})) for value, count in every[:_VALUES]], len(every))
+        for facet, every in found.facets.items()
+        if every
+    ]
+    return shown(
+        request, "index.html", found=found, facets=facets, q=q, chosen=chosen, page=page, link=link, pages=pages,
+        broken=books.shelf.broken, query=_query({"q": q, **chosen}),
+    )  # fmt: skip
+
+
+@router.get("/filters/{facet}")
+def filters(request: Request, books: Books, facet: str, chosen: Chosen, q: Words = "") -> HTMLResponse:
+    """Lists all values of a facet."""
+    if facet not in FACETS:
+        raise HubError(f"There is no filter {facet[:30]!r}; there are {', '.join(FACETS)}.")
+    others = {name: value for name, value in chosen.items() if name != facet}
+    values = books.shelf.find(q, others, limit=0).facets[facet][:_ALL]
+    links = [(value, count, "/?" + _query({"q": q, **others, facet: value})) for value, count in values]
+    return shown(request, "filters.html", title=FACETS[facet], links=links)
+
+
+@router.get("/releases/{label:path}")
+def release(request: Request, books: Books, label: str) -> HTMLResponse:
+    """Shows one release."""
+    entry = books.entry(label)
+    facts, closed = glance.glance_of(books, entry)
+    return shown(
+        request, "release.html", entry=entry, facts=facts, closed=closed, versions=books.shelf.versions(entry.name),
+        statement=statement(entry.privacy), target=books.target(entry),
+    )  # fmt: skip
+
+
+@router.get("/dossiers/{label:path}")
+def dossier(books: Books, label: str) -> HTMLResponse:
+    """Shows the public dossier of a release, drawn anew from its generator."""
+    entry = books.entry(label)
+    if entry.kind == "mixture":
+        raise UsageError(f"{label} is combined, and has no dossier of its own; those of its members are in its file.")
+    text = books.card(entry, "html")
+    return HTMLResponse(text, headers={"Content-Security-Policy": _DOSSIER_POLICY})
+
+
+@router.get("/play/{label:path}")
+def play(request: Request, books: Books, label: str, seed: str = "", n: str = "20", balance: str = "") -> Response:
+    """Shows synthetic patients of a release, chosen by a form; an address shows the same ones for ever."""
+    entry = books.entry(label)
+    schema = entry.schema
+    if schema is None:
+        raise HubError(f"{label} has no schema.")  # pragma: no cover - a shelf holds releases with theirs
+    form = dict(request.query_params)
+    if not seed.strip() or form.get("again"):
+        fresh = {**form, "seed": seed_of(None), "again": ""}
+        return RedirectResponse(f"{request.url.path}?{_query(fresh)}", 303)
+    number = _whole(seed, "seed", 0)
+    asked = Asked(_whole(n, "n", 20), number, where_of(form, schema), balance or None)
+    try:
+        found, trouble, status = books.preview(entry, asked), None, 200
+    except (BusyError, UnreachableError):
+        raise
+    except WardganError as error:
+        found, trouble, status = None, str(error), 403 if isinstance(error, TrustError) else 400
+    columns = [one for one in schema.table if one.levels or one.kind == "flag" or one.low is not None]
+    query = [("n", 10_000 if asked.n < 10_000 else asked.n), ("seed", asked.seed)]
+    query += [("where", text) for text in asked.where] + ([("balance", balance)] if balance else [])
+    return shown(
+        request, "play.html", status, entry=entry, found=found, form=form, asked=asked, wrong=trouble,
+        columns=columns[:_CONTROLS], hidden=max(0, len(columns) - _CONTROLS),
+        labels=[one for one in schema.columns if one.label], download=urlencode(query), visits=schema.visits,
+        images=schema.images is not None, most=most_of(schema),
+    )  # fmt: skip
+
+
+@router.get("/compare")
+def compare(request: Request, books: Books, a: str = "", b: str = "") -> Response:
+    """Shows two releases side by side."""
+    names = [f"{one.name}:{one.tag}" for one in books.shelf.entries[:1_000]]
+    if not a or not b:
+        return shown(request, "compare.html", names=names, a=a, b=b, rows=None, figures=(), wrong=None)
+    rows, figures, wrong = glance.beside(books, books.entry(a), books.entry(b))
+    return shown(request, "compare.html", names=names, a=a, b=b, rows=rows, figures=figures, wrong=wrong)
+
+
+@router.get("/statistics")
+def statistics(request: Request, books: Books) -> HTMLResponse:
+    """Shows how many releases there are of which kind."""
+    found = books.shelf.find(limit=0)
+    return shown(request, "statistics.html", found=found, names=len({one.name for one in books.shelf.entries}))
+
+
+def _query(fields: Mapping[str, object]) -> str:
+    """Gives the part of an address behind the question mark, without what is empty."""
+    return urlencode({name: value for name, value in fields.items() if value not in ("", None)})
+
+
+def _whole(text: str, name: str, usual: int) -> int:
+    """Gives a whole number that a form holds, or what is usual."""
+    if not text.strip():
+        return usual
+    if not text.strip().isdecimal() or len(text.strip()) > 15:
+        raise UsageError(f"{name}={text[:30]!r} is not a whole number.")
+    return int(text)

@@ -1,0 +1,114 @@
+"""What the API's answers look like, for its OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from wardgan.hub.revocation import Revocation
+from wardgan.seal.reading import Signature
+from wardgan.seal.records import Claim
+
+Choice = Annotated[str | None, Query(max_length=500, description="A value of this facet.")]
+
+
+class Problem(BaseModel):
+    """A refusal: what kind, and the message for people."""
+
+    kind: str
+    message: str
+
+
+class Refusal(BaseModel):
+    """What every answer but 200 holds."""
+
+    error: Problem
+
+
+class Summary(BaseModel):
+    """A release in a list."""
+
+    name: str
+    tag: str
+    digest: str
+    manifest: str
+    kind: Literal["model", "mixture"]
+    title: str
+    created: str
+    privacy: Claim
+    family: str | None
+    licence: str | None
+    hospitals: int
+    signature: Signature
+    bytes: int
+    revoked: Revocation | None
+
+
+class Release(Summary):
+    """A release with its schema, which `wardgan schema` explains."""
+
+    declared: Annotated[dict[str, Any], Field(alias="schema")]
+
+
+class Releases(BaseModel):
+    """A part of a list: how many there are in all, and for each facet its values with their numbers."""
+
+    total: int
+    releases: list[Summary]
+    facets: dict[str, list[tuple[str, int]]]
+
+
+class Drawing(BaseModel):
+    """A figure of a column, as SVG."""
+
+    name: str
+    svg: str
+
+
+class Picture(BaseModel):
+    """A synthetic image: a PNG file in base64, and its labels."""
+
+    png: str
+    title: str
+
+
+class Preview(BaseModel):
+    """Synthetic patients to look at; cells are spelled as in a CSV file, and an empty one is missing."""
+
+    seed: int
+    columns: list[str]
+    rows: list[list[str]]
+    figures: list[Drawing]
+    images: list[Picture]
+
+
+_WHY: Final = {
+    400: "An argument is wrong, or the conditions hold nobody.", 403: "It may not be opened.",
+    404: "There is no such release.", 422: "The release is not in order.",
+    502: "The registry behind the hub does not answer.", 503: "Others are drawing; try again in a moment.",
+}  # fmt: skip
+REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": Refusal, "description": why} for status, why in _WHY.items()
+}
+
+
+def answers(shape: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """Gives how an answer in JSON is described.
+
+    Args:
+        shape: Of the answer.
+    """
+    return {200: {"model": shape, "description": (shape.__doc__ or "").strip()}}
+
+
+def bytes_of(kind: str, what: str) -> dict[int | str, dict[str, Any]]:
+    """Gives how an answer of bytes is described.
+
+    Args:
+        kind: Media type.
+        what: What it is.
+    """
+    content = {kind: {"schema": {"type": "string", "format": "binary"}}}
+    return {200: {"content": content, "description": what}}

@@ -1,0 +1,201 @@
+"""What is done with the files of releases, in processes of their own: reading them, judging them, drawing from them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from wardgan.combining.loading import Opened, open_file
+from wardgan.combining.tree import MixtureNode, ModelNode
+from wardgan.dossier.cards import card
+from wardgan.dossier.gates import Judgement
+from wardgan.dossier.receiver import public_gates, read_dossier
+from wardgan.seal.reading import read_file, signature_of
+from wardgan.seal.records import Claim
+from wardgan.web.figures import Figure
+from wardgan.web.preview import Asked, Drawable, Preview, base_of, pair_of, preview
+from wardgan.web.streams import csv_of
+
+_KEPT: Final = 6
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What a page says of a release beyond its entry.
+
+    Attributes:
+        verdict: The worst of its public gates; `None` without a dossier.
+        gates: Name, subject, verdict and reason of each.
+        override: Who released it against the gates, and why.
+        tree: A combined generator with its members.
+    """
+
+    verdict: str | None = None
+    gates: tuple[tuple[str, str, str, str], ...] = ()
+    override: str | None = None
+    tree: Branch | None = None
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A generator in a tree.
+
+    Attributes:
+        name: What it is called.
+        privacy: Its guarantee, in a few words.
+        override: Who released it against the gates, and why.
+        members: Its parts.
+    """
+
+    name: str
+    privacy: str
+    override: str | None = None
+    members: tuple[Branch, ...] = ()
+
+
+class Shop:
+    """Files that one process has opened; a few of them stay open.
+
+    Args:
+        any_signer: Whether unsigned files and unknown keys pass.
+        trust: Trust file; `None` for the default one.
+    """
+
+    def __init__(self, trust: Path | None, *, any_signer: bool) -> None:
+        self._trust = trust
+        self._any = any_signer
+        self._opened: OrderedDict[Path, tuple[Opened, list[pd.DataFrame | None]]] = OrderedDict()
+
+    def generator(self, path: Path) -> Drawable:
+        """Gives the generator of a file.
+
+        Args:
+            path: The file.
+        """
+        return self._held(path)[0].generator
+
+    def opened(self, path: Path) -> Opened:
+        """Gives a file that was read and checked.
+
+        Args:
+            path: The file.
+        """
+        return self._held(path)[0]
+
+    def base(self, path: Path) -> pd.DataFrame | None:
+        """Gives patients of a file without any condition.
+
+        Args:
+            path: The file.
+        """
+        opened, base = self._held(path)
+        if not base:
+            base.append(base_of(opened.generator))
+        return base[0]
+
+    def _held(self, path: Path) -> tuple[Opened, list[pd.DataFrame | None]]:
+        if path not in self._opened:
+            self._opened[path] = open_file(path, self._trust, required=not self._any), []
+            while len(self._opened) > _KEPT:
+                self._opened.popitem(last=False)
+        self._opened.move_to_end(path)
+        return self._opened[path]
+
+
+def seen(shop: Shop, path: Path, asked: Asked) -> Iterator[Preview]:
+    """Yields synthetic patients to look at.
+
+    Args:
+        shop: Opens files.
+        path: Of the release.
+        asked: How many, and which.
+    """
+    yield preview(shop.generator(path), asked, shop.base(path))
+
+
+def beside(shop: Shop, one: Path, other: Path, asked: Asked) -> Iterator[list[Figure]]:
+    """Yields figures of two releases.
+
+    Args:
+        shop: Opens files.
+        one: File of a release.
+        other: File of another one.
+        asked: How many patients of each.
+    """
+    yield pair_of(shop.generator(one), shop.generator(other), asked)
+
+
+def csv(shop: Shop, path: Path, asked: Asked) -> Iterator[bytes]:
+    """Yields a CSV file of synthetic patients.
+
+    Args:
+        shop: Opens files.
+        path: Of the release.
+        asked: How many, and which.
+    """
+    return csv_of(shop.generator(path), asked)
+
+
+def page(shop: Shop, path: Path, form: str) -> Iterator[str]:
+    """Yields a card of a release; see `wardgan card`.
+
+    Args:
+        shop: Opens files.
+        path: Of the release.
+        form: Which one.
+    """
+    del shop
+    yield card(path, form)
+
+
+def glance(shop: Shop, path: Path, title: str) -> Iterator[Glance]:
+    """Yields what a page says of a release beyond its entry.
+
+    Args:
+        shop: Opens files.
+        path: Of the release.
+        title: What it is called.
+    """
+    node = shop.opened(path).node
+    if node is not None:
+        yield Glance(tree=_branch(title, node))
+        return
+    model = read_file(path, lambda layout: signature_of(layout, None, required=False))
+    if model.dossier is None:
+        yield Glance(override=model.card.override)
+        return
+    gates = [one for one in public_gates(model, read_dossier(model)) if one.verdict != "not asked"]
+    words = {one.verdict for one in gates}
+    worst = next((word for word in ("fail", "warn", "unjudged") if word in words), "pass")
+    yield Glance(worst, tuple(map(_gate, gates)), model.card.override)
+
+
+def _gate(one: Judgement) -> tuple[str, str, str, str]:
+    return one.gate, one.about, one.verdict, one.reason
+
+
+def privacy(claim: Claim) -> str:
+    """Gives a guarantee in a few words.
+
+    Args:
+        claim: The guarantee.
+    """
+    return "NOT PRIVATE" if claim.mode == "none" else f"epsilon {claim.epsilon:.3g}"
+
+
+def _branch(name: str, node: MixtureNode | ModelNode) -> Branch:
+    if isinstance(node, ModelNode):
+        return Branch(name, privacy(node.facts.card.privacy), node.facts.card.override)
+    members = tuple(_branch(member.name, member.node) for member in node.members)
+    return Branch(name, privacy(node.record.privacy), None, members)
+
+
+Task = Callable[..., Iterator[object]]
+TASKS: Final[Mapping[str, Task]] = {
+    "preview": seen, "pair": beside, "csv": csv, "card": page, "glance": glance,
+}  # fmt: skip

@@ -1,0 +1,217 @@
+"""The pages of a hub in a real browser: Debian's Chromium, driven by Playwright."""
+
+import csv
+import io
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import httpx2
+import pytest
+
+import web_kit as kit
+
+CHROMIUM = shutil.which("chromium")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PAGES = [
+    "/",
+    "/releases/cardio/a:1.0",
+    "/releases/region/all:1",
+    "/play/cardio/a:1.0?seed=1&n=50",
+    "/compare",
+    "/statistics",
+    "/nothing",
+]
+
+
+def started(clinic):
+    """Gives a server, and where it is."""
+    words = [sys.executable, "-m", "wardgan", "serve", "--hub", "./hub", "--trust", str(clinic.trust), "--port", "0"]
+    server = subprocess.Popen(words, cwd=clinic.home, stderr=subprocess.PIPE, env={**os.environ, "COLUMNS": "200"})
+    place = re.search(r"http://[\w.]+:\d+", server.stderr.readline().decode())[0]
+    for _ in range(300):
+        with suppress(httpx2.TransportError):
+            if "5 releases" in httpx2.get(place, timeout=5).text:
+                break
+        time.sleep(0.1)
+    return server, place
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    server, place = started(kit.stocked(tmp_path_factory.mktemp("web")))
+    try:
+        yield place
+    finally:
+        server.send_signal(signal.SIGTERM)
+        said = server.communicate(timeout=30)[1].decode()
+    assert "Traceback" not in said, said
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as found:
+        one = found.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield one
+        one.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    context = browser.new_context(base_url=address, viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    found = context.new_page()
+    found.problems = []
+    found.on("console", lambda said: found.problems.append(said.text) if said.type == "error" else None)
+    found.on("pageerror", lambda error: found.problems.append(str(error)))
+    yield found
+    context.close()
+
+
+def test_from_the_list_to_a_download(page):
+    page.goto("/")
+    page.get_by_label("Search releases").fill("sbp")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="epsilon up to 1").click()
+    assert page.get_by_role("heading", level=1).inner_text().endswith("releases")
+    page.get_by_role("link", name="Remove the filter Privacy: epsilon up to 1").click()
+    page.goto("/releases/cardio/a:1.0")
+    page.get_by_role("link", name="Look at synthetic patients").click()
+    assert page.locator("#shown tbody tr").count() == 20
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="Download 10,000").click()
+    rows = list(csv.reader(io.StringIO(waiting.value.path().read_text(encoding="utf-8"))))
+    assert len({row[0] for row in rows}) == 10_001
+    assert page.problems == []
+
+
+def test_the_live_preview_follows_the_form(page):
+    page.goto("/play/cardio/a:1.0?seed=7&n=20")
+    before = page.locator("#shown").inner_text()
+    page.evaluate("window.stays = true")
+    page.get_by_label("arm").select_option("intensive")
+    page.wait_for_function("() => !document.querySelector('#shown').innerText.includes('standard\\t')")
+    page.wait_for_function("() => location.search.includes('is.arm=intensive')")
+    cells = page.locator("#shown tbody tr td:nth-child(3)").all_inner_texts()
+    assert page.locator("#shown").inner_text() != before
+    assert len(cells) == 20
+    assert page.evaluate("window.stays") is True
+    address = page.url
+    shown = page.locator("#shown tbody").inner_text()
+    page.goto(address)
+    assert page.locator("#shown tbody").inner_text() == shown
+    assert page.problems == []
+
+
+def test_all_of_it_works_without_scripts(browser, address):
+    context = browser.new_context(base_url=address, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/play/cardio/a:1.0?seed=7&n=20")
+    page.get_by_label("arm").select_option("intensive")
+    page.get_by_role("button", name="Show").click()
+    assert "is.arm=intensive" in page.url
+    assert page.locator("#shown tbody tr").count() == 20
+    context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_and_can_be_read(browser, address, width, scheme):
+    context = browser.new_context(base_url=address, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    for path in PAGES:
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
+        assert page.evaluate(CONTRAST) == [], path
+    context.close()
+
+
+def left_in_the_middle(place):
+    """Gives a connection on which ten million patients are on their way, of which a few were read."""
+    host, port = place.removeprefix("http://").split(":")
+    found = socket.create_connection((host, int(port)))
+    found.sendall(f"GET /api/v1/sample/cardio/a:1.0?n=10000000&seed=1 HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert b"200 OK" in found.recv(1 << 16)
+    return found
+
+
+def test_who_leaves_a_download_makes_room_for_others(address):
+    for _ in range(4):
+        left_in_the_middle(address).close()
+    answer = httpx2.get(f"{address}/api/v1/sample/cardio/a:1.0?n=1000&seed=1", timeout=60)
+    assert answer.status_code == 200
+    assert answer.text.count("\n") > 1000
+
+
+def test_ctrl_c_ends_it_though_somebody_does_not_read(tmp_path):
+    server, place = started(kit.stocked(tmp_path))
+    held = left_in_the_middle(place)
+    workers = subprocess.run(
+        ["pgrep", "-P", str(server.pid)], capture_output=True, text=True, check=False
+    ).stdout.split()
+    assert workers
+    server.send_signal(signal.SIGINT)
+    server.communicate(timeout=60)
+    held.close()
+    for _ in range(50):
+        if not any(alive(one) for one in workers):
+            break
+        time.sleep(0.1)
+    assert not any(alive(one) for one in workers)
+
+
+def alive(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_the_keyboard_reaches_everything(page):
+    page.goto("/play/cardio/a:1.0?seed=1")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.innerText") == "Skip to the content"
+    seen = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        found = page.evaluate(
+            "[document.activeElement.tagName, document.activeElement.name || document.activeElement.innerText]"
+        )
+        assert found[0] == "BODY" or page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none", (
+            found
+        )
+        seen.add(found[1])
+    assert {"n", "seed", "is.arm", "Show", "Releases"} <= seen
+
+
+# Texts whose colour differs too little from what is behind them (WCAG 2.1, 1.4.3: 4.5 to 1, 3 to 1 for large ones).
+CONTRAST = """() => {
+  const numbers = text => (text.match(/[\\d.]+/g) || []).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, at) => sum + v * [0.2126, 0.7152, 0.0722][at], 0);
+  const behind = one => {
+    for (let at = one; at; at = at.parentElement) {
+      const found = numbers(getComputedStyle(at).backgroundColor);
+      if (found.length === 3 || found[3] > 0.99) return found;
+    }
+    return [255, 255, 255];
+  };
+  const bad = [];
+  for (const one of document.body.querySelectorAll("*")) {
+    const own = [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
+    if (!own || one.closest("svg") || !one.getClientRects().length || one.closest(".skip")) continue;
+    const style = getComputedStyle(one);
+    const [a, b] = [light(numbers(style.color)), light(behind(one))].sort((x, y) => y - x);
+    const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.6 && style.fontWeight >= 700);
+    if ((a + 0.05) / (b + 0.05) < (large ? 3 : 4.5)) bad.push(one.tagName + " " + one.textContent.trim().slice(0, 30));
+  }
+  return bad;
+}"""

@@ -1,0 +1,41 @@
+"""A hub with a few releases, and its pages."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+from fastapi.testclient import TestClient
+
+import release_kit as kit
+from hub_kit import Clinic
+from wardgan.hub.hub import Hub
+from wardgan.seal import artifact
+from wardgan.web.app import create_app
+from wardgan.web.library import library
+
+EVIL = "<script>alert(1)</script>\"'&{{7*7}}"
+HERE = "http://localhost"
+
+
+def stocked(home) -> Clinic:
+    """A hub with two versions of one release, a region, an open one, and one that nobody known signed."""
+    clinic = Clinic(home)
+    hub = Hub(home / "hub", trust=clinic.trust)
+    hub.push(clinic.file("a"), "cardio/a:1.0")
+    hub.push(clinic.file("b2", created="2026-02-03"), "cardio/a:1.1")
+    hub.push(clinic.region(), "region/all:1")
+    open_ = home / "open.hgan"
+    artifact.release(
+        kit.fit(ledger=kit.OPEN_LEDGER), open_, clinic.key, kit.OVERRIDE, training_data_id="data-0000009", created=kit.DAY
+    )  # fmt: skip
+    hub.push(open_, "research/open:1")
+    hub.push(clinic.file("unsigned", signed=False), "other/unsigned:1", unsigned=True)
+    return clinic
+
+
+@contextmanager
+def served(clinic, **more):
+    books = library(clinic.home / "hub", trust=clinic.trust, **more)
+    books.refresh()
+    with TestClient(create_app(books), base_url=HERE) as client:
+        yield client, books
