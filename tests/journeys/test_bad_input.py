@@ -38,6 +38,13 @@ def refused(clinic, *words, phrase, code=2, new=()):
     return done
 
 
+def noticed(clinic, phrase):
+    """Runs a check that tells of something that stops no private fit."""
+    done = clinic.run("check", clinic.data, clinic.schema, "--json")
+    assert done.exit_code == 0, done.output
+    assert phrase in done.stdout
+
+
 def fit(clinic, *words, schema=None):
     return ("fit", clinic.data, schema or clinic.schema, "-o", clinic.folder / "run", *(words or ("--epsilon", 4)))
 
@@ -207,8 +214,28 @@ def test_invalid_is_an_unknown_word(clinic):
 
 def test_a_class_has_no_patient(clinic):
     declare(clinic, arm={"levels": ["standard", "intensive", "third"]})
-    refused(clinic, "check", clinic.data, clinic.schema, "--json", phrase="the class arm=third has patients")
+    noticed(clinic, "the class arm=third has patients")
     refused(clinic, *fit(clinic, "--privacy", "none"), phrase="arm=third has no patient")
+
+
+def test_two_labels_that_never_come_together_are_no_obstacle(clinic):
+    """Three patients of a stage, none of whom died: there is no level that could be taken out."""
+    made = clinic.frame()
+    declare(clinic, arm={"levels": ["standard", "intensive", "third"]}, died={"kind": "flag", "label": True})
+    rare = made.index < 3
+    rewrite(clinic, made.assign(arm=made["arm"].mask(rare, "third"), died=(made.index % 2 == 0) & ~rare))
+    for words in (("--privacy", "none"), ("--epsilon", 8)):
+        done = clinic.run("fit", clinic.data, clinic.schema, "-o", clinic.folder / words[0], *words)
+        assert done.exit_code == 0, done.output
+
+
+def test_a_column_is_learned_on_the_command_line(clinic):
+    """The run ends with its notes and its bill, not with an error behind a budget that is spent."""
+    declare(clinic, age={"learn": True, "low": None, "high": None})
+    for words in (("--epsilon", 4), ("--privacy", "none")):
+        done = clinic.run("fit", clinic.data, clinic.schema, "-o", clinic.folder / words[0], *words, "--json")
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["tensor_bytes"] > 0
 
 
 def test_a_label_has_one_level(clinic):
@@ -373,7 +400,7 @@ def test_bounds_cut_off(clinic, family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_label_is_constant_though_two_levels_are_declared(clinic, family):
     rewrite(clinic, clinic.frame().assign(arm="standard"))
-    refused(clinic, "check", clinic.data, clinic.schema, "--json", phrase="the class arm=intensive has patients")
+    noticed(clinic, "the class arm=intensive has patients")
     done = clinic.run(*fit(clinic, "--epsilon", 4, "--family", family))
     assert done.exit_code == 0, done.output
     # The noise decides which of the two is said.

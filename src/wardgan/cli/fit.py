@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from wardgan.models import fit as fits
     from wardgan.models.base import Config, Trained
     from wardgan.privacy.plan import Plan
+    from wardgan.sample.generator import Generator
     from wardgan.schema.image_cohort import AnyCohort
     from wardgan.schema.schema import Schema
 
@@ -117,7 +118,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
             "--labels": labels, "--key": key, "--mask": mask, "--seed": seed, "--survey": survey,
         }  # fmt: skip
         raise Stopped(how_to_resume(data, schema, output, again)) from error
-    _report(trained, output, plan, (size, _tensor(cohort)), entered, as_json=json)
+    _report(trained, output, plan, (size, _tensor(cohort, trained.generator)), entered, as_json=json)
 
 
 def _asked(wanted: str | Config, path: Path | None, schema: Schema) -> str | Config:
@@ -162,10 +163,11 @@ def planned(
     return plan(schema, Budget(epsilon, delta), family=family)
 
 
-def _tensor(cohort: AnyCohort) -> int | None:
+def _tensor(cohort: AnyCohort, generator: Generator) -> int | None:
     """Gives how many bytes the numbers of all patients have in memory: of tables by the declared population.
 
-    Of images by those that were read, to two digits: their number is nowhere declared.
+    The generator's schema is complete, whatever was learned. Of images by those that were read, to two digits: their
+    number is nowhere declared.
     """
     from wardgan.encode.layout import Layout
     from wardgan.schema.image_cohort import ImageCohort
@@ -173,7 +175,7 @@ def _tensor(cohort: AnyCohort) -> int | None:
     if isinstance(cohort, ImageCohort):
         return int(float(f"{cohort.pixels.nbytes:.1e}"))
     people = cohort.schema.population
-    return None if people is None else 4 * people * len(Layout.of(cohort.schema))
+    return None if people is None else 4 * people * len(Layout.of(generator.schema))
 
 
 def _report(

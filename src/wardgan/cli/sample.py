@@ -100,22 +100,33 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
     if known is not None:
         note |= {"where": dumps(where, ensure_ascii=False), "efficiency": str(known)}
     parts: list[Drawn] = []
+    absent: list[int] = []
     with bar("sampling", n) as advance:
         cohorts = generator.draws(n, where=wanted, balance=balance, seed=seed, drew=parts.append)
-        rows = write(_frames(cohorts, advance, n, wide=wide), output, kind=kind, note=note, force=force)
+        rows = write(_frames(cohorts, advance, absent, n, wide=wide), output, kind=kind, note=note, force=force)
     drawn = sum(parts, Drawn())
     say(
         console,
         f"{output}: {counted(n, 'synthetic patient')} in {counted(rows, 'row')}; --seed {seed} draws the same again.",
         style="bold green",
     )
+    if not wide and sum(absent):
+        say(console, f"{counted(sum(absent), 'patient')} of them have no visit, and so no row; --wide shows them.")
     for line in _took(drawn, known):
         say(console, line)
     if json:
         facts = {"model": found.digest, "signature": vars(found.signature), "where": where or [], "balance": balance}
         took = {"drawn": asdict(drawn), "efficiency": None if known is None else known.to_dict()}
         answer(
-            {"output": str(output), "format": kind, "patients": n, "rows": rows, "seed": seed, "wide": wide}
+            {
+                "output": str(output),
+                "format": kind,
+                "patients": n,
+                "without_visits": sum(absent),
+                "rows": rows,
+                "seed": seed,
+                "wide": wide,
+            }
             | facts
             | took
         )
@@ -176,9 +187,12 @@ def _kind(output: Path, form: str | None) -> Any:  # noqa: ANN401 - `write` says
     return kind
 
 
-def _frames(cohorts: Iterator[Cohort], advance: Advance, n: int, *, wide: bool) -> Iterator[pd.DataFrame]:
+def _frames(
+    cohorts: Iterator[Cohort], advance: Advance, absent: list[int], n: int, *, wide: bool
+) -> Iterator[pd.DataFrame]:
     done = 0
     for cohort in cohorts:
         yield cohort.wide() if wide else cohort.frame()
+        absent.append(0 if cohort.present is None else int((~cohort.present.any(axis=1)).sum()))
         done += len(cohort)
         advance(done, n, f"{done:,} patients")

@@ -213,10 +213,19 @@ def _times(units: Units | NDArray[np.float32], column: Column, since: Codes | No
     codes = np.empty(units.shape)
     codes[:, :1] = to_codes(units[:, :1], column if since is None else since_column(column))
     codes[:, 1:] = to_codes(units[:, 1:], gap_column(column))
+    end = cast("float", column.high) if since is None else float(column.within or 0)
+    # A visit beyond the end comes as far into the time that is left as it would have come beyond it; on the last
+    # possible day, where all of them could be put, nobody has more visits than on others.
+    room, one = end - codes[:, 0], column.step or 0.0
+    for gap in codes.T[1:]:
+        beyond = gap > room
+        np.copyto(gap, np.mod(gap, np.maximum(room + one, 1e-300)), where=beyond)
+        np.minimum(gap, room, out=gap)
+        room = room - gap
     np.cumsum(codes, axis=1, out=codes)
     if since is not None:
-        return np.minimum(codes, float(column.within or 0)) + since
-    return np.minimum(snapped(codes, column), cast("float", column.high))
+        return np.minimum(codes, end) + since
+    return np.minimum(snapped(codes, column), end)
 
 
 def _whole(codes: Codes, column: Column, present: NDArray[np.bool_] | None) -> Codes:

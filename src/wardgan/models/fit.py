@@ -306,11 +306,20 @@ def _enough(cohort: AnyCohort, *, private: bool) -> None:
     classes = cohort.classes if isinstance(cohort, ImageCohort) else classes_of(cohort)
     count = np.bincount(classes, minlength=cohort.schema.classes)
     empty = np.flatnonzero(count == 0)
-    if len(empty):
+    # That two labels do not come together may be; a level that nobody has cannot be modelled.
+    if len(empty) and (isinstance(cohort, ImageCohort) or _lacking(cohort)):
         raise DataError(
             f"label: the class {cohort.schema.class_name(int(empty[0]))} has no patient; take its level out of the "
             "schema."
         )
+
+
+def _lacking(cohort: Cohort) -> bool:
+    """Whether some label has a level that no patient has."""
+    return any(
+        np.bincount(cohort.static[one.name].astype(np.int64), minlength=one.size).min() == 0
+        for one in cohort.schema.labels
+    )
 
 
 def _population(cohort: AnyCohort, records: Records, ledger: Ledger, config: Config, spending: Spending) -> int:

@@ -29,9 +29,9 @@ def test_nothing_is_said_about_an_ordinary_cohort():
     assert findings(frame(), population=200) == []
 
 
-def test_a_class_without_patients_stops():
+def test_a_class_without_patients_is_told():
     (found,) = findings(frame().assign(arm="b"), table={"arm": arm(), "age": age()})[-1:]
-    assert (found.column, found.blocking) == ("arm", True)
+    assert (found.column, found.blocking) == ("arm", False)
     assert "arm=a" in found.rule
 
 

@@ -97,7 +97,7 @@ def test_visits_that_did_not_take_place_are_empty():
         decode(np.array([[1, 0, -1, 0.5]]), np.zeros(1, dtype=np.int64), Layout.of(declared))
 
 
-def test_times_of_ragged_visits_always_rise():
+def test_times_of_ragged_visits_never_fall():
     when = {"kind": "number", "low": 1, "high": 5, "step": 0.5}
     layout = Layout.of(kit.schema({}, {"key": "t", "columns": {"t": when}, "max_visits": 4}))
     rng = np.random.default_rng(2)
@@ -111,6 +111,20 @@ def test_times_of_ragged_visits_always_rise():
     assert_array_equal(np.isnan(times), ~cohort.present)
     assert cohort.present.sum(axis=1).min() == 0
     assert cohort.present.sum(axis=1).max() == 4
+
+
+@pytest.mark.parametrize("when", [{"low": 0, "high": 99, "step": 1}, {"low": 0, "high": 99}])
+def test_visits_beyond_the_end_do_not_pile_up_on_the_last_day(when):
+    layout = Layout.of(kit.schema({}, {"key": "t", "columns": {"t": {"kind": "number", **when}}, "max_visits": 6}))
+    units = np.random.default_rng(1).random((20_000, len(layout)))
+    units[:, 0] = 0.99  # all six take place
+    times = decode(units, np.zeros(20_000, dtype=np.int64), layout).measured["t"]
+    assert (np.diff(times, axis=1) >= 0).all()
+    assert times.max() <= 99
+    beyond = units[:, 1] + units[:, 2] > 1
+    second = times[beyond, 1]
+    assert (second >= 99).mean() < 0.12
+    assert np.unique(np.floor(second)).size > 60
 
 
 def test_gaps_add_up_without_rounding_errors():
@@ -153,7 +167,7 @@ def test_days_are_added_to_the_date_they_are_counted_from():
     assert_array_equal(found.static["came"], [low, low + 9])
     assert_array_equal(found.static["left"], [low + 2, low + 9])
     assert_array_equal(found.static["died"], [low + 5, NAN])
-    assert_array_equal(found.measured["t"], [[low, low + 4, low + 9], [low + 18, low + 18, NAN]])
+    assert_array_equal(found.measured["t"], [[low, low + 4, low + 7], [low + 18, low + 18, NAN]])
 
 
 def test_patients_are_numbered_from_where_one_says():

@@ -66,6 +66,30 @@ def test_the_share_on_a_bound_is_about_right():
     assert said == pytest.approx(100 * (made["sbp"] == 200).mean(), abs=4)
 
 
+@pytest.mark.parametrize("epsilon", [3.0, None])
+def test_a_spike_that_is_lost_is_noted_and_one_that_stays_is_not(epsilon):
+    number = np.random.default_rng(4)
+    made = frame().assign(
+        cost=np.where(number.random(PATIENTS) < 0.3, 1_000, number.integers(0, 100_000, PATIENTS)),
+        dose=np.where(number.random(PATIENTS) < 0.3, 100, number.integers(0, 1_000, PATIENTS)),
+        free=np.where(number.random(PATIENTS) < 0.3, 0, number.integers(0, 100_000, PATIENTS)),
+    )
+    more = {
+        "cost": {"kind": "integer", "low": 0, "high": 100_000}, "dose": {"kind": "integer", "low": 0, "high": 1_000},
+        "free": {"kind": "integer", "low": 0, "high": 100_000},
+    }  # fmt: skip
+    trained = fitted(made, epsilon=epsilon, table=TABLE | more)
+    (note,) = about(trained.notes, "cost")
+    low, high = (float(text.replace(",", "")) for text in re.search(r"lie between (\S+) and (\S+)\. If", note).groups())
+    assert low <= 1_000 <= high
+    assert high - low < 100
+    assert about(trained.notes, "dose") == []
+    assert all("is lost" not in one for one in trained.notes if not one.startswith("cost"))
+    drawn = trained.generator.sample(20_000, seed=1)
+    assert (drawn["dose"] == 100).mean() == pytest.approx(0.3, abs=0.05)
+    assert (drawn["free"] == 0).mean() == pytest.approx(0.3, abs=0.05)
+
+
 def test_the_lower_bound_is_looked_at_as_well():
     made = frame().assign(lab=lambda rows: np.where(np.arange(PATIENTS) % 4 == 0, 0.0, rows["lab"]))
     (note,) = about(fitted(made).notes, "lab")
@@ -173,7 +197,7 @@ def test_learned_levels_that_hide_many_patients_are_noted(levels):
 def test_without_privacy_a_class_of_a_few_patients_is_noted():
     few = frame().assign(arm=np.where(np.arange(PATIENTS) < 3, "a", "b"))
     (note,) = about(fitted(few, epsilon=None).notes, "label")
-    assert "class arm=a has 3 patients, and nothing protects them" in note
+    assert "class arm=a has 3 patients to train on, and nothing protects them" in note
 
 
 def test_a_column_that_is_nearly_empty_is_noted():
@@ -352,7 +376,7 @@ def test_what_a_refusal_promises_is_kept(family):
     """From that epsilon on, and from that population on, the plan is taken; a little below it is not."""
     with pytest.raises(PlanError) as error:
         planned(0.3, 500, family=family)
-    found = re.search(r"about epsilon=([\d.]+) on, or population=(\d+) on", str(error.value))
+    found = re.search(r"about epsilon=([\d.]+) on, or from population=(\d+) on", str(error.value))
     epsilon, population = float(found[1]), int(found[2])
     planned(1.05 * epsilon, 500, family=family)
     planned(0.3, population, family=family)

@@ -23,11 +23,19 @@ from wardgan.models.anchor.feasible import least_epsilon, least_population, most
 from wardgan.models.anchor.grid import Grid, cell_query, grids, number_levels
 from wardgan.models.anchor.groups import Grouping, group_margins, grouped, groupings, is_large, level_query
 from wardgan.models.anchor.margins import tilted_margins
-from wardgan.models.anchor.notes import bound_notes, class_notes, group_notes, hole_notes, other_notes, size_notes
+from wardgan.models.anchor.notes import (
+    bound_notes,
+    class_notes,
+    group_notes,
+    hole_notes,
+    other_notes,
+    size_notes,
+    spike_notes,
+)  # fmt: skip
 from wardgan.models.anchor.scores import Axis, axes_of, filled, hole_scores, level_scores, missing_share
 from wardgan.models.anchor.survey import Survey, declared
 from wardgan.models.anchor.tables import borrowed, class_sizes, margins, presence
-from wardgan.privacy.events import Budget
+from wardgan.privacy.events import MAX_EPSILON, Budget
 from wardgan.privacy.learn import placeholder
 from wardgan.privacy.plan import Plan, Share
 from wardgan.privacy.queries import LevelCounts, Levels, Query, ScoreProducts, Scores, ScoreSums
@@ -157,11 +165,12 @@ def check_feasible(layout: Layout, budget: Budget, population: int | None, *, sh
     few = most_variables(layout, population=population, epsilon=epsilon, delta=delta, part=part)
     small = part * sum(weights.values()) / (sum(weights.values()) - weights.get(TOTALS, 0.0))
     few_small = most_variables(layout, population=population, epsilon=epsilon, delta=delta, part=small)
+    able = f"from about epsilon={least:.2g} on, or " if least <= MAX_EPSILON else ""
     fewer = f", or with at most {counted(few, 'variable')}" if few else "; fewer columns alone would not do"
     raise PlanError(
         f"epsilon={epsilon:g} is too small for population={population} with {counted(len(layout), 'variable')} and "
-        f"{counted(layout.schema.classes, 'class')}: the noise would drown the patients. Possible from about "
-        f"epsilon={least:.2g} on, or population={enough} on{fewer}. {what_to_drop(layout, few, few_small)}"
+        f"{counted(layout.schema.classes, 'class')}: the noise would drown the patients. Possible {able}"
+        f"from population={enough} on{fewer}. {what_to_drop(layout, few, few_small)}"
     )
 
 
@@ -219,7 +228,8 @@ def measure_anchor(records: Asked, *, population: int, survey: Survey | None = N
         factors = correlations(made, answer, sd)
         factors = factors.astype(np.float16).astype(np.float64)  # as the file will hold them
     notes = (
-        *bound_notes(layout, found, grid_sd), *hole_notes(layout, levels, tables, noise),
+        *bound_notes(layout, found, grid_sd), *spike_notes(layout, found, grid_sd),
+        *hole_notes(layout, levels, tables, noise),
         *class_notes(layout, sizes, lost, noise), *group_notes(joined),
         *size_notes(layout, float(sizes.sum()), classes, noise),
         *other_notes(layout, made.margins, sizes / sizes.sum(), joined),

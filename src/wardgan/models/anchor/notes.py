@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wardgan.encode.layout import Layout, Variable
+from wardgan.encode.units import to_codes
+from wardgan.errors import counted
 from wardgan.models.anchor.grid import Grid
 from wardgan.models.anchor.groups import Grouping
 from wardgan.models.anchor.tables import trust
 from wardgan.privacy.learn import OTHER
 from wardgan.privacy.queries import Levels
+from wardgan.schema.columns import Column
 
 _PILE: Final = 0.05
 _SURE: Final = 4.0
 _FEW_VALUES: Final = 20
 _TOWER: Final = 3.0
 _FEW_PATIENTS: Final = 20
-_MISSED: Final = 0.9
+_MISSED: Final = 0.95
 _HIDDEN: Final = 0.2
 _EMPTY: Final = 0.9
 _OWN: Final = 0.5
@@ -53,6 +57,39 @@ def bound_notes(layout: Layout, grids: Mapping[str, Grid], sd: float) -> Iterato
                 f"{_said(variable)}: about {100 * count / grid.total:.0f} % of the values lie on its bound {bound}; "
                 "if that is not a natural spike (such as 0), widen the bounds and fit again."
             )
+
+
+def spike_notes(layout: Layout, grids: Mapping[str, Grid], sd: float) -> Iterator[str]:
+    """Yields the numbers of which many patients seem to share a value that the grid cannot tell from its neighbours.
+
+    Args:
+        layout: The variables.
+        grids: For each number its grid.
+        sd: Noise of each count.
+    """
+    for name, variable in _measured(layout).items():
+        grid, column = grids.get(name), variable.column
+        if grid is None or not column.numeric:
+            continue
+        counts = np.diff(grid.cumulative) * max(grid.total, 0.0)
+        real = np.flatnonzero(np.diff(grid.edges) > 0)
+        inner = real[1:-1]
+        steps = np.diff(grid.edges)[inner] * (column.steps or np.inf)
+        around = (counts[real[:-2]] + counts[real[2:]]) / 2
+        heavy = (counts[inner] > max(_PILE * grid.total, _SURE * sd)) & (counts[inner] > _TOWER * around)
+        # One possible value in a cell is a spike that stays.
+        for at in inner[heavy & (np.round(steps, 6) > 1)]:
+            low, high = (_spelled(column, float(edge)) for edge in grid.edges[[at, at + 1]])
+            yield (
+                f"{_said(variable)}: about {100 * counts[at] / grid.total:.0f} % of the values lie between {low} and "
+                f"{high}. If they are one value, it is lost: its patients are spread over that range, since the column "
+                "has too many possible values. Declare larger steps or closer bounds, or that value as missing."
+            )
+
+
+def _spelled(column: Column, unit: float) -> str:
+    code = float(to_codes(np.array([unit]), column)[0])
+    return date.fromordinal(int(code)).isoformat() if column.kind == "date" else f"{code:.6g}"
 
 
 def hole_notes(
@@ -143,14 +180,16 @@ def class_notes(
     for y in range(len(sizes)):
         name = layout.schema.class_name(y)
         if lost[y]:
+            more = ", or raise epsilon" if noise else ""
             yield (
                 f"label: the class {name} has too few patients to be told from none: its patients are drawn like all "
-                "patients, and its share is a guess. Merge its level with another, or raise epsilon."
+                f"patients, and its share is a guess. Merge its level with another{more}."
             )
         elif not noise and sizes[y] < _FEW_PATIENTS:
+            size = counted(round(float(sizes[y])), "patient")
             yield (
-                f"label: the class {name} has {sizes[y]:.0f} patients, and nothing protects them: a generator of so "
-                "few may repeat them. Merge the class with another, or fit with a budget."
+                f"label: the class {name} has {size} to train on, and nothing protects them: a generator of so few "
+                "may repeat them. Merge the class with another, or fit with a budget."
             )
         elif trust(sizes[y], noise) < _OWN:
             yield (
