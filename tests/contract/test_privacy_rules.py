@@ -27,7 +27,16 @@ from wardgan.privacy.clip import PatientGradients, PrivateStep
 from wardgan.privacy.events import Budget, Event
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.plan import Share, batch_cap, largest, solve
-from wardgan.privacy.queries import CellCounts, LevelCounts, Levels, LevelTotals, ScoreProducts, Scores, ScoreSums
+from wardgan.privacy.queries import (
+    CellCounts,
+    LevelCounts,
+    Levels,
+    LevelTotals,
+    RangeCounts,
+    ScoreProducts,
+    Scores,
+    ScoreSums,
+)
 from wardgan.privacy.records import Records
 from wardgan.rng import Seed
 
@@ -37,6 +46,7 @@ QUERIES = [
     CellCounts(((0, 1), (2,)), (np.linspace(0, 1, 9), np.linspace(0, 1, 17))),
     LevelCounts((Levels((0.3, 0.6), 3, None), Levels(None, 3, 2), Levels((), 1, None)), 2),
     LevelTotals(((1,), (0, 2)), (2, 2)),
+    RangeCounts(((1,), (0, 2)), (np.array([0.0, 0.3, 1.0]), np.array([0.0, 0.1, 0.6, 1.0]))),
 ]
 SCORES = Scores(
     (Levels((0.3, 0.6), 3, None), Levels(None, 3, 2), Levels((0.5,), 2, None)), (0, 1, 2, 1),

@@ -60,6 +60,7 @@ def test_every_sum_is_on_the_page():
     rows = page("docs/privacy.md").section("What is read, and with how much noise")
     names = [
         anchor.GRID,
+        anchor.SPIKES,
         anchor.TOTALS,
         anchor.LABELS,
         anchor.MEANS,
@@ -80,7 +81,7 @@ def test_every_sum_is_on_the_page():
     # A new question needs a row, and this list its name.
     assert known == {
         "CellCounts", "ClassCounts", "LevelCounts", "LevelTotals", "PairCounts", "PairGaps", "PatientCount",
-        "ScoreProducts", "ScoreSums", "ValueCounts"
+        "RangeCounts", "ScoreProducts", "ScoreSums", "ValueCounts"
     }  # fmt: skip
 
 

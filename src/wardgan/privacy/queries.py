@@ -144,6 +144,43 @@ class CellCounts:
 
 
 @dataclass(frozen=True)
+class RangeCounts:
+    """Counts of each number between edges of its own, all classes and visits together; missing cells are not counted.
+
+    Attributes:
+        columns: For each number the positions of its variables (one, or one for each visit).
+        edges: For each number the edges of its ranges, ascending units, shape (ranges + 1,).
+
+    A patient with several visits counts with weight 1 / visits in each. In one number these weights are not negative
+    and sum to at most 1, so their norm is at most 1; hence the sensitivity is the root of the number of numbers.
+    """
+
+    columns: tuple[tuple[int, ...], ...]
+    edges: tuple[NDArray[np.float64], ...]
+
+    @property
+    def sensitivity(self) -> float:
+        """Root of the number of numbers."""
+        return float(np.sqrt(len(self.columns)))
+
+    def total(self, units: Units, classes: Classes) -> Total:
+        """Gives for each number the counts of its ranges, one after the other."""
+        parts: list[Total] = []
+        for columns, edges in zip(self.columns, self.edges, strict=True):
+            mine = units[:, list(columns)]  # (patients, visits)
+            there = mine >= 0
+            weight = there / np.maximum(there.sum(axis=1, keepdims=True), 1)
+            place = np.clip(np.searchsorted(edges, np.where(there, mine, 0.0), side="right") - 1, 0, len(edges) - 2)
+            counts = np.bincount(place.ravel(), weights=weight.ravel(), minlength=len(edges) - 1)
+            parts.append(counts.astype(np.float64))
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def parts(self, flat: Total) -> list[NDArray[np.float64]]:
+        """Cuts a total into one array of shape (ranges,) for each number."""
+        return np.split(flat, np.cumsum([len(edges) - 1 for edges in self.edges])[:-1])
+
+
+@dataclass(frozen=True)
 class LevelTotals:
     """Counts of every level of some categories, all classes and visits together; missing cells are not counted.
 

@@ -70,12 +70,12 @@ def test_the_share_on_a_bound_is_about_right():
 def test_a_spike_that_is_lost_is_noted_and_one_that_stays_is_not(epsilon):
     number = np.random.default_rng(4)
     made = frame().assign(
-        cost=np.where(number.random(PATIENTS) < 0.3, 1_000, number.integers(0, 100_000, PATIENTS)),
+        cost=np.where(number.random(PATIENTS) < 0.3, 1_000, number.uniform(0, 100_000, PATIENTS)),
         dose=np.where(number.random(PATIENTS) < 0.3, 100, number.integers(0, 1_000, PATIENTS)),
         free=np.where(number.random(PATIENTS) < 0.3, 0, number.integers(0, 100_000, PATIENTS)),
     )
     more = {
-        "cost": {"kind": "integer", "low": 0, "high": 100_000}, "dose": {"kind": "integer", "low": 0, "high": 1_000},
+        "cost": {"kind": "number", "low": 0, "high": 100_000}, "dose": {"kind": "integer", "low": 0, "high": 1_000},
         "free": {"kind": "integer", "low": 0, "high": 100_000},
     }  # fmt: skip
     trained = fitted(made, epsilon=epsilon, table=TABLE | more)

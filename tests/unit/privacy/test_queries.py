@@ -18,6 +18,7 @@ from wardgan.privacy.queries import (
     Levels,
     LevelTotals,
     PatientCount,
+    RangeCounts,
     ScoreProducts,
     Scores,
     ScoreSums,
@@ -56,6 +57,8 @@ QUERIES = {
     "groups of levels": LevelCounts((*GROUPED, *LEVELS[2:]), CLASSES),
     "level totals": LevelTotals(((2,), (0, 1, 4)), (4, 3)),
     "level totals of one visit": LevelTotals(((3,),), (2,)),
+    "ranges": RangeCounts(((0, 1, 4), (2,)), (np.array([0.0, 0.2, 0.25, 0.9, 1.0]), np.array([0.0, 1.0]))),
+    "ranges of one visit": RangeCounts(((3,),), (np.array([0.0, 0.5, 1.0]),)),
     "score sums": ScoreSums(SCORES, CLASSES),
     "score products": ScoreProducts(SCORES, CLASSES),
     "one variable": ScoreProducts(Scores(LEVELS[:2], (0, 1), TABLES[:2], 1.0), CLASSES),
@@ -144,6 +147,14 @@ class WholeVisits(LevelTotals):
 
 
 @dataclass(frozen=True)
+class WholeRanges(RangeCounts):
+    """A mutant: each visit counts fully."""
+
+    def total(self, units, classes):
+        return super().total(units, classes) * 3
+
+
+@dataclass(frozen=True)
 class Unscaled(ScoreSums):
     """A mutant: the scores keep their length."""
 
@@ -155,6 +166,7 @@ class Unscaled(ScoreSums):
     ("mutant", "claimed"),
     [
         (Whole(QUERIES["cells"].columns, EDGES), QUERIES["cells"].sensitivity),
+        (WholeRanges(QUERIES["ranges"].columns, QUERIES["ranges"].edges), QUERIES["ranges"].sensitivity),
         (Unscaled(SCORES, CLASSES), SCORES.radius),
         (LevelCounts(LEVELS, CLASSES), 1.0),
         (PAIRS, np.sqrt(2)),
@@ -184,6 +196,14 @@ def test_products_reach_their_bound():
     query = ScoreProducts(scores, 1)
     found = query.total(np.zeros((1, 6)), np.zeros(1, dtype=np.int64))
     assert np.linalg.norm(found) == pytest.approx(query.sensitivity)
+
+
+def test_ranges_by_hand():
+    query = RangeCounts(((0, 1), (2,)), (np.array([0.0, 0.25, 0.5, 1.0]), np.array([0.0, 0.5, 1.0])))
+    units = np.array([[0.1, 0.6, 0.5], [0.3, np.nan, -1], [-1, -1, 0.49], [0.25, 1.0, np.nan]])
+    numbers, others = query.parts(query.total(units, np.zeros(4, dtype=np.int64)))
+    assert numbers.tolist() == [0.5, 1.5, 1.0]
+    assert others.tolist() == [1.0, 1.0]
 
 
 def test_levels():

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import to_codes
 from wardgan.errors import PlanError, counted
-from wardgan.models.anchor.answered import COVARIANCE, GRID, LABELS, MEANS, TOTALS, has_means
+from wardgan.models.anchor.answered import COVARIANCE, GRID, LABELS, MEANS, SPIKES, TOTALS, has_means
 from wardgan.models.anchor.dependence import Dependence, correlations
 from wardgan.models.anchor.feasible import least_epsilon, least_population, most_variables, what_to_drop
 from wardgan.models.anchor.grid import Grid, cell_query, grids, number_levels
@@ -33,6 +33,7 @@ from wardgan.models.anchor.notes import (
     spike_notes,
 )  # fmt: skip
 from wardgan.models.anchor.scores import Axis, axes_of, filled, hole_scores, level_scores, missing_share
+from wardgan.models.anchor.spikes import coarse, spike_query, with_spikes
 from wardgan.models.anchor.survey import Survey, declared
 from wardgan.models.anchor.tables import borrowed, class_sizes, margins, presence
 from wardgan.privacy.events import MAX_EPSILON, Budget
@@ -51,6 +52,7 @@ class Weights:
 
     Attributes:
         grid: Weight of the bins of numbers.
+        spikes: Weight of the values that many patients share, of numbers with more values than bins can tell.
         totals: Weight of the totals of large categories' levels.
         labels: Weight of the tables of levels crossed with the class.
         means: Weight of the mean scores of each class.
@@ -62,6 +64,7 @@ class Weights:
     labels: float
     means: float
     covariance: float
+    spikes: float = 0.03
 
     @classmethod
     def of(cls, layout: Layout) -> Weights:
@@ -121,17 +124,20 @@ class Anchor:
         return missing_share(self.margins[at], self.levels[at])
 
 
-def anchor_shares(layout: Layout, weights: Weights | None) -> list[Share]:
+def anchor_shares(layout: Layout, weights: Weights | None, *, fixed: bool = False) -> list[Share]:
     """Gives the anchor's wishes for the budget: weights of its noisy tables.
 
     Args:
         layout: The variables.
         weights: Weights of the tables, `None` for the usual ones; one that has nothing to measure is left out.
+        fixed: Whether all questions are fixed beforehand, by a survey.
     """
     weights = weights or Weights.of(layout)
     shares = [Share(LABELS, weights.labels)]
     if any(is_large(variable.column) for variable in layout.variables):
         shares.insert(0, Share(TOTALS, weights.totals))
+    if coarse(layout) and not fixed:
+        shares.insert(0, Share(SPIKES, weights.spikes))
     if any(variable.column.numeric for variable in layout.variables):
         shares.insert(0, Share(GRID, weights.grid))
     if has_means(layout):
@@ -188,7 +194,7 @@ def count_noise(plan: Plan, schema: Schema) -> float | None:
 
 
 def measure_anchor(records: Asked, *, population: int, survey: Survey | None = None) -> Anchor:
-    """Gives the anchor of a cohort from at most five noisy tables.
+    """Gives the anchor of a cohort from at most six noisy tables.
 
     Args:
         records: The patients.
@@ -202,6 +208,12 @@ def measure_anchor(records: Asked, *, population: int, survey: Survey | None = N
     query, names = cell_query(layout)
     grid_sd = _sd(records, GRID, query) if names else 0.0
     found = grids(query, names, records.measure(GRID, query), grid_sd) if names else {}
+    # Bounds that were learned may leave more values than were planned for; then nothing was set aside.
+    planned = records.plan is None or any(event.name == SPIKES for event in records.plan.events)
+    if survey is None and planned and coarse(layout):
+        ranges = spike_query(layout, found, grid_sd)
+        answer = records.measure(SPIKES, ranges)
+        found = with_spikes(layout, found, grid_sd, ranges, answer, _sd(records, SPIKES, ranges))
     noise = _label_noise(records, layout)
     classes = layout.schema.classes
     joined = _groupings(records, population, noise, survey)

@@ -21,6 +21,7 @@ from wardgan.privacy.queries import LevelCounts, Query, ScoreProducts, Scores, S
 from wardgan.privacy.records import Asked, nobodys
 
 GRID: Final = "grid"
+SPIKES: Final = "shared values"
 TOTALS: Final = "level totals"
 LABELS: Final = "label tables"
 MEANS: Final = "class means"

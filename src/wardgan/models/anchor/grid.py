@@ -20,6 +20,7 @@ from wardgan.schema.columns import Column
 
 ATOM: Final = 1e-9
 _DEPTH: Final = 11
+CELLS: Final = 2**_DEPTH
 _EMPTY: Final = 0.3
 _NORMALS: Final = np.linspace(-8.0, 8.0, 1601)
 _BELOW: Final = np.array([NormalDist().cdf(normal) for normal in _NORMALS.tolist()])

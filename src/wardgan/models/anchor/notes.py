@@ -14,15 +14,13 @@ from wardgan.encode.units import to_codes
 from wardgan.errors import counted
 from wardgan.models.anchor.grid import Grid
 from wardgan.models.anchor.groups import Grouping
+from wardgan.models.anchor.spikes import PILE, SURE, TOWER, lost
 from wardgan.models.anchor.tables import trust
 from wardgan.privacy.learn import OTHER
 from wardgan.privacy.queries import Levels
 from wardgan.schema.columns import Column
 
-_PILE: Final = 0.05
-_SURE: Final = 4.0
 _FEW_VALUES: Final = 20
-_TOWER: Final = 3.0
 _FEW_PATIENTS: Final = 20
 _MISSED: Final = 0.95
 _HIDDEN: Final = 0.2
@@ -45,12 +43,12 @@ def bound_notes(layout: Layout, grids: Mapping[str, Grid], sd: float) -> Iterato
         few = column.steps is not None and column.steps <= _FEW_VALUES
         for count, next_to_it, word in zip(grid.ends, grid.beside, ("low", "high"), strict=True):
             # A date on the day of the one that it is counted from is on no bound that could be widened.
-            if count <= max(_PILE * grid.total, _SURE * sd) or (variable.since and word == "low"):
+            if count <= max(PILE * grid.total, SURE * sd) or (variable.since and word == "low"):
                 continue
             # On a scale of a few values each of them is the value of many patients, and 0 is mostly none of something:
             # only one that towers over the value beside it may stand for what was cut off.
-            tower = count - _TOWER * max(next_to_it, 0.0)
-            if few and (tower <= _SURE * sd * (1 + _TOWER**2) ** 0.5 or (word == "low" and not column.low)):
+            tower = count - TOWER * max(next_to_it, 0.0)
+            if few and (tower <= SURE * sd * (1 + TOWER**2) ** 0.5 or (word == "low" and not column.low)):
                 continue
             bound = f"within={column.high:g}" if variable.since else f"{word}={column.to_dict()[word]}"
             yield (
@@ -72,18 +70,16 @@ def spike_notes(layout: Layout, grids: Mapping[str, Grid], sd: float) -> Iterato
         if grid is None or not column.numeric:
             continue
         counts = np.diff(grid.cumulative) * max(grid.total, 0.0)
-        real = np.flatnonzero(np.diff(grid.edges) > 0)
-        inner = real[1:-1]
-        steps = np.diff(grid.edges)[inner] * (column.steps or np.inf)
-        around = (counts[real[:-2]] + counts[real[2:]]) / 2
-        heavy = (counts[inner] > max(_PILE * grid.total, _SURE * sd)) & (counts[inner] > _TOWER * around)
-        # One possible value in a cell is a spike that stays.
-        for at in inner[heavy & (np.round(steps, 6) > 1)]:
+        way = (
+            "Declare a step, or decimals: a number without never repeats a value."
+            if column.steps is None
+            else "Declare closer bounds or a larger step, or raise epsilon."
+        )
+        for at in lost(grid, column, sd):
             low, high = (_spelled(column, float(edge)) for edge in grid.edges[[at, at + 1]])
             yield (
                 f"{_said(variable)}: about {100 * counts[at] / grid.total:.0f} % of the values lie between {low} and "
-                f"{high}. If they are one value, it is lost: its patients are spread over that range, since the column "
-                "has too many possible values. Declare larger steps or closer bounds, or that value as missing."
+                f"{high}. If many of them are one value, it is lost, and its patients are spread over that range. {way}"
             )
 
 

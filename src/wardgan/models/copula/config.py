@@ -48,7 +48,7 @@ class CopulaConfig:
 
     def shares(self, layout: Layout, budget: Budget) -> list[Share]:
         """Gives the wishes for a budget, from public facts."""
-        return anchor_shares(layout, self.weights)
+        return anchor_shares(layout, self.weights, fixed=self.survey is not None)
 
     def check(self, layout: Layout, budget: Budget, population: int | None) -> None:
         """Refuses a budget that leaves nothing but noise, and a survey about something else."""
@@ -63,8 +63,8 @@ class CopulaConfig:
         check_feasible(layout, budget, population, shares=self.shares(layout, budget))
 
     def train(self, records: Asked, run: Run) -> Network:
-        """Gives the copula of a cohort: at most five noisy tables and no gradient."""
-        survey, tables = self.survey, len(anchor_shares(records.layout, self.weights))
+        """Gives the copula of a cohort: at most six noisy tables and no gradient."""
+        survey, tables = self.survey, len(anchor_shares(records.layout, self.weights, fixed=self.survey is not None))
         run.watch(Progress("measuring", 0, tables))
         if survey is None:
             anchor = measure_anchor(records, population=run.population)
