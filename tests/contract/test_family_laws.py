@@ -277,4 +277,6 @@ def test_p10_every_answer_has_the_noise_that_is_billed(family, kind, monkeypatch
     for name, parts in heard.items():
         noise = np.concatenate(parts)
         room = 5 / np.sqrt(2 * noise.size)
-        assert max(1 - room, 0.02) < np.sqrt(np.mean(noise**2)) < 1 + room, name
+        # One number alone is near 0 now and then.
+        least = 0.02 if noise.size > 3 else 0.0005
+        assert max(1 - room, least) < np.sqrt(np.mean(noise**2)) < 1 + room, name

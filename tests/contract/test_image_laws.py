@@ -83,7 +83,9 @@ def test_p10_every_answer_has_the_noise_that_is_billed(monkeypatch):
     for name, parts in heard.items():
         noise = np.concatenate(parts)
         room = 5 / np.sqrt(2 * noise.size)
-        assert max(1 - room, 0.02) < np.sqrt(np.mean(noise**2)) < 1 + room, name
+        # One number alone is near 0 now and then.
+        least = 0.02 if noise.size > 3 else 0.0005
+        assert max(1 - room, least) < np.sqrt(np.mean(noise**2)) < 1 + room, name
 
 
 def test_p02_the_plan_does_not_hang_on_the_patients():

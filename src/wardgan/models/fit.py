@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wardgan import check
 from wardgan.encode.layout import Layout
@@ -307,18 +308,19 @@ def _enough(cohort: AnyCohort, *, private: bool) -> None:
     count = np.bincount(classes, minlength=cohort.schema.classes)
     empty = np.flatnonzero(count == 0)
     # That two labels do not come together may be; a level that nobody has cannot be modelled.
-    if len(empty) and (isinstance(cohort, ImageCohort) or _lacking(cohort)):
+    if len(empty) and _lacking(count, cohort.schema):
         raise DataError(
             f"label: the class {cohort.schema.class_name(int(empty[0]))} has no patient; take its level out of the "
             "schema."
         )
 
 
-def _lacking(cohort: Cohort) -> bool:
-    """Whether some label has a level that no patient has."""
+def _lacking(count: NDArray[np.int64], schema: Schema) -> bool:
+    """Whether some label has a level that no patient has, from the number of patients of each class."""
+    grid = count.reshape([column.size for column in schema.labels] or [1])
     return any(
-        np.bincount(cohort.static[one.name].astype(np.int64), minlength=one.size).min() == 0
-        for one in cohort.schema.labels
+        (grid.sum(axis=tuple(other for other in range(grid.ndim) if other != axis)) == 0).any()
+        for axis in range(grid.ndim)
     )
 
 
