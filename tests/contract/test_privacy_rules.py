@@ -224,7 +224,10 @@ def test_p10_measured_noise_has_the_planned_size():
 def test_p11_what_is_chosen_on_patients_is_billed_as_a_selection():
     kinds = [(family, kind) for family in FAMILIES.values() for kind in ("table", "codes")]
     events = [event for family, kind in kinds for event in plan(cohort(kind).schema, BUDGET, family=family).events]
-    asked = {"grid", "shared values", "level totals", "label tables", "class means", "covariance", "discriminator", "class counts"}
+    asked = {
+        "grid", "shared values", "level totals", "label tables", "class means", "covariance", "discriminator",
+        "class counts",
+    }  # fmt: skip
     others = {event.name for event in events} - asked
     assert others == {"selection", "pairs 1", "pairs 2"}
     assert {event.name for event in events if event.mechanism == "pure"} == {"selection"}
