@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import wardgan as wg
 from wardgan.cli.main import app
 from wardgan.dossier.policy import Policy
+from wardgan.errors import GateError
 from wardgan.schema.formulas import MAX_LENGTH
 from wardgan.schema.rules import MAX_RULES
 from wardgan.schema.search import TRIED, hardest_rule
@@ -71,7 +72,7 @@ def test_python(path, hospital):
         code = compile(block, f"{path.name}, block {number + 1}", "exec")
         try:
             exec(code, world)
-        except wg.GateError:
+        except GateError:
             # The noise is new each time, and all attacks together accuse one safe generator in twenty.
             shutil.rmtree("my-run", ignore_errors=True)
             exec(code, world)
