@@ -1,0 +1,231 @@
+"""The hub's database: SQLite in a file, or PostgreSQL. Whoever writes comes one after the other."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from wardgan.errors import HubError, UsageError
+
+VERSION: Final = 1
+_BUSY: Final = 20.0
+_FILE: Final = 0o600
+_NAME: Final = 200
+
+tables: Final = sa.MetaData()
+meta: Final = sa.Table(
+    "meta", tables, sa.Column("name", sa.String(40), primary_key=True), sa.Column("value", sa.Text, nullable=False)
+)
+accounts: Final = sa.Table(
+    "accounts", tables, sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(_NAME), nullable=False, unique=True), sa.Column("created", sa.String(20), nullable=False),
+    sa.Column("closed", sa.String(20)), sa.Column("subject", sa.String(500), unique=True),
+)  # fmt: skip
+tokens: Final = sa.Table(
+    "tokens", tables, sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("account", sa.ForeignKey("accounts.id"), nullable=False), sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("scopes", sa.String(100), nullable=False), sa.Column("created", sa.String(20), nullable=False),
+    sa.Column("expires", sa.String(20), nullable=False), sa.Column("revoked", sa.String(20)),
+)  # fmt: skip
+terms: Final = sa.Table(
+    "terms", tables, sa.Column("digest", sa.String(64), primary_key=True), sa.Column("text", sa.Text, nullable=False)
+)
+policies: Final = sa.Table(
+    "policies", tables, sa.Column("pattern", sa.String(_NAME), primary_key=True),
+    sa.Column("tier", sa.String(20), nullable=False), sa.Column("terms", sa.ForeignKey("terms.digest")),
+    sa.Column("granted", sa.Boolean, nullable=False), sa.Column("rows", sa.Integer, nullable=False),
+)  # fmt: skip
+grants: Final = sa.Table(
+    "grants", tables, sa.Column("account", sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("pattern", sa.String(_NAME), primary_key=True), sa.Column("created", sa.String(20), nullable=False),
+)  # fmt: skip
+acceptances: Final = sa.Table(
+    "acceptances", tables, sa.Column("account", sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("pattern", sa.String(_NAME), primary_key=True), sa.Column("terms", sa.ForeignKey("terms.digest"), primary_key=True),
+    sa.Column("accepted", sa.String(20), nullable=False),
+)  # fmt: skip
+usage: Final = sa.Table(
+    "usage", tables, sa.Column("account", sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("name", sa.String(_NAME), primary_key=True), sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("rows", sa.Integer, nullable=False),
+)  # fmt: skip
+log: Final = sa.Table(
+    "audit_log", tables, sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.String(20), nullable=False), sa.Column("who", sa.String(_NAME), nullable=False),
+    sa.Column("action", sa.String(40), nullable=False), sa.Column("subject", sa.String(400), nullable=False),
+    sa.Column("detail", sa.Text, nullable=False), sa.Column("previous", sa.String(64), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+)  # fmt: skip
+jobs: Final = sa.Table(
+    "jobs", tables, sa.Column("id", sa.String(40), primary_key=True), sa.Column("account", sa.ForeignKey("accounts.id")),
+    sa.Column("label", sa.String(400), nullable=False), sa.Column("manifest", sa.String(80), nullable=False),
+    sa.Column("asked", sa.Text, nullable=False), sa.Column("kind", sa.String(10), nullable=False),
+    sa.Column("state", sa.String(10), nullable=False), sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("done", sa.Integer, nullable=False), sa.Column("created", sa.String(20), nullable=False),
+    sa.Column("ended", sa.String(20)), sa.Column("problem", sa.Text),
+)  # fmt: skip
+# Nobody changes the log by mistake; whoever changes it on purpose breaks its chain.
+_GUARDS: Final = {
+    "sqlite": (
+        "CREATE TRIGGER IF NOT EXISTS audit_kept_{0} BEFORE {0} ON audit_log "
+        "BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END",
+    ),
+    "postgresql": (
+        "CREATE OR REPLACE FUNCTION audit_kept() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the audit log is only added to'; END $$",
+        "DROP TRIGGER IF EXISTS audit_kept_{0} ON audit_log",
+        "CREATE TRIGGER audit_kept_{0} BEFORE {0} ON audit_log FOR EACH STATEMENT EXECUTE FUNCTION audit_kept()",
+    ),
+}  # fmt: skip
+
+
+class DatabaseError(HubError):
+    """The database does not answer, or is not one of a hub."""
+
+
+class Database:
+    """A hub's database; it is made when it is opened first.
+
+    Args:
+        place: Path of a SQLite file, or `postgresql://user:password@host/name`.
+
+    Raises:
+        UsageError: It is neither.
+        DatabaseError: It cannot be opened, or belongs to something else or to a newer version.
+    """
+
+    def __init__(self, place: str | Path) -> None:
+        self.url = _url(place)
+        self._engine = _engine(self.url)
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Hangs up."""
+        self._engine.dispose()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Gives a connection for questions.
+
+        Raises:
+            DatabaseError: The database does not answer.
+        """
+        with _told(self.url), self._engine.connect() as found:
+            yield found
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Gives a connection for changes, which all happen or none; one after the other with those of others.
+
+        Raises:
+            DatabaseError: The database does not answer, or somebody else writes for too long.
+        """
+        with _told(self.url), self._engine.connect().execution_options(writes=True) as found, found.begin():
+            yield found
+
+    @property
+    def secret(self) -> bytes:
+        """What cookies are signed with; made once for each database."""
+        with self.read() as found:
+            return bytes.fromhex(str(found.scalar(sa.select(meta.c.value).where(meta.c.name == "secret"))))
+
+    def _prepare(self) -> None:
+        with self.write() as found:
+            there = sa.inspect(found).get_table_names()
+            if "meta" not in there and there:
+                raise DatabaseError(f"{_shown(self.url)} is a database of something else; choose another.")
+            if "meta" in there:
+                self._check(found)
+                return
+            tables.create_all(found)
+            for what in ("UPDATE", "DELETE"):
+                for text in _GUARDS[self.url.get_backend_name()]:
+                    found.execute(sa.text(text.format(what)))
+            values = {
+                "product": "wardgan hub",
+                "version": str(VERSION),
+                "secret": secrets.token_hex(32),
+                "head": "0 " + "0" * 64,
+            }
+            found.execute(meta.insert(), [{"name": name, "value": value} for name, value in values.items()])
+
+    def _check(self, found: Connection) -> None:
+        values = {str(row[0]): str(row[1]) for row in found.execute(sa.select(meta.c.name, meta.c.value))}
+        if values.get("product") != "wardgan hub":
+            raise DatabaseError(f"{_shown(self.url)} is a database of something else; choose another.")
+        if values.get("version") != str(VERSION):
+            raise DatabaseError(
+                f"{_shown(self.url)} has version {values.get('version')}, and this wardgan knows {VERSION}; use the "
+                "wardgan that made it, or a newer one."
+            )
+
+
+def now() -> str:
+    """Gives the time as the database keeps it: UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _url(place: str | Path) -> URL:
+    text = str(place)
+    if "://" not in text:
+        return URL.create("sqlite", database=text)
+    try:
+        found = make_url(text)
+    except ArgumentError:
+        found = None
+    if found is None or found.get_backend_name() not in _GUARDS:
+        raise UsageError("database: it is neither the path of a file nor postgresql://user:password@host/name.")
+    return found.set(drivername="postgresql+psycopg") if found.get_backend_name() == "postgresql" else found
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        return sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": int(_BUSY)})
+    path = Path(str(url.database))
+    with _told(url):
+        if not path.exists():
+            # It knows who uses a hub; nobody else on this machine should.
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _FILE))
+    found = sa.create_engine(url, connect_args={"timeout": _BUSY, "isolation_level": None, "check_same_thread": False})
+
+    @event.listens_for(found, "connect")
+    def _(connection: object, _record: object) -> None:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")  # pyright: ignore[reportAttributeAccessIssue]
+
+    @event.listens_for(found, "begin")
+    def _(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return found
+
+
+@contextmanager
+def _told(url: URL) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        why = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise DatabaseError(f"The hub's database {_shown(url)} does not answer: {why}.") from error
+    except OSError as error:
+        raise DatabaseError(f"The hub's database {_shown(url)} cannot be opened: {error.strerror}.") from error
+
+
+def _shown(url: URL) -> str:
+    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)

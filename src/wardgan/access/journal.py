@@ -1,0 +1,167 @@
+"""The audit log: each line holds the digest of the one before, so that no line can be changed or taken out unseen.
+
+The digest of a line is SHA-256 over its canonical JSON with the digest of the line before. Whoever can write the
+database can still write a whole new log, or cut off its end; who notes the newest digest elsewhere sees that, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from wardgan.access.database import Database, log, meta, now
+from wardgan.errors import UsageError
+
+START: Final = "0" * 64
+_PART: Final = 5_000
+
+
+@dataclass(frozen=True)
+class Line:
+    """What happened.
+
+    Attributes:
+        number: From 1, without gaps.
+        at: When, UTC.
+        who: Name of an account, `nobody` for a visitor who is not signed in, `operator` for the command line.
+        action: What was done.
+        subject: To what.
+        detail: More, as JSON.
+        previous: Digest of the line before.
+        digest: Of this line.
+    """
+
+    number: int
+    at: str
+    who: str
+    action: str
+    subject: str
+    detail: str
+    previous: str
+    digest: str
+
+    def true_digest(self) -> str:
+        """Gives the digest that the line must have."""
+        return _digest(self.number, self.at, (self.who, self.action, self.subject, self.detail), self.previous)
+
+
+def note(
+    found: Connection, who: str, action: str, subject: str, detail: Mapping[str, object] | None = None
+) -> None:  # fmt: skip
+    """Adds a line, within a transaction that writes: it is there if and only if what it tells is.
+
+    Args:
+        found: A connection for changes.
+        who: Name of an account, `nobody` or `operator`.
+        action: What was done.
+        subject: To what.
+        detail: More.
+    """
+    # Whoever comes second waits here, so that the chain has no fork.
+    found.execute(sa.update(meta).where(meta.c.name == "head").values(value=meta.c.value))
+    number, previous = str(found.scalar(sa.select(meta.c.value).where(meta.c.name == "head"))).split()
+    at, more = now(), json.dumps(detail or {}, sort_keys=True, ensure_ascii=False)
+    mine = int(number) + 1
+    texts = (who[:200], action[:40], subject[:400], more)
+    digest = _digest(mine, at, texts, previous)
+    found.execute(
+        log.insert().values(
+            number=mine, at=at, who=texts[0], action=texts[1], subject=texts[2], detail=more, previous=previous, digest=digest
+        )
+    )  # fmt: skip
+    found.execute(sa.update(meta).where(meta.c.name == "head").values(value=f"{mine} {digest}"))
+
+
+def lines(database: Database, *, last: int | None = None) -> Iterator[Line]:
+    """Yields the log, oldest first.
+
+    Args:
+        database: The hub's.
+        last: How many of the newest; `None` for all.
+    """
+    newest = head_of(database)[0]
+    yield from _between(database, 0 if last is None else max(0, newest - last), newest)
+
+
+def head_of(database: Database) -> tuple[int, str]:
+    """Gives the number and the digest of the newest line; 0 and zeros if there is none.
+
+    Args:
+        database: The hub's.
+    """
+    with database.read() as found:
+        number, digest = str(found.scalar(sa.select(meta.c.value).where(meta.c.name == "head"))).split()
+    return int(number), digest
+
+
+def _between(database: Database, at: int, newest: int) -> Iterator[Line]:
+    """Yields the lines behind one number, up to another; and any that came between two numbers."""
+    while True:
+        chosen = sa.select(log).where(log.c.number > at, log.c.number <= newest).order_by(log.c.number).limit(_PART)
+        with database.read() as found:
+            rows = found.execute(chosen).all()
+        yield from (Line(*row) for row in rows)
+        if len(rows) < _PART:
+            return
+        at = int(rows[-1][0])
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found of a log.
+
+    Attributes:
+        lines: How many it has.
+        head: Digest of the newest.
+        wrong: What is not in order, one sentence each.
+    """
+
+    lines: int
+    head: str
+    wrong: tuple[str, ...] = ()
+
+
+def verify(database: Database, *, seen: str | None = None) -> Checked:
+    """Checks the chain of a log.
+
+    Args:
+        database: The hub's.
+        seen: A digest that somebody noted before; it must still be in the log.
+
+    Raises:
+        UsageError: `seen` is no digest.
+    """
+    if seen is not None and (len(seen) != len(START) or set(seen) - set("0123456789abcdef")):
+        raise UsageError(f"seen={seen[:80]!r} is not a digest: 64 digits from 0 to f.")
+    wrong: list[str] = []
+    count, previous, met = 0, START, seen in (None, START)
+    head = head_of(database)
+    for line in _between(database, -1, head[0]):
+        count += 1
+        if line.number != count:
+            wrong.append(f"Line {count} is missing.")
+            count = line.number
+        if line.previous != previous:
+            wrong.append(f"Line {line.number} does not follow the line before it.")
+        if line.digest != line.true_digest():
+            wrong.append(f"Line {line.number} was changed.")
+        previous, met = line.digest, met or line.digest == seen
+    if head != (count, previous):
+        wrong.append("The newest line is not the one that was written last: lines at the end are missing.")
+    if not met:
+        wrong.append("The digest that was noted is not in the log: it was cut off, or written anew.")
+    return Checked(count, previous, tuple(wrong[:100]))
+
+
+def _digest(number: int, at: str, texts: tuple[str, str, str, str], previous: str) -> str:
+    who, action, subject, detail = texts
+    line = {
+        "number": number, "at": at, "who": who, "action": action, "subject": subject, "detail": detail, "previous": previous,
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(line, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
