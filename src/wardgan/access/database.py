@@ -27,53 +27,88 @@ meta: Final = sa.Table(
     "meta", tables, sa.Column("name", sa.String(40), primary_key=True), sa.Column("value", sa.Text, nullable=False)
 )
 accounts: Final = sa.Table(
-    "accounts", tables, sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("name", sa.String(_NAME), nullable=False, unique=True), sa.Column("created", sa.String(20), nullable=False),
-    sa.Column("closed", sa.String(20)), sa.Column("subject", sa.String(500), unique=True),
-)  # fmt: skip
+    "accounts",
+    tables,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(_NAME), nullable=False, unique=True),
+    sa.Column("created", sa.String(20), nullable=False),
+    sa.Column("closed", sa.String(20)),
+    sa.Column("subject", sa.String(500), unique=True),
+)
 tokens: Final = sa.Table(
-    "tokens", tables, sa.Column("id", sa.String(16), primary_key=True),
-    sa.Column("account", sa.ForeignKey("accounts.id"), nullable=False), sa.Column("digest", sa.String(64), nullable=False),
-    sa.Column("scopes", sa.String(100), nullable=False), sa.Column("created", sa.String(20), nullable=False),
-    sa.Column("expires", sa.String(20), nullable=False), sa.Column("revoked", sa.String(20)),
-)  # fmt: skip
+    "tokens",
+    tables,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("account", sa.ForeignKey("accounts.id"), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("scopes", sa.String(100), nullable=False),
+    sa.Column("created", sa.String(20), nullable=False),
+    sa.Column("expires", sa.String(20), nullable=False),
+    sa.Column("revoked", sa.String(20)),
+)
 terms: Final = sa.Table(
     "terms", tables, sa.Column("digest", sa.String(64), primary_key=True), sa.Column("text", sa.Text, nullable=False)
 )
 policies: Final = sa.Table(
-    "policies", tables, sa.Column("pattern", sa.String(_NAME), primary_key=True),
-    sa.Column("tier", sa.String(20), nullable=False), sa.Column("terms", sa.ForeignKey("terms.digest")),
-    sa.Column("granted", sa.Boolean, nullable=False), sa.Column("rows", sa.Integer, nullable=False),
-)  # fmt: skip
-grants: Final = sa.Table(
-    "grants", tables, sa.Column("account", sa.ForeignKey("accounts.id"), primary_key=True),
-    sa.Column("pattern", sa.String(_NAME), primary_key=True), sa.Column("created", sa.String(20), nullable=False),
-)  # fmt: skip
-acceptances: Final = sa.Table(
-    "acceptances", tables, sa.Column("account", sa.ForeignKey("accounts.id"), primary_key=True),
-    sa.Column("pattern", sa.String(_NAME), primary_key=True), sa.Column("terms", sa.ForeignKey("terms.digest"), primary_key=True),
-    sa.Column("accepted", sa.String(20), nullable=False),
-)  # fmt: skip
-usage: Final = sa.Table(
-    "usage", tables, sa.Column("account", sa.ForeignKey("accounts.id"), primary_key=True),
-    sa.Column("name", sa.String(_NAME), primary_key=True), sa.Column("day", sa.String(10), primary_key=True),
+    "policies",
+    tables,
+    sa.Column("pattern", sa.String(_NAME), primary_key=True),
+    sa.Column("tier", sa.String(20), nullable=False),
+    sa.Column("terms", sa.ForeignKey("terms.digest")),
+    sa.Column("granted", sa.Boolean, nullable=False),
     sa.Column("rows", sa.Integer, nullable=False),
-)  # fmt: skip
+)
+grants: Final = sa.Table(
+    "grants",
+    tables,
+    sa.Column("account", sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("pattern", sa.String(_NAME), primary_key=True),
+    sa.Column("created", sa.String(20), nullable=False),
+)
+acceptances: Final = sa.Table(
+    "acceptances",
+    tables,
+    sa.Column("account", sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("pattern", sa.String(_NAME), primary_key=True),
+    sa.Column("terms", sa.ForeignKey("terms.digest"), primary_key=True),
+    sa.Column("accepted", sa.String(20), nullable=False),
+)
+usage: Final = sa.Table(
+    "usage",
+    tables,
+    sa.Column("account", sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("name", sa.String(_NAME), primary_key=True),
+    sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("rows", sa.Integer, nullable=False),
+)
 log: Final = sa.Table(
-    "audit_log", tables, sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("at", sa.String(20), nullable=False), sa.Column("who", sa.String(_NAME), nullable=False),
-    sa.Column("action", sa.String(40), nullable=False), sa.Column("subject", sa.String(400), nullable=False),
-    sa.Column("detail", sa.Text, nullable=False), sa.Column("previous", sa.String(64), nullable=False),
+    "audit_log",
+    tables,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.String(20), nullable=False),
+    sa.Column("who", sa.String(_NAME), nullable=False),
+    sa.Column("action", sa.String(40), nullable=False),
+    sa.Column("subject", sa.String(400), nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("previous", sa.String(64), nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),
-)  # fmt: skip
+)
 jobs: Final = sa.Table(
-    "jobs", tables, sa.Column("id", sa.String(40), primary_key=True), sa.Column("account", sa.ForeignKey("accounts.id")),
-    sa.Column("label", sa.String(400), nullable=False), sa.Column("manifest", sa.String(80), nullable=False),
-    sa.Column("asked", sa.Text, nullable=False), sa.Column("kind", sa.String(10), nullable=False),
-    sa.Column("state", sa.String(10), nullable=False), sa.Column("rows", sa.Integer, nullable=False),
-    sa.Column("done", sa.Integer, nullable=False), sa.Column("created", sa.String(20), nullable=False),
-    sa.Column("ended", sa.String(20)), sa.Column("problem", sa.Text),
-)  # fmt: skip
+    "jobs",
+    tables,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("account", sa.ForeignKey("accounts.id")),
+    sa.Column("label", sa.String(400), nullable=False),
+    sa.Column("manifest", sa.String(80), nullable=False),
+    sa.Column("asked", sa.Text, nullable=False),
+    sa.Column("kind", sa.String(10), nullable=False),
+    sa.Column("state", sa.String(10), nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("done", sa.Integer, nullable=False),
+    sa.Column("created", sa.String(20), nullable=False),
+    sa.Column("ended", sa.String(20)),
+    sa.Column("problem", sa.Text),
+)
 # Nobody changes the log by mistake; whoever changes it on purpose breaks its chain.
 _GUARDS: Final = {
     "sqlite": (
@@ -86,7 +121,7 @@ _GUARDS: Final = {
         "DROP TRIGGER IF EXISTS audit_kept_{0} ON audit_log",
         "CREATE TRIGGER audit_kept_{0} BEFORE {0} ON audit_log FOR EACH STATEMENT EXECUTE FUNCTION audit_kept()",
     ),
-}  # fmt: skip
+}
 
 
 class DatabaseError(HubError):
@@ -98,14 +133,17 @@ class Database:
 
     Args:
         place: Path of a SQLite file, or `postgresql://user:password@host/name`.
+        new: Whether a SQLite file is made if there is none.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: It is neither, or not there.
         DatabaseError: It cannot be opened, or belongs to something else or to a newer version.
     """
 
-    def __init__(self, place: str | Path) -> None:
+    def __init__(self, place: str | Path, *, new: bool = True) -> None:
         self.url = _url(place)
+        if not new and self.url.get_backend_name() == "sqlite" and not Path(str(self.url.database)).is_file():
+            raise UsageError(f"database={str(place)!r} is not there; wardgan token new makes it.")
         self._engine = _engine(self.url)
         try:
             self._prepare()

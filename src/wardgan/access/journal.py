@@ -51,9 +51,7 @@ class Line:
         return _digest(self.number, self.at, (self.who, self.action, self.subject, self.detail), self.previous)
 
 
-def note(
-    found: Connection, who: str, action: str, subject: str, detail: Mapping[str, object] | None = None
-) -> None:  # fmt: skip
+def note(found: Connection, who: str, action: str, subject: str, detail: Mapping[str, object] | None = None) -> None:
     """Adds a line, within a transaction that writes: it is there if and only if what it tells is.
 
     Args:
@@ -72,9 +70,16 @@ def note(
     digest = _digest(mine, at, texts, previous)
     found.execute(
         log.insert().values(
-            number=mine, at=at, who=texts[0], action=texts[1], subject=texts[2], detail=more, previous=previous, digest=digest
+            number=mine,
+            at=at,
+            who=texts[0],
+            action=texts[1],
+            subject=texts[2],
+            detail=more,
+            previous=previous,
+            digest=digest,
         )
-    )  # fmt: skip
+    )
     found.execute(sa.update(meta).where(meta.c.name == "head").values(value=f"{mine} {digest}"))
 
 
@@ -162,6 +167,12 @@ def verify(database: Database, *, seen: str | None = None) -> Checked:
 def _digest(number: int, at: str, texts: tuple[str, str, str, str], previous: str) -> str:
     who, action, subject, detail = texts
     line = {
-        "number": number, "at": at, "who": who, "action": action, "subject": subject, "detail": detail, "previous": previous,
-    }  # fmt: skip
+        "number": number,
+        "at": at,
+        "who": who,
+        "action": action,
+        "subject": subject,
+        "detail": detail,
+        "previous": previous,
+    }
     return hashlib.sha256(json.dumps(line, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from wardgan import check
 from wardgan.access.database import Database, accounts, now, tokens
@@ -68,8 +69,13 @@ class Token:
 
 
 def new_token(
-    database: Database, name: str, *, scopes: Sequence[str] = ("read", "sample", "pull"), days: int = 90, who: str = OPERATOR
-) -> tuple[str, Token]:  # fmt: skip
+    database: Database,
+    name: str,
+    *,
+    scopes: Sequence[str] = ("read", "sample", "pull"),
+    days: int = 90,
+    who: str = OPERATOR,
+) -> tuple[str, Token]:
     """Gives a new token of an account, which is made if it is not there.
 
     Args:
@@ -98,18 +104,30 @@ def new_token(
     ends = (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
     found = Token(number, name, wanted, now(), ends, None)
     with database.write() as line:
-        account = line.scalar(sa.select(accounts.c.id).where(accounts.c.name == name))
-        if account is None:
-            account = line.execute(accounts.insert().values(name=name, created=found.created)).inserted_primary_key[0]
-        elif line.scalar(sa.select(accounts.c.closed).where(accounts.c.id == account)) is not None:
-            raise UsageError(f"name={name!r}: the account is closed; choose another name.")
+        account = _account(line, name, found.created)
         line.execute(
             tokens.insert().values(
-                id=number, account=account, digest=_digest(secret), scopes=",".join(wanted), created=found.created, expires=ends
+                id=number,
+                account=account,
+                digest=_digest(secret),
+                scopes=",".join(wanted),
+                created=found.created,
+                expires=ends,
             )
-        )  # fmt: skip
+        )
         note(line, who, "token made", name, {"token": number, "scopes": list(wanted), "expires": ends})
     return f"wgt_{number}_{secret}", found
+
+
+def _account(line: Connection, name: str, created: str) -> int:
+    """Gives the number of an account, which is made if it is not there."""
+    row = line.execute(sa.select(accounts.c.id, accounts.c.closed).where(accounts.c.name == name)).first()
+    if row is None:
+        made = line.execute(accounts.insert().values(name=name, created=created).returning(accounts.c.id))
+        return int(made.scalar_one())
+    if row[1] is not None:
+        raise UsageError(f"name={name!r}: the account is closed; choose another name.")
+    return int(row[0])
 
 
 def all_tokens(database: Database) -> list[Token]:
@@ -194,8 +212,11 @@ def account_by(database: Database, number: str) -> Account | None:
 def _row(database: Database, number: str) -> tuple[Account, str] | None:
     columns = (accounts.c.id, accounts.c.name, tokens.c.scopes, tokens.c.digest)
     good = (
-        tokens.c.id == number, tokens.c.revoked.is_(None), tokens.c.expires > now(), accounts.c.closed.is_(None),
-    )  # fmt: skip
+        tokens.c.id == number,
+        tokens.c.revoked.is_(None),
+        tokens.c.expires > now(),
+        accounts.c.closed.is_(None),
+    )
     with database.read() as line:
         row = line.execute(sa.select(*columns).select_from(tokens.join(accounts)).where(*good)).first()
     return None if row is None else (Account(row[0], row[1], frozenset(row[2].split(",")), number), row[3])

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -95,8 +95,8 @@ def policy_of(every: Mapping[str, Policy], name: str, otherwise: Policy) -> Poli
 
     Example:
         >>> every = {"cardio/*": Policy("cardio/*", "registered")}
-        >>> policy_of(every, "cardio/sprint", default("public")).tier, policy_of(every, "cardiology", default("public")).tier
-        ('registered', 'public')
+        >>> [policy_of(every, name, default("public")).tier for name in ("cardio/sprint", "cardiology")]
+        ['registered', 'public']
     """
     parts = name.split("/")
     beginnings = ["/".join(parts[:count]) + "/*" for count in range(len(parts) - 1, 0, -1)]
@@ -130,10 +130,16 @@ class Rules:
         """
         return policy_of(self.all(), name, self._otherwise)
 
-    def set(  # noqa: PLR0913 - one for each part of a policy
-        self, pattern: str, tier: str, *, text: str | None = None, granted: bool = False, rows: int = ROWS,
+    def set(
+        self,
+        pattern: str,
+        tier: str,
+        *,
+        text: str | None = None,
+        granted: bool = False,
+        rows: int = ROWS,
         who: str = OPERATOR,
-    ) -> Policy:  # fmt: skip
+    ) -> Policy:
         """Sets the policy of a name, or of all names with a beginning.
 
         Args:
@@ -164,7 +170,7 @@ class Rules:
         if rows > MOST_ROWS:
             raise UsageError(f"rows={rows} is more than {MOST_ROWS:,}, which is no limit; choose another tier.")
         digest = None if text is None else hashlib.sha256(text.encode()).hexdigest()
-        found = Policy(pattern, tier, digest, granted or tier == "sample-only", rows)
+        found = Policy(pattern, cast("Tier", tier), digest, granted or tier == "sample-only", rows)
         with self._database.write() as line:
             if digest is not None and line.scalar(sa.select(terms.c.digest).where(terms.c.digest == digest)) is None:
                 line.execute(terms.insert().values(digest=digest, text=text))
@@ -267,26 +273,26 @@ class Rules:
             AccessError: Says what is missing.
         """
         policy = self.of(name)
-        if action == "see" and not self._closed:
-            return policy
-        if policy.tier == "public" and not self._closed:
+        if not self._closed and (action == "see" or policy.tier == "public"):
             return policy
         if account is None:
             raise AccessError(f"{name}: sign in first; {TIERS[policy.tier]}.", "sign in")
-        if _SCOPE[action] not in account.scopes:
-            raise AccessError(
-                f"{name}: your token is not for that; ask the hub's operator for one with {_SCOPE[action]}."
-            )
-        if action == "see" or policy.tier == "public":
-            return policy
+        scope = _SCOPE[action]
+        if scope not in account.scopes:
+            raise AccessError(f"{name}: your token is not for that; ask the hub's operator for one with {scope}.")
         if action == "file" and policy.tier == "sample-only":
             raise AccessError(f"{name}: its generator stays here; draw patients here instead.")
+        if action != "see" and policy.tier != "public":
+            self._owed(account, name, policy)
+        return policy
+
+    def _owed(self, account: Account, name: str, policy: Policy) -> None:
+        """Refuses who was not granted a release, or has not accepted its terms."""
         with self._database.read() as line:
             if policy.granted and not self._granted(line, account, name):
                 raise AccessError(f"{name}: it was not granted to you; ask the hub's operator.")
             if policy.terms is not None and not self._accepted(line, account, policy):
                 raise AccessError(f"{name}: accept its terms first.", "accept terms")
-        return policy
 
     def spend(self, account: Account | None, name: str, policy: Policy, rows: int) -> None:
         """Counts patients that are to be drawn, where they have a limit: before they are.
@@ -315,8 +321,8 @@ class Rules:
             if not changed.rowcount:
                 spent = int(line.scalar(sa.select(usage.c.rows).where(*mine)) or 0)
                 raise LimitError(
-                    f"{name}: {rows:,} patients are more than the {max(0, policy.rows - spent):,} of {policy.rows:,} that "
-                    "are left to you today (UTC)."
+                    f"{name}: {rows:,} patients are more than the {max(0, policy.rows - spent):,} of {policy.rows:,} "
+                    "that are left to you today (UTC)."
                 )
 
     def spent(self, account: Account, name: str) -> int:
@@ -338,9 +344,10 @@ class Rules:
 
     def _accepted(self, line: Connection, account: Account, policy: Policy) -> bool:
         mine = (
-            acceptances.c.account == account.id, acceptances.c.pattern == policy.pattern,
+            acceptances.c.account == account.id,
+            acceptances.c.pattern == policy.pattern,
             acceptances.c.terms == policy.terms,
-        )  # fmt: skip
+        )
         return line.scalar(sa.select(acceptances.c.accepted).where(*mine)) is not None
 
 

@@ -13,7 +13,9 @@ from typer.core import TyperGroup
 
 from wardgan._version import __version__
 from wardgan.cli import (
+    access,
     audit,
+    audit_log,
     balance,
     card,
     check,
@@ -36,6 +38,7 @@ from wardgan.cli import (
     share,
     sketch,
     split,
+    token,
     verify,
 )
 from wardgan.cli.terminal import Stopped, refuse, refuse_error
@@ -122,6 +125,9 @@ app.command("list", rich_help_panel=_ANYWHERE)(listing.list_)
 app.command("search", rich_help_panel=_ANYWHERE)(listing.search)
 app.command("revoke", rich_help_panel=_ANYWHERE)(share.revoke)
 app.command("serve", rich_help_panel=_ANYWHERE)(serve.serve)
+app.add_typer(token.app, name="token", rich_help_panel=_ANYWHERE)
+app.add_typer(access.app, name="access", rich_help_panel=_ANYWHERE)
+app.add_typer(audit_log.app, name="audit-log", rich_help_panel=_ANYWHERE)
 app.command("sample", rich_help_panel=_ANYWHERE)(sample.sample)
 app.command("balance", rich_help_panel=_ANYWHERE)(balance.balance)
 app.command("demo", rich_help_panel=_ANYWHERE)(demo.demo)

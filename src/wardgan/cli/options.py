@@ -36,6 +36,13 @@ Mask = Annotated[
 ]
 SchemaFile = Annotated[Path, typer.Argument(metavar="SCHEMA", help="Schema file (YAML).", show_default=False)]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .hgan file.", show_default=False)]
+HubDatabase = Annotated[
+    str,
+    typer.Option(
+        "--database", metavar="DATABASE", help="Of the hub: a SQLite file, or postgresql://user:password@host/name.",
+        envvar="WARDGAN_DATABASE",
+    ),
+]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there already.")]
 Visits = Annotated[

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wardgan.cli.options import Trust
 from wardgan.cli.terminal import say, screen
 from wardgan.errors import UsageError
+
+if TYPE_CHECKING:
+    from wardgan.web.desk import Desk
 
 # Seconds that downloads may go on after Ctrl-C.
 _GRACE = 5
@@ -22,34 +26,93 @@ def serve(
         int, typer.Option("--port", min=0, max=65_535, help="Where the pages are; 0 for one that is free.")
     ] = 8000,
     host: Annotated[
-        str, typer.Option("--host", help="Address of this machine; others wait for accounts.")
+        str, typer.Option("--host", help="Address to listen at; others than of this machine want accounts and TLS.")
     ] = "127.0.0.1",
     any_signer: Annotated[
         bool, typer.Option("--any-signer", help="Open what nobody whom you know has signed, too.")
     ] = False,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            "--database", metavar="DATABASE", envvar="WARDGAN_DATABASE", show_default=False,
+            help="Accounts: a SQLite file, or postgresql://user:password@host/name. Without it everybody may everything.",
+        ),
+    ] = None,
+    tier: Annotated[
+        str, typer.Option("--tier", help="With accounts: for releases without a policy, public or registered.")
+    ] = "registered",
+    closed: Annotated[bool, typer.Option("--closed", help="With accounts: even the list is for those signed in.")] = False,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", metavar="HOST", help="A name under which the pages are reached.", show_default=False),
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", metavar="FILE", help="For TLS: PEM file.", show_default=False)
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="Of the certificate: PEM file.", show_default=False)
+    ] = None,
+    plain_http: Annotated[
+        bool, typer.Option("--plain-http", help="Serve others without TLS, who then send their tokens in the clear.")
+    ] = False,
     trust: Trust = None,
-) -> None:
-    """Show a hub as web pages on this machine: search, look at synthetic patients, compare, download."""
+) -> None:  # fmt: skip
+    """Show a hub as web pages: search, look at synthetic patients, compare, download."""
     import uvicorn
 
     from wardgan.web.app import HOSTS, create_app
     from wardgan.web.library import library
 
-    if host != "localhost" and not _here(host):
-        raise UsageError(
-            f"host={host!r} is not an address of this machine alone. There are no accounts yet, so whoever reaches the "
-            "pages may download everything; put a server that asks who is there in front, on this machine."
-        )
+    secure = certificate is not None
+    if secure != (key is not None):
+        raise UsageError("certificate, key: TLS wants both.")
+    _check_reach(host, database, secure=secure, plain=plain_http)
+    if database is None and (closed or tier != "registered"):
+        raise UsageError("closed, tier: they are for a hub with accounts; say where these are with --database.")
     books = library(hub, trust=trust, any_signer=any_signer)
+    desk = None if database is None else _desk(database, tier, closed=closed, secure=secure)
     listening = _listening(host, port)
     shown = f"[{host}]" if ":" in host else host
-    app = create_app(books, hosts=(*HOSTS, shown))
-    address = f"http://{shown}:{listening.getsockname()[1]}"
+    app = create_app(books, desk=desk, hosts=(*HOSTS, shown, *(name or [])))
+    address = f"{'https' if secure else 'http'}://{shown}:{listening.getsockname()[1]}"
     say(screen(errors=True), f"{address} shows {hub}; Ctrl-C ends it.", style="bold green")
     config = uvicorn.Config(
-        app, log_level="warning", server_header=False, date_header=False, timeout_graceful_shutdown=_GRACE
-    )
+        app, log_level="warning", server_header=False, date_header=False, timeout_graceful_shutdown=_GRACE,
+        ssl_certfile=certificate, ssl_keyfile=key,
+    )  # fmt: skip
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _check_reach(host: str, database: str | None, *, secure: bool, plain: bool) -> None:
+    """Refuses to be reached by others without accounts, or without TLS."""
+    if host == "localhost" or _here(host):
+        return
+    if database is None:
+        raise UsageError(
+            f"host={host!r} is not an address of this machine alone, and whoever reaches pages without accounts may "
+            "download everything; say where accounts are with --database."
+        )
+    if not secure and not plain:
+        raise UsageError(
+            f"host={host!r} is not an address of this machine alone, and tokens would travel in the clear; give a "
+            "--certificate and its --key, or serve on this machine behind a server that has one."
+        )
+
+
+def _desk(database: str, tier: str, *, closed: bool, secure: bool) -> Desk:
+    from wardgan.access.database import Database
+    from wardgan.access.journal import head_of
+    from wardgan.access.rules import Rules, default
+    from wardgan.web.desk import Desk
+
+    if tier not in ("public", "registered"):
+        raise UsageError(
+            f"tier={tier!r} is neither public nor registered; set others for names, with wardgan access set."
+        )
+    found = Database(database)
+    number, digest = head_of(found)
+    say(screen(errors=True), f"The log has {number:,} lines; the newest is {digest}.")
+    return Desk(found, Rules(found, default(tier), closed=closed), secure=secure, closed=closed)
 
 
 def _here(host: str) -> bool:

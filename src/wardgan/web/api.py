@@ -11,13 +11,14 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from wardgan.errors import UsageError
 from wardgan.hub.entry import Entry
 from wardgan.web import shapes
+from wardgan.web.doors import Passing, door_of
 from wardgan.web.guard import Streamed
 from wardgan.web.library import Library
 from wardgan.web.preview import CONDITIONS, MOST, Asked
 from wardgan.web.shelf import FACETS
 from wardgan.web.streams import MOST as MOST_ROWS
 
-router: Final = APIRouter(prefix="/api/v1", tags=["hub"], responses=shapes.REFUSALS)
+router: Final = APIRouter(prefix="/api/v1", tags=["hub"], responses=shapes.REFUSALS, dependencies=[Depends(door_of)])
 _LIMIT: Final = 100
 _SEEDS: Final = 1 << 53  # what every JSON reader can hold
 
@@ -77,21 +78,24 @@ def release(books: Books, label: str) -> Response:
 
 
 @router.get("/files/{label:path}", responses=shapes.bytes_of("application/octet-stream", "The .hgan file."))
-def file(books: Books, label: str) -> Response:
+def file(books: Books, door: Passing, label: str) -> Response:
     """Gives the .hgan file of a release."""
     entry = books.entry(label)
+    door.take(entry)
     name = f"{entry.name.rpartition('/')[2]}-{entry.tag}.hgan"
     return FileResponse(books.rack.file(entry), media_type="application/octet-stream", filename=name)
 
 
 @router.get("/preview/{label:path}", responses=shapes.answers(shapes.Preview))
 def preview(
-    books: Books, label: str, n: Annotated[int, Query(ge=1, le=MOST)] = 20, seed: Replay = None, where: Where = None,
+    books: Books, door: Passing, label: str, n: Annotated[int, Query(ge=1, le=MOST)] = 20, seed: Replay = None, where: Where = None,
     balance: Balance = "",
 ) -> Response:  # fmt: skip
     """Gives a few synthetic patients, one row each, and small figures of their columns."""
     asked = Asked(n, seed_of(seed), tuple(where or ()), balance or None)
-    found = books.preview(books.entry(label), asked)
+    entry = books.entry(label)
+    door.draw(entry, asked.n)
+    found = books.preview(entry, asked)
     return JSONResponse({
         "seed": asked.seed, "columns": found.columns, "rows": found.rows,
         "figures": [{"name": one.name, "svg": one.svg} for one in found.figures],
@@ -101,7 +105,7 @@ def preview(
 
 @router.get("/sample/{label:path}", responses=shapes.bytes_of("text/csv", "Synthetic patients, one row per visit."))
 def sample(
-    books: Books, label: str, n: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 1000, seed: Replay = None,
+    books: Books, door: Passing, label: str, n: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 1000, seed: Replay = None,
     where: Where = None, balance: Balance = "",
 ) -> Response:  # fmt: skip
     """Gives synthetic patients as a CSV file, in a stream; with visits one row per visit that took place."""
@@ -109,6 +113,7 @@ def sample(
     if entry.schema is not None and entry.schema.images is not None:
         raise UsageError(f"{label} draws images; take its file home, and use wardgan sample.")
     asked = Asked(n, seed_of(seed), tuple(where or ()), balance or None)
+    door.draw(entry, n, {"where": list(asked.where), "balance": asked.balance, "seed": asked.seed})
     name = f"{entry.name.rpartition('/')[2]}-{entry.tag}-{asked.seed}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Seed": str(asked.seed)}
     return Streamed(books.csv(entry, asked), headers, "text/csv; charset=utf-8")

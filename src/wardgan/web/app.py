@@ -1,6 +1,6 @@
 """The web application of a hub: pages for people, and the same as JSON under /api/v1.
 
-It reads and never writes. There are no accounts yet, so it listens on this machine only, see `cli/serve.py`.
+Without accounts it reads and never writes, and listens on this machine only, see `cli/serve.py`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from wardgan._version import __version__
+from wardgan.access.database import DatabaseError
+from wardgan.access.rules import AccessError, LimitError
 from wardgan.errors import ArtifactError, HubError, TrustError, UsageError, WardganError
 from wardgan.hub.store import UnreachableError
-from wardgan.web import api, pages
+from wardgan.web import accounts, api, pages
+from wardgan.web.desk import Desk, LimitedError
 from wardgan.web.guard import Guard
 from wardgan.web.library import Library
 from wardgan.web.workers import BusyError
@@ -29,16 +33,17 @@ HERE: Final = Path(__file__).parent
 HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 # The first that fits decides.
 STATUS: Final = (
-    (BusyError, 503), (UnreachableError, 502), (HubError, 404), (TrustError, 403), (UsageError, 400),
+    (LimitedError, 429), (LimitError, 429), (BusyError, 503), (DatabaseError, 503), (UnreachableError, 502), (HubError, 404), (TrustError, 403), (UsageError, 400),
     (ArtifactError, 422),
 )  # fmt: skip
 
 
-def create_app(library: Library, *, hosts: tuple[str, ...] = HOSTS) -> FastAPI:
+def create_app(library: Library, *, desk: Desk | None = None, hosts: tuple[str, ...] = HOSTS) -> FastAPI:
     """Gives the application.
 
     Args:
         library: What the hub has.
+        desk: Asks who is there; `None` for a hub that everybody who reaches it may use.
         hosts: Names under which it may be asked; a request for another one is refused, so that a page elsewhere cannot
             reach it under a name of its own.
     """
@@ -55,11 +60,14 @@ def create_app(library: Library, *, hosts: tuple[str, ...] = HOSTS) -> FastAPI:
         description="Releases of private generators, and synthetic patients drawn from them.",
     )  # fmt: skip
     app.state.library = library
+    app.state.desk = desk
     app.include_router(api.router)
     app.include_router(pages.router)
+    app.include_router(accounts.router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
     app.add_middleware(Guard)
+    app.add_exception_handler(AccessError, _closed)
     app.add_exception_handler(WardganError, _refused)
     app.add_exception_handler(HTTPException, _failed)
     app.add_exception_handler(RequestValidationError, _malformed)
@@ -70,6 +78,21 @@ def _refused(request: Request, error: Exception) -> Response:
     status = next((code for kind, code in STATUS if isinstance(error, kind)), 500)
     kind = "HubError" if isinstance(error, HubError) else type(error).__name__
     return _told(request, status, kind, str(error))
+
+
+def _closed(request: Request, error: Exception) -> Response:
+    """Answers who may not: with the way, if there is one."""
+    assert isinstance(error, AccessError)  # noqa: S101 - what it is registered for
+    if request.url.path.startswith("/api/") or error.way == "nothing":
+        found = _told(request, 401 if error.way == "sign in" else 403, "AccessError", str(error))
+        if error.way == "sign in":
+            found.headers["WWW-Authenticate"] = "Bearer"
+        return found
+    here = request.url.path + (f"?{request.url.query}" if request.url.query and request.method == "GET" else "")
+    if error.way == "sign in":
+        return RedirectResponse(f"/sign-in?following={quote(here, safe='')}", 303)
+    label = request.path_params.get("label", "")
+    return RedirectResponse(f"/terms/{quote(label, safe='/:')}", 303)
 
 
 def _failed(request: Request, error: Exception) -> Response:
@@ -86,7 +109,7 @@ def _malformed(request: Request, error: Exception) -> Response:
 
 
 def _told(request: Request, status: int, kind: str, message: str) -> Response:
-    headers = {"Retry-After": "10"} if status in (502, 503) else {}
+    headers = {"Retry-After": "10"} if status in (429, 502, 503) else {}
     if request.url.path.startswith("/api/"):
         return JSONResponse({"error": {"kind": kind, "message": message}}, status, headers)
     found = pages.problem(request, status, message)

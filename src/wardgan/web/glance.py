@@ -50,13 +50,16 @@ def glance_of(books: Library, entry: Entry) -> tuple[Glance | None, str | None]:
         return None, str(error)
 
 
-def beside(books: Library, one: Entry, other: Entry) -> tuple[list[tuple[str, str, str]], list[Figure], str | None]:
+def beside(
+    books: Library, one: Entry, other: Entry, closed: str | None = None
+) -> tuple[list[tuple[str, str, str]], list[Figure], str | None]:
     """Gives two releases side by side: facts, figures of the columns that both declare alike, and why there are none.
 
     Args:
         books: What the hub has.
         one: A release.
         other: Another one.
+        closed: Why no patients are drawn.
     """
     rows = [
         (title, say(one), say(other))
@@ -77,6 +80,8 @@ def beside(books: Library, one: Entry, other: Entry) -> tuple[list[tuple[str, st
         said = [f"{each[name].kind}: {bound(each[name])}" if name in each else "none" for each in (mine, theirs)]
         if said[0] != said[1]:
             rows.append((f"Column {name}", said[0], said[1]))
+    if closed is not None:
+        return rows, [], closed
     try:
         return rows, books.pair(one, other, Asked(1_000, 0)), None
     except WardganError as error:

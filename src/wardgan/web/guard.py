@@ -29,7 +29,8 @@ HEADERS: Final = {
 }
 STALLED: Final = 60.0
 _PIECE: Final = 1 << 18
-_STREAMS: Final = ("/api/v1/sample/", "/api/v1/files/")
+# What costs something is not made for its headers alone.
+_COSTLY: Final = ("/api/v1/sample/", "/api/v1/files/", "/api/v1/preview/", "/play/", "/compare")
 
 
 class Guard:
@@ -55,7 +56,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        head = scope["method"] == "HEAD" and not scope["path"].startswith(_STREAMS)
+        head = scope["method"] == "HEAD" and not scope["path"].startswith(_COSTLY)
         answer = _Answer(send, bodiless=head)
         if _by_itself(Headers(scope=scope)):
             said = _said(403, "Another site's page may link here, and not ask by itself.")

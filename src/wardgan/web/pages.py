@@ -7,22 +7,25 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from wardgan._version import __version__
+from wardgan.access.rules import TIERS
 from wardgan.errors import HubError, TrustError, UsageError, WardganError
 from wardgan.hub.store import UnreachableError
 from wardgan.seal.card import statement
 from wardgan.web import glance
 from wardgan.web.api import Books, Chosen, Words, seed_of
+from wardgan.web.desk import Visitor
+from wardgan.web.doors import Door, Passing, door_of
 from wardgan.web.preview import Asked, most_of, where_of
 from wardgan.web.shelf import FACETS, PAGE
 from wardgan.web.tasks import privacy
 from wardgan.web.workers import BusyError
 
-router: Final = APIRouter(include_in_schema=False)
+router: Final = APIRouter(include_in_schema=False, dependencies=[Depends(door_of)])
 _CONTROLS: Final = 40
 _VALUES: Final = 12
 _ALL: Final = 1_000
@@ -52,8 +55,13 @@ def shown(request: Request, name: str, status: int = 200, **facts: Any) -> HTMLR
         status: HTTP status.
         facts: What the template shows.
     """
-    trouble = request.app.state.library.trouble
-    return HTMLResponse(_PAGES.get_template(name).render(trouble=trouble, path=request.url.path, **facts), status)
+    door: Door = getattr(request.state, "door", None) or Door(request.app.state.desk, Visitor(None, None, ""))
+    desk = door.desk
+    common = {
+        "trouble": request.app.state.library.trouble, "path": request.url.path, "visitor": door.visitor,
+        "desk": desk is not None, "csrf": desk.csrf(door.visitor) if desk and door.visitor.nonce else "",
+    }  # fmt: skip
+    return HTMLResponse(_PAGES.get_template(name).render(**common, **facts), status)
 
 
 def problem(request: Request, status: int, message: str) -> HTMLResponse:
@@ -103,14 +111,24 @@ def filters(request: Request, books: Books, facet: str, chosen: Chosen, q: Words
 
 
 @router.get("/releases/{label:path}")
-def release(request: Request, books: Books, label: str) -> HTMLResponse:
+def release(request: Request, books: Books, door: Passing, label: str) -> HTMLResponse:
     """Shows one release."""
     entry = books.entry(label)
     facts, closed = glance.glance_of(books, entry)
     return shown(
         request, "release.html", entry=entry, facts=facts, closed=closed, versions=books.shelf.versions(entry.name),
-        statement=statement(entry.privacy), target=books.target(entry),
+        statement=statement(entry.privacy), target=books.target(entry), policy=door.policy(entry), may=door.may(entry),
+        tiers=TIERS,
     )  # fmt: skip
+
+
+@router.get("/files/{label:path}")
+def file(books: Books, door: Passing, label: str) -> Response:
+    """Leads to the file of a release, or to what must be done before."""
+    entry = books.entry(label)
+    if door.desk is not None:
+        door.desk.check(door.visitor, entry, "file")
+    return RedirectResponse("/api/v1/files/" + quote(f"{entry.name}:{entry.tag}", safe="/:"), 303)
 
 
 @router.get("/dossiers/{label:path}")
@@ -124,7 +142,9 @@ def dossier(books: Books, label: str) -> HTMLResponse:
 
 
 @router.get("/play/{label:path}")
-def play(request: Request, books: Books, label: str, seed: str = "", n: str = "20", balance: str = "") -> Response:
+def play(
+    request: Request, books: Books, door: Passing, label: str, seed: str = "", n: str = "20", balance: str = ""
+) -> Response:
     """Shows synthetic patients of a release, chosen by a form; an address shows the same ones for ever."""
     entry = books.entry(label)
     schema = entry.schema
@@ -136,6 +156,7 @@ def play(request: Request, books: Books, label: str, seed: str = "", n: str = "2
         return RedirectResponse(f"{request.url.path}?{_query(fresh)}", 303)
     number = _whole(seed, "seed", 0)
     asked = Asked(_whole(n, "n", 20), number, where_of(form, schema), balance or None)
+    door.draw(entry, asked.n)
     try:
         found, trouble, status = books.preview(entry, asked), None, 200
     except (BusyError, UnreachableError):
@@ -154,12 +175,14 @@ def play(request: Request, books: Books, label: str, seed: str = "", n: str = "2
 
 
 @router.get("/compare")
-def compare(request: Request, books: Books, a: str = "", b: str = "") -> Response:
+def compare(request: Request, books: Books, door: Passing, a: str = "", b: str = "") -> Response:
     """Shows two releases side by side."""
     names = [f"{one.name}:{one.tag}" for one in books.shelf.entries[:1_000]]
     if not a or not b:
         return shown(request, "compare.html", names=names, a=a, b=b, rows=None, figures=(), wrong=None)
-    rows, figures, wrong = glance.beside(books, books.entry(a), books.entry(b))
+    pair = books.entry(a), books.entry(b)
+    closed = next((why for why in map(door.compare, pair) if why), None)
+    rows, figures, wrong = glance.beside(books, *pair, closed)
     return shown(request, "compare.html", names=names, a=a, b=b, rows=rows, figures=figures, wrong=wrong)
 
 

@@ -85,8 +85,10 @@ class Preview(BaseModel):
 
 
 _WHY: Final = {
-    400: "An argument is wrong, or the conditions hold nobody.", 403: "It may not be opened.",
+    401: "Sign in first: a token that is good is missing.",
+    400: "An argument is wrong, or the conditions hold nobody.", 403: "It may not be opened, or not by you.",
     404: "There is no such release.", 422: "The release is not in order.",
+    429: "Too often, or enough for today.",
     502: "The registry behind the hub does not answer.", 503: "Others are drawing; try again in a moment.",
 }  # fmt: skip
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = {

@@ -1,0 +1,135 @@
+"""Pages of accounts: sign in and out, what somebody may, terms to be accepted."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from wardgan.access.rules import AccessError
+from wardgan.errors import HubError, UsageError
+from wardgan.web.api import Books, library_of
+from wardgan.web.desk import Desk
+from wardgan.web.doors import Passing, door_of
+from wardgan.web.pages import shown
+
+router: Final = APIRouter(include_in_schema=False)
+_LONGEST: Final = 10_000
+
+
+def desk_of(request: Request) -> Desk:
+    """Gives the desk.
+
+    Args:
+        request: What is asked.
+
+    Raises:
+        HubError: The hub has no accounts.
+    """
+    found: Desk | None = request.app.state.desk
+    if found is None:
+        raise HubError("This hub has no accounts.")
+    return found
+
+
+@router.get("/sign-in")
+def sign_in(request: Request, following: str = "/") -> HTMLResponse:
+    """Shows the form that begins a session."""
+    desk_of(request)
+    return shown(request, "sign_in.html", following=_place(following), wrong=None)
+
+
+@router.post("/sign-in")
+async def signed_in(request: Request) -> Response:
+    """Begins a session."""
+    desk, form = desk_of(request), await _form(request)
+    following = _place(form.get("following", "/"))
+    desk.check_form(request, None, form)
+    response = RedirectResponse(following, 303)
+    address = request.client.host if request.client else "unknown"
+    try:
+        await run_in_threadpool(desk.sign_in, response, form.get("token", "").strip(), address)
+    except AccessError as error:
+        return await run_in_threadpool(shown, request, "sign_in.html", 401, following=following, wrong=str(error))
+    return response
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request) -> Response:
+    """Ends a session."""
+    desk, form = desk_of(request), await _form(request)
+    visitor = await run_in_threadpool(desk.visitor, request)
+    desk.check_form(request, visitor, form)
+    response = RedirectResponse("/", 303)
+    desk.sign_out(response)
+    return response
+
+
+@router.get("/account")
+def account(request: Request, books: Books, door: Passing) -> HTMLResponse:
+    """Shows what somebody may."""
+    desk = desk_of(request)
+    if door.visitor.account is None:
+        raise AccessError("Sign in first.", "sign in")
+    mine = [one for one in desk.rules.grants() if one[0] == door.visitor.account.name]
+    limited = []
+    for name in sorted({one.name for one in books.shelf.entries}):
+        policy = desk.rules.of(name)
+        if policy.limited and (spent := desk.rules.spent(door.visitor.account, name)):
+            limited.append((name, spent, policy.rows))
+    return shown(request, "account.html", account=door.visitor.account, grants=mine, limited=limited)
+
+
+@router.get("/terms/{label:path}")
+def terms(request: Request, books: Books, door: Passing, label: str) -> HTMLResponse:
+    """Shows the terms of a release."""
+    desk, entry = desk_of(request), books.entry(label)
+    policy = desk.rules.of(entry.name)
+    if policy.terms is None:
+        raise HubError(f"{label} has no terms that must be accepted.")
+    facts: dict[str, Any] = {"entry": entry, "policy": policy, "text": desk.rules.terms(policy)}
+    return shown(request, "terms.html", accepted=_accepted(desk, door, entry.name), **facts)
+
+
+@router.post("/terms/{label:path}")
+async def accepted(request: Request, label: str) -> Response:
+    """Accepts terms."""
+    desk, form = desk_of(request), await _form(request)
+
+    def accept() -> str:
+        door, entry = door_of(request), library_of(request).entry(label)
+        desk.check_form(request, door.visitor, form)
+        if door.visitor.account is None:
+            raise AccessError("Sign in first.", "sign in")
+        desk.rules.accept(door.visitor.account, desk.rules.of(entry.name), form.get("digest", ""))
+        return f"{entry.name}:{entry.tag}"
+
+    return RedirectResponse("/releases/" + quote(await run_in_threadpool(accept), safe="/:"), 303)
+
+
+def _accepted(desk: Desk, door: Passing, name: str) -> bool:
+    try:
+        desk.rules.check(door.visitor.account, name, "sample")
+    except AccessError as error:
+        return error.way == "nothing" and door.visitor.account is not None
+    return True
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """Gives the fields of a small form."""
+    if int(request.headers.get("content-length", _LONGEST + 1)) > _LONGEST:
+        raise UsageError("form: it is too long.")
+    body = await request.body()
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50))
+    except ValueError as error:
+        raise UsageError("form: it cannot be read.") from error
+
+
+def _place(text: str) -> str:
+    """Gives a page of this hub to go on with, and the list for anything else."""
+    fine = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable() and len(text) < _LONGEST
+    return text if fine else "/"

@@ -1,0 +1,112 @@
+"""What each question passes: who asks, and whether they may. Without accounts everybody may everything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from wardgan.access.rules import AccessError, Policy
+from wardgan.hub.entry import Entry
+from wardgan.web.desk import Desk, Visitor
+
+
+class Door:
+    """One question's way in.
+
+    Args:
+        desk: Asks who is there; `None` for a hub without accounts.
+        visitor: Who asks.
+    """
+
+    def __init__(self, desk: Desk | None, visitor: Visitor) -> None:
+        self.desk = desk
+        self.visitor = visitor
+
+    def draw(self, entry: Entry, rows: int, detail: Mapping[str, object] | None = None) -> None:
+        """Lets somebody draw patients; see `Desk.draw`.
+
+        Args:
+            entry: From which release.
+            rows: How many.
+            detail: For the log.
+        """
+        if self.desk is not None:
+            self.desk.draw(self.visitor, entry, rows, detail)
+
+    def compare(self, entry: Entry) -> str | None:
+        """Gives why patients of a release are not drawn beside others; `None` if they are.
+
+        Args:
+            entry: The release.
+        """
+        if self.desk is None:
+            return None
+        try:
+            policy = self.desk.check(self.visitor, entry, "sample")
+        except AccessError as error:
+            return str(error)
+        return f"{entry.name}: its patients are counted; look at them on their own page." if policy.limited else None
+
+    def take(self, entry: Entry) -> None:
+        """Lets somebody take a file.
+
+        Args:
+            entry: Of which release.
+        """
+        if self.desk is not None:
+            self.desk.check(self.visitor, entry, "file")
+            self.desk.tell(self.visitor, "file taken", entry, {})
+
+    def policy(self, entry: Entry) -> Policy | None:
+        """Gives the policy of a release; `None` without accounts.
+
+        Args:
+            entry: The release.
+        """
+        return None if self.desk is None else self.desk.rules.of(entry.name)
+
+    def may(self, entry: Entry) -> tuple[bool, bool]:
+        """Tells whether somebody may draw patients, and take the file.
+
+        Args:
+            entry: Of which release.
+        """
+        found = []
+        for action in ("sample", "file"):
+            try:
+                if self.desk is not None:
+                    self.desk.check(self.visitor, entry, action)
+            except AccessError:
+                found.append(False)
+            else:
+                found.append(True)
+        return found[0], found[1]
+
+
+def door_of(request: Request) -> Door:
+    """Gives a question's way in, and refuses visitors of a closed hub who are not signed in.
+
+    Args:
+        request: What is asked.
+
+    Raises:
+        AccessError: Nobody is signed in, or with a token that is not good.
+    """
+    known = getattr(request.state, "door", None)
+    if known is not None:
+        return known
+    desk: Desk | None = request.app.state.desk
+    visitor = Visitor(None, None, "") if desk is None else desk.visitor(request)
+    found = Door(desk, visitor)
+    request.state.door = found
+    if desk is not None and desk.closed:
+        if visitor.account is None:
+            raise AccessError("This hub is for those who are signed in.", "sign in")
+        if "read" not in visitor.account.scopes:
+            raise AccessError("Your token is not for reading; ask the hub's operator for one with read.")
+    return found
+
+
+Passing = Annotated[Door, Depends(door_of)]
