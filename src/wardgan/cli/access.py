@@ -94,7 +94,7 @@ def list_(database: HubDatabase = "hub.db", json: Json = False) -> None:
     for one in policies.values():
         more = (one.terms or "")[:12], "yes" if one.granted else "", f"{one.rows:,}" if one.limited else ""
         table.add_row(one.pattern, one.tier, *more)
-    say(screen(), table)
+    screen().print(table)
     for who, name, when in grants:
         say(screen(), f"{who} was granted {name} on {when[:10]}.")
 

@@ -32,7 +32,7 @@ def show(
         table.add_column(title)
     for one in found:
         table.add_row(str(one.number), one.at, one.who, one.action, one.subject, one.detail)
-    say(screen(), table)
+    screen().print(table)
 
 
 @app.command("verify")

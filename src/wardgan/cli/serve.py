@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _GRACE = 5
 
 
-def serve(
+def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
     hub: Annotated[str, typer.Option("--hub", metavar="HUB", help="A folder, or the host of a registry.")] = "./hub",
     port: Annotated[
         int, typer.Option("--port", min=0, max=65_535, help="Where the pages are; 0 for one that is free.")
@@ -35,13 +35,13 @@ def serve(
         str | None,
         typer.Option(
             "--database", metavar="DATABASE", envvar="WARDGAN_DATABASE", show_default=False,
-            help="Accounts: a SQLite file, or postgresql://user:password@host/name. Without it everybody may everything.",
+            help="Accounts: a SQLite file, or postgresql://user:password@host/name; without it everybody may all.",
         ),
     ] = None,
     tier: Annotated[
         str, typer.Option("--tier", help="With accounts: for releases without a policy, public or registered.")
     ] = "registered",
-    closed: Annotated[bool, typer.Option("--closed", help="With accounts: even the list is for those signed in.")] = False,
+    closed: Annotated[bool, typer.Option("--closed", help="With accounts: the list, too, wants a token.")] = False,
     name: Annotated[
         list[str] | None,
         typer.Option("--name", metavar="HOST", help="A name under which the pages are reached.", show_default=False),

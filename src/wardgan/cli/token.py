@@ -55,7 +55,7 @@ def list_(database: HubDatabase = "hub.db", json: Json = False) -> None:
     for one in found:
         state = f"revoked {one.revoked[:10]}" if one.revoked else "ended" if one.expires <= now() else ""
         table.add_row(f"wgt_{one.id}_...", one.account, ", ".join(one.scopes), one.expires[:10], state)
-    say(screen(), table)
+    screen().print(table)
 
 
 @app.command("revoke")

@@ -88,8 +88,8 @@ def file(books: Books, door: Passing, label: str) -> Response:
 
 @router.get("/preview/{label:path}", responses=shapes.answers(shapes.Preview))
 def preview(
-    books: Books, door: Passing, label: str, n: Annotated[int, Query(ge=1, le=MOST)] = 20, seed: Replay = None, where: Where = None,
-    balance: Balance = "",
+    books: Books, door: Passing, label: str, n: Annotated[int, Query(ge=1, le=MOST)] = 20, seed: Replay = None,
+    where: Where = None, balance: Balance = "",
 ) -> Response:  # fmt: skip
     """Gives a few synthetic patients, one row each, and small figures of their columns."""
     asked = Asked(n, seed_of(seed), tuple(where or ()), balance or None)

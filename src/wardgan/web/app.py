@@ -33,8 +33,8 @@ HERE: Final = Path(__file__).parent
 HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 # The first that fits decides.
 STATUS: Final = (
-    (LimitedError, 429), (LimitError, 429), (BusyError, 503), (DatabaseError, 503), (UnreachableError, 502), (HubError, 404), (TrustError, 403), (UsageError, 400),
-    (ArtifactError, 422),
+    (LimitedError, 429), (LimitError, 429), (BusyError, 503), (DatabaseError, 503), (UnreachableError, 502),
+    (HubError, 404), (TrustError, 403), (UsageError, 400), (ArtifactError, 422),
 )  # fmt: skip
 
 
