@@ -39,3 +39,19 @@ def served(clinic, **more):
     books.refresh()
     with TestClient(create_app(books), base_url=HERE) as client:
         yield client, books
+
+
+@contextmanager
+def guarded(clinic, *, tier="registered", closed=False, **more):
+    """The same pages with accounts."""
+    from wardgan.access.database import Database
+    from wardgan.access.rules import Rules, default
+    from wardgan.web.desk import Desk
+
+    database = Database(clinic.home / "hub.db")
+    rules = Rules(database, default(tier), closed=closed)
+    books = library(clinic.home / "hub", trust=clinic.trust, **more)
+    books.refresh()
+    with TestClient(create_app(books, desk=Desk(database, rules, closed=closed)), base_url=HERE) as client:
+        yield client, database, rules
+    database.close()

@@ -414,7 +414,11 @@ def test_many_writers_make_one_chain(place):
 
 
 def test_a_change_and_its_line_are_there_together_or_not_at_all(database):
-    with pytest.raises(RuntimeError), database.write() as line:
-        note(line, "Ana", "did", "x")
-        raise RuntimeError("killed")
+    def killed():
+        with database.write() as line:
+            note(line, "Ana", "did", "x")
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        killed()
     assert verify(database).lines == 0

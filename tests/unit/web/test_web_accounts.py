@@ -1,0 +1,373 @@
+"""Who may what over the web: tokens, sessions, forms, terms, limits; and that no way leads around them."""
+
+import json
+import re
+import sqlite3
+
+import pytest
+
+pytest.importorskip("fastapi", reason="fastapi is not installed (the extra hub)")
+pytest.importorskip("sqlalchemy", reason="sqlalchemy is not installed (the extra hub)")
+
+import web_kit as kit
+from wardgan.access import database as databases
+from wardgan.access.journal import lines, verify
+from wardgan.access.people import close_account, new_token, revoke_token
+from wardgan.web import desk as desks
+from wardgan.web.desk import Pace
+
+A = "cardio/a:1.0"
+OURS = {"Sec-Fetch-Site": "same-origin"}
+# Each way to patients or to a file, and what it needs.
+WAYS = {
+    f"/api/v1/preview/{A}?n=5": "sample", f"/api/v1/sample/{A}?n=5": "sample", f"/play/{A}?seed=1&n=5": "sample",
+    f"/api/v1/files/{A}": "file", f"/files/{A}": "file",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory):
+    return kit.stocked(tmp_path_factory.mktemp("accounts"))
+
+
+@pytest.fixture
+def hub(clinic):
+    (clinic.home / "hub.db").unlink(missing_ok=True)
+    for more in clinic.home.glob("hub.db-*"):
+        more.unlink()
+    with kit.guarded(clinic) as found:
+        yield found
+
+
+def bearer(database, name="Ana", **more):
+    return {"Authorization": f"Bearer {new_token(database, name, **more)[0]}"}
+
+
+def signed_in(client, database, name="Ana", **more):
+    token = new_token(database, name, **more)[0]
+    answer = client.post(
+        "/sign-in", data={"token": token, "following": "/account"}, headers=OURS, follow_redirects=False
+    )
+    assert answer.status_code == 303, answer.text
+    return token
+
+
+def csrf(client, path):
+    return re.search(r'name="csrf" value="([0-9a-f]{64})"', client.get(path).text)[1]
+
+
+def test_there_is_no_way_that_this_list_forgets(hub):
+    """A new way to a release's patients or file must be thought of here."""
+    client, _, _ = hub
+    paths = {route.path for route in client.app.routes if "{label" in getattr(route, "path", "")}
+    paths |= {
+        route.path
+        for one in client.app.routes
+        for route in getattr(getattr(one, "original_router", one), "routes", ())
+        if "{label" in getattr(route, "path", "")
+    }
+    open_ways = {
+        "/releases/{label:path}",
+        "/dossiers/{label:path}",
+        "/terms/{label:path}",
+        "/api/v1/releases/{label:path}",
+    }
+    known = {re.sub(r"cardio/a:1\.0.*", "{label:path}", way) for way in WAYS}
+    assert paths
+    assert paths - open_ways == known
+
+
+@pytest.mark.parametrize("tier", ["registered", "terms", "sample-only"])
+def test_nobody_gets_in_without_a_token(hub, tier):
+    client, _, rules = hub
+    rules.set("cardio/*", tier, text="Be kind." if tier == "terms" else None)
+    for way in WAYS:
+        answer = client.get(way, follow_redirects=False)
+        if way.startswith("/api/"):
+            assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer"), way
+            assert "sign in first" in answer.json()["error"]["message"]
+        else:
+            assert answer.status_code == 303, way
+            assert answer.headers["location"].startswith("/sign-in?following=%2F")
+    assert client.get("/").status_code == client.get(f"/releases/{A}").status_code == 200
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_way_wants_its_scope_its_grant_and_its_terms(hub, way):
+    client, database, rules = hub
+    scope = {"sample": "sample", "file": "pull"}[WAYS[way]]
+    others = [one for one in ("read", "sample", "pull", "admin") if one != scope]
+    assert client.get(way, headers=bearer(database, "Others", scopes=others), follow_redirects=False).status_code == 403
+    mine = bearer(database, "Ana", scopes=["read", scope])
+    fine = (200, 303) if way.startswith("/files") else (200,)
+    assert client.get(way, headers=mine, follow_redirects=False).status_code in fine
+    rules.set("cardio/a", "registered", granted=True)
+    assert client.get(way, headers=mine, follow_redirects=False).status_code == 403
+    rules.grant("Ana", "cardio/*")
+    assert client.get(way, headers=mine, follow_redirects=False).status_code in fine
+    policy = rules.set("cardio/a", "terms", text="Be kind.")
+    answer = client.get(way, headers=mine, follow_redirects=False)
+    assert answer.status_code == (403 if way.startswith("/api/") else 303)
+    account = desks.account_of(database, mine["Authorization"].split()[1])
+    rules.accept(account, policy, policy.terms)
+    assert client.get(way, headers=mine, follow_redirects=False).status_code in fine
+    rules.set("cardio/a", "sample-only")
+    answer = client.get(way, headers=mine, follow_redirects=False)
+    assert answer.status_code == (200 if WAYS[way] == "sample" else 403)
+
+
+def test_one_name_opens_no_other(hub):
+    client, database, rules = hub
+    rules.set("*", "registered", granted=True)
+    mine = bearer(database)
+    rules.grant("Ana", "research/open")
+    assert client.get("/api/v1/preview/research/open:1?n=3", headers=mine).status_code == 200
+    for label in (
+        A,
+        "cardio/a",
+        "cardio/a:1.1",
+        "region/all:1",
+        "research/../cardio/a:1.0",
+        "research/open/../../cardio/a:1.0",
+    ):
+        for kind in ("preview", "sample", "files"):
+            assert client.get(f"/api/v1/{kind}/{label}", headers=mine).status_code in (400, 403, 404), label
+
+
+def test_patients_of_a_limited_release_are_counted_on_every_way(hub):
+    client, database, rules = hub
+    rules.set("cardio/a", "sample-only", rows=100)
+    mine = bearer(database)
+    rules.grant("Ana", "cardio/a")
+    assert client.get(f"/api/v1/preview/{A}?n=40", headers=mine).status_code == 200
+    assert client.get("/api/v1/sample/cardio/a:1.1?n=40", headers=mine).status_code == 200
+    answer = client.get(f"/play/{A}?seed=1&n=21", headers=mine)
+    assert answer.status_code == 429
+    assert "more than the 20 of 100" in answer.text
+    assert client.get(f"/play/{A}?seed=1&n=20", headers=mine).status_code == 200
+    assert client.get(f"/api/v1/preview/{A}?n=1", headers=mine).status_code == 429
+    assert "look at them on their own page" in client.get(f"/compare?a={A}&b=research/open:1", headers=mine).text
+    done = [(one.action, json.loads(one.detail)["rows"]) for one in lines(database) if one.action == "sampled"]
+    assert done == [("sampled", 40), ("sampled", 40), ("sampled", 20)]
+
+
+def test_what_is_taken_is_in_the_log(hub):
+    client, database, _ = hub
+    mine = bearer(database)
+    client.get(f"/api/v1/sample/{A}?n=7&seed=3&where=arm=intensive", headers=mine)
+    client.get(f"/api/v1/files/{A}", headers=mine)
+    client.get(f"/api/v1/preview/{A}?n=7", headers=mine)
+    sampled, taken = (one for one in lines(database) if one.action in ("sampled", "file taken"))
+    assert (sampled.who, sampled.subject) == ("Ana", A)
+    found = json.loads(sampled.detail)
+    assert (found["rows"], found["seed"], found["where"]) == (7, 3, ["arm=intensive"])
+    assert found["digest"].startswith("sha256:")
+    assert (taken.who, taken.subject) == ("Ana", A)
+    assert verify(database).wrong == ()
+
+
+def test_what_cannot_be_written_into_the_log_does_not_leave(hub, clinic, monkeypatch):
+    client, database, _ = hub
+    mine = bearer(database)
+    monkeypatch.setattr(databases, "_BUSY", 0.2)
+    with database.write() as line:
+        line.exec_driver_sql("PRAGMA busy_timeout=200")
+    with sqlite3.connect(clinic.home / "hub.db") as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = client.get(f"/api/v1/files/{A}", headers=mine)
+        assert answer.status_code == 503
+        assert "database" in answer.json()["error"]["message"]
+        assert len(answer.content) < 1000
+    assert client.get(f"/api/v1/files/{A}", headers=mine).status_code == 200
+
+
+# --- tokens and sessions ----------------------------------------------------------------------------------------------
+
+
+def test_a_session_is_as_good_as_its_token(hub):
+    client, database, _ = hub
+    token = signed_in(client, database)
+    assert "Ana" in client.get("/account").text
+    assert client.get(f"/play/{A}?seed=1&n=5").status_code == 200
+    revoke_token(database, token)
+    assert client.get("/account", follow_redirects=False).status_code == 303
+    assert client.get(f"/api/v1/preview/{A}").status_code == 401
+    signed_in(client, database)
+    close_account(database, "Ana")
+    assert client.get("/account", follow_redirects=False).status_code == 303
+
+
+def test_a_cookie_cannot_be_made_or_read_by_scripts(hub):
+    client, database, _ = hub
+    token = new_token(database, "Ana")[0]
+    answer = client.post("/sign-in", data={"token": token}, headers=OURS, follow_redirects=False)
+    said = answer.headers["set-cookie"].lower()
+    assert "httponly" in said
+    assert "samesite=lax" in said
+    assert token.split("_")[2].lower() not in said
+    value = client.cookies["wardgan"]
+    for forged in (value[:-2] + "xx", "a.b.c", f'["{token[4:16]}","x"]', value.split(".")[0]):
+        client.cookies.clear()
+        client.cookies.set("wardgan", forged)
+        assert client.get("/account", follow_redirects=False).status_code == 303, forged
+
+
+def test_signing_out_ends_it(hub):
+    client, database, _ = hub
+    signed_in(client, database)
+    answer = client.post("/sign-out", data={"csrf": csrf(client, "/account")}, headers=OURS, follow_redirects=False)
+    assert answer.status_code == 303
+    assert client.get("/account", follow_redirects=False).status_code == 303
+
+
+def test_forms_of_other_pages_are_refused(hub):
+    client, database, rules = hub
+    policy = rules.set("cardio/a", "terms", text="Be kind.")
+    signed_in(client, database)
+    good = {"csrf": csrf(client, f"/terms/{A}"), "digest": policy.terms}
+    for headers, data in (
+        ({}, good), ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, good),
+        ({"Sec-Fetch-Site": "same-site"}, good), ({"Origin": "https://evil.example"}, good), ({"Origin": "null"}, good),
+        (OURS, {**good, "csrf": ""}), (OURS, {**good, "csrf": "0" * 64}), (OURS, {"digest": policy.terms}),
+    ):  # fmt: skip
+        assert client.post(f"/terms/{A}", data=data, headers=headers).status_code == 403, (headers, data)
+    assert client.post("/sign-in", data={"token": "x"}).status_code == 403
+    assert not [one for one in lines(database) if one.action == "terms accepted"]
+    other = {"Origin": kit.HERE}
+    assert client.post(f"/terms/{A}", data=good, headers=other, follow_redirects=False).status_code == 303
+    assert [one.who for one in lines(database) if one.action == "terms accepted"] == ["Ana"]
+
+
+def test_a_form_of_another_session_is_refused(hub):
+    client, database, rules = hub
+    rules.set("cardio/a", "terms", text="Be kind.")
+    signed_in(client, database)
+    hers = csrf(client, f"/terms/{A}")
+    client.cookies.clear()
+    signed_in(client, database, "Bo")
+    mine = csrf(client, f"/terms/{A}")
+    assert mine != hers
+    data = {"csrf": hers, "digest": rules.of("cardio/a").terms}
+    assert client.post(f"/terms/{A}", data=data, headers=OURS).status_code == 403
+    data = {"csrf": mine, "digest": "0" * 64}
+    assert "have changed" in client.post(f"/terms/{A}", data=data, headers=OURS).text
+
+
+def test_nobody_guesses_tokens(hub):
+    client, database, _ = hub
+    good = bearer(database)
+    for at in range(desks.GUESSES[0]):
+        answer = client.get("/api/v1/releases", headers={"Authorization": f"Bearer wgt_{at:012x}_{'a' * 43}"})
+        assert answer.status_code == 401
+    for headers in ({"Authorization": f"Bearer wgt_{0:012x}_{'a' * 43}"}, good):
+        assert client.get("/api/v1/releases", headers=headers).status_code == 429
+    answer = client.post("/sign-in", data={"token": "x"}, headers=OURS)
+    assert answer.status_code == 429
+    assert len([one for one in lines(database) if one.action == "token refused"]) == desks.GUESSES[0]
+    for header in ("Basic YTpi", "Bearer", "", "Bearer " + "x" * 5000):
+        assert client.get("/api/v1/releases", headers={"Authorization": header}).status_code == 429
+
+
+def test_a_pace_is_kept(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(desks.time, "monotonic", lambda: now[0])
+    pace = Pace(3, 30.0)
+    assert [pace.left("a") for _ in range(4)] == [True, True, True, False]
+    assert pace.left("b")
+    now[0] = 9.0
+    assert not pace.left("a")
+    now[0] = 20.1
+    assert [pace.left("a") for _ in range(3)] == [True, True, False]
+    assert pace.left("b", spend=0)
+    monkeypatch.setattr(desks, "_KEYS", 2)
+    for who in "cdefg":
+        pace.left(who)
+    assert len(pace._seen) == 2
+
+
+def test_who_draws_too_often_waits(hub, monkeypatch):
+    client, database, _ = hub
+    client.app.state.desk._draws = Pace(2, 60.0)
+    mine = bearer(database)
+    found = [client.get(f"/api/v1/preview/{A}?n=2", headers=mine).status_code for _ in range(3)]
+    assert found == [200, 200, 429]
+    assert client.get(f"/api/v1/preview/{A}?n=2", headers=bearer(database, "Bo")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "", "/a\r\nSet-Cookie: x=y"],
+)
+def test_signing_in_leads_nowhere_else(hub, place):
+    client, database, _ = hub
+    token = new_token(database, "Ana")[0]
+    answer = client.post("/sign-in", data={"token": token, "following": place}, headers=OURS, follow_redirects=False)
+    assert answer.headers["location"] == "/"
+    assert "evil.example" not in client.get("/sign-in", params={"following": place}).text
+
+
+def test_a_wrong_token_is_told_on_the_page_and_kept_nowhere(hub):
+    client, database, _ = hub
+    token = new_token(database, "Ana")[0][:-1] + "_"
+    answer = client.post("/sign-in", data={"token": token}, headers=OURS)
+    assert answer.status_code == 401
+    assert "not known" in answer.text
+    assert token.split("_", 2)[2] not in answer.text
+    assert not any(token.split("_", 2)[2] in one.subject + one.detail for one in lines(database))
+    assert client.post("/sign-in", content=b"token=" + b"x" * 20_000, headers=OURS).status_code == 400
+    assert client.post("/sign-in", content=b"%ff=1&" * 60, headers=OURS).status_code in (400, 401)
+
+
+def test_a_closed_hub_shows_nothing(clinic, tmp_path):
+    (clinic.home / "hub.db").unlink(missing_ok=True)
+    with kit.guarded(clinic, tier="public", closed=True) as (client, database, _):
+        for path in (
+            "/",
+            f"/releases/{A}",
+            "/statistics",
+            "/compare",
+            f"/dossiers/{A}",
+            f"/play/{A}",
+            "/filters/label",
+            f"/terms/{A}",
+        ):
+            answer = client.get(path, follow_redirects=False)
+            assert answer.status_code == 303, path
+            assert answer.headers["location"].startswith("/sign-in"), path
+        for path in (
+            "/api/v1/releases",
+            f"/api/v1/releases/{A}",
+            f"/api/v1/files/{A}",
+            f"/api/v1/sample/{A}",
+            f"/api/v1/preview/{A}",
+        ):
+            assert client.get(path).status_code == 401, path
+        assert client.get("/sign-in").status_code == client.get("/static/hub.css").status_code == 200
+        assert client.get("/api/v1/releases", headers=bearer(database)).json()["total"] == 5
+        assert client.get("/api/v1/releases", headers=bearer(database, "B", scopes=["pull"])).status_code == 403
+
+
+def test_pages_say_what_is_needed(hub):
+    client, database, rules = hub
+    rules.set("cardio/a", "terms", text="Be <b>kind</b>.")
+    rules.set("research/*", "sample-only", rows=1234)
+    page = client.get(f"/releases/{A}").text
+    assert "accepted its terms" in page
+    assert f'href="/terms/{A}"' in page
+    assert "Be &lt;b&gt;kind&lt;/b&gt;." in client.get(f"/terms/{A}").text
+    assert "/sign-in?following=" in client.get(f"/terms/{A}").text
+    limited = client.get("/releases/research/open:1").text
+    assert "1,234" in limited
+    assert "/files/" not in limited
+    signed_in(client, database)
+    assert "I accept these terms" in client.get(f"/terms/{A}").text
+    assert client.get("/terms/region/all:1").status_code == 404
+    assert "Nothing beyond" in client.get("/account").text
+
+
+def test_without_accounts_there_are_none(clinic):
+    with kit.served(clinic) as (client, _):
+        for path in ("/sign-in", "/account", f"/terms/{A}"):
+            assert client.get(path).status_code == 404
+        assert "Sign in" not in client.get("/").text
+        assert client.get(f"/api/v1/files/{A}").status_code == 200
