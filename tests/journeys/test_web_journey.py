@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import re
 import shutil
@@ -33,11 +34,24 @@ PAGES = [
 ]
 
 
-def started(clinic):
+def started(clinic, *more):
     """Gives a server, and where it is."""
-    words = [sys.executable, "-m", "wardgan", "serve", "--hub", "./hub", "--trust", str(clinic.trust), "--port", "0"]
+    words = [
+        sys.executable,
+        "-m",
+        "wardgan",
+        "serve",
+        "--hub",
+        "./hub",
+        "--trust",
+        str(clinic.trust),
+        "--port",
+        "0",
+        *more,
+    ]
     server = subprocess.Popen(words, cwd=clinic.home, stderr=subprocess.PIPE, env={**os.environ, "COLUMNS": "200"})
-    place = re.search(r"http://[\w.]+:\d+", server.stderr.readline().decode())[0]
+    lines = iter(server.stderr.readline, b"")
+    place = next(found[0] for line in lines if (found := re.search(r"http://[\w.]+:\d+", line.decode())))
     for _ in range(300):
         with suppress(httpx2.TransportError):
             if "5 releases" in httpx2.get(place, timeout=5).text:
@@ -173,6 +187,50 @@ def alive(process):
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_from_a_token_over_terms_to_patients(browser, tmp_path):
+    """The operator's commands, and then a researcher in a browser."""
+    clinic = kit.stocked(tmp_path)
+
+    def done(*words):
+        command = [sys.executable, "-m", "wardgan", *words, "--database", "hub.db"]
+        found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert found.returncode == 0, found.stderr
+        return found.stdout.strip()
+
+    (tmp_path / "terms.md").write_text("Nobody is to be found again.", encoding="utf-8")
+    token = done("token", "new", "Ana Example")
+    done("access", "set", "cardio/*", "terms", "--terms", "terms.md")
+    server, place = started(clinic, "--database", "hub.db")
+    try:
+        page = browser.new_context(base_url=place, accept_downloads=True).new_page()
+        page.goto("/releases/cardio/a:1.0")
+        page.get_by_role("link", name="Look at synthetic patients").click()
+        page.get_by_label("Token").fill(token)
+        page.get_by_role("button", name="Sign in").click()
+        assert "Nobody is to be found again." in page.inner_text("main")
+        page.get_by_role("button", name="I accept these terms").click()
+        page.get_by_role("link", name="Look at synthetic patients").click()
+        assert page.locator("#shown tbody tr").count() == 20
+        page.goto("/releases/cardio/a:1.0")
+        with page.expect_download() as waiting:
+            page.get_by_role("link", name="Download the generator").click()
+        assert waiting.value.path().read_bytes() == clinic.file("a").read_bytes()
+        for path in ("/account", "/terms/cardio/a:1.0", "/sign-in"):
+            page.goto(path)
+            assert page.evaluate(CONTRAST) == [], path
+        page.goto("/account")
+        page.get_by_role("button", name="Sign out").click()
+        assert page.get_by_role("link", name="Sign in").count() == 1
+    finally:
+        server.send_signal(signal.SIGTERM)
+        assert "Traceback" not in server.communicate(timeout=30)[1].decode()
+    shown = json.loads(done("audit-log", "show", "--json"))["lines"]
+    assert [one["action"] for one in shown] == [
+        "token made", "policy set", "signed in", "terms accepted", "file taken",
+    ]  # fmt: skip
+    done("audit-log", "verify", "--seen", shown[2]["digest"])
 
 
 def test_the_keyboard_reaches_everything(page):

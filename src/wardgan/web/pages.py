@@ -15,7 +15,7 @@ from wardgan._version import __version__
 from wardgan.access.rules import TIERS
 from wardgan.errors import HubError, TrustError, UsageError, WardganError
 from wardgan.hub.store import UnreachableError
-from wardgan.seal.card import statement
+from wardgan.seal.card import BANNER, statement
 from wardgan.web import glance
 from wardgan.web.api import Books, Chosen, Words, seed_of
 from wardgan.web.desk import Visitor
@@ -117,7 +117,7 @@ def release(request: Request, books: Books, door: Passing, label: str) -> HTMLRe
     facts, closed = glance.glance_of(books, entry)
     return shown(
         request, "release.html", entry=entry, facts=facts, closed=closed, versions=books.shelf.versions(entry.name),
-        statement=statement(entry.privacy), target=books.target(entry), policy=door.policy(entry), may=door.may(entry),
+        statement=statement(entry.privacy).replace("**", "").replace(BANNER, "").strip(), target=books.target(entry), policy=door.policy(entry), may=door.may(entry),
         tiers=TIERS,
     )  # fmt: skip
 
