@@ -115,10 +115,11 @@ def release(request: Request, books: Books, door: Passing, label: str) -> HTMLRe
     """Shows one release."""
     entry = books.entry(label)
     facts, closed = glance.glance_of(books, entry)
+    # The badge above says already that it is not private.
+    words = statement(entry.privacy).replace("**", "").replace(BANNER, "").strip()
     return shown(
         request, "release.html", entry=entry, facts=facts, closed=closed, versions=books.shelf.versions(entry.name),
-        statement=statement(entry.privacy).replace("**", "").replace(BANNER, "").strip(), target=books.target(entry), policy=door.policy(entry), may=door.may(entry),
-        tiers=TIERS,
+        statement=words, target=books.target(entry), policy=door.policy(entry), may=door.may(entry), tiers=TIERS,
     )  # fmt: skip
 
 
