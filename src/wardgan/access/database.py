@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -45,6 +44,13 @@ tokens: Final = sa.Table(
     sa.Column("created", sa.String(20), nullable=False),
     sa.Column("expires", sa.String(20), nullable=False),
     sa.Column("revoked", sa.String(20)),
+)
+sessions: Final = sa.Table(
+    "sessions",
+    tables,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("token", sa.ForeignKey("tokens.id"), nullable=False),
+    sa.Column("expires", sa.String(20), nullable=False),
 )
 terms: Final = sa.Table(
     "terms", tables, sa.Column("digest", sa.String(64), primary_key=True), sa.Column("text", sa.Text, nullable=False)
@@ -175,12 +181,6 @@ class Database:
         with _told(self.url), self._engine.connect().execution_options(writes=True) as found, found.begin():
             yield found
 
-    @property
-    def secret(self) -> bytes:
-        """What cookies are signed with; made once for each database."""
-        with self.read() as found:
-            return bytes.fromhex(str(found.scalar(sa.select(meta.c.value).where(meta.c.name == "secret"))))
-
     def _prepare(self) -> None:
         with self.write() as found:
             there = sa.inspect(found).get_table_names()
@@ -196,7 +196,6 @@ class Database:
             values = {
                 "product": "wardgan hub",
                 "version": str(VERSION),
-                "secret": secrets.token_hex(32),
                 "head": "0 " + "0" * 64,
             }
             found.execute(meta.insert(), [{"name": name, "value": value} for name, value in values.items()])

@@ -39,7 +39,7 @@ def set_(
     from wardgan.access.rules import TIERS, Rules, default
 
     text = None if terms is None else _text(terms)
-    rules = Rules(Database(database), default("registered"))
+    rules = Rules(Database(database, new=False), default("registered"))
     found = rules.set(name, tier, text=text, granted=granted, rows=rows)
     say(screen(errors=True), f"{found.pattern}: {TIERS[found.tier]}.", style="bold green")
 

@@ -79,6 +79,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
     config = uvicorn.Config(
         app, log_level="warning", server_header=False, date_header=False, timeout_graceful_shutdown=_GRACE,
         ssl_certfile=certificate, ssl_keyfile=key,
+        proxy_headers=False,  # anybody can write them
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[listening])
 
@@ -109,7 +110,7 @@ def _desk(database: str, tier: str, *, closed: bool, secure: bool) -> Desk:
         raise UsageError(
             f"tier={tier!r} is neither public nor registered; set others for names, with wardgan access set."
         )
-    found = Database(database)
+    found = Database(database, new=False)
     number, digest = head_of(found)
     say(screen(errors=True), f"The log has {number:,} lines; the newest is {digest}.")
     return Desk(found, Rules(found, default(tier), closed=closed), secure=secure, closed=closed)

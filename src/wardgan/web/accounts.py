@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from wardgan.access.rules import AccessError
 from wardgan.errors import HubError, UsageError
 from wardgan.web.api import Books, library_of
-from wardgan.web.desk import Desk
+from wardgan.web.desk import Desk, address_of
 from wardgan.web.doors import Passing, door_of
 from wardgan.web.pages import shown
 
@@ -45,13 +45,12 @@ def sign_in(request: Request, following: str = "/") -> HTMLResponse:
 @router.post("/sign-in")
 async def signed_in(request: Request) -> Response:
     """Begins a session."""
-    desk, form = desk_of(request), await _form(request)
+    desk = desk_of(request)
+    form = await _form(request, desk, session=False)
     following = _place(form.get("following", "/"))
-    desk.check_form(request, None, form)
     response = RedirectResponse(following, 303)
-    address = request.client.host if request.client else "unknown"
     try:
-        await run_in_threadpool(desk.sign_in, response, form.get("token", "").strip(), address)
+        await run_in_threadpool(desk.sign_in, response, form.get("token", "").strip(), address_of(request))
     except AccessError as error:
         return await run_in_threadpool(shown, request, "sign_in.html", 401, following=following, wrong=str(error))
     return response
@@ -60,11 +59,10 @@ async def signed_in(request: Request) -> Response:
 @router.post("/sign-out")
 async def sign_out(request: Request) -> Response:
     """Ends a session."""
-    desk, form = desk_of(request), await _form(request)
-    visitor = await run_in_threadpool(desk.visitor, request)
-    desk.check_form(request, visitor, form)
+    desk = desk_of(request)
+    await _form(request, desk)
     response = RedirectResponse("/", 303)
-    desk.sign_out(response)
+    await run_in_threadpool(desk.sign_out, request, response)
     return response
 
 
@@ -97,11 +95,11 @@ def terms(request: Request, books: Books, door: Passing, label: str) -> HTMLResp
 @router.post("/terms/{label:path}")
 async def accepted(request: Request, label: str) -> Response:
     """Accepts terms."""
-    desk, form = desk_of(request), await _form(request)
+    desk = desk_of(request)
+    form = await _form(request, desk)
 
     def accept() -> str:
         door, entry = door_of(request), library_of(request).entry(label)
-        desk.check_form(request, door.visitor, form)
         if door.visitor.account is None:
             raise AccessError("Sign in first.", "sign in")
         desk.rules.accept(door.visitor.account, desk.rules.of(entry.name), form.get("digest", ""))
@@ -118,15 +116,21 @@ def _accepted(desk: Desk, door: Passing, name: str) -> bool:
     return True
 
 
-async def _form(request: Request) -> dict[str, str]:
-    """Gives the fields of a small form."""
-    if int(request.headers.get("content-length", _LONGEST + 1)) > _LONGEST:
-        raise UsageError("form: it is too long.")
-    body = await request.body()
+async def _form(request: Request, desk: Desk, *, session: bool = True) -> dict[str, str]:
+    """Gives the fields of a small form of ours; nothing is read of one from elsewhere, nor of what is too long."""
+    desk.check_origin(request)
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > _LONGEST:
+            raise UsageError("form: it is too long.")
     try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50))
+        form = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50))
     except ValueError as error:
         raise UsageError("form: it cannot be read.") from error
+    if session:
+        desk.check_form(await run_in_threadpool(desk.visitor, request), form)
+    return form
 
 
 def _place(text: str) -> str:

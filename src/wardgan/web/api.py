@@ -94,7 +94,7 @@ def preview(
     """Gives a few synthetic patients, one row each, and small figures of their columns."""
     asked = Asked(n, seed_of(seed), tuple(where or ()), balance or None)
     entry = books.entry(label)
-    door.draw(entry, asked.n)
+    door.draw(entry, asked.n, asked.told("preview"))
     found = books.preview(entry, asked)
     return JSONResponse({
         "seed": asked.seed, "columns": found.columns, "rows": found.rows,
@@ -113,7 +113,7 @@ def sample(
     if entry.schema is not None and entry.schema.images is not None:
         raise UsageError(f"{label} draws images; take its file home, and use wardgan sample.")
     asked = Asked(n, seed_of(seed), tuple(where or ()), balance or None)
-    door.draw(entry, n, {"where": list(asked.where), "balance": asked.balance, "seed": asked.seed})
+    door.draw(entry, n, asked.told("csv"))
     name = f"{entry.name.rpartition('/')[2]}-{entry.tag}-{asked.seed}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Seed": str(asked.seed)}
     return Streamed(books.csv(entry, asked), headers, "text/csv; charset=utf-8")

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import secrets
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from threading import Lock
 from typing import Final
 from urllib.parse import urlsplit
 
-from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import Response
 
 from wardgan.access.database import Database
 from wardgan.access.journal import note
-from wardgan.access.people import NOBODY, Account, account_by, account_of
+from wardgan.access.people import NOBODY, Account, account_of
 from wardgan.access.rules import AccessError, Action, Policy, Rules
+from wardgan.access.sessions import HOURS, account_in, begin, end, form_word
 from wardgan.hub.entry import Entry
+from wardgan.web.guard import COSTLY
 from wardgan.web.workers import BusyError
 
-SESSION: Final = 12 * 3600
 GUESSES: Final = (10, 600.0)
 DRAWS: Final = (240, 60.0)
 _KEYS: Final = 20_000
+_ID: Final = re.compile(r"wgt_([0-9a-f]{12})_")
+_OURS: Final = ("same-origin", "none")
 
 
 class LimitedError(BusyError):
@@ -66,6 +68,20 @@ class Pace:
         return able
 
 
+def address_of(request: Request) -> str:
+    """Gives where a request comes from: of IPv6 the network, since each machine has as many addresses as it likes.
+
+    Args:
+        request: What is asked.
+    """
+    text = request.client.host if request.client else ""
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return "unknown"
+    return str(found) if found.version == 4 else str(ip_network((found, 64), strict=False))
+
+
 @dataclass(frozen=True)
 class Visitor:
     """Who asks.
@@ -100,10 +116,6 @@ class Desk:
         self.database = database
         self.rules = rules
         self.closed = closed
-        self._secret = database.secret
-        self._signer = URLSafeTimedSerializer(
-            self._secret, salt="session", signer_kwargs={"digest_method": hashlib.sha256}
-        )
         self._cookie = "__Host-wardgan" if secure else "wardgan"
         self._secure = secure
         self._guesses = Pace(*GUESSES)
@@ -116,20 +128,21 @@ class Desk:
             request: What is asked.
 
         Raises:
-            AccessError: It has a token that is not good.
-            LimitedError: Too many of them.
+            AccessError: It has a token that is not good; or it is made by a page of somewhere else, in the name of
+                whoever is signed in here.
+            LimitedError: Too many wrong tokens came from there.
         """
-        address = request.client.host if request.client else "unknown"
-        given = request.headers.get("authorization")
-        if given is not None:
-            scheme, _, token = given.partition(" ")
-            return Visitor(self.account(token.strip() if scheme.lower() == "bearer" else "", address), None, address)
-        try:
-            number, nonce = self._signer.loads(request.cookies.get(self._cookie, ""), max_age=SESSION)
-        except (BadSignature, ValueError, TypeError):
+        address = address_of(request)
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return Visitor(self.account(token.strip(), address), None, address)
+        word = request.cookies.get(self._cookie, "")
+        account = account_in(self.database, word) if word else None
+        if account is None:
             return Visitor(None, None, address)
-        account = account_by(self.database, str(number))
-        return Visitor(account, str(nonce) if account else None, address)
+        if request.url.path.startswith(COSTLY) and request.headers.get("sec-fetch-site") not in (None, *_OURS):
+            raise AccessError("Another site leads here; open this hub's own page, and go on from there.")
+        return Visitor(account, word, address)
 
     def account(self, token: str, address: str) -> Account:
         """Gives whose token it is.
@@ -142,17 +155,16 @@ class Desk:
             AccessError: It is nobody's, or not good any more.
             LimitedError: Too many wrong ones came from there.
         """
-        if not self._guesses.left(address, spend=0.0):
-            raise LimitedError("Too many wrong tokens came from your address; try again in a few minutes.")
         found = account_of(self.database, token)
-        if found is None:
-            self._guesses.left(address)
-            with self.database.write() as line:
-                note(line, NOBODY, "token refused", token[:16] if token.startswith("wgt_") else "", {"from": address})
-            raise AccessError(
-                "The token is not known, or no longer good; ask the hub's operator for a new one.", "sign in"
-            )
-        return found
+        if found is not None:
+            return found
+        # Only what is wrong is counted: nobody can lock out others from behind the same address.
+        if not self._guesses.left(address):
+            raise LimitedError("Too many wrong tokens came from your address; try again in a few minutes.")
+        known = _ID.match(token)
+        with self.database.write() as line:
+            note(line, NOBODY, "token refused", known[1] if known else "", {"from": address})
+        raise AccessError("The token is not known, or no longer good; ask the hub's operator for a new one.", "sign in")
 
     def sign_in(self, response: Response, token: str, address: str) -> None:
         """Begins a session.
@@ -162,20 +174,21 @@ class Desk:
             token: What somebody says.
             address: Where from.
         """
-        found = self.account(token, address)
-        with self.database.write() as line:
-            note(line, found.name, "signed in", found.token, {"from": address})
-        value = self._signer.dumps([found.token, secrets.token_urlsafe(16)])
+        word = begin(self.database, self.account(token, address), address)
         response.set_cookie(
-            self._cookie, str(value), max_age=SESSION, path="/", secure=self._secure, httponly=True, samesite="lax"
+            self._cookie, word, max_age=HOURS * 3600, path="/", secure=self._secure, httponly=True, samesite="lax"
         )
 
-    def sign_out(self, response: Response) -> None:
+    def sign_out(self, request: Request, response: Response) -> None:
         """Ends a session.
 
         Args:
+            request: What was sent.
             response: Takes the cookie away.
         """
+        visitor = self.visitor(request)
+        if visitor.account is not None and visitor.nonce is not None:
+            end(self.database, visitor.account, visitor.nonce)
         response.delete_cookie(self._cookie, path="/", secure=self._secure, httponly=True, samesite="lax")
 
     def csrf(self, visitor: Visitor) -> str:
@@ -184,29 +197,37 @@ class Desk:
         Args:
             visitor: Who gets the form.
         """
-        return hmac.new(self._secret, f"form {visitor.nonce}".encode(), hashlib.sha256).hexdigest()
+        return "" if visitor.nonce is None else form_word(visitor.nonce)
 
-    def check_form(self, request: Request, visitor: Visitor | None, form: Mapping[str, object]) -> None:
-        """Refuses a form that is not ours.
+    def check_origin(self, request: Request) -> None:
+        """Refuses a form of another page, before anything of it is read.
 
         Args:
-            request: What was sent.
-            visitor: Whose session it must be of; `None` for the form that begins one.
+            request: What is sent.
+
+        Raises:
+            AccessError: It comes from another page.
+        """
+        site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+        ours = site in _OURS or (
+            site is None and origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+        )
+        if not ours:
+            raise AccessError("The form did not come from this hub's own page; open the page again.")
+
+    def check_form(self, visitor: Visitor, form: Mapping[str, object]) -> None:
+        """Refuses a form of another session.
+
+        Args:
+            visitor: Whose session it must be of.
             form: Its fields.
 
         Raises:
-            AccessError: It comes from another page, or another session.
+            AccessError: It is not.
         """
-        site = request.headers.get("sec-fetch-site")
-        origin = request.headers.get("origin")
-        ours = site in ("same-origin", "none") if site is not None else False
-        ours = ours or (site is None and origin is not None and urlsplit(origin).netloc == request.headers.get("host"))
-        if not ours:
-            raise AccessError("The form did not come from this hub's own page; open the page again.")
-        if visitor is not None:
-            same = hmac.compare_digest(str(form.get("csrf", "")).encode(), self.csrf(visitor).encode())
-            if visitor.nonce is None or not same:
-                raise AccessError("The form is of another session; open the page again.")
+        wanted = self.csrf(visitor)
+        if not wanted or not hmac.compare_digest(str(form.get("csrf", "")).encode(), wanted.encode()):
+            raise AccessError("The form is of another session; open the page again.")
 
     def check(self, visitor: Visitor, entry: Entry, action: Action) -> Policy:
         """Refuses what somebody may not do with a release.
@@ -221,14 +242,14 @@ class Desk:
         """
         return self.rules.check(visitor.account, entry.name, action)
 
-    def draw(self, visitor: Visitor, entry: Entry, rows: int, detail: Mapping[str, object] | None = None) -> None:
-        """Lets somebody draw patients, and counts them where they have a limit.
+    def draw(self, visitor: Visitor, entry: Entry, rows: int, detail: Mapping[str, object]) -> None:
+        """Lets somebody draw patients, counts them where they have a limit, and writes it into the log.
 
         Args:
             visitor: Who.
             entry: From which release.
             rows: How many.
-            detail: What is written into the log; `None` for nothing, if they are only looked at and not counted.
+            detail: What else the log says.
 
         Raises:
             AccessError: They may not.
@@ -236,12 +257,22 @@ class Desk:
             LimitError: They had as many as a day has.
         """
         policy = self.check(visitor, entry, "sample")
+        self.pace(visitor)
+        self.rules.spend(visitor.account, entry.name, policy, rows)
+        self.tell(visitor, "sampled", entry, {"rows": rows, **detail})
+
+    def pace(self, visitor: Visitor) -> None:
+        """Refuses who asks too often.
+
+        Args:
+            visitor: Who.
+
+        Raises:
+            LimitedError: They do.
+        """
         who = visitor.address if visitor.account is None else f"#{visitor.account.id}"
         if not self._draws.left(who):
             raise LimitedError("You ask faster than this hub draws; wait a few seconds.")
-        self.rules.spend(visitor.account, entry.name, policy, rows)
-        if detail is not None or policy.limited:
-            self.tell(visitor, "sampled", entry, {"rows": rows, **(detail or {"how": "preview"})})
 
     def tell(self, visitor: Visitor, action: str, entry: Entry, detail: Mapping[str, object]) -> None:
         """Writes into the log what somebody does with a release, before they do it.

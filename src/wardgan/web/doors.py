@@ -24,7 +24,7 @@ class Door:
         self.desk = desk
         self.visitor = visitor
 
-    def draw(self, entry: Entry, rows: int, detail: Mapping[str, object] | None = None) -> None:
+    def draw(self, entry: Entry, rows: int, detail: Mapping[str, object]) -> None:
         """Lets somebody draw patients; see `Desk.draw`.
 
         Args:
@@ -57,6 +57,7 @@ class Door:
         """
         if self.desk is not None:
             self.desk.check(self.visitor, entry, "file")
+            self.desk.pace(self.visitor)
             self.desk.tell(self.visitor, "file taken", entry, {})
 
     def policy(self, entry: Entry) -> Policy | None:

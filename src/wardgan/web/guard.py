@@ -30,7 +30,7 @@ HEADERS: Final = {
 STALLED: Final = 60.0
 _PIECE: Final = 1 << 18
 # What costs something is not made for its headers alone.
-_COSTLY: Final = ("/api/v1/sample/", "/api/v1/files/", "/api/v1/preview/", "/play/", "/compare")
+COSTLY: Final = ("/api/v1/sample/", "/api/v1/files/", "/api/v1/preview/", "/play/", "/compare")
 
 
 class Guard:
@@ -56,7 +56,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        head = scope["method"] == "HEAD" and not scope["path"].startswith(_COSTLY)
+        head = scope["method"] == "HEAD" and not scope["path"].startswith(COSTLY)
         answer = _Answer(send, bodiless=head)
         if _by_itself(Headers(scope=scope)):
             said = _said(403, "Another site's page may link here, and not ask by itself.")

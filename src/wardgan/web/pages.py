@@ -157,7 +157,7 @@ def play(
         return RedirectResponse(f"{request.url.path}?{_query(fresh)}", 303)
     number = _whole(seed, "seed", 0)
     asked = Asked(_whole(n, "n", 20), number, where_of(form, schema), balance or None)
-    door.draw(entry, asked.n)
+    door.draw(entry, asked.n, asked.told("page"))
     try:
         found, trouble, status = books.preview(entry, asked), None, 200
     except (BusyError, UnreachableError):

@@ -46,6 +46,14 @@ class Asked:
     where: tuple[str, ...] = ()
     balance: str | None = None
 
+    def told(self, how: str) -> dict[str, object]:
+        """Gives what the log says of it: enough to draw the same patients again.
+
+        Args:
+            how: In which way they leave.
+        """
+        return {"how": how, "seed": self.seed, "where": [text[:200] for text in self.where], "balance": self.balance}
+
     def wanted(self, schema: Schema) -> dict[str, Wanted] | None:
         """Gives the conditions as a generator takes them.
 
