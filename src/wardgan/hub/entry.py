@@ -49,6 +49,7 @@ class Entry:
         signature: Who signed it.
         bytes: How many bytes it has.
         revoked: Whether it was taken back.
+        leaves: Of a combined one the digests of the generators that are in it.
         schema: What its patients obey; `None` if it was not asked for.
     """
 
@@ -66,6 +67,7 @@ class Entry:
     signature: Signature
     bytes: int
     revoked: Revocation | None
+    leaves: tuple[str, ...] = ()
     schema: Schema | None = None
 
     def to_dict(self) -> dict[str, object]:
@@ -165,7 +167,7 @@ def _mixture_facts(data: bytes) -> dict[str, Any]:
     record = read_record(parse(data, what="mixture.json", cap=_RECORD_CAP))
     return {
         "title": record.name, "created": record.created, "privacy": record.privacy, "family": None, "licence": None,
-        "hospitals": len(record.leaves),
+        "hospitals": len(record.leaves), "leaves": tuple(one.digest for one in record.leaves),
     }  # fmt: skip
 
 

@@ -61,6 +61,8 @@ def create_app(library: Library, *, desk: Desk | None = None, hosts: tuple[str, 
     )  # fmt: skip
     app.state.library = library
     app.state.desk = desk
+    if desk is not None:
+        desk.within = library.within
     app.include_router(api.router)
     app.include_router(pages.router)
     app.include_router(accounts.router)

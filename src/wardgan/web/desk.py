@@ -6,7 +6,7 @@ import hmac
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from threading import Lock
@@ -110,12 +110,16 @@ class Desk:
         rules: Who may do what.
         secure: Whether the pages are only reached over TLS, so that cookies never travel without.
         closed: Whether even the list is for those who are signed in.
+
+    Attributes:
+        within: Gives the names of all releases that are in the file of one.
     """
 
     def __init__(self, database: Database, rules: Rules, *, secure: bool = False, closed: bool = False) -> None:
         self.database = database
         self.rules = rules
         self.closed = closed
+        self.within: Callable[[Entry], list[str]] = lambda entry: [entry.name]
         self._cookie = "__Host-wardgan" if secure else "wardgan"
         self._secure = secure
         self._guesses = Pace(*GUESSES)
@@ -229,8 +233,8 @@ class Desk:
         if not wanted or not hmac.compare_digest(str(form.get("csrf", "")).encode(), wanted.encode()):
             raise AccessError("The form is of another session; open the page again.")
 
-    def check(self, visitor: Visitor, entry: Entry, action: Action) -> Policy:
-        """Refuses what somebody may not do with a release.
+    def check(self, visitor: Visitor, entry: Entry, action: Action) -> list[Policy]:
+        """Refuses what somebody may not do with a release, or with any release that is in its file.
 
         Args:
             visitor: Who.
@@ -240,7 +244,7 @@ class Desk:
         Raises:
             AccessError: Says what is missing.
         """
-        return self.rules.check(visitor.account, entry.name, action)
+        return [self.rules.check(visitor.account, name, action) for name in self.within(entry)]
 
     def draw(self, visitor: Visitor, entry: Entry, rows: int, detail: Mapping[str, object]) -> None:
         """Lets somebody draw patients, counts them where they have a limit, and writes it into the log.
@@ -256,9 +260,10 @@ class Desk:
             LimitedError: They ask too often.
             LimitError: They had as many as a day has.
         """
-        policy = self.check(visitor, entry, "sample")
+        policies = self.check(visitor, entry, "sample")
         self.pace(visitor)
-        self.rules.spend(visitor.account, entry.name, policy, rows)
+        for name, policy in zip(self.within(entry), policies, strict=True):
+            self.rules.spend(visitor.account, name, policy, rows)
         self.tell(visitor, "sampled", entry, {"rows": rows, **detail})
 
     def pace(self, visitor: Visitor) -> None:

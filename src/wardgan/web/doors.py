@@ -44,10 +44,14 @@ class Door:
         if self.desk is None:
             return None
         try:
-            policy = self.desk.check(self.visitor, entry, "sample")
+            policies = self.desk.check(self.visitor, entry, "sample")
         except AccessError as error:
             return str(error)
-        return f"{entry.name}: its patients are counted; look at them on their own page." if policy.limited else None
+        return (
+            f"{entry.name}: its patients are counted; look at them on their own page."
+            if any(one.limited for one in policies)
+            else None
+        )
 
     def take(self, entry: Entry) -> None:
         """Lets somebody take a file.

@@ -107,6 +107,14 @@ class Library:
             raise HubError(f"There is no {label} in this hub.")
         return found
 
+    def within(self, entry: Entry) -> list[str]:
+        """Gives the names of all releases that are in the file of one.
+
+        Args:
+            entry: The release.
+        """
+        return self.shelf.within(entry)
+
     def target(self, entry: Entry) -> str:
         """Gives what `wardgan pull` wants to be told for a release.
 

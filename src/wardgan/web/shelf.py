@@ -62,6 +62,10 @@ class Shelf:
         self.entries = tuple(sorted(sorted(entries, key=lambda one: (one.name, one.tag)), key=_day, reverse=True))
         self.broken = tuple(one for one in every if isinstance(one, Broken))
         self._places = {(one.name, one.tag): at for at, one in enumerate(self.entries)}
+        self._digests: dict[str, list[Entry]] = {}
+        for one in entries:
+            self._digests.setdefault(one.digest, []).append(one)
+        self._mixtures = [one for one in entries if one.leaves]
         self._named: dict[str, list[Entry]] = {}
         for one in sorted(entries, key=lambda one: order_of(one.tag), reverse=True):
             self._named.setdefault(one.name, []).append(one)
@@ -86,6 +90,17 @@ class Shelf:
             name: Such as `cardio/sprint`.
         """
         return list(self._named.get(name, ()))
+
+    def within(self, entry: Entry) -> list[str]:
+        """Gives the names under which a release, or a part of it, is here: its file holds all of them.
+
+        Args:
+            entry: The release.
+        """
+        held = {entry.digest, *entry.leaves}
+        found = {one.name for digest in held for one in self._digests.get(digest, ())}
+        parts = (one for one in self._mixtures if one.leaves and held.issuperset(one.leaves))
+        return sorted(found | {one.name for one in parts} | {entry.name})
 
     def find(
         self, words: str = "", chosen: Mapping[str, str] | None = None, *, offset: int = 0, limit: int = PAGE
