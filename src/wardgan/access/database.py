@@ -116,16 +116,23 @@ jobs: Final = sa.Table(
     sa.Column("problem", sa.Text),
 )
 # Nobody changes the log by mistake; whoever changes it on purpose breaks its chain.
+_SAID: Final = "the audit log is only added to"
 _GUARDS: Final = {
     "sqlite": (
-        "CREATE TRIGGER IF NOT EXISTS audit_kept_{0} BEFORE {0} ON audit_log "
-        "BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END",
+        f"CREATE TRIGGER audit_kept_update BEFORE UPDATE ON audit_log BEGIN SELECT RAISE(ABORT, '{_SAID}'); END",
+        f"CREATE TRIGGER audit_kept_delete BEFORE DELETE ON audit_log BEGIN SELECT RAISE(ABORT, '{_SAID}'); END",
+        "CREATE TRIGGER audit_kept_insert BEFORE INSERT ON audit_log "  # noqa: S608 - constants
+        "WHEN NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM audit_log) "
+        f"BEGIN SELECT RAISE(ABORT, '{_SAID}'); END",
     ),
     "postgresql": (
-        "CREATE OR REPLACE FUNCTION audit_kept() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION 'the audit log is only added to'; END $$",
-        "DROP TRIGGER IF EXISTS audit_kept_{0} ON audit_log",
-        "CREATE TRIGGER audit_kept_{0} BEFORE {0} ON audit_log FOR EACH STATEMENT EXECUTE FUNCTION audit_kept()",
+        f"CREATE FUNCTION audit_kept() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '{_SAID}'; END $$",
+        "CREATE FUNCTION audit_next() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "  # noqa: S608 - constants
+        "IF NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM audit_log) THEN "
+        f"RAISE EXCEPTION '{_SAID}'; END IF; RETURN NEW; END $$",
+        "CREATE TRIGGER audit_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log "
+        "FOR EACH STATEMENT EXECUTE FUNCTION audit_kept()",
+        "CREATE TRIGGER audit_next BEFORE INSERT ON audit_log FOR EACH ROW EXECUTE FUNCTION audit_next()",
     ),
 }
 
@@ -183,6 +190,9 @@ class Database:
 
     def _prepare(self) -> None:
         with self.write() as found:
+            if self.url.get_backend_name() == "postgresql":
+                # Two who open it first at the same time make it one after the other.
+                found.execute(sa.text("SELECT pg_advisory_xact_lock(7763)"))
             there = sa.inspect(found).get_table_names()
             if "meta" not in there and there:
                 raise DatabaseError(f"{_shown(self.url)} is a database of something else; choose another.")
@@ -190,9 +200,8 @@ class Database:
                 self._check(found)
                 return
             tables.create_all(found)
-            for what in ("UPDATE", "DELETE"):
-                for text in _GUARDS[self.url.get_backend_name()]:
-                    found.execute(sa.text(text.format(what)))
+            for text in _GUARDS[self.url.get_backend_name()]:
+                found.execute(sa.text(text))
             values = {
                 "product": "wardgan hub",
                 "version": str(VERSION),
@@ -218,11 +227,13 @@ def now() -> str:
 
 def _url(place: str | Path) -> URL:
     text = str(place)
-    if "://" not in text:
+    if "://" not in text and text.strip() and not text.startswith(":"):
         return URL.create("sqlite", database=text)
     try:
         found = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
+        found = None
+    if found is not None and found.get_backend_name() == "sqlite" and found.database in (None, "", ":memory:"):
         found = None
     if found is None or found.get_backend_name() not in _GUARDS:
         raise UsageError("database: it is neither the path of a file nor postgresql://user:password@host/name.")

@@ -15,7 +15,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from wardgan.access.database import Database, log, meta, now
+from wardgan.access.database import Database, DatabaseError, log, meta, now
 from wardgan.errors import UsageError
 
 START: Final = "0" * 64
@@ -101,7 +101,10 @@ def head_of(database: Database) -> tuple[int, str]:
         database: The hub's.
     """
     with database.read() as found:
-        number, digest = str(found.scalar(sa.select(meta.c.value).where(meta.c.name == "head"))).split()
+        text = str(found.scalar(sa.select(meta.c.value).where(meta.c.name == "head")))
+    number, _, digest = text.partition(" ")
+    if not number.isdecimal() or len(digest) != len(START):
+        raise DatabaseError("The audit log has lost its end; wardgan audit-log verify says what is wrong.")
     return int(number), digest
 
 
@@ -146,22 +149,36 @@ def verify(database: Database, *, seen: str | None = None) -> Checked:
         raise UsageError(f"seen={seen[:80]!r} is not a digest: 64 digits from 0 to f.")
     wrong: list[str] = []
     count, previous, met = 0, START, seen in (None, START)
-    head = head_of(database)
-    for line in _between(database, -1, head[0]):
-        count += 1
-        if line.number != count:
-            wrong.append(f"Line {count} is missing.")
-            count = line.number
-        if line.previous != previous:
-            wrong.append(f"Line {line.number} does not follow the line before it.")
-        if line.digest != line.true_digest():
-            wrong.append(f"Line {line.number} was changed.")
-        previous, met = line.digest, met or line.digest == seen
-    if head != (count, previous):
-        wrong.append("The newest line is not the one that was written last: lines at the end are missing.")
+    with database.read() as found:
+        head = str(found.scalar(sa.select(meta.c.value).where(meta.c.name == "head")))
+        rows = found.execution_options(yield_per=_PART).execute(sa.select(log).order_by(log.c.number))
+        for row in rows:
+            line = Line(*row)
+            count += 1
+            wrong += _wrong(line, count, previous)
+            count, previous = line.number, line.digest
+            met = met or line.digest == seen
+    if head != f"{count} {previous}":
+        wrong.append("The newest line is not the one that was written last: lines at the end are missing, or added.")
     if not met:
         wrong.append("The digest that was noted is not in the log: it was cut off, or written anew.")
     return Checked(count, previous, tuple(wrong[:100]))
+
+
+def _wrong(line: Line, number: int, previous: str) -> list[str]:
+    """Gives what is wrong with a line that should have a number and follow another."""
+    found = []
+    if line.number != number:
+        found.append(
+            f"Line {number} is missing." if line.number > number else f"Line {line.number} should not be there."
+        )
+    if line.previous != previous:
+        found.append(f"Line {line.number} does not follow the line before it.")
+    try:
+        changed = line.digest != line.true_digest()
+    except TypeError:
+        changed = True
+    return [*found, f"Line {line.number} was changed."] if changed else found
 
 
 def _digest(number: int, at: str, texts: tuple[str, str, str, str], previous: str) -> str:
