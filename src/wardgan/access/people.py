@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -91,8 +92,8 @@ def new_token(
     Raises:
         UsageError: The name is empty or reserved, a scope is unknown, or `days` is out of range.
     """
-    name = " ".join(name.split())
-    if not name or len(name) > _LONGEST or unsafe(name, name=True) or name in (OPERATOR, NOBODY):
+    name = unicodedata.normalize("NFC", " ".join(name.split()))
+    if not name or len(name) > _LONGEST or unsafe(name, name=True) or name.casefold() in (OPERATOR, NOBODY):
         raise UsageError(f"name: {name[:40]!r} cannot be the name of an account; use 1 to 200 plain characters.")
     wanted = tuple(scope for scope in SCOPES if scope in scopes)
     if not wanted or set(scopes) - set(SCOPES):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, cast
@@ -31,7 +31,8 @@ TIERS: Final[Mapping[str, str]] = {
 ROWS: Final = 10_000
 MOST_ROWS: Final = 1_000_000_000
 _SCOPE: Final[Mapping[Action, str]] = {"see": "read", "sample": "sample", "file": "pull"}
-_PATTERN: Final = re.compile(r"\*|[a-z0-9][a-z0-9._/-]*(?:/\*)?")
+_PART: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_PATTERN: Final = re.compile(rf"\*|{_PART}(?:/{_PART})*(?:/\*)?")
 _TEXT: Final = 100_000
 _LONGEST: Final = 200
 
@@ -129,6 +130,25 @@ class Rules:
             name: Such as `cardio/sprint`.
         """
         return policy_of(self.all(), name, self._otherwise)
+
+    def for_names(self, names: Sequence[str]) -> dict[str, Policy]:
+        """Gives the policies of many names.
+
+        Args:
+            names: Such as `cardio/sprint`.
+        """
+        every = self.all()
+        return {name: policy_of(every, name, self._otherwise) for name in names}
+
+    def accepted(self, account: Account | None, policy: Policy) -> bool:
+        """Tells whether somebody accepted the terms of a policy.
+
+        Args:
+            account: Who; `None` for nobody.
+            policy: Whose terms.
+        """
+        with self._database.read() as line:
+            return account is not None and self._accepted(line, account, policy)
 
     def set(
         self,

@@ -101,6 +101,6 @@ def list_(database: HubDatabase = "hub.db", json: Json = False) -> None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"terms={str(path)!r} cannot be read as text.") from error

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
+from wardgan.cli.inspect import shown
 from wardgan.cli.options import HubDatabase, Json
 from wardgan.cli.terminal import answer, say, screen
 
@@ -31,7 +33,8 @@ def show(
     for title in ("", "when (UTC)", "who", "what", "of what", "more"):
         table.add_column(title)
     for one in found:
-        table.add_row(str(one.number), one.at, one.who, one.action, one.subject, one.detail)
+        cells = (str(one.number), one.at, one.who, one.action, one.subject, one.detail)
+        table.add_row(*(escape(shown(cell)) for cell in cells))
     screen().print(table)
 
 

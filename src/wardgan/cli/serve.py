@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 # Seconds that downloads may go on after Ctrl-C.
 _GRACE = 5
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
@@ -52,6 +54,9 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
     key: Annotated[
         Path | None, typer.Option("--key", metavar="FILE", help="Of the certificate: PEM file.", show_default=False)
     ] = None,
+    behind_tls: Annotated[
+        bool, typer.Option("--behind-tls", help="A server in front of it has a certificate: cookies never go without.")
+    ] = False,
     plain_http: Annotated[
         bool, typer.Option("--plain-http", help="Serve others without TLS, who then send their tokens in the clear.")
     ] = False,
@@ -66,11 +71,17 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
     secure = certificate is not None
     if secure != (key is not None):
         raise UsageError("certificate, key: TLS wants both.")
+    for option, path in (("certificate", certificate), ("key", key)):
+        if path is not None and not path.is_file():
+            raise UsageError(f"{option}={str(path)!r} is not there.")
+    for one in name or []:
+        if not _HOST.fullmatch(one):
+            raise UsageError(f"name={one!r} is not the name of a host, such as hub.hospital.example.")
     _check_reach(host, database, secure=secure, plain=plain_http)
     if database is None and (closed or tier != "registered"):
         raise UsageError("closed, tier: they are for a hub with accounts; say where these are with --database.")
     books = library(hub, trust=trust, any_signer=any_signer)
-    desk = None if database is None else _desk(database, tier, closed=closed, secure=secure)
+    desk = None if database is None else _desk(database, tier, closed=closed, secure=secure or behind_tls)
     listening = _listening(host, port)
     shown = f"[{host}]" if ":" in host else host
     app = create_app(books, desk=desk, hosts=(*HOSTS, shown, *(name or [])))

@@ -74,8 +74,8 @@ def account(request: Request, books: Books, door: Passing) -> HTMLResponse:
         raise AccessError("Sign in first.", "sign in")
     mine = [one for one in desk.rules.grants() if one[0] == door.visitor.account.name]
     limited = []
-    for name in sorted({one.name for one in books.shelf.entries}):
-        policy = desk.rules.of(name)
+    policies = desk.rules.for_names(sorted({one.name for one in books.shelf.entries}))
+    for name, policy in policies.items():
         if policy.limited and (spent := desk.rules.spent(door.visitor.account, name)):
             limited.append((name, spent, policy.rows))
     return shown(request, "account.html", account=door.visitor.account, grants=mine, limited=limited)
@@ -89,7 +89,7 @@ def terms(request: Request, books: Books, door: Passing, label: str) -> HTMLResp
     if policy.terms is None:
         raise HubError(f"{label} has no terms that must be accepted.")
     facts: dict[str, Any] = {"entry": entry, "policy": policy, "text": desk.rules.terms(policy)}
-    return shown(request, "terms.html", accepted=_accepted(desk, door, entry.name), **facts)
+    return shown(request, "terms.html", accepted=desk.rules.accepted(door.visitor.account, policy), **facts)
 
 
 @router.post("/terms/{label:path}")
@@ -106,14 +106,6 @@ async def accepted(request: Request, label: str) -> Response:
         return f"{entry.name}:{entry.tag}"
 
     return RedirectResponse("/releases/" + quote(await run_in_threadpool(accept), safe="/:"), 303)
-
-
-def _accepted(desk: Desk, door: Passing, name: str) -> bool:
-    try:
-        desk.rules.check(door.visitor.account, name, "sample")
-    except AccessError as error:
-        return error.way == "nothing" and door.visitor.account is not None
-    return True
 
 
 async def _form(request: Request, desk: Desk, *, session: bool = True) -> dict[str, str]:

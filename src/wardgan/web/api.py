@@ -95,7 +95,7 @@ def preview(
     asked = Asked(n, seed_of(seed), tuple(where or ()), balance or None)
     entry = books.entry(label)
     door.draw(entry, asked.n, asked.told("preview"))
-    found = books.preview(entry, asked)
+    found = books.preview(entry, asked, base=not door.counted(entry))
     return JSONResponse({
         "seed": asked.seed, "columns": found.columns, "rows": found.rows,
         "figures": [{"name": one.name, "svg": one.svg} for one in found.figures],

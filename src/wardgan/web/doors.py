@@ -53,6 +53,16 @@ class Door:
             else None
         )
 
+    def counted(self, entry: Entry) -> bool:
+        """Tells whether patients of a release are counted; then nobody sees any that are not.
+
+        Args:
+            entry: The release.
+        """
+        if self.desk is None:
+            return False
+        return any(policy.limited for policy in self.desk.check(self.visitor, entry, "sample"))
+
     def take(self, entry: Entry) -> None:
         """Lets somebody take a file.
 

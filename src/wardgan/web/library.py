@@ -123,14 +123,15 @@ class Library:
         """
         return str(Target(self._place.place, self._place.folder, entry.name, entry.tag, entry.digest))
 
-    def preview(self, entry: Entry, asked: Asked) -> Preview:
+    def preview(self, entry: Entry, asked: Asked, *, base: bool = True) -> Preview:
         """Gives synthetic patients to look at.
 
         Args:
             entry: The release.
             asked: How many, and which.
+            base: Whether patients without any condition are drawn beside them.
         """
-        return cast("Preview", self.workers.ask("preview", self.rack.file(entry), asked))
+        return cast("Preview", self.workers.ask("preview", self.rack.file(entry), asked, base))
 
     def pair(self, one: Entry, other: Entry, asked: Asked) -> list[Figure]:
         """Gives figures of two releases.

@@ -159,7 +159,7 @@ def play(
     asked = Asked(_whole(n, "n", 20), number, where_of(form, schema), balance or None)
     door.draw(entry, asked.n, asked.told("page"))
     try:
-        found, trouble, status = books.preview(entry, asked), None, 200
+        found, trouble, status = books.preview(entry, asked, base=not door.counted(entry)), None, 200
     except (BusyError, UnreachableError):
         raise
     except WardganError as error:

@@ -81,6 +81,7 @@ class Preview:
         figures: One for each of the first columns.
         drawable: How many columns there are to draw.
         images: PNG files in base64, with their labels.
+        beside: Whether the figures show patients without any condition, too.
     """
 
     columns: tuple[str, ...]
@@ -88,6 +89,7 @@ class Preview:
     figures: tuple[Figure, ...]
     drawable: int = 0
     images: tuple[tuple[str, str], ...] = ()
+    beside: bool = True
 
 
 def most_of(schema: Schema) -> int:
@@ -124,7 +126,7 @@ def preview(generator: Drawable, asked: Asked, base: pd.DataFrame | None) -> Pre
     figures, drawable = figures_of(schema, found, found if base is None else base)
     columns = [[_cell(value) for value in found[name]] for name in found.columns]
     rows = tuple(zip(*columns, strict=True))
-    return Preview(tuple(map(str, found.columns)), rows, tuple(figures), drawable)
+    return Preview(tuple(map(str, found.columns)), rows, tuple(figures), drawable, beside=base is not None)
 
 
 def pair_of(one: Drawable, other: Drawable, asked: Asked) -> list[Figure]:

@@ -107,15 +107,16 @@ class Shop:
         return self._opened[path]
 
 
-def seen(shop: Shop, path: Path, asked: Asked) -> Iterator[Preview]:
+def seen(shop: Shop, path: Path, asked: Asked, base: bool) -> Iterator[Preview]:
     """Yields synthetic patients to look at.
 
     Args:
         shop: Opens files.
         path: Of the release.
         asked: How many, and which.
+        base: Whether patients without any condition are drawn beside them.
     """
-    yield preview(shop.generator(path), asked, shop.base(path))
+    yield preview(shop.generator(path), asked, shop.base(path) if base else None)
 
 
 def beside(shop: Shop, one: Path, other: Path, asked: Asked) -> Iterator[list[Figure]]:

@@ -59,12 +59,12 @@ def test_a_question_that_takes_too_long_ends_and_the_next_is_answered(clinic):
     path = clinic.file("a")
     workers = Workers(1, clinic.trust, any_signer=False)
     asked = Asked(5, 1)
-    first = workers.ask("preview", path, asked)
+    first = workers.ask("preview", path, asked, True)
     workers._patience = 0.0
     with pytest.raises(UsageError, match="takes longer than the 0 seconds"):
-        workers.ask("preview", path, asked)
+        workers.ask("preview", path, asked, True)
     workers._patience = 30.0
-    assert workers.ask("preview", path, asked) == first
+    assert workers.ask("preview", path, asked, True) == first
     workers.close()
 
 
@@ -75,9 +75,9 @@ def test_what_is_not_taken_is_not_made_and_blocks_nobody(clinic):
     with workers.parts("csv", path, asked) as parts:
         assert next(parts).startswith(b'"')
         with pytest.raises(BusyError, match="try again"):
-            workers.ask("preview", path, asked)
+            workers.ask("preview", path, asked, True)
     assert len(workers._every) == 0  # the process that was left in the middle is gone
-    assert workers.ask("preview", path, Asked(5, 1)).rows
+    assert workers.ask("preview", path, Asked(5, 1), True).rows
     workers.close()
 
 
@@ -89,21 +89,21 @@ def test_a_process_that_dies_is_replaced(clinic):
         next(iter(workers._every))._process.kill()
         with pytest.raises(UsageError, match="memory"):
             list(parts)
-    assert workers.ask("preview", path, Asked(5, 1)).rows
+    assert workers.ask("preview", path, Asked(5, 1), True).rows
     workers.close()
     with pytest.raises(BusyError, match="closing"):
-        workers.ask("preview", path, Asked(5, 1))
+        workers.ask("preview", path, Asked(5, 1), True)
 
 
 def test_refusals_keep_their_kind(clinic):
     workers = Workers(1, clinic.trust, any_signer=False, patience=30.0)
     with pytest.raises(UsageError, match="arm"):
-        workers.ask("preview", clinic.file("a"), Asked(5, 1, ("arm=nobody",)))
+        workers.ask("preview", clinic.file("a"), Asked(5, 1, ("arm=nobody",)), True)
     with pytest.raises(TrustError, match="unsigned"):
-        workers.ask("preview", clinic.file("unsigned", signed=False), Asked(5, 1))
+        workers.ask("preview", clinic.file("unsigned", signed=False), Asked(5, 1), True)
     with pytest.raises(HubError, match="failed"):
         workers.ask("card")
-    assert workers.ask("preview", clinic.file("a"), Asked(5, 1)).rows
+    assert workers.ask("preview", clinic.file("a"), Asked(5, 1), True).rows
     assert set(tasks.TASKS) == {"preview", "pair", "csv", "card", "glance"}
     workers.close()
 
