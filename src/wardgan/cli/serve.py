@@ -66,7 +66,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
     import uvicorn
 
     from wardgan.web.app import HOSTS, create_app
-    from wardgan.web.library import library
+    from wardgan.web.stock import stock_of
 
     secure = certificate is not None
     if secure != (key is not None):
@@ -80,11 +80,11 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
     _check_reach(host, database, secure=secure, plain=plain_http)
     if database is None and (closed or tier != "registered"):
         raise UsageError("closed, tier: they are for a hub with accounts; say where these are with --database.")
-    books = library(hub, trust=trust, any_signer=any_signer)
+    stock = stock_of(hub, trust=trust, any_signer=any_signer)
     desk = None if database is None else _desk(database, tier, closed=closed, secure=secure or behind_tls)
     listening = _listening(host, port)
     shown = f"[{host}]" if ":" in host else host
-    app = create_app(books, desk=desk, hosts=(*HOSTS, shown, *(name or [])))
+    app = create_app(stock, desk=desk, hosts=(*HOSTS, shown, *(name or [])))
     address = f"{'https' if secure else 'http'}://{shown}:{listening.getsockname()[1]}"
     say(screen(errors=True), f"{address} shows {hub}; Ctrl-C ends it.", style="bold green")
     config = uvicorn.Config(

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from wardgan.access.rules import AccessError
 from wardgan.errors import HubError, UsageError
-from wardgan.web.api import Books, library_of
+from wardgan.web.api import Stocked, stock_in
 from wardgan.web.desk import Desk, address_of
 from wardgan.web.doors import Passing, door_of
 from wardgan.web.pages import shown
@@ -67,14 +67,14 @@ async def sign_out(request: Request) -> Response:
 
 
 @router.get("/account")
-def account(request: Request, books: Books, door: Passing) -> HTMLResponse:
+def account(request: Request, stock: Stocked, door: Passing) -> HTMLResponse:
     """Shows what somebody may."""
     desk = desk_of(request)
     if door.visitor.account is None:
         raise AccessError("Sign in first.", "sign in")
     mine = [one for one in desk.rules.grants() if one[0] == door.visitor.account.name]
     limited = []
-    policies = desk.rules.for_names(sorted({one.name for one in books.shelf.entries}))
+    policies = desk.rules.for_names(sorted({one.name for one in stock.shelf.entries}))
     for name, policy in policies.items():
         if policy.limited and (spent := desk.rules.spent(door.visitor.account, name)):
             limited.append((name, spent, policy.rows))
@@ -82,9 +82,9 @@ def account(request: Request, books: Books, door: Passing) -> HTMLResponse:
 
 
 @router.get("/terms/{label:path}")
-def terms(request: Request, books: Books, door: Passing, label: str) -> HTMLResponse:
+def terms(request: Request, stock: Stocked, door: Passing, label: str) -> HTMLResponse:
     """Shows the terms of a release."""
-    desk, entry = desk_of(request), books.entry(label)
+    desk, entry = desk_of(request), stock.entry(label)
     policy = desk.rules.of(entry.name)
     if policy.terms is None:
         raise HubError(f"{label} has no terms that must be accepted.")
@@ -99,7 +99,7 @@ async def accepted(request: Request, label: str) -> Response:
     form = await _form(request, desk)
 
     def accept() -> str:
-        door, entry = door_of(request), library_of(request).entry(label)
+        door, entry = door_of(request), stock_in(request).entry(label)
         if door.visitor.account is None:
             raise AccessError("Sign in first.", "sign in")
         desk.rules.accept(door.visitor.account, desk.rules.of(entry.name), form.get("digest", ""))

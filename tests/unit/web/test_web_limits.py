@@ -19,9 +19,9 @@ from wardgan.hub.store import UnreachableError
 from wardgan.seal import artifact
 from wardgan.web import shapes, tasks
 from wardgan.web.guard import HEADERS
-from wardgan.web.library import Library
 from wardgan.web.preview import CELLS, Asked, most_of, preview
 from wardgan.web.rack import Rack
+from wardgan.web.stock import Stock
 from wardgan.web.workers import BusyError, Workers
 
 
@@ -203,17 +203,17 @@ def test_a_key_that_is_no_longer_trusted_opens_nothing(tmp_path):
     clinic = hub_kit.Clinic(tmp_path)
     Hub(tmp_path / "hub", trust=clinic.trust).push(clinic.file("a"), "a:1")
     whole = clinic.trust.read_text()
-    with kit.served(clinic) as (client, books):
+    with kit.served(clinic) as (client, stock):
         assert client.get("/api/v1/preview/a:1").status_code == 200
         clinic.trust.write_text(json.dumps({**json.loads(whole), "keys": []}))
-        books.refresh()
+        stock.refresh()
         for kind in ("preview", "sample", "files"):
             assert client.get(f"/api/v1/{kind}/a:1").status_code == 403, kind
         clinic.trust.write_text("{")
-        books.refresh()
+        stock.refresh()
         assert "malformed" in client.get("/").text
         clinic.trust.write_text(whole)
-        books.refresh()
+        stock.refresh()
         assert client.get("/api/v1/preview/a:1").status_code == 200
         assert "may be old" not in client.get("/").text
 
@@ -239,36 +239,36 @@ def test_a_registry_with_the_beginning_of_all_names(tmp_path, monkeypatch):
     monkeypatch.setattr(Hub, "_store", lambda _: fake.client())
     Hub(hub_kit.PLACE, trust=clinic.trust).push(clinic.file("a"), "cardio/a:1")
     Hub(hub_kit.PLACE, trust=clinic.trust).push(clinic.file("b"), "other/b:1")
-    books = Library(Hub(f"{hub_kit.PLACE}/cardio", trust=clinic.trust), clinic.trust)
-    books.refresh()
-    assert [one.name for one in books.shelf.entries] == ["cardio/a"]
-    entry = books.entry("cardio/a:1")
-    assert books.preview(entry, Asked(5, 1)).rows
-    assert books.target(entry) == f"{hub_kit.PLACE}/cardio/a:1@{entry.digest}"
+    stock = Stock(Hub(f"{hub_kit.PLACE}/cardio", trust=clinic.trust), clinic.trust)
+    stock.refresh()
+    assert [one.name for one in stock.shelf.entries] == ["cardio/a"]
+    entry = stock.entry("cardio/a:1")
+    assert stock.preview(entry, Asked(5, 1)).rows
+    assert stock.target(entry) == f"{hub_kit.PLACE}/cardio/a:1@{entry.digest}"
     fake.faults.append(lambda *_: UnreachableError("gone"))
-    books.refresh()
-    assert books.trouble == "gone"
-    books.refresh()
-    assert books.trouble is None
-    books.close()
+    stock.refresh()
+    assert stock.trouble == "gone"
+    stock.refresh()
+    assert stock.trouble is None
+    stock.close()
 
 
 def test_a_hub_that_comes_back_is_no_longer_in_trouble(clinic, monkeypatch):
-    books = Library(Hub(clinic.home / "hub", trust=clinic.trust), clinic.trust)
-    books.refresh()
-    shelf = books.shelf
+    stock = Stock(Hub(clinic.home / "hub", trust=clinic.trust), clinic.trust)
+    stock.refresh()
+    shelf = stock.shelf
 
     def gone(_):
         raise HubError("It is gone.")
 
     with monkeypatch.context() as patch:
         patch.setattr(Hub, "stamp", gone)
-        books.refresh()
-        assert books.trouble == "It is gone."
-    books.refresh()
-    assert books.trouble is None
-    assert books.shelf is shelf
-    books.close()
+        stock.refresh()
+        assert stock.trouble == "It is gone."
+    stock.refresh()
+    assert stock.trouble is None
+    assert stock.shelf is shelf
+    stock.close()
 
 
 def test_files_that_nobody_asked_for_make_room(clinic, tmp_path):
@@ -306,7 +306,7 @@ def test_an_address_shows_the_same_patients_for_ever(client):
 
 
 def test_a_registry_that_is_away_is_no_missing_page(served, monkeypatch):
-    client, books = served
+    client, stock = served
 
     def gone(*_, **__):
         raise UnreachableError("registry.example cannot be reached.")
@@ -318,7 +318,7 @@ def test_a_registry_that_is_away_is_no_missing_page(served, monkeypatch):
         assert "cannot be reached" in answer.text
         assert answer.headers["retry-after"]
     assert "cannot be reached" in client.get("/releases/cardio/a:1.0").text
-    assert books.trouble is None
+    assert stock.trouble is None
 
 
 def test_a_failure_is_an_answer_with_headers_and_tells_nothing(served, monkeypatch, capfd):
@@ -327,7 +327,7 @@ def test_a_failure_is_an_answer_with_headers_and_tells_nothing(served, monkeypat
     def broken(*_, **__):
         raise ZeroDivisionError("secret of the operator")
 
-    monkeypatch.setattr(Library, "entry", broken)
+    monkeypatch.setattr(Stock, "entry", broken)
     answer = client.get("/releases/cardio/a:1.0")
     assert answer.status_code == 500
     assert "secret" not in answer.text

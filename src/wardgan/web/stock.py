@@ -29,7 +29,7 @@ _PREVIEWS: Final = 2
 _STREAMS: Final = 2
 
 
-class Library:
+class Stock:
     """All that the pages show.
 
     Args:
@@ -177,7 +177,7 @@ class Library:
             self._end.wait(self._pause)
 
 
-def library(place: str | Path, *, trust: str | Path | None = None, any_signer: bool = False) -> Library:
+def stock_of(place: str | Path, *, trust: str | Path | None = None, any_signer: bool = False) -> Stock:
     """Gives what the pages of a hub need.
 
     Args:
@@ -192,4 +192,4 @@ def library(place: str | Path, *, trust: str | Path | None = None, any_signer: b
     found = hub_of(place)
     if found.folder and not Path(found.place).is_dir():
         raise UsageError(f"hub={str(place)!r} does not exist; wardgan push makes it with its first release.")
-    return Library(hub, trust, any_signer=any_signer)
+    return Stock(hub, trust, any_signer=any_signer)
