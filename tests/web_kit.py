@@ -11,7 +11,7 @@ from hub_kit import Clinic
 from wardgan.hub.hub import Hub
 from wardgan.seal import artifact
 from wardgan.web.app import create_app
-from wardgan.web.library import library
+from wardgan.web.stock import stock_of
 
 EVIL = "<script>alert(1)</script>\"'&{{7*7}}"
 HERE = "http://localhost"
@@ -35,7 +35,7 @@ def stocked(home) -> Clinic:
 
 @contextmanager
 def served(clinic, **more):
-    books = library(clinic.home / "hub", trust=clinic.trust, **more)
-    books.refresh()
-    with TestClient(create_app(books), base_url=HERE) as client:
-        yield client, books
+    stock = stock_of(clinic.home / "hub", trust=clinic.trust, **more)
+    stock.refresh()
+    with TestClient(create_app(stock), base_url=HERE) as client:
+        yield client, stock

@@ -33,17 +33,17 @@ def serve(
     import uvicorn
 
     from wardgan.web.app import HOSTS, create_app
-    from wardgan.web.library import library
+    from wardgan.web.stock import stock_of
 
     if host != "localhost" and not _here(host):
         raise UsageError(
             f"host={host!r} is not an address of this machine alone. There are no accounts yet, so whoever reaches the "
             "pages may download everything; put a server that asks who is there in front, on this machine."
         )
-    books = library(hub, trust=trust, any_signer=any_signer)
+    stock = stock_of(hub, trust=trust, any_signer=any_signer)
     listening = _listening(host, port)
     shown = f"[{host}]" if ":" in host else host
-    app = create_app(books, hosts=(*HOSTS, shown))
+    app = create_app(stock, hosts=(*HOSTS, shown))
     address = f"http://{shown}:{listening.getsockname()[1]}"
     say(screen(errors=True), f"{address} shows {hub}; Ctrl-C ends it.", style="bold green")
     config = uvicorn.Config(

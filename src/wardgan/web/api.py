@@ -12,9 +12,9 @@ from wardgan.errors import UsageError
 from wardgan.hub.entry import Entry
 from wardgan.web import shapes
 from wardgan.web.guard import Streamed
-from wardgan.web.library import Library
 from wardgan.web.preview import CONDITIONS, MOST, Asked
 from wardgan.web.shelf import FACETS
+from wardgan.web.stock import Stock
 from wardgan.web.streams import MOST as MOST_ROWS
 
 router: Final = APIRouter(prefix="/api/v1", tags=["hub"], responses=shapes.REFUSALS)
@@ -22,9 +22,9 @@ _LIMIT: Final = 100
 _SEEDS: Final = 1 << 53  # what every JSON reader can hold
 
 
-def library_of(request: Request) -> Library:
+def stock_in(request: Request) -> Stock:
     """Gives what the hub has."""
-    found: Library = request.app.state.library
+    found: Stock = request.app.state.stock
     return found
 
 
@@ -41,7 +41,7 @@ def chosen_of(
     return {name: value for name in FACETS if (value := given[name])}
 
 
-Books = Annotated[Library, Depends(library_of)]
+Stocked = Annotated[Stock, Depends(stock_in)]
 Chosen = Annotated[dict[str, str], Depends(chosen_of)]
 Words = Annotated[str, Query(max_length=500, description="Words, or parts of words, that must occur somewhere.")]
 Where = Annotated[list[str] | None, Query(description="Conditions, such as age=65..80.", max_length=CONDITIONS)]
@@ -60,38 +60,38 @@ def summary(entry: Entry) -> dict[str, object]:
 
 @router.get("/releases", responses=shapes.answers(shapes.Releases))
 def releases(
-    books: Books, chosen: Chosen, q: Words = "", offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+    stock: Stocked, chosen: Chosen, q: Words = "", offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
     limit: Annotated[int, Query(ge=1, le=_LIMIT)] = 25,
 ) -> Response:  # fmt: skip
     """Lists releases, newest first, with the number of those that have each value of a facet."""
-    found = books.shelf.find(q, chosen, offset=offset, limit=limit)
+    found = stock.shelf.find(q, chosen, offset=offset, limit=limit)
     return JSONResponse(
         {"total": found.total, "releases": [summary(one) for one in found.entries], "facets": found.facets}
     )
 
 
 @router.get("/releases/{label:path}", responses=shapes.answers(shapes.Release))
-def release(books: Books, label: str) -> Response:
+def release(stock: Stocked, label: str) -> Response:
     """Gives what one release says of itself, with its schema."""
-    return JSONResponse(books.entry(label).to_dict())
+    return JSONResponse(stock.entry(label).to_dict())
 
 
 @router.get("/files/{label:path}", responses=shapes.bytes_of("application/octet-stream", "The .hgan file."))
-def file(books: Books, label: str) -> Response:
+def file(stock: Stocked, label: str) -> Response:
     """Gives the .hgan file of a release."""
-    entry = books.entry(label)
+    entry = stock.entry(label)
     name = f"{entry.name.rpartition('/')[2]}-{entry.tag}.hgan"
-    return FileResponse(books.rack.file(entry), media_type="application/octet-stream", filename=name)
+    return FileResponse(stock.rack.file(entry), media_type="application/octet-stream", filename=name)
 
 
 @router.get("/preview/{label:path}", responses=shapes.answers(shapes.Preview))
 def preview(
-    books: Books, label: str, n: Annotated[int, Query(ge=1, le=MOST)] = 20, seed: Replay = None, where: Where = None,
+    stock: Stocked, label: str, n: Annotated[int, Query(ge=1, le=MOST)] = 20, seed: Replay = None, where: Where = None,
     balance: Balance = "",
 ) -> Response:  # fmt: skip
     """Gives a few synthetic patients, one row each, and small figures of their columns."""
     asked = Asked(n, seed_of(seed), tuple(where or ()), balance or None)
-    found = books.preview(books.entry(label), asked)
+    found = stock.preview(stock.entry(label), asked)
     return JSONResponse({
         "seed": asked.seed, "columns": found.columns, "rows": found.rows,
         "figures": [{"name": one.name, "svg": one.svg} for one in found.figures],
@@ -101,17 +101,17 @@ def preview(
 
 @router.get("/sample/{label:path}", responses=shapes.bytes_of("text/csv", "Synthetic patients, one row per visit."))
 def sample(
-    books: Books, label: str, n: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 1000, seed: Replay = None,
+    stock: Stocked, label: str, n: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 1000, seed: Replay = None,
     where: Where = None, balance: Balance = "",
 ) -> Response:  # fmt: skip
     """Gives synthetic patients as a CSV file, in a stream; with visits one row per visit that took place."""
-    entry = books.entry(label)
+    entry = stock.entry(label)
     if entry.schema is not None and entry.schema.images is not None:
         raise UsageError(f"{label} draws images; take its file home, and use wardgan sample.")
     asked = Asked(n, seed_of(seed), tuple(where or ()), balance or None)
     name = f"{entry.name.rpartition('/')[2]}-{entry.tag}-{asked.seed}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Seed": str(asked.seed)}
-    return Streamed(books.csv(entry, asked), headers, "text/csv; charset=utf-8")
+    return Streamed(stock.csv(entry, asked), headers, "text/csv; charset=utf-8")
 
 
 def seed_of(given: int | None) -> int:

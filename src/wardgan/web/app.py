@@ -22,7 +22,7 @@ from wardgan.errors import ArtifactError, HubError, TrustError, UsageError, Ward
 from wardgan.hub.store import UnreachableError
 from wardgan.web import api, pages
 from wardgan.web.guard import Guard
-from wardgan.web.library import Library
+from wardgan.web.stock import Stock
 from wardgan.web.workers import BusyError
 
 HERE: Final = Path(__file__).parent
@@ -34,27 +34,27 @@ STATUS: Final = (
 )  # fmt: skip
 
 
-def create_app(library: Library, *, hosts: tuple[str, ...] = HOSTS) -> FastAPI:
+def create_app(stock: Stock, *, hosts: tuple[str, ...] = HOSTS) -> FastAPI:
     """Gives the application.
 
     Args:
-        library: What the hub has.
+        stock: What the hub has.
         hosts: Names under which it may be asked; a request for another one is refused, so that a page elsewhere cannot
             reach it under a name of its own.
     """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        library.start()
+        stock.start()
         yield
-        library.close()
+        stock.close()
 
     app = FastAPI(
         title="wardgan hub", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
         openapi_url="/api/v1/openapi.json",
         description="Releases of private generators, and synthetic patients drawn from them.",
     )  # fmt: skip
-    app.state.library = library
+    app.state.stock = stock
     app.include_router(api.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")

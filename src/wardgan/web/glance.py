@@ -6,8 +6,8 @@ from wardgan.errors import WardganError
 from wardgan.hub.entry import Entry
 from wardgan.schema.columns import Column
 from wardgan.web.figures import Figure
-from wardgan.web.library import Library
 from wardgan.web.preview import Asked
+from wardgan.web.stock import Stock
 from wardgan.web.tasks import Glance, privacy
 
 
@@ -37,24 +37,24 @@ def bound(column: Column) -> str:
     return f"{low} to {high}{f' {column.unit}' if column.unit else ''}"
 
 
-def glance_of(books: Library, entry: Entry) -> tuple[Glance | None, str | None]:
+def glance_of(stock: Stock, entry: Entry) -> tuple[Glance | None, str | None]:
     """Gives what a page says of a release beyond its entry, and why that is not known.
 
     Args:
-        books: What the hub has.
+        stock: What the hub has.
         entry: The release.
     """
     try:
-        return books.glance(entry), None
+        return stock.glance(entry), None
     except WardganError as error:
         return None, str(error)
 
 
-def beside(books: Library, one: Entry, other: Entry) -> tuple[list[tuple[str, str, str]], list[Figure], str | None]:
+def beside(stock: Stock, one: Entry, other: Entry) -> tuple[list[tuple[str, str, str]], list[Figure], str | None]:
     """Gives two releases side by side: facts, figures of the columns that both declare alike, and why there are none.
 
     Args:
-        books: What the hub has.
+        stock: What the hub has.
         one: A release.
         other: Another one.
     """
@@ -78,6 +78,6 @@ def beside(books: Library, one: Entry, other: Entry) -> tuple[list[tuple[str, st
         if said[0] != said[1]:
             rows.append((f"Column {name}", said[0], said[1]))
     try:
-        return rows, books.pair(one, other, Asked(1_000, 0)), None
+        return rows, stock.pair(one, other, Asked(1_000, 0)), None
     except WardganError as error:
         return rows, [], str(error)

@@ -16,7 +16,7 @@ from wardgan.errors import HubError, TrustError, UsageError, WardganError
 from wardgan.hub.store import UnreachableError
 from wardgan.seal.card import statement
 from wardgan.web import glance
-from wardgan.web.api import Books, Chosen, Words, seed_of
+from wardgan.web.api import Chosen, Stocked, Words, seed_of
 from wardgan.web.preview import Asked, most_of, where_of
 from wardgan.web.shelf import FACETS, PAGE
 from wardgan.web.tasks import privacy
@@ -52,7 +52,7 @@ def shown(request: Request, name: str, status: int = 200, **facts: Any) -> HTMLR
         status: HTTP status.
         facts: What the template shows.
     """
-    trouble = request.app.state.library.trouble
+    trouble = request.app.state.stock.trouble
     return HTMLResponse(_PAGES.get_template(name).render(trouble=trouble, path=request.url.path, **facts), status)
 
 
@@ -69,10 +69,10 @@ def problem(request: Request, status: int, message: str) -> HTMLResponse:
 
 @router.get("/")
 def index(
-    request: Request, books: Books, chosen: Chosen, q: Words = "", page: Annotated[int, Query(ge=1, le=100_000)] = 1
+    request: Request, stock: Stocked, chosen: Chosen, q: Words = "", page: Annotated[int, Query(ge=1, le=100_000)] = 1
 ) -> Response:
     """Lists what the hub has."""
-    found = books.shelf.find(q, chosen, offset=(page - 1) * PAGE)
+    found = stock.shelf.find(q, chosen, offset=(page - 1) * PAGE)
     pages = max(1, -(-found.total // PAGE))
 
     def link(**changes: object) -> str:
@@ -87,46 +87,46 @@ def index(
     ]
     return shown(
         request, "index.html", found=found, facets=facets, q=q, chosen=chosen, page=page, link=link, pages=pages,
-        broken=books.shelf.broken, query=_query({"q": q, **chosen}),
+        broken=stock.shelf.broken, query=_query({"q": q, **chosen}),
     )  # fmt: skip
 
 
 @router.get("/filters/{facet}")
-def filters(request: Request, books: Books, facet: str, chosen: Chosen, q: Words = "") -> HTMLResponse:
+def filters(request: Request, stock: Stocked, facet: str, chosen: Chosen, q: Words = "") -> HTMLResponse:
     """Lists all values of a facet."""
     if facet not in FACETS:
         raise HubError(f"There is no filter {facet[:30]!r}; there are {', '.join(FACETS)}.")
     others = {name: value for name, value in chosen.items() if name != facet}
-    values = books.shelf.find(q, others, limit=0).facets[facet][:_ALL]
+    values = stock.shelf.find(q, others, limit=0).facets[facet][:_ALL]
     links = [(value, count, "/?" + _query({"q": q, **others, facet: value})) for value, count in values]
     return shown(request, "filters.html", title=FACETS[facet], links=links)
 
 
 @router.get("/releases/{label:path}")
-def release(request: Request, books: Books, label: str) -> HTMLResponse:
+def release(request: Request, stock: Stocked, label: str) -> HTMLResponse:
     """Shows one release."""
-    entry = books.entry(label)
-    facts, closed = glance.glance_of(books, entry)
+    entry = stock.entry(label)
+    facts, closed = glance.glance_of(stock, entry)
     return shown(
-        request, "release.html", entry=entry, facts=facts, closed=closed, versions=books.shelf.versions(entry.name),
-        statement=statement(entry.privacy), target=books.target(entry),
+        request, "release.html", entry=entry, facts=facts, closed=closed, versions=stock.shelf.versions(entry.name),
+        statement=statement(entry.privacy), target=stock.target(entry),
     )  # fmt: skip
 
 
 @router.get("/dossiers/{label:path}")
-def dossier(books: Books, label: str) -> HTMLResponse:
+def dossier(stock: Stocked, label: str) -> HTMLResponse:
     """Shows the public dossier of a release, drawn anew from its generator."""
-    entry = books.entry(label)
+    entry = stock.entry(label)
     if entry.kind == "mixture":
         raise UsageError(f"{label} is combined, and has no dossier of its own; those of its members are in its file.")
-    text = books.card(entry, "html")
+    text = stock.card(entry, "html")
     return HTMLResponse(text, headers={"Content-Security-Policy": _DOSSIER_POLICY})
 
 
 @router.get("/play/{label:path}")
-def play(request: Request, books: Books, label: str, seed: str = "", n: str = "20", balance: str = "") -> Response:
+def play(request: Request, stock: Stocked, label: str, seed: str = "", n: str = "20", balance: str = "") -> Response:
     """Shows synthetic patients of a release, chosen by a form; an address shows the same ones for ever."""
-    entry = books.entry(label)
+    entry = stock.entry(label)
     schema = entry.schema
     if schema is None:
         raise HubError(f"{label} has no schema.")  # pragma: no cover - a shelf holds releases with theirs
@@ -137,7 +137,7 @@ def play(request: Request, books: Books, label: str, seed: str = "", n: str = "2
     number = _whole(seed, "seed", 0)
     asked = Asked(_whole(n, "n", 20), number, where_of(form, schema), balance or None)
     try:
-        found, trouble, status = books.preview(entry, asked), None, 200
+        found, trouble, status = stock.preview(entry, asked), None, 200
     except (BusyError, UnreachableError):
         raise
     except WardganError as error:
@@ -154,20 +154,20 @@ def play(request: Request, books: Books, label: str, seed: str = "", n: str = "2
 
 
 @router.get("/compare")
-def compare(request: Request, books: Books, a: str = "", b: str = "") -> Response:
+def compare(request: Request, stock: Stocked, a: str = "", b: str = "") -> Response:
     """Shows two releases side by side."""
-    names = [f"{one.name}:{one.tag}" for one in books.shelf.entries[:1_000]]
+    names = [f"{one.name}:{one.tag}" for one in stock.shelf.entries[:1_000]]
     if not a or not b:
         return shown(request, "compare.html", names=names, a=a, b=b, rows=None, figures=(), wrong=None)
-    rows, figures, wrong = glance.beside(books, books.entry(a), books.entry(b))
+    rows, figures, wrong = glance.beside(stock, stock.entry(a), stock.entry(b))
     return shown(request, "compare.html", names=names, a=a, b=b, rows=rows, figures=figures, wrong=wrong)
 
 
 @router.get("/statistics")
-def statistics(request: Request, books: Books) -> HTMLResponse:
+def statistics(request: Request, stock: Stocked) -> HTMLResponse:
     """Shows how many releases there are of which kind."""
-    found = books.shelf.find(limit=0)
-    return shown(request, "statistics.html", found=found, names=len({one.name for one in books.shelf.entries}))
+    found = stock.shelf.find(limit=0)
+    return shown(request, "statistics.html", found=found, names=len({one.name for one in stock.shelf.entries}))
 
 
 def _query(fields: Mapping[str, object]) -> str:

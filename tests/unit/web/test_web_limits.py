@@ -18,10 +18,11 @@ from wardgan.hub.hub import Hub
 from wardgan.hub.store import UnreachableError
 from wardgan.seal import artifact
 from wardgan.web import shapes, tasks
+from wardgan.web.figures import figures_of
 from wardgan.web.guard import HEADERS
-from wardgan.web.library import Library
 from wardgan.web.preview import CELLS, Asked, most_of, preview
 from wardgan.web.rack import Rack
+from wardgan.web.stock import Stock
 from wardgan.web.workers import BusyError, Workers
 
 
@@ -134,6 +135,14 @@ def test_a_wide_table_is_shown_with_fewer_patients():
 # --- figures and cells ------------------------------------------------------------------------------------------------
 
 
+def test_levels_that_are_0_and_1_are_no_flags():
+    schema = wg.Schema.from_dict({"name": "d", "table": {"arm": {"kind": "category", "levels": [0, 1]}}})
+    frame = pd.DataFrame({"arm": [0, 1, 1, 1]})
+    ((figure,), count) = figures_of(schema, frame, frame)
+    assert count == 1
+    assert "0 25%, 1 75%" in figure.svg
+
+
 def test_flags_and_many_levels_are_drawn_and_spelled_as_in_the_file(tmp_path):
     clinic = hub_kit.Clinic(tmp_path)
     levels = [f"L{at}" for at in range(9)]
@@ -203,17 +212,17 @@ def test_a_key_that_is_no_longer_trusted_opens_nothing(tmp_path):
     clinic = hub_kit.Clinic(tmp_path)
     Hub(tmp_path / "hub", trust=clinic.trust).push(clinic.file("a"), "a:1")
     whole = clinic.trust.read_text()
-    with kit.served(clinic) as (client, books):
+    with kit.served(clinic) as (client, stock):
         assert client.get("/api/v1/preview/a:1").status_code == 200
         clinic.trust.write_text(json.dumps({**json.loads(whole), "keys": []}))
-        books.refresh()
+        stock.refresh()
         for kind in ("preview", "sample", "files"):
             assert client.get(f"/api/v1/{kind}/a:1").status_code == 403, kind
         clinic.trust.write_text("{")
-        books.refresh()
+        stock.refresh()
         assert "malformed" in client.get("/").text
         clinic.trust.write_text(whole)
-        books.refresh()
+        stock.refresh()
         assert client.get("/api/v1/preview/a:1").status_code == 200
         assert "may be old" not in client.get("/").text
 
@@ -239,36 +248,36 @@ def test_a_registry_with_the_beginning_of_all_names(tmp_path, monkeypatch):
     monkeypatch.setattr(Hub, "_store", lambda _: fake.client())
     Hub(hub_kit.PLACE, trust=clinic.trust).push(clinic.file("a"), "cardio/a:1")
     Hub(hub_kit.PLACE, trust=clinic.trust).push(clinic.file("b"), "other/b:1")
-    books = Library(Hub(f"{hub_kit.PLACE}/cardio", trust=clinic.trust), clinic.trust)
-    books.refresh()
-    assert [one.name for one in books.shelf.entries] == ["cardio/a"]
-    entry = books.entry("cardio/a:1")
-    assert books.preview(entry, Asked(5, 1)).rows
-    assert books.target(entry) == f"{hub_kit.PLACE}/cardio/a:1@{entry.digest}"
+    stock = Stock(Hub(f"{hub_kit.PLACE}/cardio", trust=clinic.trust), clinic.trust)
+    stock.refresh()
+    assert [one.name for one in stock.shelf.entries] == ["cardio/a"]
+    entry = stock.entry("cardio/a:1")
+    assert stock.preview(entry, Asked(5, 1)).rows
+    assert stock.target(entry) == f"{hub_kit.PLACE}/cardio/a:1@{entry.digest}"
     fake.faults.append(lambda *_: UnreachableError("gone"))
-    books.refresh()
-    assert books.trouble == "gone"
-    books.refresh()
-    assert books.trouble is None
-    books.close()
+    stock.refresh()
+    assert stock.trouble == "gone"
+    stock.refresh()
+    assert stock.trouble is None
+    stock.close()
 
 
 def test_a_hub_that_comes_back_is_no_longer_in_trouble(clinic, monkeypatch):
-    books = Library(Hub(clinic.home / "hub", trust=clinic.trust), clinic.trust)
-    books.refresh()
-    shelf = books.shelf
+    stock = Stock(Hub(clinic.home / "hub", trust=clinic.trust), clinic.trust)
+    stock.refresh()
+    shelf = stock.shelf
 
     def gone(_):
         raise HubError("It is gone.")
 
     with monkeypatch.context() as patch:
         patch.setattr(Hub, "stamp", gone)
-        books.refresh()
-        assert books.trouble == "It is gone."
-    books.refresh()
-    assert books.trouble is None
-    assert books.shelf is shelf
-    books.close()
+        stock.refresh()
+        assert stock.trouble == "It is gone."
+    stock.refresh()
+    assert stock.trouble is None
+    assert stock.shelf is shelf
+    stock.close()
 
 
 def test_files_that_nobody_asked_for_make_room(clinic, tmp_path):
@@ -306,7 +315,7 @@ def test_an_address_shows_the_same_patients_for_ever(client):
 
 
 def test_a_registry_that_is_away_is_no_missing_page(served, monkeypatch):
-    client, books = served
+    client, stock = served
 
     def gone(*_, **__):
         raise UnreachableError("registry.example cannot be reached.")
@@ -318,7 +327,7 @@ def test_a_registry_that_is_away_is_no_missing_page(served, monkeypatch):
         assert "cannot be reached" in answer.text
         assert answer.headers["retry-after"]
     assert "cannot be reached" in client.get("/releases/cardio/a:1.0").text
-    assert books.trouble is None
+    assert stock.trouble is None
 
 
 def test_a_failure_is_an_answer_with_headers_and_tells_nothing(served, monkeypatch, capfd):
@@ -327,7 +336,7 @@ def test_a_failure_is_an_answer_with_headers_and_tells_nothing(served, monkeypat
     def broken(*_, **__):
         raise ZeroDivisionError("secret of the operator")
 
-    monkeypatch.setattr(Library, "entry", broken)
+    monkeypatch.setattr(Stock, "entry", broken)
     answer = client.get("/releases/cardio/a:1.0")
     assert answer.status_code == 500
     assert "secret" not in answer.text
@@ -345,7 +354,8 @@ def test_heads_have_no_body(client):
     answer = client.head("/")
     assert answer.status_code == 200
     assert answer.content == b""
-    assert client.head("/api/v1/sample/cardio/a:1.0").status_code == 405
+    for path in ("/api/v1/sample/cardio/a:1.0", "/api/v1/preview/cardio/a:1.0", "/play/cardio/a:1.0", "/compare"):
+        assert client.head(path).status_code == 405
 
 
 def test_pages_beyond_the_last(client):

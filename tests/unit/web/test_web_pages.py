@@ -19,7 +19,7 @@ from wardgan.hub.hub import Hub
 from wardgan.seal import artifact
 from wardgan.web.app import create_app
 from wardgan.web.guard import HEADERS
-from wardgan.web.library import Library
+from wardgan.web.stock import Stock
 
 PAGES = [
     "/", "/?q=sbp", "/releases/cardio/a:1.0", "/releases/region/all:1", "/releases/research/open:1", "/play/cardio/a:1.1?seed=1",
@@ -272,7 +272,7 @@ def test_a_hostile_release_is_shown_as_text(tmp_path):
         "/statistics",
         "/?q=%3Cscript%3E",
     )
-    with kit.served(clinic) as (client, books):
+    with kit.served(clinic) as (client, stock):
         for path in paths:
             answer = client.get(path)
             assert answer.status_code == 200, path
@@ -280,7 +280,7 @@ def test_a_hostile_release_is_shown_as_text(tmp_path):
             assert "&lt;script&gt;alert(1)&lt;/script&gt;" in answer.text or path == "/?q=%3Cscript%3E"
         assert "<script>alert" not in client.get("/api/v1/preview/evil:1").json()["figures"][0]["svg"]
         hub.revoke("evil:1", clinic.key, evil)
-        books.refresh()
+        stock.refresh()
         page = client.get("/releases/evil:1")
         assert "was revoked by Clinic" in told(page)
         assert "<script>alert" not in page.text
@@ -309,12 +309,12 @@ def test_a_hub_that_goes_away_is_told_and_what_was_known_stays(clinic, tmp_path)
             return super().entries(known)
 
     hub = Gone(clinic.home / "hub", trust=clinic.trust)
-    books = Library(hub, clinic.trust, pause=0.01)
-    books.refresh()
-    assert books.trouble is None
+    stock = Stock(hub, clinic.trust, pause=0.01)
+    stock.refresh()
+    assert stock.trouble is None
     hub.gone = True
-    books.refresh()
-    with kit.TestClient(create_app(books), base_url=kit.HERE) as client:
+    stock.refresh()
+    with kit.TestClient(create_app(stock), base_url=kit.HERE) as client:
         words = told(client.get("/"))
         assert "may be old: registry.example cannot be reached." in words
         assert "5 releases" in words
@@ -324,25 +324,25 @@ def test_what_is_new_or_revoked_is_seen_and_the_rest_is_not_read_again(tmp_path,
     clinic = hub_kit.Clinic(tmp_path)
     hub = Hub(tmp_path / "hub", trust=clinic.trust)
     hub.push(clinic.file("a"), "a:1")
-    books = Library(hub, clinic.trust)
-    books.refresh()
+    stock = Stock(hub, clinic.trust)
+    stock.refresh()
     read = []
     from wardgan.hub import entries as module
 
     real = module.entry_of
     monkeypatch.setattr(module, "entry_of", lambda *args, **more: read.append(args[2]) or real(*args, **more))
     hub.push(clinic.file("b2", created="2026-02-03"), "a:2")
-    books.refresh()
+    stock.refresh()
     assert read == ["2"]
     hub.revoke("a:1", clinic.key, "wrong units")
     read.clear()
-    books.refresh()
+    stock.refresh()
     assert read == ["1"]
-    assert books.entry("a:1").revoked.reason == "wrong units"
+    assert stock.entry("a:1").revoked.reason == "wrong units"
     hub.push(clinic.file("b2"), "a:1", force=True)
-    books.refresh()
-    assert books.entry("a:1").revoked is None
-    books.close()
+    stock.refresh()
+    assert stock.entry("a:1").revoked is None
+    stock.close()
 
 
 def test_images_are_shown_as_pictures(tmp_path):

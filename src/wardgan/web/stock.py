@@ -29,7 +29,7 @@ _PREVIEWS: Final = 2
 _STREAMS: Final = 2
 
 
-class Library:
+class Stock:
     """All that the pages show.
 
     Args:
@@ -53,7 +53,8 @@ class Library:
         self.trouble: str | None = "The hub is being read; come back in a moment."
         self._trust = trust
         self._pause = pause or (PAUSE if whole.folder else PAUSE_REGISTRY)
-        self._seen: tuple[object, object] | None = None
+        self._stamp: object = None
+        self._trusted: object = None
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -61,8 +62,8 @@ class Library:
         """Looks at the hub now. If that fails, what was known stays, and the pages say that it may be old."""
         try:
             stamp, trusted = self.hub.stamp(), keys.read_trust(self._trust)
-            same = self._seen is not None and self._seen[1] == trusted
-            if stamp is None or not same or stamp != cast("tuple[object, object]", self._seen)[0]:
+            same = trusted == self._trusted
+            if stamp is None or stamp != self._stamp or not same:
                 known = {(one.name, one.tag): one for one in self.shelf.entries} if same else {}
                 self.shelf = Shelf(self.hub.entries(known)).ready()
             if not same:
@@ -72,7 +73,7 @@ class Library:
         except WardganError as error:
             self.trouble = str(error)
             return
-        self.trouble, self._seen = None, (stamp, trusted)
+        self.trouble, self._stamp, self._trusted = None, stamp, trusted
 
     def start(self) -> None:
         """Looks at the hub again and again, in a thread of its own."""
@@ -168,7 +169,7 @@ class Library:
             self._end.wait(self._pause)
 
 
-def library(place: str | Path, *, trust: str | Path | None = None, any_signer: bool = False) -> Library:
+def stock_of(place: str | Path, *, trust: str | Path | None = None, any_signer: bool = False) -> Stock:
     """Gives what the pages of a hub need.
 
     Args:
@@ -183,4 +184,4 @@ def library(place: str | Path, *, trust: str | Path | None = None, any_signer: b
     found = hub_of(place)
     if found.folder and not Path(found.place).is_dir():
         raise UsageError(f"hub={str(place)!r} does not exist; wardgan push makes it with its first release.")
-    return Library(hub, trust, any_signer=any_signer)
+    return Stock(hub, trust, any_signer=any_signer)
