@@ -1,14 +1,43 @@
 """Fixtures and settings of all tests. That this file is here also puts `tests/` on the import path."""
 
+import hashlib
+import itertools
 import os
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
 
+from wardgan import rng
+
 # The same examples each time, so that a change is judged by what it changed; `make fuzz` looks for new ones.
 settings.register_profile("same", derandomize=True)
 settings.register_profile("fuzz", print_blob=True)
-settings.load_profile(os.environ.get("WARDGAN_EXAMPLES", "same"))
+_EXAMPLES = os.environ.get("WARDGAN_EXAMPLES", "same")
+settings.load_profile(_EXAMPLES)
+
+
+def _stream(name):
+    """The same noise each time, too: what the operating system gives is drawn from the name of a test or fixture."""
+    count = itertools.count()
+    return lambda size: hashlib.shake_256(f"{name}/{next(count)}".encode()).digest(size)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef, request):
+    if fixturedef.scope == "function" or _EXAMPLES != "same":
+        return (yield)
+    with pytest.MonkeyPatch.context() as patch:
+        name = f"{request.node.nodeid}::{fixturedef.argname}::{getattr(request, 'param', None)!r}"
+        patch.setattr(rng, "os", SimpleNamespace(urandom=_stream(name)))
+        return (yield)
+
+
+@pytest.fixture(autouse=True)
+def same_noise(request, monkeypatch):
+    """What a test says of noise is judged by the same noise each time; `make fuzz` draws new noise."""
+    if _EXAMPLES == "same":
+        monkeypatch.setattr(rng, "os", SimpleNamespace(urandom=_stream(request.node.nodeid)))
 
 
 @pytest.fixture(autouse=True)

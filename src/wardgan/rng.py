@@ -48,6 +48,11 @@ class Seed:
         """Gives a seed whose streams come from the operating system and cannot be replayed."""
         return cls(None)
 
+    @classmethod
+    def fresh(cls) -> Seed:
+        """Gives a seed that nobody chose and that replays its streams; not for privacy noise."""
+        return cls(int.from_bytes(os.urandom(8), "big"))
+
     @property
     def replayable(self) -> bool:
         """Whether the streams can be drawn again."""

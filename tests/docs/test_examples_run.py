@@ -69,13 +69,19 @@ def test_python(path, hospital):
         (hospital / "patients.hgan").unlink()
     world: dict[str, object] = {}
     for number, block in enumerate(page(path).blocks("python")):
-        code = compile(block, f"{path.name}, block {number + 1}", "exec")
+        tried(compile(block, f"{path.name}, block {number + 1}", "exec"), world)
+
+
+def tried(code, world):
+    """Runs an example; the noise is new each time, and all attacks together accuse one safe generator in twenty."""
+    for _ in range(2):
         try:
             exec(code, world)
         except GateError:
-            # The noise is new each time, and all attacks together accuse one safe generator in twenty.
             shutil.rmtree("my-run", ignore_errors=True)
-            exec(code, world)
+        else:
+            return
+    exec(code, world)
 
 
 def test_the_bill_by_hand_knows_every_mechanism(hospital):
@@ -97,7 +103,7 @@ def test_the_readme_draws_the_patients_that_it_asks_for(hospital):
     (hospital / "patients.hgan").unlink()
     world: dict[str, object] = {}
     (block,) = page("README.md").blocks("python")
-    exec(block, world)
+    tried(block, world)
     assert len([line for line in block.splitlines() if line]) <= 8
     assert set(world["patients"]["arm"]) == {"intensive"}
     assert len(world["patients"]) == 1000

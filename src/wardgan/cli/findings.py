@@ -37,7 +37,7 @@ def about_images(cohort: ImageCohort) -> list[Finding]:
     found = _undeclared(schema)
     count = np.bincount(cohort.classes, minlength=schema.classes)
     columns = ", ".join(column.name for column in schema.table) or "images"
-    way_out = "A fit with a budget takes it; for one without, merge its level with another, or take the label away."
+    way_out = "Take the level out of the schema, or take the label away."
     for empty in np.flatnonzero(count == 0):
         found.append(_note(columns, f"the class {schema.class_name(int(empty))} has images", way_out, blocking=True))
     return [*found, *_people(len(cohort), schema.population)]
@@ -110,7 +110,7 @@ def _classes(cohort: Cohort) -> list[Finding]:
     whole = ~np.isnan(np.array(labels)).any(axis=0)
     count = np.bincount(classes_of(cohort.take(np.flatnonzero(whole))), minlength=schema.classes)
     columns = ", ".join(column.name for column in schema.labels)
-    way_out = "Take the level out of the schema, or take the label away."
+    way_out = "A fit with a budget takes it; for one without, merge its level with another, or take the label away."
     return [
         _note(columns, f"the class {schema.class_name(int(empty))} has patients", way_out)
         for empty in np.flatnonzero(count == 0)

@@ -118,15 +118,8 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
         facts = {"model": found.digest, "signature": vars(found.signature), "where": where or [], "balance": balance}
         took = {"drawn": asdict(drawn), "efficiency": None if known is None else known.to_dict()}
         answer(
-            {
-                "output": str(output),
-                "format": kind,
-                "patients": n,
-                "without_visits": sum(absent),
-                "rows": rows,
-                "seed": seed,
-                "wide": wide,
-            }
+            {"output": str(output), "format": kind, "patients": n, "rows": rows, "seed": seed, "wide": wide}
+            | {"without_visits": sum(absent)}
             | facts
             | took
         )

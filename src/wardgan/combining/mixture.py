@@ -215,9 +215,7 @@ class Mixture:
     @cached_property
     def _size(self) -> int:
         """Patients in a block: many, so that each member has many of them, and few enough for memory."""
-        visits = self.schema.visits
-        cells = len(self.schema.table) + (len(visits.slots) * len(visits.columns) if visits else 0)
-        return max(BLOCK, min(_LARGEST, 1 << ((_CELLS // max(cells, 1)).bit_length() - 1)))
+        return max(BLOCK, min(_LARGEST, 1 << ((_CELLS // max(self.schema.cells, 1)).bit_length() - 1)))
 
     @cached_property
     def _edges(self) -> NDArray[np.float64]:

@@ -214,8 +214,8 @@ def _times(units: Units | NDArray[np.float32], column: Column, since: Codes | No
     codes[:, :1] = to_codes(units[:, :1], column if since is None else since_column(column))
     codes[:, 1:] = to_codes(units[:, 1:], gap_column(column))
     end = cast("float", column.high) if since is None else float(column.within or 0)
-    # A visit beyond the end comes as far into the time that is left as it would have come beyond it; on the last
-    # possible day, where all of them could be put, nobody has more visits than on others.
+    # A gap that would pass the end starts again within the time that is left, so that visits do not pile up on the
+    # last possible day.
     room, one = end - codes[:, 0], column.step or 0.0
     for gap in codes.T[1:]:
         beyond = gap > room

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from wardgan.errors import ArtifactError, FormatError, HubError, TrustError
+from wardgan.errors import ArtifactError, FormatError, HubError, TrustError, UsageError
 from wardgan.hub.entry import Entry, entry_of
 from wardgan.hub.parcel import read_parcel
 from wardgan.hub.store import Store, UnreachableError
@@ -87,6 +87,16 @@ def _same(old: Entry, data: bytes, tags: Collection[str]) -> bool:
     """Whether a release is still the one that was read, and nobody has revoked it."""
     begin = revocation_tag(old.digest)
     return old.manifest == digest_of(data) and old.revoked is None and not any(tag.startswith(begin) for tag in tags)
+
+
+def several(name: str, tags: Collection[str]) -> UsageError:
+    """Gives the refusal of a name that has several releases, and no version among them.
+
+    Args:
+        name: Such as `cardio/sprint`.
+        tags: Of the releases.
+    """
+    return UsageError(f"name={name!r} has several releases ({', '.join(sorted(tags)[:5])}); say which one: {name}:TAG.")
 
 
 def order_of(tag: str) -> tuple[bool, list[int], str]:

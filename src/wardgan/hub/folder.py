@@ -232,9 +232,10 @@ class Folder:
         place = self._path
         try:
             if place.is_dir() and not (place / "oci-layout").is_file():
-                # What begins with a dot may be that of somebody who makes the hub at this moment.
+                # What begins with a dot may be that of somebody who makes the hub at this moment; and they may have
+                # made it while its names were read.
                 others = sorted(one.name for one in place.iterdir() if one.name[0] != "." and one.name != "blobs")
-                if others:
+                if others and not (place / "oci-layout").is_file():
                     raise UsageError(f"hub={self.place!r} is a folder with other things, such as {others[0]!r}.")
             (place / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
         except OSError as error:

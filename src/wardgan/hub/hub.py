@@ -11,7 +11,7 @@ from typing import Final
 from wardgan import files
 from wardgan.combining.loading import open_file
 from wardgan.errors import DigestError, FormatError, HubError, OutputError, TrustError, UsageError
-from wardgan.hub.entries import VERSION, Broken, entries_of, order_of
+from wardgan.hub.entries import VERSION, Broken, entries_of, order_of, several
 from wardgan.hub.entry import Entry, entry_of, pieces
 from wardgan.hub.folder import Folder
 from wardgan.hub.moving import Watch, assemble, fetch, send, staging
@@ -357,9 +357,7 @@ class Hub:
 
 def _only(name: str, found: Mapping[str, Parcel]) -> tuple[str, Parcel]:
     if len(found) > 1:
-        raise UsageError(
-            f"name={name!r} has several releases ({', '.join(sorted(found)[:5])}); say which one: {name}:TAG."
-        )
+        raise several(name, found)
     ((tag, parcel),) = found.items()
     return tag, parcel
 

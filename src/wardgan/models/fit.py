@@ -160,7 +160,7 @@ def _fitted(
     whole = cohort if isinstance(cohort, ImageCohort) else learn(cohort, ledger, noise=noise, folder=folder)
     records = Records(whole, ledger, noise=noise, folder=folder)
     population = _population(cohort, records, ledger, config, spending)
-    seeds = Seed(int.from_bytes(np.random.default_rng().bytes(8), "big")) if seed is None else Seed(seed)
+    seeds = Seed.fresh() if seed is None else Seed(seed)
     network = config.train(records, Run(population, seeds, noise, folder, watch))
     privacy_facts = _facts(ledger)
     schema = replace(whole.schema, confirm=())

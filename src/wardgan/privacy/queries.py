@@ -103,6 +103,18 @@ class Levels:
         return level
 
 
+def _between(units: Units, columns: tuple[int, ...], edges: NDArray[np.float64]) -> Total:
+    """Gives how many values lie between edges, shape (edges - 1,): each with weight 1 / (how many the patient has).
+
+    Missing ones count nowhere; those beyond the ends count in the first and the last place.
+    """
+    mine = units[:, list(columns)]  # (patients, visits)
+    there = mine >= 0
+    weight = there / np.maximum(there.sum(axis=1, keepdims=True), 1)
+    place = np.clip(np.searchsorted(edges, np.where(there, mine, 0.0), side="right") - 1, 0, len(edges) - 2)
+    return np.bincount(place.ravel(), weights=weight.ravel(), minlength=len(edges) - 1).astype(np.float64)
+
+
 @dataclass(frozen=True)
 class CellCounts:
     """Counts of each number in the nodes of a binary tree over its range, on all tree levels.
@@ -131,12 +143,7 @@ class CellCounts:
         """Gives for each number the counts of 2, 4, ... 2^depth nodes, one after the other."""
         parts: list[Total] = []
         for columns, edges in zip(self.columns, self.edges, strict=True):
-            mine = units[:, list(columns)]  # (patients, visits)
-            there = mine >= 0
-            weight = there / np.maximum(there.sum(axis=1, keepdims=True), 1)
-            leaf = np.clip(np.searchsorted(edges, np.where(there, mine, 0.0), side="right") - 1, 0, len(edges) - 2)
-            counts = np.bincount(leaf.ravel(), weights=weight.ravel(), minlength=len(edges) - 1)
-            tree: list[Total] = [counts.astype(np.float64)]
+            tree = [_between(units, columns, edges)]
             while len(tree[-1]) > 2:
                 tree.append(tree[-1].reshape(-1, 2).sum(axis=1))
             parts += reversed(tree)
@@ -165,14 +172,7 @@ class RangeCounts:
 
     def total(self, units: Units, classes: Classes) -> Total:
         """Gives for each number the counts of its ranges, one after the other."""
-        parts: list[Total] = []
-        for columns, edges in zip(self.columns, self.edges, strict=True):
-            mine = units[:, list(columns)]  # (patients, visits)
-            there = mine >= 0
-            weight = there / np.maximum(there.sum(axis=1, keepdims=True), 1)
-            place = np.clip(np.searchsorted(edges, np.where(there, mine, 0.0), side="right") - 1, 0, len(edges) - 2)
-            counts = np.bincount(place.ravel(), weights=weight.ravel(), minlength=len(edges) - 1)
-            parts.append(counts.astype(np.float64))
+        parts = [_between(units, *one) for one in zip(self.columns, self.edges, strict=True)]
         return np.concatenate(parts) if parts else np.empty(0)
 
     def parts(self, flat: Total) -> list[NDArray[np.float64]]:
@@ -203,13 +203,8 @@ class LevelTotals:
 
     def total(self, units: Units, classes: Classes) -> Total:
         """Gives for each category the weight of each of its levels, one after the other."""
-        parts: list[Total] = []
-        for columns, size in zip(self.columns, self.sizes, strict=True):
-            mine = units[:, list(columns)]  # (patients, visits)
-            there = mine >= 0
-            weight = there / np.maximum(there.sum(axis=1, keepdims=True), 1)
-            level = np.clip(np.floor(np.where(there, mine, 0.0)), 0, size - 1).astype(np.int64)
-            parts.append(np.bincount(level.ravel(), weights=weight.ravel(), minlength=size).astype(np.float64))
+        pairs = zip(self.columns, self.sizes, strict=True)
+        parts = [_between(units, columns, np.arange(size + 1.0)) for columns, size in pairs]
         return np.concatenate(parts) if parts else np.empty(0)
 
     def parts(self, flat: Total) -> list[NDArray[np.float64]]:

@@ -307,7 +307,7 @@ def replayable(seed: int | None) -> Seed:
         UsageError: It is no whole number of at least 0.
     """
     if seed is None:
-        return Seed(int.from_bytes(os.urandom(8), "big"))
+        return Seed.fresh()
     check.whole(0, seed=seed)
     return Seed(seed)
 

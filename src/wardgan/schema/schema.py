@@ -92,6 +92,11 @@ class Schema:
         """All columns, those of the table first."""
         return self.table + (self.visits.columns if self.visits else ())
 
+    @property
+    def cells(self) -> int:
+        """How many values a patient has at most: of the table, and of each visit."""
+        return len(self.table) + (len(self.visits.slots) * len(self.visits.columns) if self.visits else 0)
+
     def column(self, name: str) -> Column:
         """Gives a column by its name.
 

@@ -47,21 +47,25 @@ def figures_of(schema: Schema, mine: pd.DataFrame, base: pd.DataFrame) -> tuple[
         base: Others, drawn as a line.
     """
     visits = schema.visits.columns if schema.visits else ()
-    every = [(column, [column.name]) for column in schema.table if column.name in mine and column.name in base]
-    every += [(column, names) for column in visits if (names := _slots(column, mine, base))]
-    return [_drawn(mine, base, column, names) for column, names in every[:MOST]], len(every)
+    table = [column for column in schema.table if column.name in mine and column.name in base]
+    along = {column: names for column in visits if (names := _slots(column, mine, base))}
+    drawn = [_drawn(mine, base, column, column.name) for column in table[:MOST]]
+    for column, names in list(along.items())[: MOST - len(drawn)]:
+        if column.numeric and column.kind != "date":
+            unit = f" ({column.unit})" if column.unit else ""
+            drawn.append(Figure(f"{column.name} by visit{unit}", _trajectory(mine, base, names)))
+        else:
+            drawn.append(_drawn(mine, base, column, names[0]))
+    return drawn, len(table) + len(along)
 
 
 def _slots(column: Column, mine: pd.DataFrame, base: pd.DataFrame) -> list[str]:
     return [str(name) for name in mine.columns if str(name).startswith(f"{column.name}@") and name in base]
 
 
-def _drawn(mine: pd.DataFrame, base: pd.DataFrame, column: Column, names: Sequence[str]) -> Figure:
-    if "@" in names[0] and names[0] != column.name and column.numeric and column.kind != "date":
-        unit = f" ({column.unit})" if column.unit else ""
-        return Figure(f"{column.name} by visit{unit}", _trajectory(mine, base, names))
+def _drawn(mine: pd.DataFrame, base: pd.DataFrame, column: Column, name: str) -> Figure:
     drawn = _histogram if column.numeric else _levels
-    return Figure(names[0], drawn(_column(mine, names[0]), _column(base, names[0]), column))
+    return Figure(name, drawn(_column(mine, name), _column(base, name), column))
 
 
 def _trajectory(mine: pd.DataFrame, base: pd.DataFrame, names: Sequence[str]) -> str:
@@ -124,7 +128,7 @@ def _histogram(values: pd.Series, base: pd.Series, _: Column) -> str:
 
 def _levels(values: pd.Series, base: pd.Series, column: Column) -> str:
     """Draws levels: a bar each of those who were asked for, a frame of the others; rare ones together."""
-    mine, all_ = (spelled(one).fillna(_HOLE) for one in (values, base))
+    mine, all_ = (_spelled(one, column).fillna(_HOLE) for one in (values, base))
     names = [str(level) for level in column.levels] if column.levels else [*FLAGS]
     more = [_HOLE] if (mine == _HOLE).any() or (all_ == _HOLE).any() else []
     if len(names) + len(more) > _ROWS:
@@ -142,17 +146,9 @@ def _share(values: pd.Series, name: str, names: Sequence[str]) -> float:
     return float(found.mean()) if len(values) else 0.0
 
 
-def spelled(values: pd.Series) -> pd.Series:
-    """Gives levels as text, and flags as a CSV file spells them.
-
-    Args:
-        values: Levels, or flags.
-    """
-    return values.map({True: FLAGS[0], False: FLAGS[1]}).astype("string") if _flags(values) else values.astype("string")
-
-
-def _flags(values: pd.Series) -> bool:
-    return pd.api.types.is_bool_dtype(values) or set(values.dropna().unique()) <= {True, False}
+def _spelled(values: pd.Series, column: Column) -> pd.Series:
+    """Gives levels as text, and flags as a CSV file spells them."""
+    return (values.map({True: FLAGS[0], False: FLAGS[1]}) if column.kind == "flag" else values).astype("string")
 
 
 def _bars(mine: NDArray[np.float64], base: NDArray[np.float64]) -> str:

@@ -15,6 +15,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wardgan.errors import WardganError
+
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -106,15 +108,11 @@ class Streamed(Response):
         parts: Makes the body; entered before anything is sent, so that a refusal is an answer of its own.
         headers: Of the answer.
         media_type: Of the body.
-        ended: Is called once, with the bytes that were sent and whether that was all.
     """
 
     def __init__(
-        self, parts: AbstractContextManager[Iterator[object]], headers: dict[str, str], media_type: str,
-        ended: Callable[[int, bool], None] = lambda _sent, _whole: None,
+        self, parts: AbstractContextManager[Iterator[object]], headers: dict[str, str], media_type: str
     ) -> None:  # fmt: skip
-        self._stack = ExitStack()
-        self._ended = ended
         with ExitStack() as opening:
             self._parts = opening.enter_context(parts)
             self._first = next(self._parts, b"")
@@ -130,7 +128,6 @@ class Streamed(Response):
             receive: Tells when whoever asked has left.
             send: Takes the answer.
         """
-        sent, whole = 0, False
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(_until_left, receive, group.cancel_scope.cancel)
@@ -140,17 +137,14 @@ class Streamed(Response):
                     for piece in _pieces(part):
                         with anyio.fail_after(STALLED):
                             await send({"type": "http.response.body", "body": piece, "more_body": True})
-                        sent += len(piece)
                     part = await to_thread.run_sync(partial(next, self._parts, None))
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
-                whole = True
                 group.cancel_scope.cancel()
-        except* (TimeoutError, OSError):
-            pass  # who stopped reading gets no more; the connection ends without an end of the body
+        except* (TimeoutError, OSError, WardganError):
+            pass  # who stopped reading gets no more, and nobody what cannot be made: the body has no end then
         finally:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(self._stack.close)
-            self._ended(sent, whole)
 
 
 def _pieces(part: object) -> Iterable[bytes]:

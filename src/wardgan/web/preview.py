@@ -100,9 +100,7 @@ def most_of(schema: Schema) -> int:
     """
     if schema.images is not None:
         return MOST_IMAGES
-    visits = schema.visits
-    cells = 1 + len(schema.table) + (len(visits.slots) * (1 + len(visits.columns)) if visits else 0)
-    return max(1, min(MOST, CELLS // cells))
+    return max(1, min(MOST, CELLS // (1 + schema.cells)))
 
 
 def preview(generator: Drawable, asked: Asked, base: pd.DataFrame | None) -> Preview:
@@ -164,7 +162,7 @@ def base_of(generator: Drawable) -> pd.DataFrame | None:
     """
     if generator.schema.images is not None:
         return None
-    return generator.draw(min(BASE, CELLS // max(1, len(generator.schema.columns))), seed=0).wide()
+    return generator.draw(min(BASE, CELLS // (1 + generator.schema.cells)), seed=0).wide()
 
 
 def _images(generator: Drawable, asked: Asked) -> Preview:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from wardgan.hub.revocation import Revocation
 from wardgan.seal.reading import Signature
@@ -14,20 +14,26 @@ from wardgan.seal.records import Claim
 Choice = Annotated[str | None, Query(max_length=500, description="A value of this facet.")]
 
 
-class Problem(BaseModel):
+class Shape(BaseModel):
+    """What an answer looks like, and nothing more."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(Shape):
     """A refusal: what kind, and the message for people."""
 
     kind: str
     message: str
 
 
-class Refusal(BaseModel):
+class Refusal(Shape):
     """What every answer but 200 holds."""
 
     error: Problem
 
 
-class Summary(BaseModel):
+class Summary(Shape):
     """A release in a list."""
 
     name: str
@@ -47,12 +53,12 @@ class Summary(BaseModel):
 
 
 class Release(Summary):
-    """A release with its schema, which `wardgan schema` explains."""
+    """A release with its schema, as a schema file has it."""
 
     declared: Annotated[dict[str, Any], Field(alias="schema")]
 
 
-class Releases(BaseModel):
+class Releases(Shape):
     """A part of a list: how many there are in all, and for each facet its values with their numbers."""
 
     total: int
@@ -60,21 +66,21 @@ class Releases(BaseModel):
     facets: dict[str, list[tuple[str, int]]]
 
 
-class Drawing(BaseModel):
+class Drawing(Shape):
     """A figure of a column, as SVG."""
 
     name: str
     svg: str
 
 
-class Picture(BaseModel):
+class Picture(Shape):
     """A synthetic image: a PNG file in base64, and its labels."""
 
     png: str
     title: str
 
 
-class Preview(BaseModel):
+class Preview(Shape):
     """Synthetic patients to look at; cells are spelled as in a CSV file, and an empty one is missing."""
 
     seed: int
@@ -96,7 +102,7 @@ REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def answers(shape: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+def answers(shape: type[Shape]) -> dict[int | str, dict[str, Any]]:
     """Gives how an answer in JSON is described.
 
     Args:

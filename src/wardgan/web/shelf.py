@@ -15,8 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from wardgan.errors import UsageError
-from wardgan.hub.entries import VERSION, Broken, order_of
+from wardgan.hub.entries import VERSION, Broken, order_of, several
 from wardgan.hub.entry import Entry, pieces
 
 PAGE: Final = 25
@@ -210,11 +209,9 @@ def newest(versions: Sequence[Entry]) -> Entry | None:
     Raises:
         UsageError: There are several, and no version among them.
     """
-    numbered = next((one for one in versions if VERSION.fullmatch(one.tag)), None)
-    if numbered is None and len(versions) > 1:
-        name, tags = versions[0].name, ", ".join(sorted(one.tag for one in versions)[:5])
-        raise UsageError(f"name={name!r} has several releases ({tags}); say which one: {name}:TAG.")
-    return numbered or next(iter(versions), None)
+    if len(versions) > 1 and not VERSION.fullmatch(versions[0].tag):
+        raise several(versions[0].name, [one.tag for one in versions])
+    return next(iter(versions), None)
 
 
 def _day(entry: Entry) -> str:

@@ -53,7 +53,8 @@ class Stock:
         self.trouble: str | None = "The hub is being read; come back in a moment."
         self._trust = trust
         self._pause = pause or (PAUSE if whole.folder else PAUSE_REGISTRY)
-        self._seen: tuple[object, object] | None = None
+        self._stamp: object = None
+        self._trusted: object = None
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -61,8 +62,8 @@ class Stock:
         """Looks at the hub now. If that fails, what was known stays, and the pages say that it may be old."""
         try:
             stamp, trusted = self.hub.stamp(), keys.read_trust(self._trust)
-            same = self._seen is not None and self._seen[1] == trusted
-            if stamp is None or not same or stamp != cast("tuple[object, object]", self._seen)[0]:
+            same = trusted == self._trusted
+            if stamp is None or stamp != self._stamp or not same:
                 known = {(one.name, one.tag): one for one in self.shelf.entries} if same else {}
                 self.shelf = Shelf(self.hub.entries(known)).ready()
             if not same:
@@ -72,7 +73,7 @@ class Stock:
         except WardganError as error:
             self.trouble = str(error)
             return
-        self.trouble, self._seen = None, (stamp, trusted)
+        self.trouble, self._stamp, self._trusted = None, stamp, trusted
 
     def start(self) -> None:
         """Looks at the hub again and again, in a thread of its own."""

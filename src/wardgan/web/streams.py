@@ -24,11 +24,8 @@ def csv_of(generator: Drawable, asked: Asked) -> Iterator[bytes]:
         UsageError: A condition is none.
     """
     schema = generator.schema
-    visits = schema.visits
-    cells = len(schema.table) + 1 + (len(visits.slots) * len(visits.columns) if visits else 0)
-    chunk = max(64, min(_CHUNK, _CELLS // cells))
-    chunks = generator.stream(
-        asked.n, chunk=chunk, where=asked.wanted(generator.schema), balance=asked.balance, seed=asked.seed
-    )  # fmt: skip
+    chunk = max(64, min(_CHUNK, _CELLS // (1 + schema.cells)))
+    where = asked.wanted(schema)
+    chunks = generator.stream(asked.n, chunk=chunk, where=where, balance=asked.balance, seed=asked.seed)
     for at, frame in enumerate(chunks):
         yield csv_bytes(frame, header=at == 0)

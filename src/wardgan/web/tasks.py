@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
+from wardgan.combining.file import kind_of
 from wardgan.combining.loading import Opened, open_file
 from wardgan.combining.tree import MixtureNode, ModelNode
 from wardgan.dossier.cards import card
@@ -58,6 +60,22 @@ class Branch:
     members: tuple[Branch, ...] = ()
 
 
+class Held:
+    """A file that was opened.
+
+    Args:
+        opened: What it holds.
+    """
+
+    def __init__(self, opened: Opened) -> None:
+        self.opened = opened
+
+    @cached_property
+    def base(self) -> pd.DataFrame | None:
+        """Patients without any condition."""
+        return base_of(self.opened.generator)
+
+
 class Shop:
     """Files that one process has opened; a few of them stay open.
 
@@ -69,7 +87,7 @@ class Shop:
     def __init__(self, trust: Path | None, *, any_signer: bool) -> None:
         self._trust = trust
         self._any = any_signer
-        self._opened: OrderedDict[Path, tuple[Opened, list[pd.DataFrame | None]]] = OrderedDict()
+        self._held: OrderedDict[Path, Held] = OrderedDict()
 
     def generator(self, path: Path) -> Drawable:
         """Gives the generator of a file.
@@ -77,34 +95,20 @@ class Shop:
         Args:
             path: The file.
         """
-        return self._held(path)[0].generator
+        return self.held(path).opened.generator
 
-    def opened(self, path: Path) -> Opened:
+    def held(self, path: Path) -> Held:
         """Gives a file that was read and checked.
 
         Args:
             path: The file.
         """
-        return self._held(path)[0]
-
-    def base(self, path: Path) -> pd.DataFrame | None:
-        """Gives patients of a file without any condition.
-
-        Args:
-            path: The file.
-        """
-        opened, base = self._held(path)
-        if not base:
-            base.append(base_of(opened.generator))
-        return base[0]
-
-    def _held(self, path: Path) -> tuple[Opened, list[pd.DataFrame | None]]:
-        if path not in self._opened:
-            self._opened[path] = open_file(path, self._trust, required=not self._any), []
-            while len(self._opened) > _KEPT:
-                self._opened.popitem(last=False)
-        self._opened.move_to_end(path)
-        return self._opened[path]
+        if path not in self._held:
+            self._held[path] = Held(open_file(path, self._trust, required=not self._any))
+            while len(self._held) > _KEPT:
+                self._held.popitem(last=False)
+        self._held.move_to_end(path)
+        return self._held[path]
 
 
 def seen(shop: Shop, path: Path, asked: Asked, base: bool) -> Iterator[Preview]:
@@ -116,7 +120,8 @@ def seen(shop: Shop, path: Path, asked: Asked, base: bool) -> Iterator[Preview]:
         asked: How many, and which.
         base: Whether patients without any condition are drawn beside them.
     """
-    yield preview(shop.generator(path), asked, shop.base(path) if base else None)
+    held = shop.held(path)
+    yield preview(held.opened.generator, asked, held.base if base else None)
 
 
 def beside(shop: Shop, one: Path, other: Path, asked: Asked) -> Iterator[list[Figure]]:
@@ -162,9 +167,9 @@ def glance(shop: Shop, path: Path, title: str) -> Iterator[Glance]:
         path: Of the release.
         title: What it is called.
     """
-    node = shop.opened(path).node
-    if node is not None:
-        yield Glance(tree=_branch(title, node))
+    if kind_of(path) == "mixture":
+        node = shop.held(path).opened.node
+        yield Glance(tree=None if node is None else _branch(title, node))
         return
     model = read_file(path, lambda layout: signature_of(layout, None, required=False))
     if model.dossier is None:

@@ -111,7 +111,11 @@ class Workers:
         if self._closed.is_set():
             self._idle.put(None)
             raise BusyError("The hub is closing.")
-        found = _Worker(*self._given, self._age)
+        try:
+            found = _Worker(*self._given, self._age)
+        except OSError as error:
+            self._idle.put(None)
+            raise BusyError("This machine has no room for another process; try again in a moment.") from error
         self._every.add(found)
         return found
 
@@ -142,7 +146,10 @@ class _Worker:
 
     def begin(self, task: str, given: tuple[object, ...]) -> None:
         self.asked = True
-        self._line.send((task, given))
+        try:
+            self._line.send((task, given))
+        except OSError as error:
+            raise BusyError("A process of the hub ended; try again.") from error
 
     def parts(self, patience: float) -> Iterator[object]:
         while True:

@@ -29,12 +29,12 @@ def region(clinics, tmp_path_factory):
 
 
 def fits(counts, shares):
-    """Whether counts are multinomial with these shares: no test of a thousand says otherwise."""
+    """Whether counts are multinomial with these shares: of a million samples one would be called another."""
     expected = np.array(shares) * sum(counts)
     kept = expected > 0
     assert np.array(counts)[~kept].sum() == 0
     statistic = ((np.array(counts)[kept] - expected[kept]) ** 2 / expected[kept]).sum()
-    return statistic < chi2.ppf(0.999, kept.sum() - 1)
+    return statistic < chi2.ppf(1 - 1e-6, kept.sum() - 1)
 
 
 def test_members_are_drawn_with_their_shares_and_classes_follow(region, clinics):

@@ -403,7 +403,7 @@ def test_p05_an_answer_that_is_not_in_the_bill_does_not_count(tmp_path):
             billed(reply, lambda bill: bill["events"].clear()) if name == "gamma" and "bill" in reply.facts else reply
         )
 
-    coordinator = Coordinator(agreement(), channel(hospitals(tmp_path), meddle))
+    coordinator = Coordinator(agreement(epsilon=20.0), channel(hospitals(tmp_path, epsilon=20.0), meddle))
     made = federated(coordinator, tmp_path / "all.hgan")
     assert made.hospitals == ("alpha", "beta")
     assert any("has not billed 'grid'" in one for one in made.notices)

@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -767,6 +768,21 @@ def test_of_two_publishers_of_one_tag_one_wins(clinic, tmp_path):
             one.join()
         (winner,) = [one for one in found if not isinstance(one, HubError)]
         assert Hub(place, trust=clinic.trust).entry("a:1").digest == winner.digest
+
+
+def test_a_hub_that_somebody_makes_at_this_moment_is_no_other_folder(clinic, tmp_path, monkeypatch):
+    other = Hub(tmp_path / "hub", trust=clinic.trust)
+    real = Path.iterdir
+
+    def made_meanwhile(place):
+        monkeypatch.setattr(Path, "iterdir", real)
+        other.push(clinic.file("b2", created="2026-02-03"), "b:1")
+        return real(place)
+
+    (tmp_path / "hub").mkdir()
+    monkeypatch.setattr(Path, "iterdir", made_meanwhile)
+    other.push(clinic.file("a"), "a:1")
+    assert {one.name for one in other.list()} == {"a", "b"}
 
 
 def test_in_a_registry_who_lost_is_told(clinic):

@@ -91,11 +91,12 @@ def test_the_split_by_hand():
     classes = np.zeros(PATIENTS, dtype=np.int64)
     query, names = cell_query(layout)
     plain = grids(query, names, query.total(units, classes), 0.0)
-    (cell,) = heavy(plain["x"], layout.variables[0].column, 0.0)
+    cells = {"x": heavy(plain["x"], layout.variables[0].column, 0.0)}
+    (cell,) = cells["x"]
     low, high = plain["x"].edges[[cell, cell + 1]] * 10_000
     assert low <= 1_234 < high
-    asked = spike_query(layout, plain, 0.0)
-    found = with_spikes(layout, plain, 0.0, asked, asked.total(units, classes), 0.0)["x"]
+    asked = spike_query(layout, plain, cells)
+    found = with_spikes(layout, plain, cells, asked.parts(asked.total(units, classes)), 0.0)["x"]
     below, above = (found.share_below(np.array([at / 10_000])) for at in (1_234, 1_235))
     assert (above - below)[0] == pytest.approx((values == 1_234).mean(), abs=0.001)
     others = np.flatnonzero(~np.isin(plain["x"].edges, [plain["x"].edges[0]]))

@@ -18,6 +18,7 @@ from wardgan.hub.hub import Hub
 from wardgan.hub.store import UnreachableError
 from wardgan.seal import artifact
 from wardgan.web import shapes, tasks
+from wardgan.web.figures import figures_of
 from wardgan.web.guard import HEADERS
 from wardgan.web.preview import CELLS, Asked, most_of, preview
 from wardgan.web.rack import Rack
@@ -132,6 +133,14 @@ def test_a_wide_table_is_shown_with_fewer_patients():
 
 
 # --- figures and cells ------------------------------------------------------------------------------------------------
+
+
+def test_levels_that_are_0_and_1_are_no_flags():
+    schema = wg.Schema.from_dict({"name": "d", "table": {"arm": {"kind": "category", "levels": [0, 1]}}})
+    frame = pd.DataFrame({"arm": [0, 1, 1, 1]})
+    ((figure,), count) = figures_of(schema, frame, frame)
+    assert count == 1
+    assert "0 25%, 1 75%" in figure.svg
 
 
 def test_flags_and_many_levels_are_drawn_and_spelled_as_in_the_file(tmp_path):
@@ -345,7 +354,8 @@ def test_heads_have_no_body(client):
     answer = client.head("/")
     assert answer.status_code == 200
     assert answer.content == b""
-    assert client.head("/api/v1/sample/cardio/a:1.0").status_code == 405
+    for path in ("/api/v1/sample/cardio/a:1.0", "/api/v1/preview/cardio/a:1.0", "/play/cardio/a:1.0", "/compare"):
+        assert client.head(path).status_code == 405
 
 
 def test_pages_beyond_the_last(client):

@@ -1,8 +1,8 @@
 """The anchor of a cohort: noisy tables in, margins and correlations of each class out.
 
-Neighbours: add or remove one patient. Up to five Gaussian events are written to the ledger: `grid`, `level totals`,
-`label tables`, `class means` and `covariance`. Everything after them is post-processing. Not protected: the schema,
-which is public.
+Neighbours: add or remove one patient. Up to six Gaussian events are written to the ledger: `grid`, `shared values`,
+`level totals`, `label tables`, `class means` and `covariance`. Everything after them is post-processing. Not
+protected: the schema, which is public.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from wardgan.models.anchor.notes import (
     other_notes,
     size_notes,
     spike_notes,
-)  # fmt: skip
+)
 from wardgan.models.anchor.scores import Axis, axes_of, filled, hole_scores, level_scores, missing_share
-from wardgan.models.anchor.spikes import coarse, spike_query, with_spikes
+from wardgan.models.anchor.spikes import coarse, heavy, spike_query, with_spikes
 from wardgan.models.anchor.survey import Survey, declared
 from wardgan.models.anchor.tables import borrowed, class_sizes, margins, presence
 from wardgan.privacy.events import MAX_EPSILON, Budget
@@ -211,9 +211,10 @@ def measure_anchor(records: Asked, *, population: int, survey: Survey | None = N
     # Bounds that were learned may leave more values than were planned for; then nothing was set aside.
     planned = records.plan is None or any(event.name == SPIKES for event in records.plan.events)
     if survey is None and planned and coarse(layout):
-        ranges = spike_query(layout, found, grid_sd)
-        answer = records.measure(SPIKES, ranges)
-        found = with_spikes(layout, found, grid_sd, ranges, answer, _sd(records, SPIKES, ranges))
+        cells = {name: heavy(found[name], column, grid_sd) for name, column in coarse(layout).items()}
+        ranges = spike_query(layout, found, cells)
+        answer = ranges.parts(records.measure(SPIKES, ranges))
+        found = with_spikes(layout, found, cells, answer, _sd(records, SPIKES, ranges))
     noise = _label_noise(records, layout)
     classes = layout.schema.classes
     joined = _groupings(records, population, noise, survey)

@@ -14,7 +14,7 @@ from wardgan.encode.units import to_codes
 from wardgan.errors import counted
 from wardgan.models.anchor.grid import Grid
 from wardgan.models.anchor.groups import Grouping
-from wardgan.models.anchor.spikes import PILE, SURE, TOWER, lost
+from wardgan.models.anchor.spikes import PILE, SURE, TOWER, heavy
 from wardgan.models.anchor.tables import trust
 from wardgan.privacy.learn import OTHER
 from wardgan.privacy.queries import Levels
@@ -75,7 +75,7 @@ def spike_notes(layout: Layout, grids: Mapping[str, Grid], sd: float) -> Iterato
             if column.steps is None
             else "Declare closer bounds or a larger step, or raise epsilon."
         )
-        for at in lost(grid, column, sd):
+        for at in heavy(grid, column, sd):
             low, high = (_spelled(column, float(edge)) for edge in grid.edges[[at, at + 1]])
             yield (
                 f"{_said(variable)}: about {100 * counts[at] / grid.total:.0f} % of the values lie between {low} and "

@@ -23,7 +23,6 @@ from wardgan.schema.columns import Column
 PILE: Final = 0.05
 SURE: Final = 4.0
 TOWER: Final = 3.0
-_MOST_CELLS: Final = 8
 _MOST_VALUES: Final = 4_096
 _HAIR: Final = 1e-12
 _WHOLE: Final = np.array([0.0, 1.0])
@@ -39,8 +38,8 @@ def coarse(layout: Layout) -> dict[str, Column]:
     return {name: column for name, column in numbers.items() if column.steps is not None and column.steps > CELLS}
 
 
-def heavy(grid: Grid, column: Column, sd: float) -> NDArray[np.intp]:
-    """Gives the cells of several values that tower over their neighbours, the heaviest first.
+def heavy(grid: Grid, column: Column, sd: float) -> list[int]:
+    """Gives the cells of several possible values that tower over their neighbours, in order.
 
     Args:
         grid: Of the number.
@@ -51,50 +50,46 @@ def heavy(grid: Grid, column: Column, sd: float) -> NDArray[np.intp]:
     real = np.flatnonzero(np.diff(grid.edges) > 0)
     inner = real[1:-1]
     around = (counts[real[:-2]] + counts[real[2:]]) / 2
-    towers = (counts[inner] > max(PILE * grid.total, SURE * sd)) & (counts[inner] > TOWER * around)
-    found = [at for at in inner[towers] if len(_borders(grid, int(at), column)) > 2]
-    return np.array(sorted(found, key=lambda at: -counts[at])[:_MOST_CELLS], dtype=np.intp)
+    towers = inner[(counts[inner] > max(PILE * grid.total, SURE * sd)) & (counts[inner] > TOWER * around)].tolist()
+    return [at for at in towers if column.steps is None or len(_borders(grid, at, column)) > 2]
 
 
-def spike_query(layout: Layout, grids: Mapping[str, Grid], sd: float) -> RangeCounts:
+def spike_query(layout: Layout, grids: Mapping[str, Grid], cells: Mapping[str, list[int]]) -> RangeCounts:
     """Gives the query for the values within heavy cells. It is asked about all coarse numbers, whatever was found.
 
     Args:
         layout: The variables.
         grids: For each number its grid.
-        sd: Noise of each count of the grids.
+        cells: For each coarse number its heavy cells.
     """
     every, names = cell_query(layout)
     wanted = coarse(layout)
     columns = tuple(every.columns[names.index(name)] for name in wanted)
-    edges: list[NDArray[np.float64]] = []
-    for name, column in wanted.items():
-        grid = grids[name]
-        cells = sorted(int(at) for at in heavy(grid, column, sd))
-        edges.append(np.unique(np.concatenate([_WHOLE, *(_borders(grid, at, column) for at in cells)])))
-    return RangeCounts(columns, tuple(edges))
+    borders = {name: [_borders(grids[name], at, column) for at in cells[name]] for name, column in wanted.items()}
+    return RangeCounts(columns, tuple(np.unique(np.concatenate([_WHOLE, *found])) for found in borders.values()))
 
 
 def with_spikes(
-    layout: Layout, grids: Mapping[str, Grid], sd: float, query: RangeCounts, noisy: NDArray[np.float64], noise: float
+    layout: Layout, grids: Mapping[str, Grid], cells: Mapping[str, list[int]], answer: Sequence[NDArray[np.float64]],
+    noise: float,
 ) -> dict[str, Grid]:  # fmt: skip
     """Gives the grids with cells of their own for values that many patients share.
 
     Args:
         layout: The variables.
         grids: For each number its grid.
-        sd: Noise of each count of the grids.
-        query: What was asked.
-        noisy: The answer.
-        noise: Noise of each count of the answer.
+        cells: For each coarse number its heavy cells.
+        answer: For each coarse number the counts that `spike_query` asked for.
+        noise: Noise of each of them.
     """
     found = dict(grids)
-    for (name, column), edges, counts in zip(coarse(layout).items(), query.edges, query.parts(noisy), strict=True):
-        for at in sorted(heavy(grids[name], column, sd), reverse=True):
-            borders = _borders(grids[name], int(at), column)
-            first = int(np.searchsorted(edges, borders[0] + 1e-15))
-            inside = counts[first - 1 : first + len(borders) - 2]
-            found[name] = _split(found[name], int(at), borders, inside, noise)
+    for (name, column), counts in zip(coarse(layout).items(), answer, strict=True):
+        borders = [_borders(grids[name], at, column) for at in cells[name]]
+        edges = np.unique(np.concatenate([_WHOLE, *borders]))
+        # From the last one on, so that the places of the others stay.
+        for at, mine in reversed(list(zip(cells[name], borders, strict=True))):
+            first = int(np.searchsorted(edges, mine[0]))
+            found[name] = _split(found[name], at, mine, counts[first : first + len(mine) - 1], noise)
     return found
 
 
@@ -131,21 +126,3 @@ def _borders(grid: Grid, at: int, column: Column) -> NDArray[np.float64]:
     if last - first >= _MOST_VALUES:
         return ends
     return np.concatenate([[low], border_units(np.arange(first + 1, last + 1), column), [high]])
-
-
-def lost(grid: Grid, column: Column, sd: float) -> Sequence[int]:
-    """Gives the heavy cells that still hold several values.
-
-    Args:
-        grid: Of the number, with its spikes.
-        column: Its declaration.
-        sd: Noise of each count.
-    """
-    return [int(at) for at in heavy(grid, column, sd)] if column.steps is not None else _heavy_of_many(grid, sd)
-
-
-def _heavy_of_many(grid: Grid, sd: float) -> list[int]:
-    counts = np.diff(grid.cumulative) * max(grid.total, 0.0)
-    around = (counts[:-2] + counts[2:]) / 2
-    towers = (counts[1:-1] > max(PILE * grid.total, SURE * sd)) & (counts[1:-1] > TOWER * around)
-    return (np.flatnonzero(towers) + 1).tolist()
