@@ -228,7 +228,7 @@ def test_from_a_token_over_terms_to_patients(browser, tmp_path):
         assert "Traceback" not in server.communicate(timeout=30)[1].decode()
     shown = json.loads(done("audit-log", "show", "--json"))["lines"]
     assert [one["action"] for one in shown] == [
-        "token made", "policy set", "signed in", "terms accepted", "file taken",
+        "token made", "policy set", "serving", "signed in", "terms accepted", "sampled", "file taken", "signed out",
     ]  # fmt: skip
     done("audit-log", "verify", "--seen", shown[2]["digest"])
 

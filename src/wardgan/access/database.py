@@ -20,6 +20,8 @@ VERSION: Final = 1
 _BUSY: Final = 20.0
 _FILE: Final = 0o600
 _NAME: Final = 200
+# Whoever writes holds it in PostgreSQL; any number that other programs do not use.
+_LOCK: Final = 0x77617264
 
 tables: Final = sa.MetaData()
 meta: Final = sa.Table(
@@ -99,22 +101,6 @@ log: Final = sa.Table(
     sa.Column("previous", sa.String(64), nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),
 )
-jobs: Final = sa.Table(
-    "jobs",
-    tables,
-    sa.Column("id", sa.String(40), primary_key=True),
-    sa.Column("account", sa.ForeignKey("accounts.id")),
-    sa.Column("label", sa.String(400), nullable=False),
-    sa.Column("manifest", sa.String(80), nullable=False),
-    sa.Column("asked", sa.Text, nullable=False),
-    sa.Column("kind", sa.String(10), nullable=False),
-    sa.Column("state", sa.String(10), nullable=False),
-    sa.Column("rows", sa.Integer, nullable=False),
-    sa.Column("done", sa.Integer, nullable=False),
-    sa.Column("created", sa.String(20), nullable=False),
-    sa.Column("ended", sa.String(20)),
-    sa.Column("problem", sa.Text),
-)
 # Nobody changes the log by mistake; whoever changes it on purpose breaks its chain.
 _SAID: Final = "the audit log is only added to"
 _GUARDS: Final = {
@@ -186,13 +172,13 @@ class Database:
             DatabaseError: The database does not answer, or somebody else writes for too long.
         """
         with _told(self.url), self._engine.connect().execution_options(writes=True) as found, found.begin():
+            if self.url.get_backend_name() == "postgresql":
+                # SQLite does the same by itself.
+                found.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
             yield found
 
     def _prepare(self) -> None:
         with self.write() as found:
-            if self.url.get_backend_name() == "postgresql":
-                # Two who open it first at the same time make it one after the other.
-                found.execute(sa.text("SELECT pg_advisory_xact_lock(7763)"))
             there = sa.inspect(found).get_table_names()
             if "meta" not in there and there:
                 raise DatabaseError(f"{_shown(self.url)} is a database of something else; choose another.")
@@ -242,7 +228,9 @@ def _url(place: str | Path) -> URL:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "postgresql":
-        return sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": int(_BUSY)})
+        return sa.create_engine(url, pool_pre_ping=True, connect_args={
+            "connect_timeout": int(_BUSY), "options": f"-c lock_timeout={int(1000 * _BUSY)}",
+        })  # fmt: skip
     path = Path(str(url.database))
     with _told(url):
         if not path.exists():

@@ -61,8 +61,6 @@ def note(found: Connection, who: str, action: str, subject: str, detail: Mapping
         subject: To what.
         detail: More.
     """
-    # Whoever comes second waits here, so that the chain has no fork.
-    found.execute(sa.update(meta).where(meta.c.name == "head").values(value=meta.c.value))
     number, previous = str(found.scalar(sa.select(meta.c.value).where(meta.c.name == "head"))).split()
     at, more = now(), json.dumps(detail or {}, sort_keys=True, ensure_ascii=False)
     mine = int(number) + 1

@@ -21,7 +21,7 @@ from wardgan.access.journal import note
 from wardgan.errors import UsageError
 from wardgan.schema.texts import unsafe
 
-SCOPES: Final = ("read", "sample", "pull", "admin")
+SCOPES: Final = ("read", "sample", "pull")
 OPERATOR: Final = "operator"
 NOBODY: Final = "nobody"
 _TOKEN: Final = re.compile(r"wgt_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")

@@ -62,7 +62,7 @@ class Policy:
         tier: One of `TIERS`.
         terms: Digest of the terms that must be accepted; `None` for none.
         granted: Whether only accounts that were granted it may use it.
-        rows: How many patients an account may draw each day, where that has a limit.
+        rows: How many patients of each release an account may draw each day, where that has a limit.
     """
 
     pattern: str
@@ -157,7 +157,7 @@ class Rules:
         *,
         text: str | None = None,
         granted: bool = False,
-        rows: int = ROWS,
+        rows: int | None = None,
         who: str = OPERATOR,
     ) -> Policy:
         """Sets the policy of a name, or of all names with a beginning.
@@ -167,7 +167,7 @@ class Rules:
             tier: One of `TIERS`.
             text: Terms that must be accepted.
             granted: Whether only accounts that were granted it may use it; `sample-only` always wants that.
-            rows: How many patients an account may draw each day; for `sample-only`.
+            rows: How many patients of each release an account may draw each day, for `sample-only`; `None` for 10,000.
             who: Who does it, for the log.
 
         Raises:
@@ -186,6 +186,9 @@ class Rules:
             )
         if tier == "public" and granted:
             raise UsageError("granted: what is public is granted to everybody; choose another tier.")
+        if rows is not None and tier != "sample-only":
+            raise UsageError(f"rows: patients of the tier {tier} are not counted; choose sample-only.")
+        rows = ROWS if rows is None else rows
         check.whole(1, rows=rows)
         if rows > MOST_ROWS:
             raise UsageError(f"rows={rows} is more than {MOST_ROWS:,}, which is no limit; choose another tier.")

@@ -30,8 +30,13 @@ def set_(
         bool, typer.Option("--granted", help="Only for accounts that were granted it; always so for sample-only.")
     ] = False,
     rows: Annotated[
-        int, typer.Option("--rows", help="sample-only: how many patients an account may draw each day.")
-    ] = 10_000,
+        int | None,
+        typer.Option(
+            "--rows",
+            help="sample-only: how many patients of each release an account may draw each day.",
+            show_default="10000",
+        ),
+    ] = None,
     database: HubDatabase = "hub.db",
 ) -> None:
     """Say who may draw patients of a release, and who may take its generator."""

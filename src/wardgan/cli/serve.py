@@ -81,8 +81,8 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
     if database is None and (closed or tier != "registered"):
         raise UsageError("closed, tier: they are for a hub with accounts; say where these are with --database.")
     stock = stock_of(hub, trust=trust, any_signer=any_signer)
-    desk = None if database is None else _desk(database, tier, closed=closed, secure=secure or behind_tls)
     listening = _listening(host, port)
+    desk = None if database is None else _desk(database, hub, tier, closed=closed, secure=secure or behind_tls)
     shown = f"[{host}]" if ":" in host else host
     app = create_app(stock, desk=desk, hosts=(*HOSTS, shown, *(name or [])))
     address = f"{'https' if secure else 'http'}://{shown}:{listening.getsockname()[1]}"
@@ -111,9 +111,10 @@ def _check_reach(host: str, database: str | None, *, secure: bool, plain: bool) 
         )
 
 
-def _desk(database: str, tier: str, *, closed: bool, secure: bool) -> Desk:
+def _desk(database: str, hub: str, tier: str, *, closed: bool, secure: bool) -> Desk:
     from wardgan.access.database import Database
-    from wardgan.access.journal import head_of
+    from wardgan.access.journal import head_of, note
+    from wardgan.access.people import OPERATOR
     from wardgan.access.rules import Rules, default
     from wardgan.web.desk import Desk
 
@@ -122,6 +123,8 @@ def _desk(database: str, tier: str, *, closed: bool, secure: bool) -> Desk:
             f"tier={tier!r} is neither public nor registered; set others for names, with wardgan access set."
         )
     found = Database(database, new=False)
+    with found.write() as line:
+        note(line, OPERATOR, "serving", hub, {"tier": tier, "closed": closed})
     number, digest = head_of(found)
     say(screen(errors=True), f"The log has {number:,} lines; the newest is {digest}.")
     return Desk(found, Rules(found, default(tier), closed=closed), secure=secure, closed=closed)

@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="Accounts of a hub, and the tokens 
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the account: a person, or a program of theirs.")],
     scopes: Annotated[
-        str, typer.Option("--scopes", help="What it is for: some of read, sample, pull, admin.")
+        str, typer.Option("--scopes", help="What it is for: some of read, sample, pull.")
     ] = "read,sample,pull",
     days: Annotated[int, typer.Option("--days", help="How long it is good for, up to 3650.")] = 90,
     database: HubDatabase = "hub.db",

@@ -13,7 +13,7 @@ from wardgan.hub.entry import Entry
 from wardgan.web import shapes
 from wardgan.web.doors import Passing, door_of
 from wardgan.web.guard import Streamed
-from wardgan.web.preview import CONDITIONS, MOST, Asked
+from wardgan.web.preview import CONDITIONS, MOST, Asked, check_count
 from wardgan.web.shelf import FACETS
 from wardgan.web.stock import Stock
 from wardgan.web.streams import MOST as MOST_ROWS
@@ -81,9 +81,9 @@ def release(stock: Stocked, label: str) -> Response:
 def file(stock: Stocked, door: Passing, label: str) -> Response:
     """Gives the .hgan file of a release."""
     entry = stock.entry(label)
-    door.take(entry)
     name = f"{entry.name.rpartition('/')[2]}-{entry.tag}.hgan"
-    return FileResponse(stock.rack.file(entry), media_type="application/octet-stream", filename=name)
+    with door.taking(entry):
+        return FileResponse(stock.rack.file(entry), media_type="application/octet-stream", filename=name)
 
 
 @router.get("/preview/{label:path}", responses=shapes.answers(shapes.Preview))
@@ -94,8 +94,9 @@ def preview(
     """Gives a few synthetic patients, one row each, and small figures of their columns."""
     asked = Asked(n, seed_of(seed), tuple(where or ()), balance or None)
     entry = stock.entry(label)
-    door.draw(entry, asked.n, asked.told("preview"))
-    found = stock.preview(entry, asked, base=not door.counted(entry))
+    check_count(asked.n, entry.schema)
+    with door.drawing(entry, asked, "preview") as counted:
+        found = stock.preview(entry, asked, base=not counted)
     return JSONResponse({
         "seed": asked.seed, "columns": found.columns, "rows": found.rows,
         "figures": [{"name": one.name, "svg": one.svg} for one in found.figures],
@@ -113,10 +114,10 @@ def sample(
     if entry.schema is not None and entry.schema.images is not None:
         raise UsageError(f"{label} draws images; take its file home, and use wardgan sample.")
     asked = Asked(n, seed_of(seed), tuple(where or ()), balance or None)
-    door.draw(entry, n, asked.told("csv"))
     name = f"{entry.name.rpartition('/')[2]}-{entry.tag}-{asked.seed}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Seed": str(asked.seed)}
-    return Streamed(stock.csv(entry, asked), headers, "text/csv; charset=utf-8")
+    with door.drawing(entry, asked, "csv"):
+        return Streamed(stock.csv(entry, asked), headers, "text/csv; charset=utf-8")
 
 
 def seed_of(given: int | None) -> int:

@@ -5,6 +5,7 @@ Without accounts it reads and never writes, and listens on this machine only, se
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -79,6 +80,10 @@ def create_app(stock: Stock, *, desk: Desk | None = None, hosts: tuple[str, ...]
 def _refused(request: Request, error: Exception) -> Response:
     status = next((code for kind, code in STATUS if isinstance(error, kind)), 500)
     kind = "HubError" if isinstance(error, HubError) else type(error).__name__
+    if isinstance(error, DatabaseError):
+        # What it says is for who runs the hub.
+        print(error, file=sys.stderr)
+        return _told(request, 503, "HubError", "The hub's database does not answer; try again in a moment.")
     return _told(request, status, kind, str(error))
 
 

@@ -1,4 +1,4 @@
-"""Who asks: tokens, sessions in signed cookies, forms that only our own pages send, and how often somebody may ask."""
+"""Who asks: tokens, sessions, forms that only our own pages send, and how often somebody may ask."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ class Desk:
         """
         return [self.rules.check(visitor.account, name, action) for name in self.within(entry)]
 
-    def draw(self, visitor: Visitor, entry: Entry, rows: int, detail: Mapping[str, object]) -> None:
+    def draw(self, visitor: Visitor, entry: Entry, rows: int, detail: Mapping[str, object]) -> bool:
         """Lets somebody draw patients, counts them where they have a limit, and writes it into the log.
 
         Args:
@@ -254,6 +254,9 @@ class Desk:
             entry: From which release.
             rows: How many.
             detail: What else the log says.
+
+        Returns:
+            Whether they are counted; then nobody sees any others.
 
         Raises:
             AccessError: They may not.
@@ -265,6 +268,7 @@ class Desk:
         for name, policy in zip(self.within(entry), policies, strict=True):
             self.rules.spend(visitor.account, name, policy, rows)
         self.tell(visitor, "sampled", entry, {"rows": rows, **detail})
+        return any(one.limited for one in policies)
 
     def pace(self, visitor: Visitor) -> None:
         """Refuses who asks too often.

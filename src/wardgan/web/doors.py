@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from wardgan.access.rules import AccessError, Policy
+from wardgan.errors import WardganError
 from wardgan.hub.entry import Entry
 from wardgan.web.desk import Desk, Visitor
+from wardgan.web.preview import Asked
 
 
 class Door:
@@ -24,16 +27,21 @@ class Door:
         self.desk = desk
         self.visitor = visitor
 
-    def draw(self, entry: Entry, rows: int, detail: Mapping[str, object]) -> None:
-        """Lets somebody draw patients; see `Desk.draw`.
+    @contextmanager
+    def drawing(self, entry: Entry, asked: Asked, way: str) -> Iterator[bool]:
+        """Lets somebody draw patients within the block, and gives whether they are counted; see `Desk.draw`.
 
         Args:
             entry: From which release.
-            rows: How many.
-            detail: For the log.
+            asked: How many, and which.
+            way: For the log, such as `csv`.
         """
-        if self.desk is not None:
-            self.desk.draw(self.visitor, entry, rows, detail)
+        if self.desk is None:
+            yield False
+            return
+        counted = self.desk.draw(self.visitor, entry, asked.n, asked.told(way))
+        with self._told_of_failures(self.desk, entry):
+            yield counted
 
     def compare(self, entry: Entry) -> str | None:
         """Gives why patients of a release are not drawn beside others; `None` if they are.
@@ -53,26 +61,29 @@ class Door:
             else None
         )
 
-    def counted(self, entry: Entry) -> bool:
-        """Tells whether patients of a release are counted; then nobody sees any that are not.
-
-        Args:
-            entry: The release.
-        """
-        if self.desk is None:
-            return False
-        return any(policy.limited for policy in self.desk.check(self.visitor, entry, "sample"))
-
-    def take(self, entry: Entry) -> None:
-        """Lets somebody take a file.
+    @contextmanager
+    def taking(self, entry: Entry) -> Iterator[None]:
+        """Lets somebody take a file within the block.
 
         Args:
             entry: Of which release.
         """
-        if self.desk is not None:
-            self.desk.check(self.visitor, entry, "file")
-            self.desk.pace(self.visitor)
-            self.desk.tell(self.visitor, "file taken", entry, {})
+        if self.desk is None:
+            yield
+            return
+        self.desk.check(self.visitor, entry, "file")
+        self.desk.pace(self.visitor)
+        self.desk.tell(self.visitor, "file taken", entry, {})
+        with self._told_of_failures(self.desk, entry):
+            yield
+
+    @contextmanager
+    def _told_of_failures(self, desk: Desk, entry: Entry) -> Iterator[None]:
+        try:
+            yield
+        except WardganError as error:
+            desk.tell(self.visitor, "failed", entry, {"why": type(error).__name__})
+            raise
 
     def policy(self, entry: Entry) -> Policy | None:
         """Gives the policy of a release; `None` without accounts.

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from wardgan._version import __version__
-from wardgan.access.rules import TIERS
+from wardgan.access.rules import TIERS, AccessError, LimitError
 from wardgan.errors import HubError, TrustError, UsageError, WardganError
 from wardgan.hub.store import UnreachableError
 from wardgan.seal.card import BANNER, statement
@@ -20,7 +20,7 @@ from wardgan.web import glance
 from wardgan.web.api import Chosen, Stocked, Words, seed_of
 from wardgan.web.desk import Visitor
 from wardgan.web.doors import Door, Passing, door_of
-from wardgan.web.preview import Asked, most_of, where_of
+from wardgan.web.preview import Asked, check_count, most_of, where_of
 from wardgan.web.shelf import FACETS, PAGE
 from wardgan.web.tasks import privacy
 from wardgan.web.workers import BusyError
@@ -57,9 +57,11 @@ def shown(request: Request, name: str, status: int = 200, **facts: Any) -> HTMLR
     """
     door: Door = getattr(request.state, "door", None) or Door(request.app.state.desk, Visitor(None, None, ""))
     desk = door.desk
+    outside = desk is not None and desk.closed and door.visitor.account is None
     common = {
-        "trouble": request.app.state.stock.trouble, "path": request.url.path, "visitor": door.visitor,
-        "desk": desk is not None, "csrf": desk.csrf(door.visitor) if desk and door.visitor.nonce else "",
+        "trouble": None if outside else request.app.state.stock.trouble, "path": request.url.path,
+        "visitor": door.visitor, "desk": desk is not None,
+        "csrf": desk.csrf(door.visitor) if desk and door.visitor.nonce else "",
     }  # fmt: skip
     return HTMLResponse(_PAGES.get_template(name).render(**common, **facts), status)
 
@@ -157,10 +159,11 @@ def play(
         return RedirectResponse(f"{request.url.path}?{_query(fresh)}", 303)
     number = _whole(seed, "seed", 0)
     asked = Asked(_whole(n, "n", 20), number, where_of(form, schema), balance or None)
-    door.draw(entry, asked.n, asked.told("page"))
     try:
-        found, trouble, status = stock.preview(entry, asked, base=not door.counted(entry)), None, 200
-    except (BusyError, UnreachableError):
+        check_count(asked.n, schema)
+        with door.drawing(entry, asked, "page") as counted:
+            found, trouble, status = stock.preview(entry, asked, base=not counted), None, 200
+    except (AccessError, BusyError, LimitError, UnreachableError):
         raise
     except WardganError as error:
         found, trouble, status = None, str(error), 403 if isinstance(error, TrustError) else 400

@@ -103,6 +103,21 @@ def most_of(schema: Schema) -> int:
     return max(1, min(MOST, CELLS // (1 + schema.cells)))
 
 
+def check_count(n: int, schema: Schema | None) -> None:
+    """Refuses to show more patients at once than a page has room for.
+
+    Args:
+        n: How many.
+        schema: What they obey.
+
+    Raises:
+        UsageError: They are too many, or none.
+    """
+    most = MOST if schema is None else most_of(schema)
+    if not 1 <= n <= most:
+        raise UsageError(f"n={n} is not between 1 and {most:,}; take more of them home with a download.")
+
+
 def preview(generator: Drawable, asked: Asked, base: pd.DataFrame | None) -> Preview:
     """Gives synthetic patients to look at.
 
@@ -115,9 +130,7 @@ def preview(generator: Drawable, asked: Asked, base: pd.DataFrame | None) -> Pre
         UsageError: Too many are wanted, or a condition is none.
     """
     schema = generator.schema
-    most = most_of(schema)
-    if not 1 <= asked.n <= most:
-        raise UsageError(f"n={asked.n} is not between 1 and {most:,}; take more of them home with a download.")
+    check_count(asked.n, schema)
     if schema.images is not None:
         return _images(generator, asked)
     found = generator.draw(asked.n, where=asked.wanted(schema), balance=asked.balance, seed=asked.seed).wide()

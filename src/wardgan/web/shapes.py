@@ -50,6 +50,7 @@ class Summary(Shape):
     signature: Signature
     bytes: int
     revoked: Revocation | None
+    leaves: list[str]
 
 
 class Release(Summary):
