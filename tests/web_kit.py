@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 
 from fastapi.testclient import TestClient
 
@@ -11,6 +13,7 @@ from hub_kit import Clinic
 from wardgan.hub.hub import Hub
 from wardgan.seal import artifact
 from wardgan.web.app import create_app
+from wardgan.web.jobs import Jobs
 from wardgan.web.stock import stock_of
 
 EVIL = "<script>alert(1)</script>\"'&{{7*7}}"
@@ -33,11 +36,16 @@ def stocked(home) -> Clinic:
     return clinic
 
 
+def jobs_in(stock):
+    """Files made in the background, in a folder of their own."""
+    return Jobs(Path(tempfile.mkdtemp(prefix="files-")), stock)
+
+
 @contextmanager
 def served(clinic, **more):
     stock = stock_of(clinic.home / "hub", trust=clinic.trust, **more)
     stock.refresh()
-    with TestClient(create_app(stock), base_url=HERE) as client:
+    with TestClient(create_app(stock, jobs_in(stock)), base_url=HERE) as client:
         yield client, stock
 
 
@@ -52,6 +60,7 @@ def guarded(clinic, *, tier="registered", closed=False, **more):
     rules = Rules(database, default(tier), closed=closed)
     stock = stock_of(clinic.home / "hub", trust=clinic.trust, **more)
     stock.refresh()
-    with TestClient(create_app(stock, desk=Desk(database, rules, closed=closed)), base_url=HERE) as client:
+    desk = Desk(database, rules, closed=closed)
+    with TestClient(create_app(stock, jobs_in(stock), desk=desk), base_url=HERE) as client:
         yield client, database, rules
     database.close()

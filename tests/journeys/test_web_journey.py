@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx2
+import pandas as pd
 import pytest
 
 import web_kit as kit
@@ -49,7 +50,7 @@ def started(clinic, *more):
         "0",
         *more,
     ]
-    server = subprocess.Popen(words, cwd=clinic.home, stderr=subprocess.PIPE, env={**os.environ, "COLUMNS": "200"})
+    server = subprocess.Popen(words, cwd=clinic.home, stderr=subprocess.PIPE, env=_env(clinic))
     lines = iter(server.stderr.readline, b"")
     place = next(found[0] for line in lines if (found := re.search(r"http://[\w.]+:\d+", line.decode())))
     for _ in range(300):
@@ -58,6 +59,10 @@ def started(clinic, *more):
                 break
         time.sleep(0.1)
     return server, place
+
+
+def _env(clinic):
+    return {**os.environ, "COLUMNS": "200", "WARDGAN_FILES": str(clinic.home / "files")}
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +110,54 @@ def test_from_the_list_to_a_download(page):
     rows = list(csv.reader(io.StringIO(waiting.value.path().read_text(encoding="utf-8"))))
     assert len({row[0] for row in rows}) == 10_001
     assert page.problems == []
+
+
+def test_a_file_is_made_in_the_background_and_taken_home(page):
+    page.goto("/play/cardio/a:1.0?seed=3&n=20")
+    page.get_by_label("Or how many").fill("30000")
+    page.get_by_label("as", exact=True).select_option("parquet")
+    page.get_by_role("button", name="Make a file").click()
+    page.get_by_role("link", name="Download (parquet").wait_for(timeout=60_000)
+    assert page.evaluate(CONTRAST) == []
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="Download (parquet").click()
+    assert waiting.value.suggested_filename == "a-1.0-3.parquet"
+    assert len(pd.read_parquet(waiting.value.path())) > 10_000
+    page.get_by_role("link", name="Files", exact=True).click()
+    assert page.evaluate(CONTRAST) == []
+    page.get_by_role("link", name="cardio/a:1.0").click()
+    page.get_by_role("button", name="Delete it").click()
+    assert "There are none" in page.inner_text("main")
+    assert page.problems == []
+
+
+def test_a_server_that_is_killed_makes_its_files_when_it_is_back(tmp_path):
+    clinic = kit.stocked(tmp_path)
+    server, place = started(clinic)
+    asked = {"n": 3_000_000, "seed": 1}
+    number = httpx2.post(f"{place}/api/v1/sample/cardio/a:1.0", params=asked, timeout=60).json()["id"]
+    for _ in range(600):
+        if httpx2.get(f"{place}/api/v1/jobs/{number}", timeout=60).json()["done"]:
+            break
+        time.sleep(0.05)
+    server.kill()
+    server.communicate(timeout=30)
+    assert not list((tmp_path / "files" / number).glob("*.csv"))
+    server, place = started(clinic)
+    try:
+        for _ in range(1200):
+            found = httpx2.get(f"{place}/api/v1/jobs/{number}", timeout=60).json()
+            if found["state"] == "ready":
+                break
+            time.sleep(0.1)
+        assert found["state"] == "ready"
+        with httpx2.stream("GET", f"{place}/api/v1/jobs/{number}/file", timeout=60) as answer:
+            size = sum(len(part) for part in answer.iter_bytes())
+        assert size == found["bytes"]
+        assert {one.name for one in (tmp_path / "files" / number).iterdir()} == {"job.json", "a-1.0-1.csv"}
+    finally:
+        server.send_signal(signal.SIGTERM)
+        assert "Traceback" not in server.communicate(timeout=30)[1].decode()
 
 
 def test_the_live_preview_follows_the_form(page):

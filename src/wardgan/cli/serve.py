@@ -60,12 +60,18 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
     plain_http: Annotated[
         bool, typer.Option("--plain-http", help="Serve others without TLS, who then send their tokens in the clear.")
     ] = False,
+    files: Annotated[
+        Path | None,
+        typer.Option("--files", metavar="FOLDER", envvar="WARDGAN_FILES", show_default="in the user's cache",
+                     help="Where files are made in the background, and kept for a day."),
+    ] = None,
     trust: Trust = None,
 ) -> None:  # fmt: skip
     """Show a hub as web pages: search, look at synthetic patients, compare, download."""
     import uvicorn
 
     from wardgan.web.app import HOSTS, create_app
+    from wardgan.web.jobs import Jobs, folder_of
     from wardgan.web.stock import stock_of
 
     secure = certificate is not None
@@ -84,7 +90,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
     listening = _listening(host, port)
     desk = None if database is None else _desk(database, hub, tier, closed=closed, secure=secure or behind_tls)
     shown = f"[{host}]" if ":" in host else host
-    app = create_app(stock, desk=desk, hosts=(*HOSTS, shown, *(name or [])))
+    app = create_app(stock, Jobs(files or folder_of(hub), stock), desk=desk, hosts=(*HOSTS, shown, *(name or [])))
     address = f"{'https' if secure else 'http'}://{shown}:{listening.getsockname()[1]}"
     say(screen(errors=True), f"{address} shows {hub}; Ctrl-C ends it.", style="bold green")
     config = uvicorn.Config(

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from wardgan.access.rules import AccessError
-from wardgan.errors import HubError, UsageError
+from wardgan.errors import HubError
 from wardgan.web.api import Stocked, stock_in
 from wardgan.web.desk import Desk, address_of
 from wardgan.web.doors import Passing, door_of
+from wardgan.web.forms import LONGEST, form_of
 from wardgan.web.pages import shown
 
 router: Final = APIRouter(include_in_schema=False)
-_LONGEST: Final = 10_000
 
 
 def desk_of(request: Request) -> Desk:
@@ -46,7 +46,7 @@ def sign_in(request: Request, following: str = "/") -> HTMLResponse:
 async def signed_in(request: Request) -> Response:
     """Begins a session."""
     desk = desk_of(request)
-    form = await _form(request, desk, session=False)
+    form = await form_of(request, session=False)
     following = _place(form.get("following", "/"))
     response = RedirectResponse(following, 303)
     try:
@@ -60,7 +60,7 @@ async def signed_in(request: Request) -> Response:
 async def sign_out(request: Request) -> Response:
     """Ends a session."""
     desk = desk_of(request)
-    await _form(request, desk)
+    await form_of(request)
     response = RedirectResponse("/", 303)
     await run_in_threadpool(desk.sign_out, request, response)
     return response
@@ -96,7 +96,7 @@ def terms(request: Request, stock: Stocked, door: Passing, label: str) -> HTMLRe
 async def accepted(request: Request, label: str) -> Response:
     """Accepts terms."""
     desk = desk_of(request)
-    form = await _form(request, desk)
+    form = await form_of(request)
 
     def accept() -> str:
         door, entry = door_of(request), stock_in(request).entry(label)
@@ -108,24 +108,7 @@ async def accepted(request: Request, label: str) -> Response:
     return RedirectResponse("/releases/" + quote(await run_in_threadpool(accept), safe="/:"), 303)
 
 
-async def _form(request: Request, desk: Desk, *, session: bool = True) -> dict[str, str]:
-    """Gives the fields of a small form of ours; nothing is read of one from elsewhere, nor of what is too long."""
-    desk.check_origin(request)
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > _LONGEST:
-            raise UsageError("form: it is too long.")
-    try:
-        form = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50))
-    except ValueError as error:
-        raise UsageError("form: it cannot be read.") from error
-    if session:
-        desk.check_form(await run_in_threadpool(desk.visitor, request), form)
-    return form
-
-
 def _place(text: str) -> str:
     """Gives a page of this hub to go on with, and the list for anything else."""
-    fine = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable() and len(text) < _LONGEST
+    fine = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable() and len(text) < LONGEST
     return text if fine else "/"

@@ -24,9 +24,10 @@ from wardgan.access.database import DatabaseError
 from wardgan.access.rules import AccessError, LimitError
 from wardgan.errors import ArtifactError, HubError, TrustError, UsageError, WardganError
 from wardgan.hub.store import UnreachableError
-from wardgan.web import accounts, api, pages
+from wardgan.web import accounts, api, files, pages
 from wardgan.web.desk import Desk, LimitedError
 from wardgan.web.guard import Guard
+from wardgan.web.jobs import Jobs
 from wardgan.web.stock import Stock
 from wardgan.web.workers import BusyError
 
@@ -39,11 +40,12 @@ STATUS: Final = (
 )  # fmt: skip
 
 
-def create_app(stock: Stock, *, desk: Desk | None = None, hosts: tuple[str, ...] = HOSTS) -> FastAPI:
+def create_app(stock: Stock, jobs: Jobs, *, desk: Desk | None = None, hosts: tuple[str, ...] = HOSTS) -> FastAPI:
     """Gives the application.
 
     Args:
         stock: What the hub has.
+        jobs: Files that are made in the background.
         desk: Asks who is there; `None` for a hub that everybody who reaches it may use.
         hosts: Names under which it may be asked; a request for another one is refused, so that a page elsewhere cannot
             reach it under a name of its own.
@@ -52,7 +54,9 @@ def create_app(stock: Stock, *, desk: Desk | None = None, hosts: tuple[str, ...]
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         stock.start()
+        jobs.start()
         yield
+        jobs.close()
         stock.close()
 
     app = FastAPI(
@@ -62,11 +66,14 @@ def create_app(stock: Stock, *, desk: Desk | None = None, hosts: tuple[str, ...]
     )  # fmt: skip
     app.state.stock = stock
     app.state.desk = desk
+    app.state.jobs = jobs
     if desk is not None:
         desk.within = stock.within
     app.include_router(api.router)
     app.include_router(pages.router)
     app.include_router(accounts.router)
+    app.include_router(files.api)
+    app.include_router(files.pages)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
     app.add_middleware(Guard)

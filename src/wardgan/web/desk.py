@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from threading import Lock
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,7 +28,7 @@ GUESSES: Final = (10, 600.0)
 DRAWS: Final = (240, 60.0)
 _KEYS: Final = 20_000
 _ID: Final = re.compile(r"wgt_([0-9a-f]{12})_")
-_OURS: Final = ("same-origin", "none")
+OURS: Final = ("same-origin", "none")
 
 
 class LimitedError(BusyError):
@@ -144,7 +143,7 @@ class Desk:
         account = account_in(self.database, word) if word else None
         if account is None:
             return Visitor(None, None, address)
-        if request.url.path.startswith(COSTLY) and request.headers.get("sec-fetch-site") not in (None, *_OURS):
+        if request.url.path.startswith(COSTLY) and request.headers.get("sec-fetch-site") not in (None, *OURS):
             raise AccessError("Another site leads here; open this hub's own page, and go on from there.")
         return Visitor(account, word, address)
 
@@ -202,22 +201,6 @@ class Desk:
             visitor: Who gets the form.
         """
         return "" if visitor.nonce is None else form_word(visitor.nonce)
-
-    def check_origin(self, request: Request) -> None:
-        """Refuses a form of another page, before anything of it is read.
-
-        Args:
-            request: What is sent.
-
-        Raises:
-            AccessError: It comes from another page.
-        """
-        site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-        ours = site in _OURS or (
-            site is None and origin is not None and urlsplit(origin).netloc == request.headers.get("host")
-        )
-        if not ours:
-            raise AccessError("The form did not come from this hub's own page; open the page again.")
 
     def check_form(self, visitor: Visitor, form: Mapping[str, object]) -> None:
         """Refuses a form of another session.

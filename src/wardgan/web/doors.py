@@ -39,6 +39,8 @@ class Door:
         if self.desk is None:
             yield False
             return
+        if entry.schema is not None:
+            asked.check(entry.schema)  # what cannot be drawn is not counted
         counted = self.desk.draw(self.visitor, entry, asked.n, asked.told(way))
         with self._told_of_failures(self.desk, entry):
             yield counted
@@ -60,6 +62,35 @@ class Door:
             if any(one.limited for one in policies)
             else None
         )
+
+    def owner(self) -> int | None:
+        """Gives whose files are made in the background; `None` in a hub without accounts.
+
+        Raises:
+            AccessError: Nobody is signed in.
+        """
+        if self.desk is None:
+            return None
+        if self.visitor.account is None:
+            raise AccessError("Files are made for those who are signed in.", "sign in")
+        return self.visitor.account.id
+
+    @contextmanager
+    def fetching(self, entry: Entry, asked: Asked) -> Iterator[None]:
+        """Lets somebody take a file of patients that was made for them, and counted then.
+
+        Args:
+            entry: From which release.
+            asked: Which patients.
+        """
+        if self.desk is None:
+            yield
+            return
+        self.desk.check(self.visitor, entry, "sample")
+        self.desk.pace(self.visitor)
+        self.desk.tell(self.visitor, "patients taken", entry, {"rows": asked.n, **asked.told("file")})
+        with self._told_of_failures(self.desk, entry):
+            yield
 
     @contextmanager
     def taking(self, entry: Entry) -> Iterator[None]:

@@ -32,7 +32,7 @@ HEADERS: Final = {
 STALLED: Final = 60.0
 _PIECE: Final = 1 << 18
 # What costs something is not made for its headers alone.
-COSTLY: Final = ("/api/v1/sample/", "/api/v1/files/", "/api/v1/preview/", "/play/", "/compare")
+COSTLY: Final = ("/api/v1/sample/", "/api/v1/files/", "/api/v1/preview/", "/api/v1/jobs", "/play/", "/jobs", "/compare")
 
 
 class Guard:

@@ -157,8 +157,8 @@ def play(
     if not seed.strip() or form.get("again"):
         fresh = {**form, "seed": seed_of(None), "again": ""}
         return RedirectResponse(f"{request.url.path}?{_query(fresh)}", 303)
-    number = _whole(seed, "seed", 0)
-    asked = Asked(_whole(n, "n", 20), number, where_of(form, schema), balance or None)
+    number = whole(seed, "seed", 0)
+    asked = Asked(whole(n, "n", 20), number, where_of(form, schema), balance or None)
     try:
         check_count(asked.n, schema)
         with door.drawing(entry, asked, "page") as counted:
@@ -202,8 +202,17 @@ def _query(fields: Mapping[str, object]) -> str:
     return urlencode({name: value for name, value in fields.items() if value not in ("", None)})
 
 
-def _whole(text: str, name: str, usual: int) -> int:
-    """Gives a whole number that a form holds, or what is usual."""
+def whole(text: str, name: str, usual: int) -> int:
+    """Gives a whole number that a form holds, or what is usual.
+
+    Args:
+        text: What it holds.
+        name: Of the field.
+        usual: For an empty one.
+
+    Raises:
+        UsageError: It is none.
+    """
     if not text.strip():
         return usual
     if not text.strip().isdecimal() or len(text.strip()) > 15:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from wardgan.combining.mixture import Mixture
 from wardgan.errors import UsageError
 from wardgan.sample.asked import parse_where
+from wardgan.sample.conditions import conditions
 from wardgan.sample.generator import Generator
 from wardgan.sample.wish import Wanted
 from wardgan.schema.columns import Column
@@ -53,6 +54,17 @@ class Asked:
             how: In which way they leave.
         """
         return {"how": how, "seed": self.seed, "where": [text[:200] for text in self.where], "balance": self.balance}
+
+    def check(self, schema: Schema) -> None:
+        """Refuses what no patient of a schema can be asked for.
+
+        Args:
+            schema: What they obey.
+
+        Raises:
+            UsageError: A condition or the label is none.
+        """
+        conditions(schema, np.full(schema.classes, 1 / schema.classes).tolist(), self.wanted(schema), self.balance)
 
     def wanted(self, schema: Schema) -> dict[str, Wanted] | None:
         """Gives the conditions as a generator takes them.

@@ -91,6 +91,31 @@ class Preview(Shape):
     images: list[Picture]
 
 
+class File(Shape):
+    """A file that is made in the background: `done` of `n` patients are drawn; when ready it has its bytes."""
+
+    id: str
+    release: str
+    digest: str
+    format: Literal["csv", "parquet", "npz"]
+    state: Literal["waiting", "running", "ready", "failed"]
+    done: int
+    bytes: int | None
+    created: str
+    ended: str | None
+    problem: str | None
+    n: int
+    seed: int
+    where: list[str]
+    balance: str | None
+
+
+class Files(Shape):
+    """The files that somebody asked for."""
+
+    files: list[File]
+
+
 _WHY: Final = {
     401: "Sign in first: a token that is good is missing.",
     400: "An argument is wrong, or the conditions hold nobody.", 403: "It may not be opened, or not by you.",
@@ -103,13 +128,14 @@ REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def answers(shape: type[Shape]) -> dict[int | str, dict[str, Any]]:
+def answers(shape: type[Shape], status: int = 200) -> dict[int | str, dict[str, Any]]:
     """Gives how an answer in JSON is described.
 
     Args:
         shape: Of the answer.
+        status: Its HTTP status.
     """
-    return {200: {"model": shape, "description": (shape.__doc__ or "").strip()}}
+    return {status: {"model": shape, "description": (shape.__doc__ or "").strip()}}
 
 
 def bytes_of(kind: str, what: str) -> dict[int | str, dict[str, Any]]:

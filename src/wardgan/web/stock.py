@@ -27,6 +27,7 @@ _LARGEST: Final = 256 << 20
 _STREAM: Final = 60.0
 _PREVIEWS: Final = 2
 _STREAMS: Final = 2
+_MAKING: Final = 300.0
 
 
 class Stock:
@@ -49,6 +50,7 @@ class Stock:
         place = None if trust is None else Path(trust)
         self.workers = Workers(_PREVIEWS, place, any_signer=any_signer)
         self.streams = Workers(_STREAMS, place, any_signer=any_signer, patience=_STREAM, wait=_STREAM / 4)
+        self.makers = Workers(1, place, any_signer=any_signer, patience=_MAKING)
         self.shelf = Shelf([])
         self.trouble: str | None = "The hub is being read; come back in a moment."
         self._trust = trust
@@ -68,7 +70,7 @@ class Stock:
                 self.shelf = Shelf(self.hub.entries(known)).ready()
             if not same:
                 # Who is trusted decides what may be opened; all of it is judged anew.
-                for each in (self.rack, self.workers, self.streams):
+                for each in (self.rack, self.workers, self.streams, self.makers):
                     each.forget()
         except WardganError as error:
             self.trouble = str(error)
@@ -85,6 +87,7 @@ class Stock:
         self._end.set()
         self.workers.close()
         self.streams.close()
+        self.makers.close()
         if self._thread is not None:
             self._thread.join(5.0)
         self.rack.close()
@@ -162,6 +165,19 @@ class Stock:
             asked: How many, and which.
         """
         return self.streams.parts("csv", self.rack.file(entry), asked)
+
+    def made(
+        self, entry: Entry, asked: Asked, target: Path, kind: str
+    ) -> AbstractContextManager[Iterator[object]]:  # fmt: skip
+        """Makes a file of synthetic patients, and gives how many have been drawn, again and again.
+
+        Args:
+            entry: The release.
+            asked: How many, and which.
+            target: The file; what is there is replaced.
+            kind: `csv`, `parquet` or `npz`.
+        """
+        return self.makers.parts("file", self.rack.file(entry), asked, target, kind)
 
     def card(self, entry: Entry, form: str) -> str:
         """Gives a card of a release; see `wardgan card`.

@@ -21,7 +21,7 @@ from wardgan.seal.reading import read_file, signature_of
 from wardgan.seal.records import Claim
 from wardgan.web.figures import Figure
 from wardgan.web.preview import Asked, Drawable, Preview, base_of, pair_of, preview
-from wardgan.web.streams import csv_of
+from wardgan.web.streams import csv_of, write_file
 
 _KEPT: Final = 6
 
@@ -84,7 +84,10 @@ class Shop:
         trust: Trust file; `None` for the default one.
     """
 
-    def __init__(self, trust: Path | None, *, any_signer: bool) -> None:
+    def __init__(
+        self, trust: Path | None, *, any_signer: bool, tell: Callable[[object], None] = lambda _part: None
+    ) -> None:  # fmt: skip
+        self.tell = tell
         self._trust = trust
         self._any = any_signer
         self._held: OrderedDict[Path, Held] = OrderedDict()
@@ -147,6 +150,20 @@ def csv(shop: Shop, path: Path, asked: Asked) -> Iterator[bytes]:
     return csv_of(shop.generator(path), asked)
 
 
+def file(shop: Shop, path: Path, asked: Asked, target: Path, kind: str) -> Iterator[int]:
+    """Makes a file of synthetic patients or images, tells how many have been drawn, and yields how many it has.
+
+    Args:
+        shop: Opens files.
+        path: Of the release.
+        asked: How many, and which.
+        target: The file; what is there is replaced.
+        kind: `csv`, `parquet` or `npz`.
+    """
+    write_file(shop.held(path).opened, asked, target, kind, shop.tell)
+    yield asked.n
+
+
 def page(shop: Shop, path: Path, form: str) -> Iterator[str]:
     """Yields a card of a release; see `wardgan card`.
 
@@ -203,5 +220,5 @@ def _branch(name: str, node: MixtureNode | ModelNode) -> Branch:
 
 Task = Callable[..., Iterator[object]]
 TASKS: Final[Mapping[str, Task]] = {
-    "preview": seen, "pair": beside, "csv": csv, "card": page, "glance": glance,
+    "preview": seen, "pair": beside, "csv": csv, "file": file, "card": page, "glance": glance,
 }  # fmt: skip

@@ -188,7 +188,7 @@ def _work(line: Connection, trust: Path | None, any_signer: bool) -> None:
     """Answers questions until nobody is at the other end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's business
     _bounded()
-    shop = Shop(trust, any_signer=any_signer)
+    shop = Shop(trust, any_signer=any_signer, tell=lambda part: line.send(("", part)))
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             task, given = line.recv()

@@ -13,8 +13,10 @@ import web_kit as kit
 from wardgan.access import database as databases
 from wardgan.access.journal import lines, verify
 from wardgan.access.people import close_account, new_token, revoke_token
+from wardgan.errors import UsageError
 from wardgan.web import desk as desks
 from wardgan.web.desk import Pace
+from wardgan.web.workers import Workers
 
 A = "cardio/a:1.0"
 OURS = {"Sec-Fetch-Site": "same-origin"}
@@ -183,7 +185,7 @@ def test_what_cannot_be_written_into_the_log_does_not_leave(hub, clinic, monkeyp
     assert client.get(f"/api/v1/files/{A}", headers=mine).status_code == 200
 
 
-def test_what_fails_is_in_the_log_and_too_many_are_not_counted(hub):
+def test_what_fails_is_in_the_log_and_what_cannot_be_is_not_counted(hub, monkeypatch):
     client, database, rules = hub
     mine = bearer(database)
     rules.set("cardio/a", "sample-only", rows=500)
@@ -191,7 +193,17 @@ def test_what_fails_is_in_the_log_and_too_many_are_not_counted(hub):
     for way in (f"/api/v1/preview/{A}?n=5000", f"/play/{A}?seed=1&n=5000"):
         assert client.get(way, headers=mine).status_code == 400
     assert "sampled" not in {one.action for one in lines(database)}
-    for way in (f"/api/v1/preview/{A}?n=20&where=arm=nobody", f"/api/v1/sample/{A}?n=20&where=arm=nobody"):
+    ways = (f"/api/v1/preview/{A}?n=20", f"/api/v1/sample/{A}?n=20", f"/play/{A}?n=20&seed=1")
+    for way in ways:
+        wrong = "&more=arm=nobody" if way.startswith("/play") else "&where=arm=nobody"
+        assert client.get(way + wrong, headers=mine).status_code == 400
+    assert "sampled" not in {one.action for one in lines(database)}
+
+    def broken(*_args):
+        raise UsageError("That takes longer.")
+
+    monkeypatch.setattr(Workers, "parts", broken)
+    for way in ways:
         assert client.get(way, headers=mine).status_code == 400
         sampled, failed = list(lines(database))[-2:]
         assert (sampled.action, failed.action, failed.subject) == ("sampled", "failed", A)

@@ -105,7 +105,7 @@ def test_refusals_keep_their_kind(clinic):
     with pytest.raises(HubError, match="failed"):
         workers.ask("card")
     assert workers.ask("preview", clinic.file("a"), Asked(5, 1), True).rows
-    assert set(tasks.TASKS) == {"preview", "pair", "csv", "card", "glance"}
+    assert set(tasks.TASKS) == {"preview", "pair", "csv", "file", "card", "glance"}
     workers.close()
 
 

@@ -314,7 +314,7 @@ def test_a_hub_that_goes_away_is_told_and_what_was_known_stays(clinic, tmp_path)
     assert stock.trouble is None
     hub.gone = True
     stock.refresh()
-    with kit.TestClient(create_app(stock), base_url=kit.HERE) as client:
+    with kit.TestClient(create_app(stock, kit.jobs_in(stock)), base_url=kit.HERE) as client:
         words = told(client.get("/"))
         assert "may be old: registry.example cannot be reached." in words
         assert "5 releases" in words
