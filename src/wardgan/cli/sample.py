@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wardgan._version import __version__
-from wardgan.cli.options import Bits, Force, Json, Model, Trust
+from wardgan.cli.options import Bits, Force, Json, Trust
 from wardgan.cli.terminal import Advance, answer, banner, bar, say, screen
 from wardgan.errors import UsageError, counted
 
@@ -32,7 +32,12 @@ _KINDS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".arrow": "arr
 
 
 def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
-    model: Model,
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", show_default=False, help="A .hgan file, or a release behind pages: https://HUB/NAME:TAG."
+        ),
+    ],
     n: Annotated[int, typer.Option("-n", "--patients", help="How many patients, or images.", show_default=False)],
     output: Annotated[
         Path,
@@ -74,24 +79,29 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
 ) -> None:
     """Draw synthetic patients or images, as many as you need."""
     from wardgan.cli.pictures import Pictures, draw_pictures
+    from wardgan.cli.remote import is_pages, sample_there
     from wardgan.files import check_new
     from wardgan.sample.asked import parse_where
     from wardgan.sample.drawing import Drawn
     from wardgan.sample.write import write
 
     console = screen(errors=json)
-    found = opened(model, trust, console)
-    generator = found.generator if site is None else _sited(found.generator, site)
+    if is_pages(model):
+        if wide or site is not None or bits != 8:
+            raise UsageError("--wide, --site, --bits: the pages of a hub do not know them; pull the release.")
+        sample_there(model, n, output, where=where or [], balance=balance, seed=seed, form=form, trust=trust,
+                     force=force, as_json=json)  # fmt: skip
+        return
+    found = opened(Path(model), trust, console)
+    generator = _sited(found.generator, site)
     wanted = parse_where(where or [], generator.schema)
     if generator.schema.images is not None:
         if wide:
             raise UsageError("--wide has no meaning for images.")
         draw_pictures(found, Pictures(n, output, wanted, balance, seed, form, bits, force), as_json=json)
         return
-    if bits != 8:
-        raise UsageError(f"bits={bits} is for images; the generator draws tables.")
     check_new(output, force=force)
-    kind = _kind(output, form)
+    kind = _kind(output, form, bits)
     generator.draw(0, where=wanted, balance=balance)  # refuses what cannot be asked for, before a file is begun
     seed = secrets.randbits(48) if seed is None else seed
     claim = found.privacy.model_dump_json()
@@ -110,19 +120,15 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
         f"{output}: {counted(n, 'synthetic patient')} in {counted(rows, 'row')}; --seed {seed} draws the same again.",
         style="bold green",
     )
-    if not wide and sum(absent):
-        say(console, f"{counted(sum(absent), 'patient')} of them have no visit, and so no row; --wide shows them.")
-    for line in _took(drawn, known):
+    for line in (*_unseen(0 if wide else sum(absent)), *_took(drawn, known)):
         say(console, line)
     if json:
-        facts = {"model": found.digest, "signature": vars(found.signature), "where": where or [], "balance": balance}
-        took = {"drawn": asdict(drawn), "efficiency": None if known is None else known.to_dict()}
-        answer(
-            {"output": str(output), "format": kind, "patients": n, "rows": rows, "seed": seed, "wide": wide}
-            | {"without_visits": sum(absent)}
-            | facts
-            | took
-        )
+        answer({
+            "output": str(output), "format": kind, "patients": n, "rows": rows, "seed": seed, "wide": wide,
+            "without_visits": sum(absent), "model": found.digest, "signature": vars(found.signature),
+            "where": where or [], "balance": balance, "drawn": asdict(drawn),
+            "efficiency": None if known is None else known.to_dict(),
+        })  # fmt: skip
 
 
 def opened(model: Path, trust: Path | None, console: Console) -> Opened:
@@ -137,9 +143,11 @@ def opened(model: Path, trust: Path | None, console: Console) -> Opened:
     return found
 
 
-def _sited(generator: Generator | Mixture, site: str) -> Mixture:
+def _sited(generator: Generator | Mixture, site: str | None) -> Generator | Mixture:
     from wardgan.combining.mixture import Mixture
 
+    if site is None:
+        return generator
     if not isinstance(generator, Mixture):
         raise UsageError(f"--site {site} has no meaning here: the file holds the generator of one hospital.")
     return generator.sited(site)
@@ -153,6 +161,12 @@ def _efficiency(
     if set(wanted) <= labels:
         return None
     return generator.efficiency(where=wanted, balance=balance, seed=seed)
+
+
+def _unseen(absent: int) -> Iterator[str]:
+    """Yields how many patients have no row."""
+    if absent:
+        yield f"{counted(absent, 'patient')} of them have no visit, and so no row; --wide shows them."
 
 
 def _took(drawn: Drawn, known: Efficiency | None) -> Iterator[str]:
@@ -171,7 +185,9 @@ def _took(drawn: Drawn, known: Efficiency | None) -> Iterator[str]:
             yield f"Rules: {count:,} {of} broke {rule} ({percent(count / drawn.patients)}) and were drawn again."
 
 
-def _kind(output: Path, form: str | None) -> Any:  # noqa: ANN401 - `write` says which kinds there are
+def _kind(output: Path, form: str | None, bits: int) -> Any:  # noqa: ANN401 - `write` says which kinds there are
+    if bits != 8:
+        raise UsageError(f"bits={bits} is for images; the generator draws tables.")
     kind = form or _KINDS.get(output.suffix.lower())
     if kind is None:
         raise UsageError(

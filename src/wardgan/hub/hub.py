@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from wardgan import files
 from wardgan.combining.loading import open_file
-from wardgan.errors import DigestError, FormatError, HubError, OutputError, TrustError, UsageError
-from wardgan.hub.entries import VERSION, Broken, entries_of, order_of, several
+from wardgan.errors import FormatError, HubError, OutputError, TrustError, UsageError
+from wardgan.hub.choice import parcel_in
+from wardgan.hub.entries import Broken, entries_of, order_of
 from wardgan.hub.entry import Entry, entry_of, pieces
 from wardgan.hub.folder import Folder
 from wardgan.hub.moving import Watch, assemble, fetch, send, staging
-from wardgan.hub.parcel import Parcel, parcel_of, read_parcel
+from wardgan.hub.parcel import Parcel, parcel_of
 from wardgan.hub.revocation import Revocation, revocation_of, revoke
 from wardgan.hub.store import Store
 from wardgan.hub.target import Target, default_hub, hub_of, is_revocation, name_for, release_in
 from wardgan.seal.artifact import day_of
+
+if TYPE_CHECKING:
+    from wardgan.hub.site import Site
 
 _NEXT: Final = 5
 
@@ -59,13 +63,14 @@ class Pulled:
 
 
 class Hub:
-    """Where releases are shared: a folder, or an OCI registry.
+    """Where releases are shared: a folder, an OCI registry, or the pages of a hub.
 
     Args:
-        place: A folder such as `./hub`, or the host of a registry such as `registry.hospital.example`, perhaps with the
+        place: A folder such as `./hub`, the host of a registry such as `registry.hospital.example`, or the address of
+            pages such as `https://hub.hospital.example` (a token is taken from `$WARDGAN_TOKEN`), perhaps with the
             beginning of all names behind a slash; `None` for that of `$WARDGAN_HUB`, or `./hub`.
         trust: Trust file, which says whose keys you know; `None` for the default one.
-        plain_http: Whether the registry is spoken to without TLS, which lets everybody on the way read passwords.
+        plain_http: Whether another machine is spoken to without TLS, which lets everybody on the way read passwords.
 
     Raises:
         UsageError: It is neither.
@@ -115,9 +120,22 @@ class Hub:
     def _store(self) -> Store:
         if self._hub.folder:
             return Folder(self._hub.place)
+        if self._hub.pages:
+            raise UsageError(f"hub={self.place!r} shows releases and takes none; name its folder or its registry.")
         from wardgan.hub.registry import Registry
 
         return Registry(self._hub.place, plain=self._plain)
+
+    @contextmanager
+    def _asked(self) -> Iterator[Site]:
+        """Gives the pages of the hub for as long as something is asked."""
+        from wardgan.hub.site import Site
+
+        site = Site(self._hub.place, trust=self._trust, plain_http=self._plain)
+        try:
+            yield site
+        finally:
+            site.close()
 
     def push(
         self, path: str | Path, name: str | None = None, *, force: bool = False, unsigned: bool = False,
@@ -179,8 +197,15 @@ class Hub:
             OutputError: The file exists or cannot be written.
         """
         target = self._target(name)
+        if self._hub.pages:
+            with self._asked() as site:
+                wanted, entry = site.pull(
+                    target, None if path is None else Path(path), watch or _nothing, any_signer=any_signer,
+                    even_revoked=even_revoked, force=force,
+                )  # fmt: skip
+            return Pulled(wanted, entry)
         with self._opened() as store:
-            tag, parcel = self._parcel(store, target)
+            tag, parcel = parcel_in(store, target)
             wanted = Path(f"{str(target.name).rpartition('/')[2]}-{tag}.hgan") if path is None else Path(path)
             files.check_new(wanted, force=force)
             # Who signed it, and what it consists of, is judged before its parts are fetched.
@@ -188,7 +213,7 @@ class Hub:
             entry = entry_of(store, str(target.name), tag, parcel, self._trust, required=required, whole=True)
             if entry.revoked is not None and entry.revoked.holds and not even_revoked:
                 raise TrustError(f"{target.name}:{tag} was revoked {entry.revoked}; do not use it.")
-            with staging(wanted, parcel) as staged:
+            with staging(wanted, parcel.digest) as staged:
                 fetch(store, str(target.name), parcel, staged, watch or _nothing)
                 self._check(parcel, staged, entry, required=required)
                 # Checked once more as they are written: what was judged is what is there.
@@ -214,6 +239,8 @@ class Hub:
         Raises:
             HubError: The hub cannot be reached, refuses, or does not tell what it has.
         """
+        if self._hub.pages:
+            return list[Entry | Broken](self._told(""))
         with self._opened() as store:
             return list(entries_of(store, self._hub.name, self._trust))
 
@@ -246,6 +273,8 @@ class Hub:
         """
         if not pieces(words):
             raise UsageError("words='' has no word to look for.")
+        if self._hub.pages:
+            return self._told(words)
         with self._opened() as store:
             every = list(entries_of(store, self._hub.name, self._trust, deep=True))
         found = [one for one in every if isinstance(one, Entry)]
@@ -263,9 +292,49 @@ class Hub:
             ArtifactError: It is not in order.
         """
         target = self._target(name)
+        if self._hub.pages:
+            with self._asked() as site:
+                return site.entry(target)
         with self._opened() as store:
-            tag, parcel = self._parcel(store, target)
+            tag, parcel = parcel_in(store, target)
             return entry_of(store, str(target.name), tag, parcel, self._trust, deep=deep)
+
+    def sample(
+        self, name: str, n: int, path: str | Path, *, where: Sequence[str] = (), balance: str | None = None,
+        seed: int | None = None, force: bool = False, watch: Watch | None = None,
+    ) -> Path:  # fmt: skip
+        """Has synthetic patients drawn behind the pages of a hub, also of a generator that does not leave it.
+
+        Args:
+            name: Such as `cardio/sprint:1.0`; without a tag the newest.
+            n: How many patients, or images.
+            path: The file that is wanted: `.csv` or `.parquet`, and for images `.npz`.
+            where: Conditions as on the command line, such as `age=65..80`.
+            balance: A label whose levels shall be equally frequent.
+            seed: Replays them; `None` for a new one.
+            force: Whether an existing file may be replaced.
+            watch: Is called with (done, of how many, what is done).
+
+        Raises:
+            UsageError: The hub is a folder or a registry, the name of the file says no kind, or something that is asked
+                for is none.
+            HubError: The hub cannot be reached or refuses, or fails to make it.
+            OutputError: The file exists or cannot be written.
+        """
+        target, kind = self._target(name), Path(path).suffix.lower().removeprefix(".")
+        if not self._hub.pages:
+            raise UsageError(f"hub={self.place!r} has no pages that draw; pull the release, and draw from it.")
+        if kind not in ("csv", "parquet", "npz"):
+            raise UsageError(f"path={str(path)!r}: its name must end with .csv, .parquet, or for images .npz.")
+        asked: dict[str, object] = {"n": n, "where": list(where), "balance": balance or ""}
+        asked |= {} if seed is None else {"seed": seed}
+        with self._asked() as site:
+            site.draw(target, Path(path), asked, kind, watch or _nothing, force=force)
+        return Path(path)
+
+    def _told(self, words: str) -> list[Entry]:
+        with self._asked() as site:
+            return site.entries(self._hub.name, words)
 
     def revoke(
         self, name: str, key: str | Path, reason: str, *, day: str | None = None, passphrase: bytes | None = None
@@ -289,7 +358,7 @@ class Hub:
         if target.tag is None:
             raise UsageError(f"name={name!r}: say which tag is revoked, such as {target.name}:1.0.")
         with self._opened() as store:
-            tag, parcel = self._parcel(store, target)
+            tag, parcel = parcel_in(store, target)
             # A hub must not choose what is revoked: what it says of the release is checked first.
             entry_of(store, str(target.name), tag, parcel, self._trust, whole=True)
             revoke(store, str(target.name), parcel, key, reason, day_of(day), passphrase=passphrase)
@@ -318,48 +387,6 @@ class Hub:
             else:
                 return tag, new
         raise AssertionError  # pragma: no cover - the last try returns or raises
-
-    def _parcel(self, store: Store, target: Target) -> tuple[str, Parcel]:
-        """Gives the tag and the manifest of a release."""
-        name = str(target.name)
-        if target.tag is not None:
-            parcel = self._read(store, name, target.tag)
-            if target.digest not in (None, parcel.digest, parcel.release):
-                raise DigestError(
-                    f"{name}:{target.tag} is the release {parcel.release}, not {target.digest}: somebody replaced it."
-                )
-            return target.tag, parcel
-        tags = [tag for tag in store.tags(name) if not is_revocation(tag)]
-        if not tags:
-            raise HubError(f"{store.place} has no {name}; wardgan list {self._hub} says what it has.")
-        # Other programs' images may have tags of that name, too.
-        found: dict[str, Parcel] = {}
-        for tag in sorted(tags, key=order_of, reverse=True):
-            with suppress(FormatError):
-                found[tag] = self._read(store, name, tag)
-                if target.digest in (found[tag].digest, found[tag].release):
-                    return tag, found[tag]
-                if target.digest is None and VERSION.fullmatch(tag):
-                    return tag, found[tag]
-        if target.digest is None and found:
-            return _only(name, found)
-        wanted = "that can be used" if target.digest is None else f"with the digest {target.digest}"
-        raise HubError(f"{store.place} has no {name} {wanted}.")
-
-    def _read(self, store: Store, name: str, tag: str) -> Parcel:
-        data = store.manifest(name, tag)
-        if data is None:
-            tags = [one for one in store.tags(name) if not is_revocation(one)]
-            there = f"it has {', '.join(sorted(tags, key=order_of)[-5:])}" if tags else "it has none of that name"
-            raise HubError(f"{store.place} has no {name}:{tag}; {there}.")
-        return read_parcel(data, f"{name}:{tag}")
-
-
-def _only(name: str, found: Mapping[str, Parcel]) -> tuple[str, Parcel]:
-    if len(found) > 1:
-        raise several(name, found)
-    ((tag, parcel),) = found.items()
-    return tag, parcel
 
 
 def _nothing(_done: int, _total: int, _title: str) -> None: ...

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 import httpx2
 
@@ -50,6 +50,22 @@ class Answer:
     url: httpx2.URL
 
 
+class SignedIn(Protocol):
+    """Who asks."""
+
+    def header(self, url: httpx2.URL) -> dict[str, str]:
+        """Gives the header that says it; none for somebody else's address."""
+        ...
+
+    def asked(self, response: httpx2.Response) -> bool:
+        """Whether an answer is the question who is there."""
+        ...
+
+    def learn(self, challenge: str) -> None:
+        """Finds what is wanted."""
+        ...
+
+
 class Line:
     """What is said to a registry, and heard from it.
 
@@ -58,10 +74,12 @@ class Line:
         plain: Whether it is spoken to without TLS.
         pause: How to wait, in seconds.
         transport: How bytes travel; `None` for the network.
+        login: Who asks; `None` for what was noted for this registry.
     """
 
     def __init__(
-        self, place: str, *, plain: bool, pause: Callable[[float], None], transport: httpx2.BaseTransport | None
+        self, place: str, *, plain: bool, pause: Callable[[float], None], transport: httpx2.BaseTransport | None,
+        login: SignedIn | None = None,
     ) -> None:  # fmt: skip
         self.place = place
         self._pause = pause
@@ -72,7 +90,7 @@ class Line:
             base_url=base, timeout=_TIMEOUT, trust_env=not loopback(place),
             headers={"User-Agent": f"wardgan/{__version__}", "Accept-Encoding": "identity"}, transport=transport,
         )  # fmt: skip
-        self._login = Login(place, base, self._outside)
+        self._login: SignedIn = Login(place, base, self._outside) if login is None else login
         self.base = base
 
     def close(self) -> None:

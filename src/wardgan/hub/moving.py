@@ -84,7 +84,7 @@ def send(store: Store, name: str, path: str | Path, packed: Packed, watch: Watch
 
 
 @contextmanager
-def staging(wanted: Path, parcel: Parcel) -> Iterator[Path]:
+def staging(wanted: Path, digest: str) -> Iterator[Path]:
     """Gives the folder in which a release is fetched, for this process alone.
 
     It stays when something stops a pull, so that the next one goes on, and goes when all is done or refused. Only its
@@ -92,12 +92,12 @@ def staging(wanted: Path, parcel: Parcel) -> Iterator[Path]:
 
     Args:
         wanted: The file that is wanted; the folder is beside it.
-        parcel: What is fetched.
+        digest: Of what is fetched.
 
     Raises:
         OutputError: It cannot be made, is somebody else's, or another pull uses it.
     """
-    folder = wanted.with_name(f".{wanted.name[:100]}.{parcel.digest[7:23]}.pull")
+    folder = wanted.with_name(f".{wanted.name[:100]}.{digest[7:23]}.pull")
     with _held(folder):
         try:
             yield folder

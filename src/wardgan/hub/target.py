@@ -30,7 +30,8 @@ class Target:
     """A release in a hub, as far as somebody named it.
 
     Attributes:
-        place: The hub: a folder, or the host of a registry with its port, such as `registry.hospital.example:5000`.
+        place: The hub: a folder, the host of a registry with its port, such as `registry.hospital.example:5000`, or
+            the address of a hub's pages, such as `https://hub.hospital.example`.
         folder: Whether the hub is a folder.
         name: Of the releases that belong together, such as `cardio/sprint`; `None` if only a hub was named.
         tag: Which of them; `None` for the newest.
@@ -42,6 +43,11 @@ class Target:
     name: str | None = None
     tag: str | None = None
     digest: str | None = None
+
+    @property
+    def pages(self) -> bool:
+        """Whether the hub is one behind its pages, such as `https://hub.hospital.example`."""
+        return not self.folder and "://" in self.place
 
     @property
     def label(self) -> str | None:
@@ -65,7 +71,8 @@ def target_of(text: str | Path) -> Target:
     `./hub`, `/data/hub` or `~/hub` is a folder, and `./hub:cardio/sprint:1.0` a release in it;
     `registry.hospital.example/cardio/sprint:1.0` a release in a registry, whose host has a dot, a port, or is
     `localhost`; anything else, such as `cardio/sprint:1.0`, a release in the default hub: the folder or the registry of
-    `$WARDGAN_HUB`, else `./hub`. `@sha256:...` behind it says which release it must be.
+    `$WARDGAN_HUB`, else `./hub`; `https://hub.hospital.example/cardio/sprint:1.0` one behind the pages of a hub.
+    `@sha256:...` behind it says which release it must be.
 
     Args:
         text: What the person wrote.
@@ -82,6 +89,8 @@ def target_of(text: str | Path) -> Target:
         True
     """
     given = _given(text, "target")
+    if (pages := _pages(given)) is not None:
+        return _named(Target(pages[0], folder=False), pages[1], given)
     folder = _folder_in(given)
     if folder is not None:
         place, _, rest = folder.partition(":")
@@ -127,15 +136,14 @@ def hub_of(text: str | Path) -> Target:
     given = _given(text, "hub")
     if isinstance(text, Path):
         return Target(_as_folder(given), folder=True)
+    if (pages := _pages(given)) is not None:
+        return _hub_named(Target(pages[0], folder=False), pages[1], given)
     first, slash, rest = given.partition("/")
     folder = _folder_in(given)
     if folder is not None and ":" in folder:
         raise UsageError(f"hub={given!r} names a release; name the hub alone.")
     if folder is None and _is_host(first):
-        found = _named(Target(_host(first), folder=False), rest, given) if slash else Target(_host(first), folder=False)
-        if found.tag is None and found.digest is None:
-            return found
-        raise UsageError(f"hub={given!r} names a release; name the hub alone.")
+        return _hub_named(Target(_host(first), folder=False), rest if slash else "", given)
     if folder is None and ":" in given:
         raise UsageError(f"hub={given!r} is neither a folder nor the host of a registry.")
     return Target(_as_folder(given if folder is None else folder), folder=True)
@@ -235,6 +243,23 @@ def _as_folder(place: str) -> str:
     return place if _folder_in(place) is not None else f"./{place}"
 
 
+def _pages(given: str) -> tuple[str, str] | None:
+    """Gives the address of a hub's pages, and what stands behind it; `None` if it is none."""
+    found = re.fullmatch(r"(https?)://([^/?#]*)/?(.*)", given)
+    if found is None:
+        return None
+    if not _HOST.fullmatch(found[2]):
+        raise UsageError(f"target={given!r}: {found[2]!r} is not the host of a hub, such as hub.hospital.example.")
+    return f"{found[1]}://{found[2].lower()}", found[3]
+
+
+def _hub_named(hub: Target, rest: str, given: str) -> Target:
+    found = _named(hub, rest, given)
+    if found.tag is None and found.digest is None:
+        return found
+    raise UsageError(f"hub={given!r} names a release; name the hub alone.")
+
+
 def _named(hub: Target, rest: str, given: str) -> Target:
     if not rest:
         return hub
@@ -254,7 +279,7 @@ def _named(hub: Target, rest: str, given: str) -> Target:
 
 def _given(text: str | Path, what: str) -> str:
     given = str(text)
-    if "://" in given:
+    if "://" in given and not given.startswith(("http://", "https://")):
         raise UsageError(f"{what}={given!r}: leave out what stands before ://, such as registry.hospital.example/name.")
     spaced = " " in given and _folder_in(given) is None
     if not given or not given.isprintable() or spaced or len(given) > 4096:

@@ -207,6 +207,8 @@ def stock_of(place: str | Path, *, trust: str | Path | None = None, any_signer: 
     """
     hub = Hub(place, trust=trust)
     found = hub_of(place)
+    if found.pages:
+        raise UsageError(f"hub={str(place)!r} has pages already; name its folder or its registry.")
     if found.folder and not Path(found.place).is_dir():
         raise UsageError(f"hub={str(place)!r} does not exist; wardgan push makes it with its first release.")
     return Stock(hub, trust, any_signer=any_signer)

@@ -44,7 +44,7 @@ def test_targets(text, wanted, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "neither"), ("a b", "neither"), ("a\nb", "neither"), ("https://r.example/a", "leave out"),
+        ("", "neither"), ("a b", "neither"), ("a\nb", "neither"), ("ftp://r.example/a", "leave out"),
         ("r.example/A", "other characters"), ("r.example/../a", "other characters"), ("./hub:../a", "other characters"),
         ("r.example/a//b", "other characters"), ("r.example/.a", "other characters"), ("r.example/a:", "tag=''"),
         ("a:b/c", "not the host"), ("a:" + "x" * 129, "at most 128"), ("a@sha256:12", "behind @"), ("r..example/a", "not the host"),
@@ -75,7 +75,7 @@ def test_hubs():
     assert hub_of("localhost:5000") == Target("localhost:5000", False)
     assert release_in(hub_of("r.example/cardio"), "sprint:1") == Target("r.example", False, "cardio/sprint", "1")
     assert release_in(hub_of("hub"), "a") == Target("./hub", True, "a")
-    for text in ("r.example/a:1", "./hub:a", "https://r.example", ""):
+    for text in ("r.example/a:1", "./hub:a", "oci://r.example", "https://r.example/a:1", ""):
         with pytest.raises(UsageError):
             hub_of(text)
 
