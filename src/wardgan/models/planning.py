@@ -74,7 +74,8 @@ def configured(family: str, given: Sequence[str], schema: Schema) -> str | Confi
         kind = type(known.get(name))
         if not sign or kind not in (bool, int, float):
             names = ", ".join(one for one, usual in known.items() if isinstance(usual, (bool, int, float)))
-            raise PlanError(f"{text!r} sets nothing of {config.family}; it is NAME=VALUE, with NAME one of {names}.")
+            way = f"it is NAME=VALUE, with NAME one of {names}" if names else "it has no settings"
+            raise PlanError(f"{text!r} sets nothing of {config.family}; {way}.")
         changed[name] = _value(name, value, kind)
     return cast("Config", replace(cast("Any", config), **changed))
 

@@ -15,6 +15,7 @@ MECHANISMS: Final = get_args(Mechanism)
 UNIT: Final = "patient"
 NEIGHBOURS: Final = "add-or-remove"
 DEFAULT_DELTA: Final = 1e-5
+MAX_DELTA: Final = 1e-3
 MAX_EPSILON: Final = 100.0
 
 
@@ -24,7 +25,7 @@ class Budget:
 
     Attributes:
         epsilon: Greater than 0 and at most 100.
-        delta: In (0, 1); a chosen number, never 1/n of the private n (Rule P16).
+        delta: Greater than 0 and at most 0.001; a chosen number, never 1/n of the private n (Rule P16).
 
     Raises:
         PlanError: A value is out of its range.
@@ -50,6 +51,11 @@ class Budget:
             )
         if not check.is_number(self.delta) or not 0 < self.delta < 1:
             raise PlanError(f"delta={self.delta!r} is not between 0 and 1 (both excluded); 1e-5 is usual.")
+        if self.delta > MAX_DELTA:
+            raise PlanError(
+                f"delta={self.delta:g} is more than {MAX_DELTA:g}: that large a share of the patients could be given "
+                "away outright. Choose less than one over their number; 1e-5 is usual."
+            )
 
 
 @dataclass(frozen=True)

@@ -328,7 +328,7 @@ def _misplaced(codes: Codes, column: Column) -> list[tuple[str, NDArray[np.bool_
     broken: list[tuple[str, NDArray[np.bool_], str]] = []
     own = column.after is None and not column.origin
     if column.numeric and own and column.low is not None and column.high is not None:
-        way_out = "Widen low and high in the schema, mend the rows, or read with invalid='clip'."
+        way_out = "Widen low and high in the schema, mend the rows, or read with invalid='clip' (--invalid clip)."
         broken.append((BOUNDS, _outside(codes, column), way_out))
     if column.kind == "integer":
         broken.append(

@@ -282,7 +282,7 @@ def _bound(name: str, kind: Kind, key: str, value: object) -> float | None:
         except ValueError as error:
             raise SchemaError(f"{name}: {key}={value!r} is not a date like 2020-12-31.") from error
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= FARTHEST:
-        raise SchemaError(f"{name}: {key}={_short(value)} is not a finite number.")
+        raise SchemaError(f"{name}: {key}={_short(value)} is not a finite number up to {FARTHEST:g}.")
     if kind == "integer" and value != int(value):
         raise SchemaError(f"{name}: {key}={value!r} is not a whole number, but the kind is integer.")
     if kind == "integer" and abs(value) >= _WHOLE:

@@ -31,7 +31,7 @@ def misplaced(codes: Codes, first: Codes, column: Column, *, certain: bool) -> t
     outside = (gap < 0) | (gap > float(column.within or 0))
     way_out = (
         f"They are 0 to {column.within} days after {column.after}: raise within, mend the rows, or read with "
-        "invalid='clip'."
+        "invalid='clip' (--invalid clip)."
     )
     findings = found(column.name, BOUNDS, outside, way_out)
     alone = ~np.isnan(codes) & np.isnan(first)

@@ -57,6 +57,20 @@ def test_two_values_in_one_range_and_none_where_none_is():
     assert even.notes == ()
 
 
+def test_each_of_two_such_numbers_has_its_own_values():
+    schema = wg.Schema.from_dict({
+        "name": "d", "population": PATIENTS, "table": {
+            "sex": {"kind": "flag", "label": True},
+            "x": {"kind": "integer", "low": 0, "high": 100_000}, "y": {"kind": "integer", "low": 0, "high": 100_000},
+        },
+    })  # fmt: skip
+    made = {"x": numbers(0, 9_000, spike=1_000), "y": numbers(0, 100_000, spike=70_007, share=0.5, seed=1)}
+    frame = pd.DataFrame({**made, "sex": np.arange(PATIENTS) % 2 == 0})
+    drawn = wg.fit(wg.read(frame, schema), wg.Budget(3.0), family="copula").generator.sample(20_000, seed=2)
+    assert (drawn["x"] == 1_000).mean() == pytest.approx(0.3, abs=0.03)
+    assert (drawn["y"] == 70_007).mean() == pytest.approx(0.5, abs=0.03)
+
+
 @pytest.mark.parametrize("family", ["copula", "marginal", "tabgan"])
 def test_it_is_billed_where_there_is_such_a_number_and_only_there(family):
     def names(column):

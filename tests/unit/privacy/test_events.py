@@ -20,7 +20,7 @@ def test_epsilon_is_finite_and_positive(epsilon):
         Budget(epsilon)
 
 
-@pytest.mark.parametrize("delta", [0, 1, -1e-5, 1.5, math.nan, math.inf])
+@pytest.mark.parametrize("delta", [0, 1, -1e-5, 1.5, 0.0011, 0.5, math.nan, math.inf])
 def test_delta_is_between_0_and_1(delta):
     with pytest.raises(PlanError, match="delta="):
         Budget(1.0, delta)

@@ -17,7 +17,9 @@ from wardgan.rng import Seed
 
 Margins = tuple[NDArray[np.float64], ...]
 
-_FLOOR: Final = 0.02
+_CLOSE: Final = 0.99
+_TOGETHER: Final = 0.9999
+_FLOOR: Final = 1e-3
 _ROUNDS: Final = 4
 _SIMULATED: Final = 10_000
 _ROOT_TAU: Final = float(np.sqrt(2 * np.pi))
@@ -95,11 +97,11 @@ def correlations(made: Dependence, products: NDArray[np.float64], sd: float) -> 
     slope = np.maximum(_slopes(made), 0.05)
     joint = _joint(made)
     answer = products / made.sizes[:, None, None]
-    blocks, unrelated = pair_blocks(made), _unrelated(made)
+    blocks, unrelated, most = pair_blocks(made), _unrelated(made), _largest(made)
     pair_slope = slope[:, :, None] * slope[:, None, :]
     noise = sd / (made.sizes[:, None, None] * pair_slope * joint)
     raw = (answer - mean[:, :, None] * mean[:, None, :] * joint) / (pair_slope * joint)
-    factors = _denoised(raw, noise, blocks, unrelated)
+    factors = _denoised(raw, noise, blocks, unrelated, most)
     scale = np.sqrt(variance[:, :, None] * variance[:, None, :])
     for _ in range(_ROUNDS):
         simulated, together = np.empty_like(answer), np.empty_like(answer)
@@ -108,7 +110,7 @@ def correlations(made: Dependence, products: NDArray[np.float64], sd: float) -> 
             together[y] = np.maximum(there.T @ there / len(there), 0.02)
         raw = factors @ factors.transpose(0, 2, 1) + (answer - simulated) / (scale * together)
         noise = sd / (made.sizes[:, None, None] * pair_slope * together)
-        factors = _denoised(raw, noise, blocks, unrelated)
+        factors = _denoised(raw, noise, blocks, unrelated, most)
     return factors
 
 
@@ -247,21 +249,34 @@ def _unrelated(made: Dependence) -> NDArray[np.bool_]:
     return marked
 
 
+def _largest(made: Dependence) -> NDArray[np.float64]:
+    """Gives how large a correlation may be, shape (axes, axes).
+
+    Values hardly ever depend on each other without a rest. Cells are often missing together without one: a panel of
+    tests is done or not.
+    """
+    hole = np.array([axis.hole for axis in made.axes])
+    return np.where(hole[:, None] & hole[None, :], _TOGETHER, _CLOSE)
+
+
 def _denoised(
-    raw: NDArray[np.float64], noise: NDArray[np.float64], blocks: NDArray[np.int64], unrelated: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+    raw: NDArray[np.float64], noise: NDArray[np.float64], blocks: NDArray[np.int64], unrelated: NDArray[np.bool_],
+    most: NDArray[np.float64],
+) -> NDArray[np.float64]:  # fmt: skip
     raw[:, unrelated] = 0.0
-    return np.array([_factor(matrix) for matrix in _shrunk(np.clip(raw, -1.2, 1.2), noise, blocks)])
+    return np.array([_factor(matrix) for matrix in _shrunk(np.clip(raw, -1.2, 1.2), noise, blocks, most)])
 
 
-def _shrunk(raw: NDArray[np.float64], noise: NDArray[np.float64], blocks: NDArray[np.int64]) -> NDArray[np.float64]:
+def _shrunk(
+    raw: NDArray[np.float64], noise: NDArray[np.float64], blocks: NDArray[np.int64], most: NDArray[np.float64]
+) -> NDArray[np.float64]:  # fmt: skip
     """Gives denoised correlations: empirical Bayes towards the block, the other classes, and 0."""
     upper = np.triu_indices(raw.shape[1], 1)
     values = np.array([matrix[upper] for matrix in raw])  # (classes, pairs)
     variances = np.array([matrix[upper] for matrix in noise]) ** 2 + 1e-12
     values, variances = _towards_classes(values, variances)
     values, variances = _towards_blocks(values, variances, blocks[upper])
-    values = np.clip(shrunk(values, variances)[0], -0.99, 0.99)
+    values = np.clip(shrunk(values, variances)[0], -most[upper], most[upper])
     found = np.zeros_like(raw)
     for y, one in enumerate(values):
         found[y][upper] = one

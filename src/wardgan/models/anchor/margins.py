@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from wardgan.models.anchor.dependence import Dependence, Margins, drawn
 from wardgan.models.anchor.shrink import shrunk
+
+_SURE: Final = 2.0
 
 
 def tilted_margins(made: Dependence, sums: NDArray[np.float64], sd: float, label_noise: float) -> Margins:
@@ -93,14 +97,35 @@ def _mixed(
     margin: NDArray[np.float64], score: NDArray[np.float64], target: NDArray[np.float64], pooled: NDArray[np.float64],
     noise: NDArray[np.float64],
 ) -> NDArray[np.float64]:  # fmt: skip
-    tilted = np.array([tilt(pooled, score, goal) for goal in target])
-    # How far the class's own shape is from the tilted one, beyond what noise explains, over all classes and levels.
-    expected = (noise**2).mean() * (1 - 1 / len(pooled))
-    signal = max(float(((margin - tilted) ** 2).mean()) - expected, 0.0)
-    own = signal / (signal + expected) if expected > 0 else 1.0
-    return np.array(
-        [tilt(own * m + (1 - own) * t, score, goal) for m, t, goal in zip(margin, tilted, target, strict=True)]
-    )
+    """Gives the margins of one visit: its own shape for all classes together, and then that of each class.
+
+    Args:
+        margin: Noisy shares, shape (classes, levels).
+        score: Of each level, shape (levels,).
+        target: Mean score of each class, shape (classes,).
+        pooled: Shares of all classes and visits, shape (levels,).
+        noise: Of each share of a class, shape (classes,).
+    """
+    precision = 1 / np.maximum(noise, 1e-12) ** 2
+    together = precision / precision.sum() @ margin
+    base = _shaped(together, tilt(pooled, score, float(together @ score)), float(precision.sum() ** -0.5))
+    if len(margin) == 1:
+        return np.array([tilt(base, score, goal) for goal in target])
+    # Each class for itself: the noise of one with three patients says nothing about the shapes of the others.
+    found = [
+        tilt(_shaped(mine, tilt(base, score, goal), float(sd)), score, goal)
+        for mine, goal, sd in zip(margin, target, noise, strict=True)
+    ]
+    return np.array(found)
+
+
+def _shaped(own: NDArray[np.float64], usual: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
+    """Gives an own shape, as far as it is farther from the usual one than noise explains (empirical Bayes)."""
+    expected = noise**2 * (1 - 1 / len(own))
+    # A mean of squares of a few levels is larger than expected by chance, too.
+    signal = max(float(((own - usual) ** 2).mean()) - expected * (1 + _SURE * np.sqrt(2 / len(own))), 0.0)
+    keep = signal / (signal + expected) if expected > 0 else 1.0
+    return keep * own + (1 - keep) * usual
 
 
 def tilt(shares: NDArray[np.float64], score: NDArray[np.float64], goal: float) -> NDArray[np.float64]:

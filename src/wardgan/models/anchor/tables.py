@@ -38,9 +38,10 @@ def class_sizes(
     sizes = (precision[:, None] * sums).sum(axis=0) / precision.sum()
     sd = noise / np.sqrt(precision.sum())
     if sizes.sum() < max(FEWEST, 3 * sd * np.sqrt(len(sizes))):
+        by, more = ("by the noisy count ", ", or raise epsilon") if noise else ("", "")
         raise PlanError(
-            f"cohort: by the noisy count there are fewer than {max(FEWEST, round(3 * sd))} patients; a generator of "
-            "so few would be noise, or would be them. Join more patients, or raise epsilon."
+            f"cohort: {by}there are fewer than {max(FEWEST, round(3 * sd))} patients; a generator of "
+            f"so few would be noise, or would be them. Join more patients{more}."
         )
     lost = sizes < max(1.0, 2 * sd)
     return np.maximum(sizes, 1.0), lost
