@@ -50,7 +50,7 @@ def served(clinic, **more):
 
 
 @contextmanager
-def guarded(clinic, *, tier="registered", closed=False, **more):
+def guarded(clinic, *, tier="registered", closed=False, secure=False, **more):
     """The same pages with accounts."""
     from wardgan.access.database import Database
     from wardgan.access.rules import Rules, default
@@ -60,7 +60,8 @@ def guarded(clinic, *, tier="registered", closed=False, **more):
     rules = Rules(database, default(tier), closed=closed)
     stock = stock_of(clinic.home / "hub", trust=clinic.trust, **more)
     stock.refresh()
-    desk = Desk(database, rules, closed=closed)
-    with TestClient(create_app(stock, jobs_in(stock), desk=desk), base_url=HERE) as client:
+    desk = Desk(database, rules, closed=closed, secure=secure)
+    app = create_app(stock, jobs_in(stock), desk=desk, secure=secure)
+    with TestClient(app, base_url=HERE.replace("http:", "https:") if secure else HERE) as client:
         yield client, database, rules
     database.close()

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -133,22 +134,29 @@ class Database:
     Args:
         place: Path of a SQLite file, or `postgresql://user:password@host/name`.
         new: Whether a SQLite file is made if there is none.
+        look: Whether it is only looked at, such as an auditor's copy: then nothing of it is changed.
 
     Raises:
         UsageError: It is neither, or not there.
         DatabaseError: It cannot be opened, or belongs to something else or to a newer version.
     """
 
-    def __init__(self, place: str | Path, *, new: bool = True) -> None:
+    def __init__(self, place: str | Path, *, new: bool = True, look: bool = False) -> None:
         self.url = _url(place)
-        if not new and self.url.get_backend_name() == "sqlite" and not Path(str(self.url.database)).is_file():
+        self._file = Path(str(self.url.database)) if self.url.get_backend_name() == "sqlite" else None
+        if not new and self._file is not None and not self._file.is_file():
             raise UsageError(f"database={str(place)!r} is not there; wardgan token new makes it.")
-        self._engine = _engine(self.url)
+        self._which: tuple[int, int] | None = None
+        self._engine = _engine(self.url, look=look)
         try:
-            self._prepare()
+            if not self._known():
+                self._prepare()
         except BaseException:
             self.close()
             raise
+        if self._file is not None:
+            with _told(self.url):
+                self._which = _which(self._file)
 
     def close(self) -> None:
         """Hangs up."""
@@ -156,12 +164,15 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Gives a connection for questions.
+        """Gives a connection for questions, which all see the same moment.
 
         Raises:
-            DatabaseError: The database does not answer.
+            DatabaseError: The database does not answer, or another file took its place.
         """
+        self._same()
         with _told(self.url), self._engine.connect() as found:
+            if self._file is None:
+                found.execution_options(isolation_level="REPEATABLE READ")
             yield found
 
     @contextmanager
@@ -169,22 +180,39 @@ class Database:
         """Gives a connection for changes, which all happen or none; one after the other with those of others.
 
         Raises:
-            DatabaseError: The database does not answer, or somebody else writes for too long.
+            DatabaseError: The database does not answer, another file took its place, or somebody else writes for too
+                long.
         """
+        self._same()
         with _told(self.url), self._engine.connect().execution_options(writes=True) as found, found.begin():
             if self.url.get_backend_name() == "postgresql":
                 # SQLite does the same by itself.
                 found.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
             yield found
 
-    def _prepare(self) -> None:
-        with self.write() as found:
+    def _same(self) -> None:
+        """Refuses a file that took the place of the one that was opened: what is written would be seen by nobody."""
+        if self._file is None or self._which is None:
+            return
+        with _told(self.url):
+            same = _which(self._file) == self._which
+        if not same:
+            raise DatabaseError(f"{_shown(self.url)} is another file than the one that was opened; start again.")
+
+    def _known(self) -> bool:
+        """Tells whether it is a hub's; one that has nothing yet is not."""
+        with self.read() as found:
             there = sa.inspect(found).get_table_names()
             if "meta" not in there and there:
                 raise DatabaseError(f"{_shown(self.url)} is a database of something else; choose another.")
             if "meta" in there:
                 self._check(found)
-                return
+            return "meta" in there
+
+    def _prepare(self) -> None:
+        with self.write() as found:
+            if "meta" in sa.inspect(found).get_table_names():
+                return  # somebody else made it meanwhile
             tables.create_all(found)
             for text in _GUARDS[self.url.get_backend_name()]:
                 found.execute(sa.text(text))
@@ -219,14 +247,21 @@ def _url(place: str | Path) -> URL:
         found = make_url(text)
     except (ArgumentError, ValueError):
         found = None
-    if found is not None and found.get_backend_name() == "sqlite" and found.database in (None, "", ":memory:"):
+    if found is not None and found.drivername == "sqlite" and (found.query or found.database in (None, "", ":memory:")):
         found = None
-    if found is None or found.get_backend_name() not in _GUARDS:
+    if found is None or found.drivername not in ("sqlite", "postgresql", "postgresql+psycopg"):
         raise UsageError("database: it is neither the path of a file nor postgresql://user:password@host/name.")
+    if "@" in (found.host or ""):
+        raise UsageError("database: write an @ within the password as %40.")
     return found.set(drivername="postgresql+psycopg") if found.get_backend_name() == "postgresql" else found
 
 
-def _engine(url: URL) -> Engine:
+def _which(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def _engine(url: URL, *, look: bool) -> Engine:
     if url.get_backend_name() == "postgresql":
         return sa.create_engine(url, pool_pre_ping=True, connect_args={
             "connect_timeout": int(_BUSY), "options": f"-c lock_timeout={int(1000 * _BUSY)}",
@@ -237,11 +272,21 @@ def _engine(url: URL) -> Engine:
             # It knows who uses a hub; nobody else on this machine should.
             with suppress(FileExistsError):
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _FILE))
+        elif not look and path.stat().st_mode & 0o077:
+            with suppress(PermissionError):
+                path.chmod(_FILE)
+    if look:
+        # Beside a copy on read-only media no other file can be made.
+        more = "" if os.access(path.parent, os.W_OK) else "&immutable=1"
+        url = url.set(database=f"file:{quote(str(path.resolve()))}", query={}).update_query_string(
+            f"mode=ro&uri=true{more}"
+        )
     found = sa.create_engine(url, connect_args={"timeout": _BUSY, "isolation_level": None, "check_same_thread": False})
+    pragmas = ("query_only=ON",) if look else ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 
     @event.listens_for(found, "connect")
     def _(connection: object, _record: object) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")  # pyright: ignore[reportAttributeAccessIssue]
 
     @event.listens_for(found, "begin")
@@ -264,4 +309,5 @@ def _told(url: URL) -> Iterator[None]:
 
 
 def _shown(url: URL) -> str:
-    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+    # A password may stand in several places of an address; only what cannot hold one is told.
+    return str(url.database) if url.get_backend_name() == "sqlite" else f"postgresql://{url.host or ''}/{url.database}"

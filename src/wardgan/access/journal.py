@@ -14,6 +14,7 @@ from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from wardgan.access.database import Database, DatabaseError, log, meta, now
 from wardgan.errors import UsageError
@@ -61,9 +62,9 @@ def note(found: Connection, who: str, action: str, subject: str, detail: Mapping
         subject: To what.
         detail: More.
     """
-    number, previous = str(found.scalar(sa.select(meta.c.value).where(meta.c.name == "head"))).split()
+    number, previous = _head(found)
     at, more = now(), json.dumps(detail or {}, sort_keys=True, ensure_ascii=False)
-    mine = int(number) + 1
+    mine = number + 1
     texts = (who[:200], action[:40], subject[:400], more)
     digest = _digest(mine, at, texts, previous)
     found.execute(
@@ -99,8 +100,11 @@ def head_of(database: Database) -> tuple[int, str]:
         database: The hub's.
     """
     with database.read() as found:
-        text = str(found.scalar(sa.select(meta.c.value).where(meta.c.name == "head")))
-    number, _, digest = text.partition(" ")
+        return _head(found)
+
+
+def _head(found: Connection) -> tuple[int, str]:
+    number, _, digest = str(found.scalar(sa.select(meta.c.value).where(meta.c.name == "head"))).partition(" ")
     if not number.isdecimal() or len(digest) != len(START):
         raise DatabaseError("The audit log has lost its end; wardgan audit-log verify says what is wrong.")
     return int(number), digest
@@ -145,6 +149,15 @@ def verify(database: Database, *, seen: str | None = None) -> Checked:
     """
     if seen is not None and (len(seen) != len(START) or set(seen) - set("0123456789abcdef")):
         raise UsageError(f"seen={seen[:80]!r} is not a digest: 64 digits from 0 to f.")
+    try:
+        return _checked(database, seen)
+    except DatabaseError as error:
+        if isinstance(error.__cause__, SQLAlchemyError) and "decode" in str(error.__cause__):
+            return Checked(0, START, ("A line cannot be read as text: it was changed.",))
+        raise
+
+
+def _checked(database: Database, seen: str | None) -> Checked:
     wrong: list[str] = []
     count, previous, met = 0, START, seen in (None, START)
     with database.read() as found:

@@ -42,11 +42,15 @@ class AccessError(HubError):
 
     Attributes:
         way: What would help: `sign in`, `accept terms`, or nothing.
+        name: Of the releases whose terms must be accepted.
     """
 
-    def __init__(self, message: str, way: Literal["sign in", "accept terms", "nothing"] = "nothing") -> None:
+    def __init__(
+        self, message: str, way: Literal["sign in", "accept terms", "nothing"] = "nothing", name: str = ""
+    ) -> None:  # fmt: skip
         super().__init__(message)
         self.way = way
+        self.name = name
 
 
 class LimitError(HubError):
@@ -315,38 +319,40 @@ class Rules:
             if policy.granted and not self._granted(line, account, name):
                 raise AccessError(f"{name}: it was not granted to you; ask the hub's operator.")
             if policy.terms is not None and not self._accepted(line, account, policy):
-                raise AccessError(f"{name}: accept its terms first.", "accept terms")
+                raise AccessError(f"{name}: accept its terms first.", "accept terms", name)
 
-    def spend(self, account: Account | None, name: str, policy: Policy, rows: int) -> None:
-        """Counts patients that are to be drawn, where they have a limit: before they are.
+    def spend(self, account: Account | None, policies: Mapping[str, Policy], rows: int) -> None:
+        """Counts patients that are to be drawn, where they have a limit: before they are, and of all names or none.
 
         Args:
             account: Who draws them.
-            name: Of the releases.
-            policy: What `check` gave.
+            policies: What `check` gave for each name.
             rows: How many.
 
         Raises:
             LimitError: That would be more than a day has.
         """
-        if not policy.limited or account is None:
+        limited = {name: policy for name, policy in policies.items() if policy.limited}
+        if not limited or account is None:
             return
+        with self._database.write() as line:
+            for name, policy in sorted(limited.items()):
+                self._count(line, account, name, policy, rows)
+
+    def _count(self, line: Connection, account: Account, name: str, policy: Policy, rows: int) -> None:
         today = datetime.now(UTC).strftime("%Y-%m-%d")
         insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[self._database.url.get_backend_name()]
         mine = (usage.c.account == account.id, usage.c.name == name, usage.c.day == today)
-        with self._database.write() as line:
-            line.execute(
-                insert(usage).values(account=account.id, name=name, day=today, rows=0).on_conflict_do_nothing()
+        line.execute(insert(usage).values(account=account.id, name=name, day=today, rows=0).on_conflict_do_nothing())
+        changed = line.execute(
+            usage.update().where(*mine, usage.c.rows + rows <= policy.rows).values(rows=usage.c.rows + rows)
+        )
+        if not changed.rowcount:
+            spent = int(line.scalar(sa.select(usage.c.rows).where(*mine)) or 0)
+            raise LimitError(
+                f"{name}: {rows:,} patients are more than the {max(0, policy.rows - spent):,} of {policy.rows:,} "
+                "that are left to you today (UTC)."
             )
-            changed = line.execute(
-                usage.update().where(*mine, usage.c.rows + rows <= policy.rows).values(rows=usage.c.rows + rows)
-            )
-            if not changed.rowcount:
-                spent = int(line.scalar(sa.select(usage.c.rows).where(*mine)) or 0)
-                raise LimitError(
-                    f"{name}: {rows:,} patients are more than the {max(0, policy.rows - spent):,} of {policy.rows:,} "
-                    "that are left to you today (UTC)."
-                )
 
     def spent(self, account: Account, name: str) -> int:
         """Gives how many patients somebody has drawn today.

@@ -25,7 +25,7 @@ def show(
     from wardgan.access.database import Database
     from wardgan.access.journal import lines
 
-    found = list(lines(Database(database, new=False), last=last))
+    found = list(lines(Database(database, new=False, look=True), last=last))
     if json:
         answer({"lines": [vars(one) for one in found]})
         return
@@ -51,7 +51,7 @@ def verify(
     from wardgan.access.database import Database
     from wardgan.access.journal import verify as check
 
-    found = check(Database(database, new=False), seen=seen)
+    found = check(Database(database, new=False, look=True), seen=seen)
     if json:
         answer(vars(found))
     for line in found.wrong:

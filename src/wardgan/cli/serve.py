@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,12 +75,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
     from wardgan.web.jobs import Jobs, folder_of
     from wardgan.web.stock import stock_of
 
-    secure = certificate is not None
-    if secure != (key is not None):
-        raise UsageError("certificate, key: TLS wants both.")
-    for option, path in (("certificate", certificate), ("key", key)):
-        if path is not None and not path.is_file():
-            raise UsageError(f"{option}={str(path)!r} is not there.")
+    secure = _check_pair(certificate, key)
     for one in name or []:
         if not _HOST.fullmatch(one):
             raise UsageError(f"name={one!r} is not the name of a host, such as hub.hospital.example.")
@@ -90,7 +86,13 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
     listening = _listening(host, port)
     desk = None if database is None else _desk(database, hub, tier, closed=closed, secure=secure or behind_tls)
     shown = f"[{host}]" if ":" in host else host
-    app = create_app(stock, Jobs(files or folder_of(hub), stock), desk=desk, hosts=(*HOSTS, shown, *(name or [])))
+    app = create_app(
+        stock,
+        Jobs(files or folder_of(hub), stock),
+        desk=desk,
+        secure=secure or behind_tls,
+        hosts=(*HOSTS, shown, *(name or [])),
+    )
     address = f"{'https' if secure else 'http'}://{shown}:{listening.getsockname()[1]}"
     say(screen(errors=True), f"{address} shows {hub}; Ctrl-C ends it.", style="bold green")
     config = uvicorn.Config(
@@ -101,8 +103,30 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
     uvicorn.Server(config).run(sockets=[listening])
 
 
+def _check_pair(certificate: Path | None, key: Path | None) -> bool:
+    """Tells whether there is a certificate, and refuses one that cannot be used."""
+    if (certificate is None) != (key is None):
+        raise UsageError("certificate, key: TLS wants both.")
+    if certificate is None or key is None:
+        return False
+    for option, path in (("certificate", certificate), ("key", key)):
+        if not path.is_file():
+            raise UsageError(f"{option}={str(path)!r} is not there.")
+    try:
+        # Without a password that somebody would be asked for.
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"certificate={str(certificate)!r}, key={str(key)!r}: they cannot be used together, or are no PEM files "
+            "without a password."
+        ) from error
+    return True
+
+
 def _check_reach(host: str, database: str | None, *, secure: bool, plain: bool) -> None:
     """Refuses to be reached by others without accounts, or without TLS."""
+    if not host.strip():
+        raise UsageError("host: it is empty; leave it out for this machine alone.")
     if host == "localhost" or _here(host):
         return
     if database is None:
@@ -148,10 +172,10 @@ def _listening(host: str, port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))
-    except OSError as error:
+    except (OSError, TypeError, UnicodeError) as error:
         found.close()
+        why = error.strerror if isinstance(error, OSError) else "no such address"
         raise UsageError(
-            f"port={port}: {host} cannot listen there ({error.strerror}); choose another with --port, or 0 "
-            "for one that is free."
+            f"port={port}: {host} cannot listen there ({why}); choose another with --port, or 0 for one that is free."
         ) from error
     return found

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from wardgan.access.rules import AccessError
 from wardgan.errors import HubError
 from wardgan.web.api import Stocked, stock_in
-from wardgan.web.desk import Desk, address_of
+from wardgan.web.desk import Desk
 from wardgan.web.doors import Passing, door_of
 from wardgan.web.forms import LONGEST, form_of
 from wardgan.web.pages import shown
@@ -50,7 +50,7 @@ async def signed_in(request: Request) -> Response:
     following = _place(form.get("following", "/"))
     response = RedirectResponse(following, 303)
     try:
-        await run_in_threadpool(desk.sign_in, response, form.get("token", "").strip(), address_of(request))
+        await run_in_threadpool(desk.sign_in, request, response, form.get("token", "").strip())
     except AccessError as error:
         return await run_in_threadpool(shown, request, "sign_in.html", 401, following=following, wrong=str(error))
     return response
@@ -110,5 +110,11 @@ async def accepted(request: Request, label: str) -> Response:
 
 def _place(text: str) -> str:
     """Gives a page of this hub to go on with, and the list for anything else."""
-    fine = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable() and len(text) < LONGEST
+    fine = (
+        text.startswith("/")
+        and not text.startswith("/api/")
+        and not text.startswith(("//", "/\\"))
+        and text.isprintable()
+        and len(text) < LONGEST
+    )
     return text if fine else "/"

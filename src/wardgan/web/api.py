@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -83,7 +84,7 @@ def file(stock: Stocked, door: Passing, label: str) -> Response:
     entry = stock.entry(label)
     name = f"{entry.name.rpartition('/')[2]}-{entry.tag}.hgan"
     with door.taking(entry):
-        return FileResponse(stock.rack.file(entry), media_type="application/octet-stream", filename=name)
+        return FileResponse(stock.file(entry), media_type="application/octet-stream", filename=name)
 
 
 @router.get("/preview/{label:path}", responses=shapes.answers(shapes.Preview))
@@ -116,8 +117,15 @@ def sample(
     asked = Asked(n, seed_of(seed), tuple(where or ()), balance or None)
     name = f"{entry.name.rpartition('/')[2]}-{entry.tag}-{asked.seed}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Seed": str(asked.seed)}
+
+    def still() -> None:
+        stock.check(stock.entry(f"{entry.name}:{entry.tag}"))
+        door.still(entry)
+
     with door.drawing(entry, asked, "csv"):
-        return Streamed(stock.csv(entry, asked), headers, "text/csv; charset=utf-8")
+        return Streamed(
+            stock.csv(entry, asked), headers, "text/csv; charset=utf-8", still, partial(door.broke, entry)
+        )  # fmt: skip
 
 
 def seed_of(given: int | None) -> int:

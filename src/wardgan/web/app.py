@@ -40,13 +40,16 @@ STATUS: Final = (
 )  # fmt: skip
 
 
-def create_app(stock: Stock, jobs: Jobs, *, desk: Desk | None = None, hosts: tuple[str, ...] = HOSTS) -> FastAPI:
+def create_app(
+    stock: Stock, jobs: Jobs, *, desk: Desk | None = None, secure: bool = False, hosts: tuple[str, ...] = HOSTS
+) -> FastAPI:
     """Gives the application.
 
     Args:
         stock: What the hub has.
         jobs: Files that are made in the background.
         desk: Asks who is there; `None` for a hub that everybody who reaches it may use.
+        secure: Whether the pages are only reached over TLS.
         hosts: Names under which it may be asked; a request for another one is refused, so that a page elsewhere cannot
             reach it under a name of its own.
     """
@@ -76,7 +79,7 @@ def create_app(stock: Stock, jobs: Jobs, *, desk: Desk | None = None, hosts: tup
     app.include_router(files.pages)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, secure=secure)
     app.add_exception_handler(AccessError, _closed)
     app.add_exception_handler(WardganError, _refused)
     app.add_exception_handler(HTTPException, _failed)
@@ -105,7 +108,8 @@ def _closed(request: Request, error: Exception) -> Response:
     here = request.url.path + (f"?{request.url.query}" if request.url.query and request.method == "GET" else "")
     if error.way == "sign in":
         return RedirectResponse(f"/sign-in?following={quote(here, safe='')}", 303)
-    label = request.path_params.get("label", "")
+    stock: Stock = request.app.state.stock
+    label = next((f"{one.name}:{one.tag}" for one in stock.shelf.versions(error.name)), "")
     return RedirectResponse(f"/terms/{quote(label, safe='/:')}", 303)
 
 

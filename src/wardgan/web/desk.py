@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from wardgan.access.database import Database
 from wardgan.access.journal import note
-from wardgan.access.people import NOBODY, Account, account_of
+from wardgan.access.people import NOBODY, Account, account_by, account_of
 from wardgan.access.rules import AccessError, Action, Policy, Rules
 from wardgan.access.sessions import HOURS, account_in, begin, end, form_word
 from wardgan.hub.entry import Entry
@@ -26,6 +26,7 @@ from wardgan.web.workers import BusyError
 
 GUESSES: Final = (10, 600.0)
 DRAWS: Final = (240, 60.0)
+ENTRIES: Final = (30, 600.0)
 _KEYS: Final = 20_000
 _ID: Final = re.compile(r"wgt_([0-9a-f]{12})_")
 OURS: Final = ("same-origin", "none")
@@ -78,6 +79,8 @@ def address_of(request: Request) -> str:
         found = ip_address(text)
     except ValueError:
         return "unknown"
+    # A socket that listens for both kinds gives those of IPv4 as part of IPv6.
+    found = getattr(found, "ipv4_mapped", None) or found
     return str(found) if found.version == 4 else str(ip_network((found, 64), strict=False))
 
 
@@ -122,6 +125,7 @@ class Desk:
         self._cookie = "__Host-wardgan" if secure else "wardgan"
         self._secure = secure
         self._guesses = Pace(*GUESSES)
+        self._entries = Pace(*ENTRIES)
         self._draws = Pace(*DRAWS)
 
     def visitor(self, request: Request) -> Visitor:
@@ -169,15 +173,27 @@ class Desk:
             note(line, NOBODY, "token refused", known[1] if known else "", {"from": address})
         raise AccessError("The token is not known, or no longer good; ask the hub's operator for a new one.", "sign in")
 
-    def sign_in(self, response: Response, token: str, address: str) -> None:
-        """Begins a session.
+    def sign_in(self, request: Request, response: Response, token: str) -> None:
+        """Begins a session, and ends the one before.
 
         Args:
+            request: What was sent.
             response: Gets the cookie.
             token: What somebody says.
-            address: Where from.
+
+        Raises:
+            AccessError: The token is not good.
+            LimitedError: They sign in too often.
         """
-        word = begin(self.database, self.account(token, address), address)
+        address = address_of(request)
+        account = self.account(token, address)
+        if not self._entries.left(f"#{account.id}"):
+            raise LimitedError("You sign in too often; wait a minute.")
+        old = request.cookies.get(self._cookie)
+        before = account_in(self.database, old) if old else None
+        if old and before is not None:
+            end(self.database, before, old)
+        word = begin(self.database, account, address)
         response.set_cookie(
             self._cookie, word, max_age=HOURS * 3600, path="/", secure=self._secure, httponly=True, samesite="lax"
         )
@@ -246,12 +262,29 @@ class Desk:
             LimitedError: They ask too often.
             LimitError: They had as many as a day has.
         """
-        policies = self.check(visitor, entry, "sample")
+        policies = dict(zip(self.within(entry), self.check(visitor, entry, "sample"), strict=True))
         self.pace(visitor)
-        for name, policy in zip(self.within(entry), policies, strict=True):
-            self.rules.spend(visitor.account, name, policy, rows)
+        self.rules.spend(visitor.account, policies, rows)
         self.tell(visitor, "sampled", entry, {"rows": rows, **detail})
-        return any(one.limited for one in policies)
+        return any(one.limited for one in policies.values())
+
+    def still(self, visitor: Visitor, entry: Entry) -> None:
+        """Refuses to go on with patients for somebody who may not have them any more.
+
+        Args:
+            visitor: Who.
+            entry: From which release.
+
+        Raises:
+            AccessError: Their token, session, grant or terms ended.
+        """
+        account = visitor.account
+        if account is not None:
+            word = visitor.nonce
+            now = account_by(self.database, account.token) if word is None else account_in(self.database, word)
+            if now is None:
+                raise AccessError("Your token is no longer good.", "sign in")
+        self.check(visitor, entry, "sample")
 
     def pace(self, visitor: Visitor) -> None:
         """Refuses who asks too often.

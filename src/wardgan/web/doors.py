@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
 from wardgan.access.rules import AccessError, Policy
-from wardgan.errors import WardganError
 from wardgan.hub.entry import Entry
 from wardgan.web.desk import Desk, Visitor
 from wardgan.web.preview import Asked
+
+# Patients of each release that are drawn for figures beside each other.
+COMPARED: Final = 1_000
 
 
 class Door:
@@ -57,11 +59,26 @@ class Door:
             policies = self.desk.check(self.visitor, entry, "sample")
         except AccessError as error:
             return str(error)
-        return (
-            f"{entry.name}: its patients are counted; look at them on their own page."
-            if any(one.limited for one in policies)
-            else None
-        )
+        if any(one.limited for one in policies):
+            return f"{entry.name}: its patients are counted; look at them on their own page."
+        self.desk.pace(self.visitor)
+        self.desk.tell(self.visitor, "sampled", entry, {"rows": COMPARED, "how": "compare", "seed": 0})
+        return None
+
+    def look(self) -> None:
+        """Lets somebody look at what is read from a release's file; not too often."""
+        if self.desk is not None:
+            self.desk.pace(self.visitor)
+
+    def policies(self, entry: Entry) -> dict[str, Policy]:
+        """Gives the policies of other releases that are in the file of one, whose rules it obeys, too.
+
+        Args:
+            entry: The release.
+        """
+        if self.desk is None:
+            return {}
+        return self.desk.rules.for_names([name for name in self.desk.within(entry) if name != entry.name])
 
     def owner(self) -> int | None:
         """Gives whose files are made in the background; `None` in a hub without accounts.
@@ -92,6 +109,25 @@ class Door:
         with self._told_of_failures(self.desk, entry):
             yield
 
+    def still(self, entry: Entry) -> None:
+        """Refuses to go on with patients of a release; see `Desk.still`.
+
+        Args:
+            entry: The release.
+        """
+        if self.desk is not None:
+            self.desk.still(self.visitor, entry)
+
+    def broke(self, entry: Entry, why: str) -> None:
+        """Notes that patients of a release did not all leave.
+
+        Args:
+            entry: The release.
+            why: What happened.
+        """
+        if self.desk is not None:
+            self.desk.tell(self.visitor, "failed", entry, {"why": why})
+
     @contextmanager
     def taking(self, entry: Entry) -> Iterator[None]:
         """Lets somebody take a file within the block.
@@ -112,7 +148,7 @@ class Door:
     def _told_of_failures(self, desk: Desk, entry: Entry) -> Iterator[None]:
         try:
             yield
-        except WardganError as error:
+        except Exception as error:
             desk.tell(self.visitor, "failed", entry, {"why": type(error).__name__})
             raise
 
@@ -157,12 +193,12 @@ def door_of(request: Request) -> Door:
     desk: Desk | None = request.app.state.desk
     visitor = Visitor(None, None, "") if desk is None else desk.visitor(request)
     found = Door(desk, visitor)
-    request.state.door = found
     if desk is not None and desk.closed:
         if visitor.account is None:
             raise AccessError("This hub is for those who are signed in.", "sign in")
         if "read" not in visitor.account.scopes:
             raise AccessError("Your token is not for reading; ask the hub's operator for one with read.")
+    request.state.door = found
     return found
 
 

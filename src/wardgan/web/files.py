@@ -70,7 +70,7 @@ def taken(request: Request, stock: Stocked, door: Passing, number: str) -> Respo
     jobs = jobs_of(request)
     job = jobs.find(number, door.owner())
     entry = stock.entry(job.release)
-    stock.rack.check(entry)
+    stock.check(entry)
     with door.fetching(entry, job.asked):
         return FileResponse(jobs.file(job), media_type=_TYPES.get(job.kind, _BYTES), filename=job.name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -25,11 +26,12 @@ def check_origin(request: Request, *, strict: bool = True) -> None:
     Raises:
         AccessError: It comes from another page.
     """
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    site, origin, ours = request.headers.get("sec-fetch-site"), request.headers.get("origin"), False
     if site is not None:
         ours = site in OURS
     elif origin is not None:
-        ours = urlsplit(origin).netloc == request.headers.get("host")
+        with suppress(ValueError):  # an origin that is none is not ours
+            ours = urlsplit(origin).netloc == request.headers.get("host")
     else:
         ours = not strict
     if not ours:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wardgan.errors import WardganError
 from wardgan.hub.entry import Entry
 from wardgan.schema.columns import Column
+from wardgan.web.doors import COMPARED
 from wardgan.web.figures import Figure
 from wardgan.web.preview import Asked
 from wardgan.web.stock import Stock
@@ -83,6 +84,6 @@ def beside(
     if closed is not None:
         return rows, [], closed
     try:
-        return rows, stock.pair(one, other, Asked(1_000, 0)), None
+        return rows, stock.pair(one, other, Asked(COMPARED, 0)), None
     except WardganError as error:
         return rows, [], str(error)

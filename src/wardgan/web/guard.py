@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import Final
@@ -30,6 +31,8 @@ HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 STALLED: Final = 60.0
+# Seconds after which it is asked again whether a stream may go on.
+AGAIN: Final = 5.0
 _PIECE: Final = 1 << 18
 # What costs something is not made for its headers alone.
 COSTLY: Final = ("/api/v1/sample/", "/api/v1/files/", "/api/v1/preview/", "/api/v1/jobs", "/play/", "/jobs", "/compare")
@@ -42,10 +45,12 @@ class Guard:
 
     Args:
         app: The application.
+        secure: Whether it is only reached over TLS; browsers then never try without.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, secure: bool = False) -> None:
         self._app = app
+        self._headers = HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if secure else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request.
@@ -59,7 +64,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         head = scope["method"] == "HEAD" and not scope["path"].startswith(COSTLY)
-        answer = _Answer(send, bodiless=head)
+        answer = _Answer(send, self._headers, bodiless=head)
         if _by_itself(Headers(scope=scope)):
             said = _said(403, "Another site's page may link here, and not ask by itself.")
             await said(scope, receive, answer)
@@ -80,8 +85,9 @@ def _by_itself(asked: Headers) -> bool:
 class _Answer:
     """What is sent, with its headers."""
 
-    def __init__(self, send: Send, *, bodiless: bool) -> None:
+    def __init__(self, send: Send, headers: Mapping[str, str], *, bodiless: bool) -> None:
         self._send = send
+        self._headers = headers
         self._bodiless = bodiless
         self.begun = False
 
@@ -89,7 +95,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.begun = True
             headers = MutableHeaders(raw=message["headers"])
-            for name, value in HEADERS.items():
+            for name, value in self._headers.items():
                 headers.setdefault(name, value)
         elif self._bodiless:
             message = {**message, "body": b""}
@@ -108,11 +114,16 @@ class Streamed(Response):
         parts: Makes the body; entered before anything is sent, so that a refusal is an answer of its own.
         headers: Of the answer.
         media_type: Of the body.
+        still: Is called every few seconds, and refuses to go on by an error.
+        broke: Is called if the body has no end, with the name of what happened.
     """
 
     def __init__(
-        self, parts: AbstractContextManager[Iterator[object]], headers: dict[str, str], media_type: str
+        self, parts: AbstractContextManager[Iterator[object]], headers: dict[str, str], media_type: str,
+        still: Callable[[], None] = lambda: None, broke: Callable[[str], None] = lambda _why: None,
     ) -> None:  # fmt: skip
+        self._still = still
+        self._broke = broke
         with ExitStack() as opening:
             self._parts = opening.enter_context(parts)
             self._first = next(self._parts, b"")
@@ -128,23 +139,35 @@ class Streamed(Response):
             receive: Tells when whoever asked has left.
             send: Takes the answer.
         """
+        why: str | None = "the reader left"
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(_until_left, receive, group.cancel_scope.cancel)
                 await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-                part: object = self._first
-                while part is not None:
-                    for piece in _pieces(part):
-                        with anyio.fail_after(STALLED):
-                            await send({"type": "http.response.body", "body": piece, "more_body": True})
-                    part = await to_thread.run_sync(partial(next, self._parts, None))
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await self._body(send)
+                why = None
                 group.cancel_scope.cancel()
-        except* (TimeoutError, OSError, WardganError):
-            pass  # who stopped reading gets no more, and nobody what cannot be made: the body has no end then
+        except* (TimeoutError, OSError, WardganError) as errors:
+            # Who stopped reading, or may not go on, gets no more, and nobody what cannot be made: the body has no end.
+            why = type(errors.exceptions[0]).__name__
         finally:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(self._stack.close)
+                if why is not None:
+                    await to_thread.run_sync(self._broke, why)
+
+    async def _body(self, send: Send) -> None:
+        part: object = self._first
+        asked = time.monotonic()
+        while part is not None:
+            for piece in _pieces(part):
+                if time.monotonic() - asked > AGAIN:
+                    await to_thread.run_sync(self._still)
+                    asked = time.monotonic()
+                with anyio.fail_after(STALLED):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            part = await to_thread.run_sync(partial(next, self._parts, None))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _pieces(part: object) -> Iterable[bytes]:

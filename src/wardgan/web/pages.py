@@ -116,12 +116,14 @@ def filters(request: Request, stock: Stocked, facet: str, chosen: Chosen, q: Wor
 def release(request: Request, stock: Stocked, door: Passing, label: str) -> HTMLResponse:
     """Shows one release."""
     entry = stock.entry(label)
+    door.look()
     facts, closed = glance.glance_of(stock, entry)
+    target = f"{request.base_url}{entry.name}:{entry.tag}@{entry.digest}"
     # The badge above says already that it is not private.
     words = statement(entry.privacy).replace("**", "").replace(BANNER, "").strip()
     return shown(
         request, "release.html", entry=entry, facts=facts, closed=closed, versions=stock.shelf.versions(entry.name),
-        statement=words, target=stock.target(entry), policy=door.policy(entry), may=door.may(entry), tiers=TIERS,
+        statement=words, target=target, policy=door.policy(entry), may=door.may(entry), tiers=TIERS, others=door.policies(entry),
     )  # fmt: skip
 
 
@@ -135,9 +137,10 @@ def file(stock: Stocked, door: Passing, label: str) -> Response:
 
 
 @router.get("/dossiers/{label:path}")
-def dossier(stock: Stocked, label: str) -> HTMLResponse:
+def dossier(stock: Stocked, door: Passing, label: str) -> HTMLResponse:
     """Shows the public dossier of a release, drawn anew from its generator."""
     entry = stock.entry(label)
+    door.look()
     if entry.kind == "mixture":
         raise UsageError(f"{label} is combined, and has no dossier of its own; those of its members are in its file.")
     text = stock.card(entry, "html")

@@ -101,6 +101,14 @@ class Shelf:
         parts = (one for one in self._mixtures if one.leaves and held.issuperset(one.leaves))
         return sorted(found | {one.name for one in parts} | {entry.name})
 
+    def holding(self, digests: Iterable[str]) -> list[Entry]:
+        """Gives the releases that have one of some digests, under whatever names.
+
+        Args:
+            digests: Of releases.
+        """
+        return [one for digest in digests for one in self._digests.get(digest, ())]
+
     def find(
         self, words: str = "", chosen: Mapping[str, str] | None = None, *, offset: int = 0, limit: int = PAGE
     ) -> Found:  # fmt: skip

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, cast
 
-from wardgan.errors import HubError, UsageError, WardganError
+from wardgan.errors import HubError, TrustError, UsageError, WardganError
 from wardgan.hub.entry import Entry
 from wardgan.hub.hub import Hub
 from wardgan.hub.target import Target, hub_of, release_in
@@ -44,7 +44,7 @@ class Stock:
         self, hub: Hub, trust: str | Path | None = None, *, any_signer: bool = False, pause: float | None = None
     ) -> None:  # fmt: skip
         self.hub = hub
-        self._place = whole = hub_of(hub.place)
+        whole = hub_of(hub.place)
         # Entries have their whole names, so files are asked for without the beginning of all names.
         self.rack = Rack(Hub(Target(whole.place, whole.folder), trust=trust), any_signer=any_signer)
         place = None if trust is None else Path(trust)
@@ -119,13 +119,33 @@ class Stock:
         """
         return self.shelf.within(entry)
 
-    def target(self, entry: Entry) -> str:
-        """Gives what `wardgan pull` wants to be told for a release.
+    def check(self, entry: Entry) -> None:
+        """Refuses what is not opened here.
 
         Args:
             entry: The release.
+
+        Raises:
+            TrustError: It is not signed by a key of the trust file, or it or a release within it was revoked.
         """
-        return str(Target(self._place.place, self._place.folder, entry.name, entry.tag, entry.digest))
+        self.rack.check(entry)
+        for one in self.shelf.holding({entry.digest, *entry.leaves}):
+            if one.revoked is not None and one.revoked.holds:
+                raise TrustError(
+                    f"{entry.name}:{entry.tag} holds {one.name}:{one.tag}, which was revoked {one.revoked}."
+                )
+
+    def file(self, entry: Entry) -> Path:
+        """Gives the file of a release.
+
+        Args:
+            entry: The release.
+
+        Raises:
+            TrustError: As of `check`.
+        """
+        self.check(entry)
+        return self.rack.file(entry)
 
     def preview(self, entry: Entry, asked: Asked, *, base: bool = True) -> Preview:
         """Gives synthetic patients to look at.
@@ -135,7 +155,7 @@ class Stock:
             asked: How many, and which.
             base: Whether patients without any condition are drawn beside them.
         """
-        return cast("Preview", self.workers.ask("preview", self.rack.file(entry), asked, base))
+        return cast("Preview", self.workers.ask("preview", self.file(entry), asked, base))
 
     def pair(self, one: Entry, other: Entry, asked: Asked) -> list[Figure]:
         """Gives figures of two releases.
@@ -145,7 +165,7 @@ class Stock:
             other: Another one.
             asked: How many patients of each.
         """
-        return cast("list[Figure]", self.workers.ask("pair", self.rack.file(one), self.rack.file(other), asked))
+        return cast("list[Figure]", self.workers.ask("pair", self.file(one), self.file(other), asked))
 
     def glance(self, entry: Entry) -> Glance | None:
         """Gives what a page says of a release beyond its entry; `None` if it is too large to be fetched for that.
@@ -155,7 +175,7 @@ class Stock:
         """
         if entry.bytes > _LARGEST:
             return None
-        return cast("Glance", self.workers.ask("glance", self.rack.file(entry), entry.title))
+        return cast("Glance", self.workers.ask("glance", self.file(entry), entry.title))
 
     def csv(self, entry: Entry, asked: Asked) -> AbstractContextManager[Iterator[object]]:
         """Gives a CSV file of synthetic patients, chunk by chunk.
@@ -164,7 +184,7 @@ class Stock:
             entry: The release.
             asked: How many, and which.
         """
-        return self.streams.parts("csv", self.rack.file(entry), asked)
+        return self.streams.parts("csv", self.file(entry), asked)
 
     def made(
         self, entry: Entry, asked: Asked, target: Path, kind: str
@@ -177,7 +197,7 @@ class Stock:
             target: The file; what is there is replaced.
             kind: `csv`, `parquet` or `npz`.
         """
-        return self.makers.parts("file", self.rack.file(entry), asked, target, kind)
+        return self.makers.parts("file", self.file(entry), asked, target, kind)
 
     def card(self, entry: Entry, form: str) -> str:
         """Gives a card of a release; see `wardgan card`.
@@ -186,7 +206,7 @@ class Stock:
             entry: The release.
             form: Which one.
         """
-        return cast("str", self.workers.ask("card", self.rack.file(entry), form))
+        return cast("str", self.workers.ask("card", self.file(entry), form))
 
     def _watch(self) -> None:
         while not self._end.is_set():

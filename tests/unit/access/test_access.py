@@ -7,7 +7,7 @@ import sqlite3
 import stat
 import tempfile
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,9 @@ import sqlalchemy as sa
 
 import access_kit
 from wardgan.access import database as module
-from wardgan.access import people, rules
-from wardgan.access.database import Database, DatabaseError, log, tokens, usage
+from wardgan.access import people, rules, sessions
+from wardgan.access.database import Database, DatabaseError, log, meta, tokens, usage
+from wardgan.access.database import sessions as tables_of_sessions
 from wardgan.access.journal import head_of, lines, note, verify
 from wardgan.access.people import account_by, account_of, all_tokens, close_account, new_token, revoke_token
 from wardgan.access.rules import TIERS, AccessError, LimitError, Policy, Rules, default, policy_of
@@ -315,17 +316,17 @@ def test_a_day_has_so_many_patients_and_not_one_more(database):
     found = Rules(database, default("public"))
     policy = found.set(NAME, "sample-only", rows=1_000)
     ana, bo = signed_in(database), signed_in(database, "Bo")
-    found.spend(ana, NAME, policy, 400)
-    found.spend(ana, NAME, policy, 600)
+    found.spend(ana, {NAME: policy}, 400)
+    found.spend(ana, {NAME: policy}, 600)
     for rows in (1, 5_000):
         with pytest.raises(LimitError, match="more than the 0 of 1,000"):
-            found.spend(ana, NAME, policy, rows)
-    found.spend(bo, NAME, policy, 1_000)
-    found.spend(ana, "cardio/other", policy, 1_000)
+            found.spend(ana, {NAME: policy}, rows)
+    found.spend(bo, {NAME: policy}, 1_000)
+    found.spend(ana, {"cardio/other": policy}, 1_000)
     assert found.spent(ana, NAME) == 1_000
     with database.write() as line:
         line.execute(usage.update().values(day="2020-01-01"))
-    found.spend(ana, NAME, policy, 1_000)
+    found.spend(ana, {NAME: policy}, 1_000)
     assert found.spent(ana, NAME) == 1_000
     assert datetime.now(UTC).year > 2020
 
@@ -337,7 +338,7 @@ def test_many_at_once_do_not_get_more(database):
 
     def draw():
         try:
-            found.spend(ana, NAME, policy, 10)
+            found.spend(ana, {NAME: policy}, 10)
             got.append(10)
         except LimitError:
             pass
@@ -371,6 +372,181 @@ def test_policies_that_are_refused(file, given, phrase):
     assert set(TIERS) == {"public", "registered", "terms", "sample-only"}
     assert rules.ROWS > 0
     found.close()
+
+
+def test_yesterday_gives_today_no_room(database, monkeypatch):
+    found = Rules(database, default("registered"))
+    policy = found.set(NAME, "sample-only", rows=100)
+    ana = signed_in(database)
+
+    class Yesterday(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(2020, 1, 1, tzinfo=tz)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rules, "datetime", Yesterday)
+        found.spend(ana, {NAME: policy}, 100)
+    found.spend(ana, {NAME: policy}, 100)
+    with pytest.raises(LimitError, match="more than the 0 of 100"):
+        found.spend(ana, {NAME: policy}, 1)
+
+
+def test_of_several_names_all_are_counted_or_none(database):
+    found = Rules(database, default("registered"))
+    small, large = found.set("a", "sample-only", rows=10), found.set("b", "sample-only", rows=5)
+    ana = signed_in(database)
+    with pytest.raises(LimitError, match="^b: "):
+        found.spend(ana, {"a": small, "b": large}, 8)
+    assert found.spent(ana, "a") == found.spent(ana, "b") == 0
+
+
+def test_terms_of_another_pattern_are_not_these(database):
+    found = Rules(database, default("registered"))
+    one, other = found.set("a", "terms", text="Be kind."), found.set("b", "terms", text="Be kind.")
+    ana = signed_in(database)
+    found.accept(ana, one, one.terms)
+    assert found.accepted(ana, one)
+    assert not found.accepted(ana, other)
+
+
+# --- sessions ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_ends(database):
+    ana = signed_in(database)
+    word = sessions.begin(database, ana, "here")
+    assert sessions.account_in(database, word).name == "Ana"
+    assert sessions.account_in(database, word + "x") is None
+    with database.write() as line:
+        line.execute(tables_of_sessions.update().values(expires="2020-01-01T00:00:00Z"))
+    assert sessions.account_in(database, word) is None
+    sessions.begin(database, ana, "here")
+    with database.read() as line:
+        assert line.scalar(sa.select(sa.func.count()).select_from(tables_of_sessions)) == 1
+    with database.read() as line:
+        ends = line.scalar(sa.select(tables_of_sessions.c.expires))
+    assert ends < (datetime.now(UTC) + timedelta(hours=12, minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# --- another file -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_file_that_took_its_place_is_not_written_to(tmp_path, gone):
+    path = tmp_path / "hub.db"
+    found = Database(path)
+    token, _ = new_token(found, "Ana")
+    if gone:
+        path.unlink()
+    else:
+        Database(tmp_path / "other.db").close()
+        (tmp_path / "other.db").replace(path)
+    for what in (lambda: account_of(found, token), lambda: new_token(found, "Bo")):
+        with pytest.raises(DatabaseError, match=r"another file|cannot be opened"):
+            what()
+    found.close()
+
+
+def test_a_copy_is_looked_at_and_not_changed(tmp_path):
+    path = tmp_path / "hub.db"
+    found = Database(path)
+    new_token(found, "Ana")
+    found.close()
+    copy = tmp_path / "copy" / "hub.db"
+    copy.parent.mkdir()
+    copy.write_bytes(path.read_bytes())
+    copy.chmod(0o444)
+    copy.parent.chmod(0o555)
+    before = copy.read_bytes()
+    look = Database(copy, new=False, look=True)
+    assert verify(look).wrong == ()
+    with pytest.raises(DatabaseError, match="does not answer"):
+        new_token(look, "Bo")
+    look.close()
+    assert copy.read_bytes() == before
+    copy.parent.chmod(0o755)
+
+
+def test_a_look_does_not_wait_for_who_writes(file):
+    found = Database(file)
+    new_token(found, "Ana")
+    with found.write() as line:
+        note(line, "operator", "x", "y")
+        look = Database(file, new=False, look=True)
+        assert verify(look).lines == 1
+        look.close()
+    found.close()
+
+
+def test_a_file_that_others_could_read_is_closed_to_them(file):
+    Database(file).close()
+    file.chmod(0o644)
+    Database(file).close()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "sqlite:///t.db?mode=ro&uri=true",
+        "sqlite+aiosqlite:///t.db",
+        "sqlite://",
+        ":memory:",
+        "mysql://h/d",
+        "",
+        "postgresql+asyncpg://h/d",
+    ],
+)
+def test_places_that_are_none(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError):
+        Database(place)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "postgresql://u:SECRET@localhost:1/x",
+        "postgresql://u@localhost:1/x?password=SECRET",
+        "postgresql://u:SEC@RET@localhost:1/x",
+    ],
+)
+def test_no_password_is_told_wherever_it_stands(place):
+    pytest.importorskip("psycopg", reason="psycopg is not installed (the extra postgresql)")
+    with pytest.raises((DatabaseError, UsageError)) as told:
+        Database(place)
+    assert "SEC" not in str(told.value)
+    assert "RET" not in str(told.value)
+
+
+def test_verifying_while_others_write_sees_one_moment(place):
+    found, stop = Database(place), threading.Event()
+
+    def write():
+        other = Database(place)
+        while not stop.is_set():
+            with other.write() as line:
+                note(line, "operator", "x", "y")
+        other.close()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        assert all(verify(found).wrong == () for _ in range(60))
+    finally:
+        stop.set()
+        thread.join()
+    found.close()
+
+
+def test_a_log_that_lost_its_head_is_told(database):
+    with database.write() as line:
+        line.execute(sa.update(meta).where(meta.c.name == "head").values(value="x"))
+    with pytest.raises(DatabaseError, match="lost its end"):
+        new_token(database, "Ana")
+    assert verify(database).wrong
 
 
 # --- the log ----------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Who may what over the web: tokens, sessions, forms, terms, limits; and that no way leads around them."""
 
+import contextlib
 import json
 import re
 import sqlite3
@@ -15,6 +16,7 @@ from wardgan.access.journal import lines, verify
 from wardgan.access.people import close_account, new_token, revoke_token
 from wardgan.errors import UsageError
 from wardgan.web import desk as desks
+from wardgan.web import guard
 from wardgan.web.desk import Pace
 from wardgan.web.workers import Workers
 
@@ -210,6 +212,92 @@ def test_what_fails_is_in_the_log_and_what_cannot_be_is_not_counted(hub, monkeyp
         assert json.loads(failed.detail)["why"] == "UsageError"
 
 
+def test_nobody_fills_the_log(hub):
+    client, database, rules = hub
+    rules.set("cardio/*", "public")
+    many = "%0A".join(f"age={low}..100" for low in range(40))
+    for way in (
+        f"/play/{A}?seed=1&balance={'x' * 9000}",
+        f"/play/{A}?seed=1&more={many}",
+        f"/api/v1/sample/{A}?where=age={'1' * 9000}",
+    ):
+        assert client.get(way).status_code == 400
+    assert max(len(one.detail) for one in lines(database)) < 500
+
+
+def test_two_beside_each_other_are_in_the_log(hub):
+    client, database, _ = hub
+    mine = bearer(database)
+    assert client.get("/compare?a=cardio/a:1.0&b=cardio/a:1.1", headers=mine).status_code == 200
+    assert [json.loads(one.detail)["how"] for one in lines(database) if one.action == "sampled"] == ["compare"] * 2
+
+
+def test_a_stream_ends_when_its_right_does(hub, monkeypatch):
+    client, database, rules = hub
+    monkeypatch.setattr(guard, "AGAIN", 0.0)
+    token, _ = new_token(database, "Ana")
+    mine = {"Authorization": f"Bearer {token}"}
+    whole = client.get(f"/api/v1/sample/{A}?n=200000", headers=mine).content
+    revoked = []
+    check = desks.Desk.still
+
+    def still(self, visitor, entry):
+        if not revoked:
+            revoked.append(revoke_token(database, token))
+        check(self, visitor, entry)
+
+    monkeypatch.setattr(desks.Desk, "still", still)
+    part = client.get(f"/api/v1/sample/{A}?n=200000", headers=mine).content
+    assert len(part) < len(whole) / 4
+    assert json.loads(list(lines(database))[-1].detail)["why"] == "AccessError"
+
+
+def test_who_leaves_in_the_middle_is_in_the_log(clinic, hub):
+    """By hand, since this client reads all of an answer."""
+    import anyio
+
+    sent, broke = [], []
+    parts = contextlib.nullcontext(iter([b"x" * 10, b"y" * 10, b"z" * 10]))
+
+    async def send(message):
+        sent.append(message)
+        await anyio.sleep(0.05)
+
+    async def receive():
+        await anyio.sleep(0.08)
+        return {"type": "http.disconnect"}
+
+    answer = guard.Streamed(parts, {}, "text/csv", broke=broke.append)
+    anyio.run(answer, {"type": "http"}, receive, send)
+    assert broke == ["the reader left"]
+    assert sent[-1].get("more_body", True)
+
+
+def test_a_mixture_with_a_revoked_release_is_closed(tmp_path):
+    from wardgan.hub.hub import Hub
+
+    clinic = kit.stocked(tmp_path)
+    with kit.served(clinic) as (client, stock):
+        assert client.get("/api/v1/sample/region/all:1?n=5").status_code == 200
+        Hub(clinic.home / "hub", trust=clinic.trust).revoke("cardio/a:1.0", clinic.key, "wrong")
+        stock.refresh()
+        for way in ("/api/v1/sample/region/all:1?n=5", "/api/v1/files/region/all:1", "/api/v1/preview/region/all:1"):
+            answer = client.get(way)
+            assert answer.status_code == 403
+            assert "holds cardio/a:1.0, which was revoked" in answer.json()["error"]["message"]
+
+
+def test_terms_of_a_release_within_another_are_found(hub):
+    client, database, rules = hub
+    rules.set("cardio/a", "terms", text="Be kind.")
+    signed_in(client, database)
+    answer = client.get("/play/region/all:1?seed=1", headers=OURS, follow_redirects=False)
+    assert answer.status_code == 303
+    page = client.get(answer.headers["location"], headers=OURS)
+    assert "Be kind." in page.text
+    assert "Holds cardio/a: its rules" in client.get("/releases/region/all:1").text
+
+
 # --- tokens and sessions ----------------------------------------------------------------------------------------------
 
 
@@ -239,6 +327,53 @@ def test_a_cookie_cannot_be_made_or_read_by_scripts(hub):
         client.cookies.clear()
         client.cookies.set("wardgan", forged)
         assert client.get("/account", follow_redirects=False).status_code == 303, forged
+
+
+def test_signing_in_again_ends_the_session_before(hub):
+    client, database, _ = hub
+    signed_in(client, database)
+    old = client.cookies["wardgan"]
+    signed_in(client, database)
+    assert client.cookies["wardgan"] != old
+    client.cookies.clear()
+    client.cookies.set("wardgan", old, domain="localhost.local")
+    assert client.get("/account", follow_redirects=False).status_code == 303
+
+
+def test_nobody_signs_in_without_end(hub, monkeypatch):
+    monkeypatch.setattr(desks, "ENTRIES", (3, 600.0))
+    client, database, _ = hub
+    client.app.state.desk._entries = Pace(3, 600.0)
+    token = new_token(database, "Ana")[0]
+    codes = [
+        client.post("/sign-in", data={"token": token}, headers=OURS, follow_redirects=False).status_code
+        for _ in range(5)
+    ]
+    assert codes == [303, 303, 303, 429, 429]
+
+
+def test_cookies_and_headers_behind_tls(clinic, tmp_path):
+    with kit.guarded(clinic, secure=True) as (client, database, _):
+        token = new_token(database, "Ana")[0]
+        answer = client.post("/sign-in", data={"token": token}, headers=OURS, follow_redirects=False)
+        cookie = answer.headers["set-cookie"]
+        assert cookie.startswith("__Host-wardgan=")
+        for word in ("Secure", "HttpOnly", "Path=/", "SameSite=lax"):
+            assert word in cookie
+        assert "max-age" in client.get("/").headers["strict-transport-security"]
+
+
+def test_good_tokens_are_no_guesses(hub):
+    client, database, _ = hub
+    mine = bearer(database)
+    assert {client.get(f"/api/v1/preview/{A}?n=1", headers=mine).status_code for _ in range(15)} == {200}
+    assert client.get(f"/api/v1/preview/{A}?n=1", headers={"Authorization": "Bearer x"}).status_code == 401
+
+
+def test_an_origin_that_is_none_is_refused(hub):
+    client, _, _ = hub
+    for origin in ("http://[", "null", "http://localhost:99999999"):
+        assert client.post("/sign-in", data={"token": "x"}, headers={"Origin": origin}).status_code == 403
 
 
 def test_signing_out_ends_it(hub):
@@ -315,6 +450,7 @@ def test_where_somebody_comes_from_is_not_what_they_say(hub):
     [
         ("192.0.2.7", "192.0.2.7"),
         ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
         ("testclient", "unknown"),
         ("", "unknown"),
     ],

@@ -253,7 +253,6 @@ def test_a_registry_with_the_beginning_of_all_names(tmp_path, monkeypatch):
     assert [one.name for one in stock.shelf.entries] == ["cardio/a"]
     entry = stock.entry("cardio/a:1")
     assert stock.preview(entry, Asked(5, 1)).rows
-    assert stock.target(entry) == f"{hub_kit.PLACE}/cardio/a:1@{entry.digest}"
     fake.faults.append(lambda *_: UnreachableError("gone"))
     stock.refresh()
     assert stock.trouble == "gone"
