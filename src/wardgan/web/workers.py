@@ -134,15 +134,18 @@ class _Worker:
         self._process.start()
         their.close()
         self.asked = False
+        self._lock = threading.Lock()
 
     @property
     def alive(self) -> bool:
         return self._process.is_alive()
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.join()
-        self._line.close()
+        # Who ends the server and who used the process may both come here.
+        with self._lock:
+            self._process.kill()
+            self._process.join()
+            self._line.close()
 
     def begin(self, task: str, given: tuple[object, ...]) -> None:
         self.asked = True
