@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -27,6 +28,19 @@ def machine() -> dict[str, object]:
         "commit": _commit(),
         "date": datetime.now(UTC).date().isoformat(),
     }
+
+
+def repeated(text: str | None, repeats: int) -> argparse.Namespace:
+    """Gives what a person asks a script for that fits again and again: `repeats`, and `out` for the JSON.
+
+    Args:
+        text: What the script does.
+        repeats: The usual number of fits.
+    """
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=repeats)
+    parser.add_argument("--out", type=Path)
+    return parser.parse_args()
 
 
 def save(name: str, rows: Sequence[dict[str, object]], out: Path | None, **facts: object) -> Path:

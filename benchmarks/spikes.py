@@ -8,14 +8,11 @@ row nobody shares a value: what is shown is the largest share of any value there
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 import wardgan as wg
-from common import markdown, save
+from common import markdown, repeated, save
 
 PATIENTS, REPEATS, DRAWN = 6_000, 8, 50_000
 EPSILONS = (1.0, 3.0, None)
@@ -33,10 +30,7 @@ SHAPES = {
 
 def main() -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=REPEATS)
-    parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
+    asked = repeated(__doc__, REPEATS)
     rows: list[dict[str, object]] = []
     for name, (column, spike) in SHAPES.items():
         row: dict[str, object] = {"number": name}

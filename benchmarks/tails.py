@@ -9,14 +9,11 @@ share of the distance between their 5th and 95th percentiles.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 import wardgan as wg
-from common import markdown, save
+from common import markdown, repeated, save
 
 PATIENTS, REPEATS, MANY = 4_000, 8, 200_000
 SHARES = np.array([0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99])
@@ -35,10 +32,7 @@ PLAIN = {
 
 def main() -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=REPEATS)
-    parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
+    asked = repeated(__doc__, REPEATS)
     rows: list[dict[str, object]] = []
     for epsilon in (1.0, 3.0):
         for scale in ("equal", "log"):

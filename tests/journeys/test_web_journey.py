@@ -104,6 +104,7 @@ def test_from_the_list_to_a_download(page):
     page.get_by_role("link", name="Remove the filter Privacy: epsilon up to 1").click()
     page.goto("/releases/cardio/a:1.0")
     page.get_by_role("link", name="Look at synthetic patients").click()
+    page.locator("#shown tbody tr").nth(19).wait_for()
     assert page.locator("#shown tbody tr").count() == 20
     with page.expect_download() as waiting:
         page.get_by_role("link", name="Download 10,000").click()

@@ -187,7 +187,7 @@ def base_of(generator: Drawable) -> pd.DataFrame | None:
     """
     if generator.schema.images is not None:
         return None
-    return generator.draw(min(BASE, CELLS // (1 + generator.schema.cells)), seed=0).wide()
+    return generator.draw(max(1, min(BASE, CELLS // (1 + generator.schema.cells))), seed=0).wide()
 
 
 def _images(generator: Drawable, asked: Asked) -> Preview:

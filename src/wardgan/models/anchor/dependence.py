@@ -19,6 +19,7 @@ Margins = tuple[NDArray[np.float64], ...]
 
 _CLOSE: Final = 0.99
 _TOGETHER: Final = 0.9999
+# Smallest eigenvalue: a larger one would take cells apart that are always missing together.
 _FLOOR: Final = 1e-3
 _ROUNDS: Final = 4
 _SIMULATED: Final = 10_000

@@ -23,7 +23,7 @@ _EACH: Final = 16_384
 _MOST: Final = 1 << 17
 _SURE: Final = 20.0
 # How much a share may be changed, and how many times as many patients may be drawn for it.
-_LIMITS: Final = ((40.0, 8.0), (4.0, np.inf))
+_LIMITS: Final = ((40.0, 1.25), (4.0, np.inf))
 
 
 def lawful_network(anchor: Anchor, made: Callable[[Anchor], bytes], *, latent: int) -> bytes:
@@ -31,8 +31,8 @@ def lawful_network(anchor: Anchor, made: Callable[[Anchor], bytes], *, latent: i
 
     For given others, a level that is kept with chance a needs its share over a: iterative proportional fitting
     (Deming and Stephan 1940), with the chances of a few rounds of drawing. Where the margins and the rules contradict
-    each other, nothing is right for both, and ever more patients would be drawn for each who is kept: if they become
-    eight times as many, no share is changed more than fourfold, and otherwise none more than fortyfold.
+    each other, as noise makes them, nothing is right for both, and ever more patients would be drawn for each who is
+    kept: if they become a quarter more, no share is changed more than fourfold, and otherwise none more than fortyfold.
 
     Args:
         anchor: Margins to have.

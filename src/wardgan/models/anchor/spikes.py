@@ -66,7 +66,7 @@ def spike_query(layout: Layout, grids: Mapping[str, Grid], cells: Mapping[str, l
     wanted = coarse(layout)
     columns = tuple(every.columns[names.index(name)] for name in wanted)
     borders = {name: [_borders(grids[name], at, column) for at in cells[name]] for name, column in wanted.items()}
-    return RangeCounts(columns, tuple(np.unique(np.concatenate([_WHOLE, *found])) for found in borders.values()))
+    return RangeCounts(columns, tuple(map(_edges, borders.values())))
 
 
 def with_spikes(
@@ -85,7 +85,7 @@ def with_spikes(
     found = dict(grids)
     for (name, column), counts in zip(coarse(layout).items(), answer, strict=True):
         borders = [_borders(grids[name], at, column) for at in cells[name]]
-        edges = np.unique(np.concatenate([_WHOLE, *borders]))
+        edges = _edges(borders)
         # From the last one on, so that the places of the others stay.
         for at, mine in reversed(list(zip(cells[name], borders, strict=True))):
             first = int(np.searchsorted(edges, mine[0]))
@@ -112,6 +112,11 @@ def _split(
     edges = np.concatenate([grid.edges[:at], borders[kept], grid.edges[at + 2 :]])
     cumulative = np.concatenate([grid.cumulative[:at], running[kept], grid.cumulative[at + 2 :]])
     return replace(grid, edges=edges, cumulative=cumulative)
+
+
+def _edges(borders: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Gives the ranges that are counted of a number: the values within its heavy cells, and what lies between."""
+    return np.unique(np.concatenate([_WHOLE, *borders]))
 
 
 def _borders(grid: Grid, at: int, column: Column) -> NDArray[np.float64]:
