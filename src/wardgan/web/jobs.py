@@ -37,6 +37,7 @@ PIXELS: Final = 4 << 30
 ROOM: Final = 2 << 30
 LONGEST: Final = 3_600.0
 _PAUSE: Final = 20.0
+_SOON: Final = 0.2
 _STAMP: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -221,7 +222,9 @@ class Jobs:
             self._sweep()
             with self._lock:
                 waiting = [one for one in self._jobs.values() if one.state == "waiting"]
-            if waiting:
+            if waiting and not self._stock.read.is_set():
+                self._wake.wait(_SOON)  # of a server that has just begun nobody knows yet what it has
+            elif waiting:
                 self._make(min(waiting, key=lambda one: one.created))
             else:
                 self._wake.wait(_PAUSE)

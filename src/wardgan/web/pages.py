@@ -123,7 +123,8 @@ def release(request: Request, stock: Stocked, door: Passing, label: str) -> HTML
     words = statement(entry.privacy).replace("**", "").replace(BANNER, "").strip()
     return shown(
         request, "release.html", entry=entry, facts=facts, closed=closed, versions=stock.shelf.versions(entry.name),
-        statement=words, target=target, policy=door.policy(entry), may=door.may(entry), tiers=TIERS, others=door.policies(entry),
+        statement=words, target=target, policy=door.policy(entry), may=door.may(entry), tiers=TIERS,
+        others=door.policies(entry),
     )  # fmt: skip
 
 

@@ -53,6 +53,7 @@ class Stock:
         self.makers = Workers(1, place, any_signer=any_signer, patience=_MAKING)
         self.shelf = Shelf([])
         self.trouble: str | None = "The hub is being read; come back in a moment."
+        self.read = threading.Event()
         self._trust = trust
         self._pause = pause or (PAUSE if whole.folder else PAUSE_REGISTRY)
         self._stamp: object = None
@@ -76,6 +77,7 @@ class Stock:
             self.trouble = str(error)
             return
         self.trouble, self._stamp, self._trusted = None, stamp, trusted
+        self.read.set()
 
     def start(self) -> None:
         """Looks at the hub again and again, in a thread of its own."""

@@ -396,7 +396,7 @@ def test_of_several_names_all_are_counted_or_none(database):
     found = Rules(database, default("registered"))
     small, large = found.set("a", "sample-only", rows=10), found.set("b", "sample-only", rows=5)
     ana = signed_in(database)
-    with pytest.raises(LimitError, match="^b: "):
+    with pytest.raises(LimitError, match=r"^b: "):
         found.spend(ana, {"a": small, "b": large}, 8)
     assert found.spent(ana, "a") == found.spent(ana, "b") == 0
 

@@ -233,7 +233,7 @@ def test_two_beside_each_other_are_in_the_log(hub):
 
 
 def test_a_stream_ends_when_its_right_does(hub, monkeypatch):
-    client, database, rules = hub
+    client, database, _ = hub
     monkeypatch.setattr(guard, "AGAIN", 0.0)
     token, _ = new_token(database, "Ana")
     mine = {"Authorization": f"Bearer {token}"}

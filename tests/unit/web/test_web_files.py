@@ -158,6 +158,20 @@ def test_what_was_not_ready_is_made_by_the_next_server(stock, tmp_path, clinic):
     again.close()
 
 
+def test_a_file_waits_until_the_hub_has_been_read(stock, tmp_path, clinic):
+    again = stock_of(clinic.home / "hub", trust=clinic.trust)
+    jobs = Jobs(tmp_path / "files", again)
+    job = jobs.add(stock.entry(A), Asked(10, 1), "csv", None)
+    jobs.start()
+    time.sleep(0.5)
+    assert jobs.find(job.id, None).state == "waiting"
+    again.refresh()
+    until(lambda: jobs.find(job.id, None).over)
+    assert jobs.find(job.id, None).state == "ready"
+    jobs.close()
+    again.close()
+
+
 def test_what_nobody_can_read_is_left_alone(stock, tmp_path, capsys):
     place = tmp_path / "files" / ("a" * 32)
     place.mkdir(parents=True)
