@@ -306,6 +306,8 @@ def _told(url: URL) -> Iterator[None]:
         raise DatabaseError(f"The hub's database {_shown(url)} does not answer: {why}.") from error
     except OSError as error:
         raise DatabaseError(f"The hub's database {_shown(url)} cannot be opened: {error.strerror}.") from error
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{error.object[:40]!r} holds bytes that are no text.") from error
 
 
 def _shown(url: URL) -> str:

@@ -92,7 +92,7 @@ def new_token(
     Raises:
         UsageError: The name is empty or reserved, a scope is unknown, or `days` is out of range.
     """
-    name = unicodedata.normalize("NFC", " ".join(name.split()))
+    name = plain(name)
     if not name or len(name) > _LONGEST or unsafe(name, name=True) or name.casefold() in (OPERATOR, NOBODY):
         raise UsageError(f"name: {name[:40]!r} cannot be the name of an account; use 1 to 200 plain characters.")
     wanted = tuple(scope for scope in SCOPES if scope in scopes)
@@ -118,6 +118,15 @@ def new_token(
         )
         note(line, who, "token made", name, {"token": number, "scopes": list(wanted), "expires": ends})
     return f"wgt_{number}_{secret}", found
+
+
+def plain(name: str) -> str:
+    """Gives a name as it is kept, however it was typed.
+
+    Args:
+        name: Of an account.
+    """
+    return unicodedata.normalize("NFC", " ".join(name.split()))
 
 
 def _account(line: Connection, name: str, created: str) -> int:
@@ -176,6 +185,7 @@ def close_account(database: Database, name: str, *, who: str = OPERATOR) -> None
     Raises:
         UsageError: There is no such account, or it is closed already.
     """
+    name = plain(name)
     with database.write() as line:
         changed = line.execute(
             accounts.update().where(accounts.c.name == name, accounts.c.closed.is_(None)).values(closed=now())
@@ -204,7 +214,7 @@ def account_by(database: Database, number: str) -> Account | None:
 
     Args:
         database: The hub's.
-        number: Id of the token, from a cookie that the hub signed.
+        number: Id of the token.
     """
     found = _row(database, number)
     return None if found is None else found[0]

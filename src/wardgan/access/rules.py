@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from wardgan import check
 from wardgan.access.database import Database, acceptances, accounts, grants, now, policies, terms, usage
 from wardgan.access.journal import note
-from wardgan.access.people import OPERATOR, Account
+from wardgan.access.people import OPERATOR, Account, plain
 from wardgan.errors import HubError, UsageError
 from wardgan.schema.texts import unsafe
 
@@ -266,6 +266,7 @@ class Rules:
             UsageError: There is no such account, or nothing to take back, or it was granted already.
         """
         check_pattern(pattern)
+        name = plain(name)
         with self._database.write() as line:
             account = line.scalar(sa.select(accounts.c.id).where(accounts.c.name == name))
             if account is None:

@@ -89,7 +89,7 @@ def list_(database: HubDatabase = "hub.db", json: Json = False) -> None:
     policies, grants = rules.all(), rules.grants()
     if json:
         answer({
-            "policies": [vars(one) for one in policies.values()],
+            "policies": [vars(one) | ({} if one.limited else {"rows": None}) for one in policies.values()],
             "grants": [{"account": who, "name": name, "since": when} for who, name, when in grants],
         })  # fmt: skip
         return

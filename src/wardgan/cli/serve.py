@@ -6,6 +6,7 @@ import ipaddress
 import re
 import socket
 import ssl
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,25 +83,24 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
     _check_reach(host, database, secure=secure, plain=plain_http)
     if database is None and (closed or tier != "registered"):
         raise UsageError("closed, tier: they are for a hub with accounts; say where these are with --database.")
-    stock = stock_of(hub, trust=trust, any_signer=any_signer)
-    listening = _listening(host, port)
-    desk = None if database is None else _desk(database, hub, tier, closed=closed, secure=secure or behind_tls)
     shown = f"[{host}]" if ":" in host else host
-    app = create_app(
-        stock,
-        Jobs(files or folder_of(hub), stock),
-        desk=desk,
-        secure=secure or behind_tls,
-        hosts=(*HOSTS, shown, *(name or [])),
-    )
-    address = f"{'https' if secure else 'http'}://{shown}:{listening.getsockname()[1]}"
-    say(screen(errors=True), f"{address} shows {hub}; Ctrl-C ends it.", style="bold green")
-    config = uvicorn.Config(
-        app, log_level="warning", server_header=False, date_header=False, timeout_graceful_shutdown=_GRACE,
-        ssl_certfile=certificate, ssl_keyfile=key,
-        proxy_headers=False,  # anybody can write them
-    )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[listening])
+    with ExitStack() as open_:
+        stock = open_.enter_context(closing(stock_of(hub, trust=trust, any_signer=any_signer)))
+        listening = open_.enter_context(closing(_listening(host, port)))
+        jobs = open_.enter_context(closing(Jobs(files or folder_of(hub), stock)))
+        desk = None
+        if database is not None:
+            desk = _desk(database, hub, tier, closed=closed, secure=secure or behind_tls)
+            open_.callback(desk.database.close)
+        app = create_app(stock, jobs, desk=desk, secure=secure or behind_tls, hosts=(*HOSTS, shown, *(name or [])))
+        address = f"{'https' if secure else 'http'}://{shown}:{listening.getsockname()[1]}"
+        say(screen(errors=True), f"{address} shows {hub}; Ctrl-C ends it.", style="bold green")
+        config = uvicorn.Config(
+            app, log_level="warning", server_header=False, date_header=False, timeout_graceful_shutdown=_GRACE,
+            ssl_certfile=certificate, ssl_keyfile=key,
+            proxy_headers=False,  # anybody can write them
+        )  # fmt: skip
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def _check_pair(certificate: Path | None, key: Path | None) -> bool:
@@ -153,9 +153,13 @@ def _desk(database: str, hub: str, tier: str, *, closed: bool, secure: bool) -> 
             f"tier={tier!r} is neither public nor registered; set others for names, with wardgan access set."
         )
     found = Database(database, new=False)
-    with found.write() as line:
-        note(line, OPERATOR, "serving", hub, {"tier": tier, "closed": closed})
-    number, digest = head_of(found)
+    try:
+        with found.write() as line:
+            note(line, OPERATOR, "serving", hub, {"tier": tier, "closed": closed})
+        number, digest = head_of(found)
+    except BaseException:
+        found.close()
+        raise
     say(screen(errors=True), f"The log has {number:,} lines; the newest is {digest}.")
     return Desk(found, Rules(found, default(tier), closed=closed), secure=secure, closed=closed)
 

@@ -25,6 +25,8 @@ from wardgan.web.guard import COSTLY
 from wardgan.web.workers import BusyError
 
 GUESSES: Final = (10, 600.0)
+# Of all addresses together: each has a line in the log.
+REFUSALS: Final = (1_000, 3_600.0)
 DRAWS: Final = (240, 60.0)
 ENTRIES: Final = (30, 600.0)
 _KEYS: Final = 20_000
@@ -124,7 +126,10 @@ class Desk:
         self.within: Callable[[Entry], list[str]] = lambda entry: [entry.name]
         self._cookie = "__Host-wardgan" if secure else "wardgan"
         self._secure = secure
+        # Without TLS browsers do not say whose page asks; with it all do that are newer than 2023.
+        self._askers = OURS if secure else (None, *OURS)
         self._guesses = Pace(*GUESSES)
+        self._refusals = Pace(*REFUSALS)
         self._entries = Pace(*ENTRIES)
         self._draws = Pace(*DRAWS)
 
@@ -147,7 +152,7 @@ class Desk:
         account = account_in(self.database, word) if word else None
         if account is None:
             return Visitor(None, None, address)
-        if request.url.path.startswith(COSTLY) and request.headers.get("sec-fetch-site") not in (None, *OURS):
+        if request.url.path.startswith(COSTLY) and request.headers.get("sec-fetch-site") not in self._askers:
             raise AccessError("Another site leads here; open this hub's own page, and go on from there.")
         return Visitor(account, word, address)
 
@@ -166,8 +171,8 @@ class Desk:
         if found is not None:
             return found
         # Only what is wrong is counted: nobody can lock out others from behind the same address.
-        if not self._guesses.left(address):
-            raise LimitedError("Too many wrong tokens came from your address; try again in a few minutes.")
+        if not self._guesses.left(address) or not self._refusals.left("all"):
+            raise LimitedError("Too many wrong tokens came; try again in a few minutes.")
         known = _ID.match(token)
         with self.database.write() as line:
             note(line, NOBODY, "token refused", known[1] if known else "", {"from": address})

@@ -214,6 +214,25 @@ def test_tokens_that_are_refused(file, given, phrase):
 # --- rules ------------------------------------------------------------------------------------------------------------
 
 
+def test_bytes_that_are_no_text_are_refused(database):
+    new_token(database, "Ana")
+    some = Rules(database, default("registered"))
+    for act in (
+        lambda: close_account(database, "\udcff"), lambda: revoke_token(database, "\udcff"),
+        lambda: some.grant("\udcff", "a"), lambda: some.unset("\udcff"),
+    ):  # fmt: skip
+        with pytest.raises(UsageError, match="bytes that are no text"):
+            act()
+
+
+def test_a_name_is_the_same_however_it_was_typed(database):
+    new_token(database, "Zo\u00eb  Example")
+    some = Rules(database, default("registered"))
+    some.grant(" Zoe\u0308 Example", "a")
+    assert [one[0] for one in some.grants()] == ["Zo\u00eb Example"]
+    close_account(database, "Zoe\u0308 Example")
+
+
 def test_the_longest_beginning_decides():
     every = {one: Policy(one, "registered") for one in ("*", "cardio/*", "cardio/sprint", "cardio/heart/*")}
     for name, wanted in (

@@ -436,6 +436,21 @@ def test_nobody_guesses_tokens(hub):
     assert client.get("/api/v1/releases", headers={"Authorization": "Basic YTpi"}).status_code == 200
 
 
+def test_wrong_tokens_of_many_addresses_do_not_fill_the_log(hub, monkeypatch):
+    client, database, _ = hub
+    desk = client.app.state.desk
+    monkeypatch.setattr(desk, "_refusals", Pace(5, 3_600.0))
+    addresses = iter(range(100))
+    monkeypatch.setattr(desks, "address_of", lambda _request: f"192.0.2.{next(addresses)}")
+    found = [
+        client.get("/api/v1/releases", headers={"Authorization": f"Bearer wgt_{at:012x}_{'a' * 43}"}).status_code
+        for at in range(8)
+    ]
+    assert found == [401] * 5 + [429] * 3
+    assert sum(one.action == "token refused" for one in lines(database)) == 5
+    assert client.get(f"/api/v1/files/{A}", headers=bearer(database)).status_code == 200
+
+
 def test_where_somebody_comes_from_is_not_what_they_say(hub):
     client, database, _ = hub
     for at in range(desks.GUESSES[0] + 1):
@@ -482,6 +497,18 @@ def test_links_of_other_sites_do_nothing_in_somebodys_name(hub):
     for site in ("same-origin", "none"):
         assert client.get(f"/api/v1/sample/{A}?n=5", headers={"Sec-Fetch-Site": site}).status_code == 200
     assert client.get("/", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}).status_code == 200
+
+
+def test_over_tls_a_session_draws_only_where_the_browser_says_whose_page_asks(clinic):
+    with kit.guarded(clinic, secure=True) as (client, database, _):
+        token = new_token(database, "Ana")[0]
+        headers = OURS | {"Origin": "https://localhost"}
+        client.post("/sign-in", data={"token": token, "following": "/"}, headers=headers, follow_redirects=False)
+        assert "Sign out" in client.get("/account").text
+        assert client.get(f"/api/v1/sample/{A}?n=5").status_code == 403
+        assert client.get(f"/api/v1/sample/{A}?n=5", headers=OURS).status_code == 200
+        client.cookies.clear()
+        assert client.get(f"/api/v1/sample/{A}?n=5", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
 def test_a_file_obeys_the_rules_of_all_that_it_holds(hub):
