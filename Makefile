@@ -2,13 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+# mlcroissant, which reads our descriptions of samples in a test, brings type stubs that contradict pandas' own.
+FOREIGN := .venv-croissant
 
 .PHONY: demo test fuzz check clean
 
 demo: $(STAMP)
 	$(VENV)/bin/wardgan demo -o demo --force
 
-test: $(STAMP)
+test: $(STAMP) $(FOREIGN)/.installed
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist loadfile
 
 fuzz: $(STAMP)
@@ -22,5 +24,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(STAMP)
 
+$(FOREIGN)/.installed:
+	$(PYTHON) -m venv $(FOREIGN)
+	$(FOREIGN)/bin/python -m pip install --quiet --disable-pip-version-check 'mlcroissant>=1.0,<2' pyarrow
+	touch $(FOREIGN)/.installed
+
 clean:
-	rm -rf $(VENV) demo build dist
+	rm -rf $(VENV) $(FOREIGN) demo build dist

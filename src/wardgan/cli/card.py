@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from json import loads
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ def card(
     model: Model,
     form: Annotated[
         str,
-        typer.Option("--format", help="hf (Hugging Face), chai (Applied Model Card), datasheet, html (the dossier)."),
+        typer.Option("--format", help="hf (Hugging Face), chai, datasheet, html (the dossier), dcat (HealthDCAT-AP)."),
     ] = "hf",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; without it to standard output.")
@@ -25,7 +26,7 @@ def card(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Write a model card from a file: for Hugging Face, for CHAI, as a datasheet, or its public dossier as a page."""
+    """Write a card from a file: for Hugging Face, CHAI or catalogues, as a datasheet, or its dossier as a page."""
     from wardgan.dossier.cards import card as made
     from wardgan.files import check_new, write_bytes
 
@@ -37,5 +38,16 @@ def card(
         say(screen(errors=json), f"{output}: {len(text.encode()):,} bytes", style="bold green")
     elif not json:
         sys.stdout.write(text)
+    wanted = _wanted(text) if form == "dcat" else []
+    if wanted:
+        say(
+            screen(errors=True), f"HealthDCAT-AP asks for more; say it in the terms of the schema: {'; '.join(wanted)}."
+        )
     if json:
-        answer({"format": form, "output": None if output is None else str(output), "card": text})
+        answer({"format": form, "output": None if output is None else str(output), "card": text, "missing": wanted})
+
+
+def _wanted(text: str) -> list[str]:
+    from wardgan.metadata.dcat import missing
+
+    return missing(loads(text))

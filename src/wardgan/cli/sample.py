@@ -73,6 +73,9 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
             show_default=False,
         ),
     ] = None,
+    croissant: Annotated[
+        bool, typer.Option("--croissant", help="Write FILE.croissant.json beside it, which describes it to programs.")
+    ] = False,
     trust: Trust = None,
     force: Force = False,
     json: Json = False,
@@ -87,8 +90,8 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
 
     console = screen(errors=json)
     if is_pages(model):
-        if wide or site is not None or bits != 8:
-            raise UsageError("--wide, --site, --bits: the pages of a hub do not know them; pull the release.")
+        if wide or croissant or site is not None or bits != 8:
+            raise UsageError("--wide, --croissant, --site, --bits: pages of a hub do not know them; pull the release.")
         sample_there(model, n, output, where=where or [], balance=balance, seed=seed, form=form, trust=trust,
                      force=force, as_json=json)  # fmt: skip
         return
@@ -96,19 +99,17 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
     generator = _sited(found.generator, site)
     wanted = parse_where(where or [], generator.schema)
     if generator.schema.images is not None:
-        if wide:
-            raise UsageError("--wide has no meaning for images.")
+        if wide or croissant:
+            raise UsageError("--wide, --croissant: they have no meaning for images.")
         draw_pictures(found, Pictures(n, output, wanted, balance, seed, form, bits, force), as_json=json)
         return
     check_new(output, force=force)
     kind = _kind(output, form, bits)
+    beside = _beside(output, kind, wanted=croissant, force=force)
     generator.draw(0, where=wanted, balance=balance)  # refuses what cannot be asked for, before a file is begun
     seed = secrets.randbits(48) if seed is None else seed
-    claim = found.privacy.model_dump_json()
-    note = {"synthetic": "true", "wardgan": __version__, "model": found.digest, "privacy": claim, "seed": str(seed)}
     known = _efficiency(generator, wanted, balance, seed)
-    if known is not None:
-        note |= {"where": dumps(where, ensure_ascii=False), "efficiency": str(known)}
+    note = _note(found, seed, where, known)
     parts: list[Drawn] = []
     absent: list[int] = []
     with bar("sampling", n) as advance:
@@ -122,9 +123,11 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
     )
     for line in (*_unseen(0 if wide else sum(absent)), *_took(drawn, known)):
         say(console, line)
+    _describe(beside, output, kind, found, seed)
     if json:
         answer({
             "output": str(output), "format": kind, "patients": n, "rows": rows, "seed": seed, "wide": wide,
+            "croissant": None if beside is None else str(beside),
             "without_visits": sum(absent), "model": found.digest, "signature": vars(found.signature),
             "where": where or [], "balance": balance, "drawn": asdict(drawn),
             "efficiency": None if known is None else known.to_dict(),
@@ -141,6 +144,43 @@ def opened(model: Path, trust: Path | None, console: Console) -> Opened:
     if found.signature.name is None:
         say(console, f"The file is not known to be genuine ({found.signature.status}).", style="yellow")
     return found
+
+
+def _note(
+    found: Opened, seed: int, where: list[str] | None, known: Efficiency | None
+) -> dict[str, str]:  # fmt: skip
+    claim = found.privacy.model_dump_json()
+    note = {"synthetic": "true", "wardgan": __version__, "model": found.digest, "privacy": claim, "seed": str(seed)}
+    more = {} if known is None else {"where": dumps(where, ensure_ascii=False), "efficiency": str(known)}
+    return note | more
+
+
+def _beside(output: Path, kind: str, *, wanted: bool, force: bool) -> Path | None:
+    """Gives where the description of a sample is written, and refuses early what cannot be described."""
+    if not wanted:
+        return None
+    from wardgan.files import check_new
+    from wardgan.metadata.croissant import SUFFIX, check_kind
+
+    check_kind(kind)
+    found = output.with_name(output.name + SUFFIX)
+    check_new(found, force=force)
+    return found
+
+
+def _describe(beside: Path | None, output: Path, kind: str, found: Opened, seed: int) -> None:
+    if beside is None:
+        return
+    from datetime import UTC, datetime
+
+    from wardgan.files import write_bytes
+    from wardgan.metadata.croissant import check_kind, croissant
+
+    text = croissant(
+        output, check_kind(kind), found.generator.schema, privacy=found.privacy, digest=found.digest, seed=seed,
+        created=datetime.now(UTC).date().isoformat(),
+    )  # fmt: skip
+    write_bytes(beside, text, force=True)
 
 
 def _sited(generator: Generator | Mixture, site: str | None) -> Generator | Mixture:

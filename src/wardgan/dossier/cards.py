@@ -15,11 +15,12 @@ from wardgan.dossier.public import UNATTACKED, Word
 from wardgan.dossier.receiver import public_gates, read_dossier, rebuilt
 from wardgan.dossier.subject import bet
 from wardgan.errors import UsageError
+from wardgan.metadata.dcat import Described, dataset, document
 from wardgan.schema.schema import Schema
 from wardgan.seal.card import page_of, plain, statement
 from wardgan.seal.reading import Model, read_file, signature_of
 
-Form = Literal["hf", "chai", "datasheet", "html"]
+Form = Literal["hf", "chai", "datasheet", "html", "dcat"]
 _CHAI: Final = "https://mc.chai.org/v0.2/schema.xsd"
 _NOT_SAID: Final = "Not said by the hospital."
 _RISKS: Final = (
@@ -38,7 +39,7 @@ def card(path: str | Path, form: str, *, trust: str | Path | None = None) -> str
     Args:
         path: The file.
         form: `hf` (Hugging Face, Markdown), `chai` (Applied Model Card 0.2, XML), `datasheet` (Markdown, after Gebru
-            et al. 2021) or `html` (the public dossier as one page).
+            et al. 2021), `html` (the public dossier as one page) or `dcat` (HealthDCAT-AP, JSON-LD).
         trust: Trust file that gives the signer a name; an unsigned file and an unknown key are facts here.
 
     Raises:
@@ -102,6 +103,15 @@ def _html(model: Model, document: Document | None, _gates: Sequence[Judgement]) 
     if document is None:
         raise UsageError("format='html': the file has no dossier; the other forms say what it says itself.")
     return page(rebuilt(model, document))
+
+
+def _dcat(model: Model, _document: Document | None, _gates: Sequence[Judgement]) -> str:
+    facts = model.card
+    found = Described(
+        digest=model.digest, title=facts.name, created=facts.created, privacy=facts.privacy,
+        schema=model.generator.schema, family=facts.family, licence=facts.licence,
+    )  # fmt: skip
+    return json.dumps(document(dataset(found)), indent=2, ensure_ascii=False) + "\n"
 
 
 def _chai(model: Model, document: Document | None, gates: Sequence[Judgement]) -> str:
@@ -249,5 +259,5 @@ def _told(schema: Schema, name: str) -> str:
 
 
 _FORMS: Final[Mapping[Form, Callable[[Model, Document | None, Sequence[Judgement]], str]]] = {
-    "hf": _hf, "chai": _chai, "datasheet": _datasheet, "html": _html,
+    "hf": _hf, "chai": _chai, "datasheet": _datasheet, "html": _html, "dcat": _dcat,
 }  # fmt: skip

@@ -16,6 +16,7 @@ import yaml
 from wardgan import files
 from wardgan.errors import SchemaError
 from wardgan.schema.columns import Column, Level
+from wardgan.schema.duo import uses_of
 from wardgan.schema.images import ImageFormat
 from wardgan.schema.meaning import Meaning
 from wardgan.schema.references import resolved
@@ -63,6 +64,7 @@ class Schema:
         _set_columns(self, resolved(self.table, self.visits))
         _check_events(self)
         _bind_rules(self)
+        uses_of(self.terms)
         if self.population is not None and self.population < 1:
             raise SchemaError(f"population={self.population} is not a whole number of at least 1.")
         if self.classes > MAX_CLASSES:

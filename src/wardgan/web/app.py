@@ -24,7 +24,7 @@ from wardgan.access.database import DatabaseError
 from wardgan.access.rules import AccessError, LimitError
 from wardgan.errors import ArtifactError, HubError, TrustError, UsageError, WardganError
 from wardgan.hub.store import UnreachableError
-from wardgan.web import accounts, api, files, pages
+from wardgan.web import accounts, api, exports, files, pages
 from wardgan.web.desk import Desk, LimitedError
 from wardgan.web.guard import Guard
 from wardgan.web.jobs import Jobs
@@ -73,6 +73,7 @@ def create_app(
     if desk is not None:
         desk.within = stock.within
     app.include_router(api.router)
+    app.include_router(exports.router)
     app.include_router(pages.router)
     app.include_router(accounts.router)
     app.include_router(files.api)

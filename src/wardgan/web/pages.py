@@ -15,6 +15,7 @@ from wardgan._version import __version__
 from wardgan.access.rules import TIERS, AccessError, LimitError
 from wardgan.errors import HubError, TrustError, UsageError, WardganError
 from wardgan.hub.store import UnreachableError
+from wardgan.schema.duo import uses_of
 from wardgan.seal.card import BANNER, statement
 from wardgan.web import glance
 from wardgan.web.api import Chosen, Stocked, Words, seed_of
@@ -124,7 +125,7 @@ def release(request: Request, stock: Stocked, door: Passing, label: str) -> HTML
     return shown(
         request, "release.html", entry=entry, facts=facts, closed=closed, versions=stock.shelf.versions(entry.name),
         statement=words, target=target, policy=door.policy(entry), may=door.may(entry), tiers=TIERS,
-        others=door.policies(entry),
+        uses=uses_of(entry.schema.terms) if entry.schema else (), others=door.policies(entry),
     )  # fmt: skip
 
 
