@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -158,6 +159,12 @@ class Database:
             with _told(self.url):
                 self._which = _which(self._file)
 
+    @property
+    def id(self) -> str:
+        """A name of its own, so that nothing of another database is taken for one of this."""
+        with self.read() as found:
+            return str(found.scalar(sa.select(meta.c.value).where(meta.c.name == "id")) or "")
+
     def close(self) -> None:
         """Hangs up."""
         self._engine.dispose()
@@ -219,6 +226,7 @@ class Database:
             values = {
                 "product": "wardgan hub",
                 "version": str(VERSION),
+                "id": secrets.token_hex(16),
                 "head": "0 " + "0" * 64,
             }
             found.execute(meta.insert(), [{"name": name, "value": value} for name, value in values.items()])

@@ -87,11 +87,12 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
     with ExitStack() as open_:
         stock = open_.enter_context(closing(stock_of(hub, trust=trust, any_signer=any_signer)))
         listening = open_.enter_context(closing(_listening(host, port)))
-        jobs = open_.enter_context(closing(Jobs(files or folder_of(hub), stock)))
         desk = None
         if database is not None:
             desk = _desk(database, hub, tier, closed=closed, secure=secure or behind_tls)
             open_.callback(desk.database.close)
+        realm = "" if desk is None else desk.database.id
+        jobs = open_.enter_context(closing(Jobs(files or folder_of(hub), stock, realm)))
         app = create_app(stock, jobs, desk=desk, secure=secure or behind_tls, hosts=(*HOSTS, shown, *(name or [])))
         address = f"{'https' if secure else 'http'}://{shown}:{listening.getsockname()[1]}"
         say(screen(errors=True), f"{address} shows {hub}; Ctrl-C ends it.", style="bold green")

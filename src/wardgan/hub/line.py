@@ -71,19 +71,19 @@ class Line:
 
     Args:
         place: Its host, perhaps with a port.
-        plain: Whether it is spoken to without TLS.
+        plain: Whether it is spoken to without TLS; `None` if only when it is on this very machine.
         pause: How to wait, in seconds.
         transport: How bytes travel; `None` for the network.
         login: Who asks; `None` for what was noted for this registry.
     """
 
     def __init__(
-        self, place: str, *, plain: bool, pause: Callable[[float], None], transport: httpx2.BaseTransport | None,
+        self, place: str, *, plain: bool | None, pause: Callable[[float], None], transport: httpx2.BaseTransport | None,
         login: SignedIn | None = None,
     ) -> None:  # fmt: skip
         self.place = place
         self._pause = pause
-        plain = plain or loopback(place)
+        plain = loopback(place) if plain is None else plain
         base = httpx2.URL(f"{'http' if plain else 'https'}://{place}")
         # Nobody between this machine and itself should hear a password.
         self._client = httpx2.Client(
@@ -123,7 +123,7 @@ class Line:
 
     def ask(
         self, method: str, path: str, *, content: bytes | None = None, follow: bool = False,
-        headers: Mapping[str, str] | None = None, cap: int = SAID, again: bool = True,
+        headers: Mapping[str, str] | None = None, cap: int = SAID, again: bool = True, twice: bool = True,
     ) -> Answer:  # fmt: skip
         """Asks, and asks again when the registry is busy or the line breaks.
 
@@ -134,7 +134,8 @@ class Line:
             follow: Whether redirections are followed.
             headers: Further headers.
             cap: How many bytes the answer may have.
-            again: Whether a busy registry is asked again; a broken line always is.
+            again: Whether a busy registry is asked again.
+            twice: Whether it is asked again, too, where the line broke after it may have heard the question.
 
         Raises:
             UnreachableError: It did not answer in five tries.
@@ -147,8 +148,9 @@ class Line:
                     return response
                 self.wait(tried, response.headers.get("Retry-After"))
             except httpx2.TransportError as error:
-                if tried == TRIES:
-                    raise self.gone(error) from error
+                heard = not isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout))
+                if tried == TRIES or (heard and not twice):
+                    raise self.gone(error, tried) from error
                 self.wait(tried, None)
         raise AssertionError  # pragma: no cover - the last try returns or raises
 
@@ -256,16 +258,17 @@ class Line:
             raise HubError(f"{self.place}: has no room left; ask its keeper.")
         raise HubError(f"{self.place}: answered HTTP {code} for {what}{reason_of(response)}.")
 
-    def gone(self, error: httpx2.TransportError) -> UnreachableError:
+    def gone(self, error: httpx2.TransportError, tried: int = TRIES) -> UnreachableError:
         """Gives what is said when nobody answers.
 
         Args:
             error: What happened last.
+            tried: How often it was tried.
         """
         name = type(error).__name__
         why = "its certificate is not trusted" if "CERTIFICATE_VERIFY" in str(error) else name
         hint = "; name the file of your hospital's certificates in SSL_CERT_FILE" if why != name else ""
-        return UnreachableError(f"{self.place} cannot be reached ({why}, tried {TRIES} times){hint}.")
+        return UnreachableError(f"{self.place} cannot be reached ({why}, tried {_times(tried)}){hint}.")
 
     def wait(self, tried: int, asked: str | None) -> None:
         """Waits before something is tried again.
@@ -279,6 +282,10 @@ class Line:
         if asked is not None and asked.isascii() and asked.isdigit():
             pause = min(_LONGEST_PAUSE, float(asked))
         self._pause(pause)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def json_of(answer: Answer) -> object:

@@ -84,7 +84,7 @@ def send(store: Store, name: str, path: str | Path, packed: Packed, watch: Watch
 
 
 @contextmanager
-def staging(wanted: Path, digest: str) -> Iterator[Path]:
+def staging(wanted: Path, digest: str, *, kept: bool = True) -> Iterator[Path]:
     """Gives the folder in which a release is fetched, for this process alone.
 
     It stays when something stops a pull, so that the next one goes on, and goes when all is done or refused. Only its
@@ -93,6 +93,7 @@ def staging(wanted: Path, digest: str) -> Iterator[Path]:
     Args:
         wanted: The file that is wanted; the folder is beside it.
         digest: Of what is fetched.
+        kept: Whether it stays when something stops a pull.
 
     Raises:
         OutputError: It cannot be made, is somebody else's, or another pull uses it.
@@ -101,8 +102,9 @@ def staging(wanted: Path, digest: str) -> Iterator[Path]:
     with _held(folder):
         try:
             yield folder
-        except (ArtifactError, TrustError):
-            _remove(folder)
+        except BaseException as error:
+            if not kept or isinstance(error, (ArtifactError, TrustError)):
+                _remove(folder)
             raise
         _remove(folder)
 

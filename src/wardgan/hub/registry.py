@@ -54,7 +54,7 @@ class Registry:
         self, place: str, *, plain: bool = False, pause: Callable[[float], None] = time.sleep,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:  # fmt: skip
-        self._line = Line(place, plain=plain, pause=pause, transport=transport)
+        self._line = Line(place, plain=True if plain else None, pause=pause, transport=transport)
 
     @property
     def place(self) -> str:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, cast
+from typing import BinaryIO, Final, cast
 from urllib.parse import quote, urlencode
 
 import httpx2
@@ -23,17 +25,19 @@ from wardgan import files
 from wardgan.combining.loading import open_file
 from wardgan.errors import DigestError, FormatError, HubError, OutputError, SchemaError, TrustError, UsageError
 from wardgan.hub.entry import Entry
-from wardgan.hub.line import Answer, Line
+from wardgan.hub.line import LATER, Answer, Line
 from wardgan.hub.moving import Meter, Watch, staging
 from wardgan.hub.revocation import Revocation
 from wardgan.hub.store import UnreachableError
 from wardgan.hub.target import Target, is_digest, is_name, is_tag, loopback
 from wardgan.schema.schema import Schema
+from wardgan.seal import keys
 from wardgan.seal.json_text import parse
 from wardgan.seal.reading import Signature
 from wardgan.seal.records import Claim
 
 TOKEN: Final = "WARDGAN_TOKEN"  # noqa: S105 - where it is, and not what it is
+HUB: Final = "WARDGAN_HUB"
 _API: Final = "/api/v1"
 _CAP: Final = 32 << 20
 _PAGE: Final = 100
@@ -41,6 +45,9 @@ _MOST: Final = 1_000_000
 # A file has more bytes than its parts: names, sizes and padding.
 _SMALL: Final = 1 << 20
 _TRIES: Final = 5
+_LARGEST: Final = 4 << 30
+_FREE_BYTES: Final = 256 << 20
+_NUMBER: Final = re.compile("[0-9a-f]{32}")
 _FREE: Final = frozenset({"releases", "schema", "revoked", "facets", "error", "problem", "where", "title"})
 
 
@@ -106,7 +113,31 @@ class Bearer:
             HubError: Always.
         """
         del challenge
-        raise HubError(f"{self._place}: asks who you are; put the token that its operator gave you into ${TOKEN}.")
+        raise HubError(
+            f"{self._place}: asks who you are; put the token that its operator gave you into ${TOKEN}, and "
+            f"{self._place} into $WARDGAN_HUB: a token goes to that hub alone. Several hubs: {TOKEN}='HOST=TOKEN ...'."
+        )
+
+
+def token_for(base: httpx2.URL) -> str | None:
+    """Gives the token for a hub: `$WARDGAN_TOKEN` is for that of `$WARDGAN_HUB`, or names its hub itself.
+
+    Args:
+        base: Address of the hub.
+    """
+    mine = os.environ.get(HUB, "")
+    home = httpx2.URL(mine) if mine.startswith(("https://", "http://")) else None
+    for part in os.environ.get(TOKEN, "").split():
+        host, named, token = part.rpartition("=")
+        if named and host in (base.host, base.netloc.decode()):
+            return token
+        if (
+            not named
+            and home is not None
+            and (home.scheme, home.host, home.port) == (base.scheme, base.host, base.port)
+        ):
+            return token
+    return None
 
 
 class Site:
@@ -136,7 +167,7 @@ class Site:
         self.place = place
         self._trust = trust
         self._pause = pause
-        login = Bearer(place, os.environ.get(TOKEN), base)
+        login = Bearer(place, token_for(base), base)
         self._line = Line(host, plain=scheme == "http", pause=pause, transport=transport, login=login)
 
     def close(self) -> None:
@@ -209,9 +240,15 @@ class Site:
         files.check_new(wanted, force=force)
         if entry.revoked is not None and entry.revoked.holds and not even_revoked:
             raise TrustError(f"{entry.name}:{entry.tag} was revoked {entry.revoked}; do not use it.")
+        most = entry.bytes + entry.bytes // 8 + _SMALL
+        if most > _LARGEST:
+            raise HubError(
+                f"{self.place}: says that the file has {entry.bytes:,} bytes, which nobody signed; fetch one so large "
+                "from the hub's folder or registry, where each part is checked as it comes."
+            )
         with staging(wanted, entry.digest) as staged:
             whole = staged / "whole.hgan"
-            self._fetch(f"{_API}/files/{_path(target, entry)}", whole, entry.bytes + entry.bytes // 8 + _SMALL, watch)
+            self._fetch(f"{_API}/files/{_path(target, entry)}", whole, most, watch)
             opened = open_file(whole, self._trust, required=not any_signer)
             if opened.digest != entry.digest:
                 raise DigestError(f"{self.place}: sent the release {opened.digest}, and said it is {entry.digest}.")
@@ -239,10 +276,13 @@ class Site:
         files.check_new(path, force=force)
         query = urlencode({**asked, "format": kind}, doseq=True)
         told = self._json("POST", f"/sample/{_path(target)}?{query}", str(target.label))
-        place = f"/jobs/{quote(str(told.get('id')), safe='')}"
+        number = str(told.get("id"))
+        if not _NUMBER.fullmatch(number):
+            raise HubError(f"{self.place}: sends what is no answer; ask its operator.")
+        place = f"/jobs/{number}"
         try:
             told = self._ready(place, watch)
-            with staging(path, f"sha256:{told['id']}") as staged:
+            with staging(path, f"sha256:{number}", kept=False) as staged:
                 part = staged / "whole"
                 self._fetch(f"{_API}{place}/file", part, int(str(told["bytes"])), watch)
                 _moved(part, path, force=force)
@@ -275,8 +315,12 @@ class Site:
         for tried in range(1, _TRIES + 1):
             try:
                 with target.open("ab") as out:
-                    size = self._rest(path, out.write, out.tell(), most, watch)
+                    size = self._rest(path, out, most, watch)
                 break
+            except _LaterError as error:
+                if tried == _TRIES:
+                    raise error.refusal from error
+                self._line.wait(tried, error.after)
             except httpx2.TransportError as error:
                 if tried == _TRIES:
                     raise self._line.gone(error) from error
@@ -287,27 +331,34 @@ class Site:
             target.unlink()
             raise HubError(f"{self.place}: sent another number of bytes than it said.")
 
-    def _rest(self, path: str, write: Callable[[bytes], object], have: int, most: int, watch: Watch) -> int:
+    def _rest(self, path: str, out: BinaryIO, most: int, watch: Watch) -> int:
         """Fetches what is missing of a file, and gives how many bytes it has in all."""
+        have = out.tell()
         headers = {"Range": f"bytes={have}-"} if have else {}
         with self._line.sent("GET", path, headers=headers) as response:
             if have and response.status_code == 416:
                 return have  # all of it was there
-            if response.status_code != (206 if have else 200):
-                raise self._refused(self._line.whole(response, 1 << 20), "file")
+            if response.status_code in LATER:
+                refusal = self._refused(self._line.whole(response, 1 << 20), "file")
+                raise _LaterError(refusal, response.headers.get("Retry-After"))
+            if response.status_code not in (200, 206) or (response.status_code == 206) is not bool(have):
+                if response.status_code != 200:
+                    raise self._refused(self._line.whole(response, 1 << 20), "file")
+                have = out.truncate(0)  # somebody on the way gives no parts of files: all of it comes again
             size = have + _length(response)
             if size > most:
                 raise HubError(f"{self.place}: sends {size:,} bytes, which are more than it said.")
+            _room(Path(out.name), size - have)
             meter = Meter(size, watch)
             meter.now("file")
             meter.advance(have)
             for chunk in self._line.bytes(response):
-                write(chunk)
+                out.write(chunk)
                 meter.advance(len(chunk))
             return size
 
     def _json(self, method: str, path: str, what: str) -> dict[str, object]:
-        answer = self._line.ask(method, _API + path, cap=_CAP, again=method == "GET")
+        answer = self._line.ask(method, _API + path, cap=_CAP, again=method == "GET", twice=method == "GET")
         if answer.status not in (200, 202):
             raise self._refused(answer, what)
         found = _parsed(answer)
@@ -339,7 +390,28 @@ class Site:
         if not fine or not all(map(is_digest, found.leaves)):
             raise HubError(f"{self.place}: sends a release that cannot be read.")
         values = {name: getattr(found, name) for name in type(found).model_fields}
+        if found.revoked is not None:
+            # A key that is known here counts, whether or not the hub knows it.
+            known = keys.read_trust(self._trust).key(found.revoked.keyid)
+            by = found.revoked.by if known is None else known.name
+            values["revoked"] = replace(found.revoked, by=by)
         return Entry(**values, signature=Signature("not checked"), schema=shape)
+
+
+class _LaterError(Exception):
+    """The hub is busy."""
+
+    def __init__(self, refusal: HubError | UsageError, after: str | None) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+        self.after = after
+
+
+def _room(target: Path, size: int) -> None:
+    """Refuses what would fill the disk."""
+    free = shutil.disk_usage(target.parent).free
+    if size + _FREE_BYTES > free:
+        raise OutputError(f"path={str(target.parent)!r}: {size:,} bytes do not fit; {free:,} are free.")
 
 
 def _parsed(answer: Answer) -> dict[str, object] | None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 
+from wardgan.access.rules import Action
 from wardgan.errors import UsageError
 from wardgan.hub.entry import Entry
 from wardgan.web import shapes
-from wardgan.web.doors import Passing, door_of
-from wardgan.web.guard import Streamed
+from wardgan.web.doors import Door, Passing, door_of
+from wardgan.web.guard import Handed, Streamed
 from wardgan.web.preview import CONDITIONS, MOST, Asked, check_count
 from wardgan.web.shelf import FACETS
 from wardgan.web.stock import Stock
@@ -84,7 +87,10 @@ def file(stock: Stocked, door: Passing, label: str) -> Response:
     entry = stock.entry(label)
     name = f"{entry.name.rpartition('/')[2]}-{entry.tag}.hgan"
     with door.taking(entry):
-        return FileResponse(stock.file(entry), media_type="application/octet-stream", filename=name)
+        return Handed(
+            stock.file(entry), "application/octet-stream", name, still=partial(_still, stock, door, entry, "file"),
+            broke=partial(door.broke, entry),
+        )  # fmt: skip
 
 
 @router.get("/preview/{label:path}", responses=shapes.answers(shapes.Preview))
@@ -118,14 +124,27 @@ def sample(
     name = f"{entry.name.rpartition('/')[2]}-{entry.tag}-{asked.seed}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Seed": str(asked.seed)}
 
-    def still() -> None:
-        stock.check(stock.entry(f"{entry.name}:{entry.tag}"))
-        door.still(entry)
+    with ExitStack() as held:
+        held.enter_context(door.alone())
+        with door.drawing(entry, asked, "csv"):
+            parts = _then(stock.csv(entry, asked), held.pop_all())
+            return Streamed(
+                parts, headers, "text/csv; charset=utf-8", partial(_still, stock, door, entry, "sample"),
+                partial(door.broke, entry),
+            )  # fmt: skip
 
-    with door.drawing(entry, asked, "csv"):
-        return Streamed(
-            stock.csv(entry, asked), headers, "text/csv; charset=utf-8", still, partial(door.broke, entry)
-        )  # fmt: skip
+
+def _still(stock: Stock, door: Door, entry: Entry, action: Action) -> None:
+    """Refuses to go on with what leaves of a release, once it may not any more."""
+    stock.check(stock.entry(f"{entry.name}:{entry.tag}"))
+    door.still(entry, action)
+
+
+@contextmanager
+def _then(parts: AbstractContextManager[Iterator[object]], held: ExitStack) -> Iterator[Iterator[object]]:
+    """Gives parts, and lets go of what is held once they have ended."""
+    with held, parts as found:
+        yield found
 
 
 def seed_of(given: int | None) -> int:

@@ -29,14 +29,14 @@ from wardgan.web.desk import Desk, LimitedError
 from wardgan.web.guard import Guard
 from wardgan.web.jobs import Jobs
 from wardgan.web.stock import Stock
-from wardgan.web.workers import BusyError
+from wardgan.web.workers import BrokenError, BusyError
 
 HERE: Final = Path(__file__).parent
 HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 # The first that fits decides.
 STATUS: Final = (
-    (LimitedError, 429), (LimitError, 429), (BusyError, 503), (DatabaseError, 503), (UnreachableError, 502),
-    (HubError, 404), (TrustError, 403), (UsageError, 400), (ArtifactError, 422),
+    (LimitedError, 429), (LimitError, 429), (BusyError, 503), (BrokenError, 500), (DatabaseError, 503),
+    (UnreachableError, 502), (HubError, 404), (TrustError, 403), (UsageError, 400), (ArtifactError, 422),
 )  # fmt: skip
 
 
@@ -102,16 +102,21 @@ def _closed(request: Request, error: Exception) -> Response:
     """Answers who may not: with the way, if there is one."""
     assert isinstance(error, AccessError)  # noqa: S101 - what it is registered for
     if request.url.path.startswith("/api/") or error.way == "nothing":
-        found = _told(request, 401 if error.way == "sign in" else 403, "AccessError", str(error))
+        where = f" They are at {_terms(request, error)}" if error.way == "accept terms" else ""
+        found = _told(request, 401 if error.way == "sign in" else 403, "AccessError", str(error) + where)
         if error.way == "sign in":
             found.headers["WWW-Authenticate"] = "Bearer"
         return found
     here = request.url.path + (f"?{request.url.query}" if request.url.query and request.method == "GET" else "")
     if error.way == "sign in":
         return RedirectResponse(f"/sign-in?following={quote(here, safe='')}", 303)
+    return RedirectResponse(_terms(request, error).removeprefix(str(request.base_url).rstrip("/")), 303)
+
+
+def _terms(request: Request, error: AccessError) -> str:
     stock: Stock = request.app.state.stock
     label = next((f"{one.name}:{one.tag}" for one in stock.shelf.versions(error.name)), "")
-    return RedirectResponse(f"/terms/{quote(label, safe='/:')}", 303)
+    return f"{request.base_url}terms/{quote(label, safe='/:')}"
 
 
 def _failed(request: Request, error: Exception) -> Response:

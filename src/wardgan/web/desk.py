@@ -6,7 +6,8 @@ import hmac
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from threading import Lock
@@ -132,6 +133,8 @@ class Desk:
         self._refusals = Pace(*REFUSALS)
         self._entries = Pace(*ENTRIES)
         self._draws = Pace(*DRAWS)
+        self._streams: set[str] = set()
+        self._lock = Lock()
 
     def visitor(self, request: Request) -> Visitor:
         """Gives who asks.
@@ -273,12 +276,13 @@ class Desk:
         self.tell(visitor, "sampled", entry, {"rows": rows, **detail})
         return any(one.limited for one in policies.values())
 
-    def still(self, visitor: Visitor, entry: Entry) -> None:
-        """Refuses to go on with patients for somebody who may not have them any more.
+    def still(self, visitor: Visitor, entry: Entry, action: Action) -> None:
+        """Refuses to go on with something for somebody who may not have it any more.
 
         Args:
             visitor: Who.
-            entry: From which release.
+            entry: Of which release.
+            action: What.
 
         Raises:
             AccessError: Their token, session, grant or terms ended.
@@ -289,7 +293,28 @@ class Desk:
             now = account_by(self.database, account.token) if word is None else account_in(self.database, word)
             if now is None:
                 raise AccessError("Your token is no longer good.", "sign in")
-        self.check(visitor, entry, "sample")
+        self.check(visitor, entry, action)
+
+    @contextmanager
+    def alone(self, visitor: Visitor) -> Iterator[None]:
+        """Holds the one stream that somebody may have at a time.
+
+        Args:
+            visitor: Who.
+
+        Raises:
+            LimitedError: They have one.
+        """
+        who = _who(visitor)
+        with self._lock:
+            if who in self._streams:
+                raise LimitedError("You have a download that goes on; one at a time, or ask for a file.")
+            self._streams.add(who)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._streams.discard(who)
 
     def pace(self, visitor: Visitor) -> None:
         """Refuses who asks too often.
@@ -300,8 +325,7 @@ class Desk:
         Raises:
             LimitedError: They do.
         """
-        who = visitor.address if visitor.account is None else f"#{visitor.account.id}"
-        if not self._draws.left(who):
+        if not self._draws.left(_who(visitor)):
             raise LimitedError("You ask faster than this hub draws; wait a few seconds.")
 
     def tell(self, visitor: Visitor, action: str, entry: Entry, detail: Mapping[str, object]) -> None:
@@ -315,3 +339,7 @@ class Desk:
         """
         with self.database.write() as line:
             note(line, visitor.name, action, f"{entry.name}:{entry.tag}", {"digest": entry.digest, **detail})
+
+
+def _who(visitor: Visitor) -> str:
+    return visitor.address if visitor.account is None else f"#{visitor.account.id}"

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
-from wardgan.access.rules import AccessError, Policy
+from wardgan.access.rules import AccessError, Action, Policy
 from wardgan.hub.entry import Entry
 from wardgan.web.desk import Desk, Visitor
 from wardgan.web.preview import Asked
@@ -90,6 +90,8 @@ class Door:
             return None
         if self.visitor.account is None:
             raise AccessError("Files are made for those who are signed in.", "sign in")
+        if "sample" not in self.visitor.account.scopes:
+            raise AccessError("Your token is not for drawing patients; ask the hub's operator for one with sample.")
         return self.visitor.account.id
 
     @contextmanager
@@ -109,14 +111,24 @@ class Door:
         with self._told_of_failures(self.desk, entry):
             yield
 
-    def still(self, entry: Entry) -> None:
-        """Refuses to go on with patients of a release; see `Desk.still`.
+    def still(self, entry: Entry, action: Action) -> None:
+        """Refuses to go on with what leaves of a release; see `Desk.still`.
 
         Args:
             entry: The release.
+            action: What leaves.
         """
         if self.desk is not None:
-            self.desk.still(self.visitor, entry)
+            self.desk.still(self.visitor, entry, action)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Lets an account, or an address, have one stream at a time, so that there is a place for others."""
+        if self.desk is None:
+            yield
+            return
+        with self.desk.alone(self.visitor):
+            yield
 
     def broke(self, entry: Entry, why: str) -> None:
         """Notes that patients of a release did not all leave.

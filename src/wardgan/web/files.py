@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Final
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from wardgan.errors import HubError
+from wardgan.errors import HubError, UsageError
 from wardgan.hub.entry import Entry
 from wardgan.web import shapes
 from wardgan.web.api import Balance, Replay, Stocked, Where, seed_of, stock_in
 from wardgan.web.doors import Door, Passing, door_of
 from wardgan.web.forms import check_origin, form_of
+from wardgan.web.guard import Handed
 from wardgan.web.job import Job, told
 from wardgan.web.jobs import HOURS, Jobs
 from wardgan.web.pages import shown, whole
 from wardgan.web.preview import Asked
+from wardgan.web.stock import Stock
 from wardgan.web.streams import MOST
 
 api: Final = APIRouter(prefix="/api/v1", tags=["files"], responses=shapes.REFUSALS)
@@ -69,10 +72,17 @@ def taken(request: Request, stock: Stocked, door: Passing, number: str) -> Respo
     """Gives a file that is ready."""
     jobs = jobs_of(request)
     job = jobs.find(number, door.owner())
-    entry = stock.entry(job.release)
-    stock.check(entry)
+    entry = _entry(stock, job)
+
+    def still() -> None:
+        jobs.find(number, door.owner())
+        _entry(stock, job)
+        door.still(entry, "sample")
+
     with door.fetching(entry, job.asked):
-        return FileResponse(jobs.file(job), media_type=_TYPES.get(job.kind, _BYTES), filename=job.name)
+        return Handed(
+            jobs.file(job), _TYPES.get(job.kind, _BYTES), job.name, still=still, broke=partial(door.broke, entry)
+        )  # fmt: skip
 
 
 @api.delete("/jobs/{number}", status_code=204, response_class=Response)
@@ -134,16 +144,24 @@ async def drop_page(request: Request, number: str) -> Response:
     return RedirectResponse("/jobs", 303)
 
 
+def _entry(stock: Stock, job: Job) -> Entry:
+    """Gives the release that a file is of, and refuses what may not leave any more."""
+    entry = stock.entry(job.release)
+    if entry.digest != job.digest:
+        raise HubError(f"{job.release} is another release by now; ask again.")
+    stock.check(entry)
+    return entry
+
+
 def _ordered(door: Door, jobs: Jobs, entry: Entry, asked: Asked, kind: str) -> Job:
     owner = door.owner()
-    found = jobs.check(asked, kind, entry.schema, owner)
-    with door.drawing(entry, asked, f"file {found}"):
+    with jobs.place(asked, kind, entry.schema, owner) as found, door.drawing(entry, asked, f"file {found}"):
         return jobs.add(entry, asked, found, owner)
 
 
 def _told(jobs: Jobs, job: Job) -> dict[str, object]:
     try:
         size = jobs.file(job).stat().st_size if job.state == "ready" else None
-    except (HubError, OSError):
+    except (HubError, UsageError, OSError):
         size = None
     return told(job, jobs.done(job), size)

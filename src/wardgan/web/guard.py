@@ -8,12 +8,13 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import anyio
 from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wardgan.errors import WardganError
@@ -33,6 +34,8 @@ HEADERS: Final = {
 STALLED: Final = 60.0
 # Seconds after which it is asked again whether a stream may go on.
 AGAIN: Final = 5.0
+# Bytes a second that a reader takes, after a minute.
+SLOWEST: Final = 16_384
 _PIECE: Final = 1 << 18
 # What costs something is not made for its headers alone.
 COSTLY: Final = ("/api/v1/sample/", "/api/v1/files/", "/api/v1/preview/", "/api/v1/jobs", "/play/", "/jobs", "/compare")
@@ -158,16 +161,70 @@ class Streamed(Response):
 
     async def _body(self, send: Send) -> None:
         part: object = self._first
-        asked = time.monotonic()
+        paced = _Paced(send, self._still)
         while part is not None:
             for piece in _pieces(part):
-                if time.monotonic() - asked > AGAIN:
-                    await to_thread.run_sync(self._still)
-                    asked = time.monotonic()
-                with anyio.fail_after(STALLED):
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await paced({"type": "http.response.body", "body": piece, "more_body": True})
             part = await to_thread.run_sync(partial(next, self._parts, None))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Handed(FileResponse):
+    """A file, whole or from some byte on; it ends where it may not go on, or nobody reads.
+
+    Args:
+        path: The file.
+        media_type: Of it.
+        name: Under which it is kept.
+        still: As in `Streamed`.
+        broke: As in `Streamed`.
+    """
+
+    def __init__(
+        self, path: Path, media_type: str, name: str, *, still: Callable[[], None], broke: Callable[[str], None]
+    ) -> None:  # fmt: skip
+        super().__init__(path, media_type=media_type, filename=name)
+        self._still = still
+        self._broke = broke
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it.
+
+        Args:
+            scope: What is asked.
+            receive: Tells when whoever asked has left.
+            send: Takes the answer.
+        """
+        try:
+            await super().__call__(scope, receive, _Paced(send, self._still))
+        except (TimeoutError, OSError, WardganError) as error:
+            await to_thread.run_sync(self._broke, type(error).__name__)
+
+
+class _Paced:
+    """Sends parts, asks now and then whether it may go on, and gives up readers that take nothing, or too little."""
+
+    def __init__(self, send: Send, still: Callable[[], None]) -> None:
+        self._send = send
+        self._still = still
+        self._asked = time.monotonic()
+        self._waited = 0.0
+        self._sent = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await self._send(message)
+            return
+        if time.monotonic() - self._asked > AGAIN:
+            await to_thread.run_sync(self._still)
+            self._asked = time.monotonic()
+        begun = time.monotonic()
+        with anyio.fail_after(STALLED):
+            await self._send(message)
+        self._waited += time.monotonic() - begun
+        self._sent += len(message.get("body", b""))
+        if self._waited > STALLED + self._sent / SLOWEST:
+            raise TimeoutError
 
 
 def _pieces(part: object) -> Iterable[bytes]:

@@ -30,6 +30,7 @@ class Job(BaseModel):
         asked: How many patients, and which.
         kind: Of the file.
         owner: Number of the account that asked; `None` in a hub without accounts.
+        realm: In which database; empty in a hub without accounts.
         state: What became of it.
         created: When it was asked for, UTC.
         ended: When it was ready, or failed.
@@ -44,6 +45,7 @@ class Job(BaseModel):
     asked: Asked
     kind: Kind
     owner: int | None
+    realm: str = ""
     state: State = "waiting"
     created: str
     ended: str | None = None

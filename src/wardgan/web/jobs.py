@@ -13,7 +13,9 @@ import shutil
 import sys
 import threading
 import traceback
-from contextlib import ExitStack, suppress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -51,15 +53,16 @@ class Jobs:
     Args:
         folder: Where they are made and kept; made if it is not there.
         stock: What the hub has.
+        realm: Whose accounts these are: files that accounts of another database asked for are dropped.
 
     Raises:
         UsageError: It cannot be used, or another server uses it.
     """
 
-    def __init__(self, folder: Path, stock: Stock) -> None:
+    def __init__(self, folder: Path, stock: Stock, realm: str = "") -> None:
         self._folder = folder
         self._stock = stock
-        self._held = ExitStack()
+        self._lease = ExitStack()
         self._lock = threading.Lock()
         self._end = threading.Event()
         self._wake = threading.Event()
@@ -67,12 +70,16 @@ class Jobs:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             (folder / "lock").touch(mode=0o600)
-            self._held.enter_context(files.locked(folder / "lock"))
+            self._lease.enter_context(files.locked(folder / "lock"))
         except OutputError as error:
             raise UsageError(f"files={str(folder)!r} is used by another server; choose another folder.") from error
         except OSError as error:
             raise UsageError(f"files={str(folder)!r} cannot be used: {error.strerror}.") from error
+        self._realm = realm
+        self._held: Counter[int | None] = Counter()
         self._jobs = {job.id: job for job in kept(folder)}
+        for job in [one for one in self._jobs.values() if one.realm != realm]:
+            self.drop(job)
         self._done: dict[str, int] = {}
 
     def start(self) -> None:
@@ -87,10 +94,11 @@ class Jobs:
         self._stock.makers.close()
         if self._thread is not None:
             self._thread.join(10.0)
-        self._held.close()
+        self._lease.close()
 
-    def check(self, asked: Asked, kind: str, schema: Schema | None, owner: int | None) -> Kind:
-        """Refuses a file that is not made here, and gives its kind.
+    @contextmanager
+    def place(self, asked: Asked, kind: str, schema: Schema | None, owner: int | None) -> Iterator[Kind]:
+        """Holds a place for a file within the block, and gives its kind; what is not made here is refused.
 
         Args:
             asked: How many patients, and which.
@@ -101,8 +109,20 @@ class Jobs:
         Raises:
             UsageError: It is none of these, or too much.
             LimitedError: Whoever asks has enough of them.
-            BusyError: Too many are waiting.
+            BusyError: Too many are waiting, or there is no room.
         """
+        found = self._kind(asked, kind, schema)
+        self._room()
+        with self._lock:
+            self._limits(owner)
+            self._held[owner] += 1
+        try:
+            yield found
+        finally:
+            with self._lock:
+                self._held[owner] -= 1
+
+    def _kind(self, asked: Asked, kind: str, schema: Schema | None) -> Kind:
         images = None if schema is None else schema.images
         if images is not None and kind == "npz":
             most, found = min(MOST, PIXELS // (images.height * images.width)), "npz"
@@ -116,16 +136,18 @@ class Jobs:
             raise UsageError(f"n={asked.n} is not between 1 and {most:,}; take the generator home for more.")
         if schema is not None:
             asked.check(schema)
-        with self._lock:
-            mine = [one for one in self._jobs.values() if one.owner == owner]
-            waiting = sum(not one.over for one in self._jobs.values())
-        if owner is not None and sum(not one.over for one in mine) >= UNFINISHED:
+        return found  # pyright: ignore[reportReturnType]
+
+    def _limits(self, owner: int | None) -> None:
+        mine = [one for one in self._jobs.values() if one.owner == owner]
+        held = self._held[owner]
+        waiting = sum(not one.over for one in self._jobs.values()) + self._held.total()
+        if owner is not None and sum(not one.over for one in mine) + held >= UNFINISHED:
             raise LimitedError(f"{UNFINISHED} of your files are not ready yet; wait for them, or drop one.")
-        if owner is not None and len(mine) >= EACH:
+        if owner is not None and len(mine) + held >= EACH:
             raise LimitedError(f"This hub keeps {EACH} files for you; drop one of them.")
         if waiting >= WAITING:
             raise BusyError("Too many files are wanted at the moment; try again later.")
-        return found  # pyright: ignore[reportReturnType]
 
     def add(self, entry: Entry, asked: Asked, kind: Kind, owner: int | None) -> Job:
         """Gives a new job.
@@ -133,16 +155,15 @@ class Jobs:
         Args:
             entry: The release.
             asked: How many patients, and which.
-            kind: What `check` gave.
+            kind: What `place` gave.
             owner: Who asks.
 
         Raises:
-            HubError: There is no room.
+            BusyError: It cannot be noted.
         """
-        self._room()
         job = Job(
             id=secrets.token_hex(16), release=f"{entry.name}:{entry.tag}", digest=entry.digest, asked=asked, kind=kind,
-            owner=owner, created=datetime.now(UTC).isoformat(timespec="microseconds"),
+            owner=owner, realm=self._realm, created=datetime.now(UTC).isoformat(timespec="microseconds"),
         )  # fmt: skip
         try:
             self._place(job).mkdir(mode=0o700)
@@ -150,7 +171,7 @@ class Jobs:
         except (OSError, OutputError) as error:
             shutil.rmtree(self._place(job), ignore_errors=True)
             print(error, file=sys.stderr)
-            raise HubError("The hub cannot write files at the moment; tell its operator.") from error
+            raise BusyError("The hub cannot write files at the moment; tell its operator.") from error
         with self._lock:
             self._jobs[job.id] = job
         self._wake.set()
@@ -213,21 +234,30 @@ class Jobs:
         with self._lock:
             self._jobs.pop(job.id, None)
         # Of one that is being made, the thread that makes it removes what it left.
-        (self._place(job) / FILE).unlink(missing_ok=True)
+        with suppress(OSError):
+            (self._place(job) / FILE).unlink(missing_ok=True)
         shutil.rmtree(self._place(job), ignore_errors=True)
 
     def _work(self) -> None:
         while not self._end.is_set():
             self._wake.clear()
-            self._sweep()
-            with self._lock:
-                waiting = [one for one in self._jobs.values() if one.state == "waiting"]
-            if waiting and not self._stock.read.is_set():
-                self._wake.wait(_SOON)  # of a server that has just begun nobody knows yet what it has
-            elif waiting:
-                self._make(min(waiting, key=lambda one: one.created))
-            else:
-                self._wake.wait(_PAUSE)
+            try:
+                self._next()
+            except Exception:  # whatever it is, others wait for their files
+                traceback.print_exc()
+                self._end.wait(_SOON)
+
+    def _next(self) -> None:
+        """Makes the file that has waited longest."""
+        self._sweep()
+        with self._lock:
+            waiting = [one for one in self._jobs.values() if one.state == "waiting"]
+        if waiting and not self._stock.read.is_set():
+            self._wake.wait(_SOON)  # of a server that has just begun nobody knows yet what it has
+        elif waiting:
+            self._make(min(waiting, key=lambda one: one.created))
+        else:
+            self._wake.wait(_PAUSE)
 
     def _make(self, job: Job) -> None:
         problem = None
@@ -246,8 +276,9 @@ class Jobs:
             problem = "The hub failed; its operator finds the reason in what it printed."
         if self._end.is_set() and problem is not None:
             return  # it was ended in the middle, and begins anew with the next server
-        for left in self._place(job).glob(".*.part"):
-            left.unlink(missing_ok=True)
+        with suppress(OSError):
+            for left in self._place(job).glob(".*.part"):
+                left.unlink(missing_ok=True)
         with suppress(_Dropped):
             self._change(job, state="ready" if problem is None else "failed", ended=_now(), problem=problem)
 
@@ -271,7 +302,10 @@ class Jobs:
                 self._done.pop(job.id, None)
                 raise _Dropped
             found = self._jobs[job.id] = self._jobs[job.id].model_copy(update=changes)
-            self._write(found)
+            try:
+                self._write(found)
+            except (OSError, OutputError) as error:
+                print(error, file=sys.stderr)  # whoever asks is told all the same
 
     def _write(self, job: Job) -> None:
         text = job.model_dump_json().encode()

@@ -33,6 +33,10 @@ class BusyError(HubError):
     """All processes are at work; try again in a moment."""
 
 
+class BrokenError(HubError):
+    """A process of the hub failed."""
+
+
 class Workers:
     """Some processes that answer questions, each one at a time.
 
@@ -184,7 +188,7 @@ def _error(kind: str, message: str) -> WardganError:
     found = getattr(errors, kind, None)
     if isinstance(found, type) and issubclass(found, WardganError):
         return found(message)
-    return HubError(f"The hub failed ({kind}); its operator finds the reason in what it printed.")
+    return BrokenError(f"The hub failed ({kind}); its operator finds the reason in what it printed.")
 
 
 def _work(line: Connection, trust: Path | None, any_signer: bool) -> None:

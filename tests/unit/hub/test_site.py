@@ -23,6 +23,7 @@ from wardgan.errors import DigestError, HubError, OutputError, TrustError, Usage
 from wardgan.hub import site as sites
 from wardgan.hub.site import Site
 from wardgan.hub.target import hub_of, target_of
+from wardgan.seal import keys
 from wardgan.web.app import create_app
 from wardgan.web.desk import Desk
 from wardgan.web.stock import stock_of
@@ -172,6 +173,9 @@ def test_with_accounts_a_token_is_wanted_and_only_this_hub_sees_it(clinic, tmp_p
             with pytest.raises(HubError, match="WARDGAN_TOKEN"):
                 refused()
         monkeypatch.setenv("WARDGAN_TOKEN", token)
+        with pytest.raises(HubError, match="WARDGAN_HUB"):
+            hub.pull(A, tmp_path / "a.hgan")  # nobody said that the token is for this hub
+        monkeypatch.setenv("WARDGAN_HUB", place)
         assert hub.pull(A, tmp_path / "a.hgan").path.exists()
         assert len(pd.read_csv(hub.sample(A, 5, tmp_path / "x.csv"))) >= 5
         monkeypatch.setenv("WARDGAN_TOKEN", "wgt_" + "0" * 12 + "_" + "a" * 43)
@@ -179,6 +183,7 @@ def test_with_accounts_a_token_is_wanted_and_only_this_hub_sees_it(clinic, tmp_p
             hub.pull(A, tmp_path / "b.hgan")
     database.close()
     monkeypatch.setenv("WARDGAN_TOKEN", token)
+    monkeypatch.setenv("WARDGAN_HUB", f"{HUB}/cardio")
     heard = []
 
     def led_away(request):
@@ -188,6 +193,176 @@ def test_with_accounts_a_token_is_wanted_and_only_this_hub_sees_it(clinic, tmp_p
     with pytest.raises(HubError):
         site(httpx2.MockTransport(led_away)).entry(target_of(f"{HUB}/{A}"))
     assert heard == [("hub.hospital.example", f"Bearer {token}")]
+
+
+@pytest.mark.parametrize(
+    ("hub", "tokens", "asked", "sent"),
+    [
+        (HUB, "wgt_a", HUB, "wgt_a"),
+        (HUB, "wgt_a", "https://hub.hospital.example:8443", None),
+        (HUB, "wgt_a", "https://other.example", None),
+        (None, "wgt_a", HUB, None),
+        ("./hub", "wgt_a", HUB, None),
+        ("http://localhost:8000", "wgt_a", "https://localhost:8000", None),
+        (None, "hub.hospital.example=wgt_a other.example=wgt_b", HUB, "wgt_a"),
+        (HUB, "wgt_c other.example=wgt_b", "https://other.example", "wgt_b"),
+        (None, "hub.hospital.example:8443=wgt_a", "https://hub.hospital.example:8443", "wgt_a"),
+        (None, "evil.hub.hospital.example=wgt_a", HUB, None),
+        (HUB, "", HUB, None),
+    ],
+)
+def test_a_token_goes_to_its_own_hub_alone(monkeypatch, hub, tokens, asked, sent):
+    monkeypatch.delenv("WARDGAN_HUB", raising=False)
+    if hub is not None:
+        monkeypatch.setenv("WARDGAN_HUB", hub)
+    monkeypatch.setenv("WARDGAN_TOKEN", tokens)
+    base = httpx2.URL(asked)
+    assert sites.token_for(base) == sent
+    login = sites.Bearer(asked, sent, base)
+    assert login.header(base.join("/x")) == ({"Authorization": f"Bearer {sent}"} if sent else {})
+    assert login.header(httpx2.URL("https://elsewhere.example/x")) == {}
+
+
+def test_this_machine_is_spoken_to_with_tls_where_that_is_said():
+    heard = []
+
+    def answers(request):
+        heard.append(str(request.url))
+        return httpx2.Response(200, content=b"{}")
+
+    with pytest.raises(HubError):
+        site(httpx2.MockTransport(answers), "https://localhost:8443").entry(target_of(f"{HUB}/{A}"))
+    assert heard[0].startswith("https://localhost:8443/")
+
+
+def test_a_question_that_may_have_been_heard_is_not_asked_twice(tmp_path):
+    """Each order is counted: who asks again because the answer was lost would pay again."""
+    asked = []
+
+    def answers(request):
+        asked.append(request.method)
+        if len(asked) < 3:
+            raise httpx2.ConnectError("nobody there yet")
+        raise httpx2.ReadTimeout("lost")
+
+    with pytest.raises(HubError, match="cannot be reached"):
+        site(httpx2.MockTransport(answers)).draw(
+            target_of(f"{HUB}/{A}"), tmp_path / "x.csv", {"n": 5}, "csv", lambda *_: None, force=False
+        )
+    assert asked == ["POST"] * 3
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_hub_gets_an_order_once(tmp_path, status):
+    asked = []
+
+    def answers(request):
+        asked.append(request.method)
+        return httpx2.Response(status, content=json.dumps({"error": {"kind": "HubError", "message": "busy"}}).encode())
+
+    with pytest.raises(HubError, match="busy"):
+        site(httpx2.MockTransport(answers)).draw(
+            target_of(f"{HUB}/{A}"), tmp_path / "x.csv", {"n": 5}, "csv", lambda *_: None, force=False
+        )
+    assert asked == ["POST"]
+
+
+def drawn(tmp_path, file, number="1" * 32, said=5):
+    """A file drawn at a hub that answers so when it is asked for it, each time with the next."""
+    job = {"id": number, "state": "ready", "done": 5, "n": 5, "bytes": said}
+    asked, answers = [], list(file)
+
+    def told_of(request):
+        asked.append(request.method + request.url.path.rpartition("/")[2])
+        if request.url.path.endswith("/file"):
+            return answers.pop(0)
+        return httpx2.Response(202 if request.method == "POST" else 200, content=json.dumps(job).encode())
+
+    site(httpx2.MockTransport(told_of)).draw(
+        target_of(f"{HUB}/{A}"), tmp_path / "x.csv", {"n": 5}, "csv", lambda *_: None, force=False
+    )
+    return asked
+
+
+class Cut(httpx2.SyncByteStream):
+    def __iter__(self):
+        yield b"ab"
+        raise httpx2.ReadError("broken")
+
+
+def test_a_busy_hub_is_asked_for_its_file_again(tmp_path):
+    busy = httpx2.Response(429, headers={"Retry-After": "1"}, content=b"{}")
+    asked = drawn(tmp_path, [busy, httpx2.Response(200, content=b"hello")])
+    assert asked.count("GETfile") == 2
+    assert (tmp_path / "x.csv").read_bytes() == b"hello"
+
+
+def test_who_gives_no_parts_of_files_sends_all_of_it_again(tmp_path):
+    half = httpx2.Response(200, headers={"Content-Length": "5"}, stream=Cut())
+    drawn(tmp_path, [half, httpx2.Response(200, content=b"hello")])
+    assert (tmp_path / "x.csv").read_bytes() == b"hello"
+
+
+def test_nothing_is_left_of_a_file_that_did_not_come(tmp_path):
+    cut = [httpx2.Response(206 if at else 200, headers={"Content-Length": "3"}, stream=Cut()) for at in range(9)]
+    with pytest.raises(HubError):
+        drawn(tmp_path, cut)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", ["", "a/../../x", "1" * 31, "A" * 32, None])
+def test_numbers_of_files_are_checked(tmp_path, number):
+    with pytest.raises(HubError, match="no answer"):
+        drawn(tmp_path, [], number)
+
+
+def test_sizes_that_nobody_signed_do_not_fill_the_disk(tmp_path, monkeypatch):
+    pulled = {"any_signer": True, "even_revoked": False, "force": False}
+    with pytest.raises(HubError, match="nobody signed"):
+        site(told({"bytes": 2**40})).pull(target_of(f"{HUB}/{A}"), tmp_path / "a.hgan", lambda *_: None, **pulled)
+    monkeypatch.setattr(sites.shutil, "disk_usage", lambda _path: type("Usage", (), {"free": 1_000})())
+    with pytest.raises(OutputError, match="do not fit"):
+        drawn(tmp_path, [httpx2.Response(200, content=b"hello")])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_nobody_known_signed_is_refused(clinic, tmp_path):
+    """Whatever the hub says of it."""
+    data = clinic.file("by nobody", signed=False).read_bytes()
+    digest = wg.inspect(clinic.file("by nobody", signed=False))["digest"]
+
+    def answers(request):
+        if "/files/" in request.url.path:
+            return httpx2.Response(200, content=data)
+        return told({"bytes": len(data)}, digest=digest).handle_request(request)
+
+    one = Site(HUB, trust=clinic.trust, pause=lambda _seconds: None, transport=httpx2.MockTransport(answers))
+    target, pulled = target_of(f"{HUB}/{A}"), {"even_revoked": False, "force": False}
+    with pytest.raises(TrustError):
+        one.pull(target, tmp_path / "a.hgan", lambda *_: None, any_signer=False, **pulled)
+    assert list(tmp_path.iterdir()) == []
+    one.pull(target, tmp_path / "a.hgan", lambda *_: None, any_signer=True, **pulled)
+
+
+def test_a_key_that_is_known_here_revokes_though_the_hub_does_not_know_it(clinic, tmp_path):
+    keyid = keys.read_trust(clinic.trust).keys[0].keyid
+    revoked = {"by": None, "keyid": keyid, "date": "2026-01-02", "reason": "wrong", "broken": False}
+    one = Site(HUB, trust=clinic.trust, pause=lambda _seconds: None, transport=told({"revoked": revoked}))
+    assert one.entry(target_of(f"{HUB}/{A}")).revoked.holds
+    with pytest.raises(TrustError, match="was revoked by"):
+        one.pull(target_of(f"{HUB}/{A}"), tmp_path / "a.hgan", lambda *_: None, any_signer=True,
+                 even_revoked=False, force=False)  # fmt: skip
+    stranger = {**revoked, "keyid": "1" * 64}
+    one = Site(HUB, trust=clinic.trust, pause=lambda _seconds: None, transport=told({"revoked": stranger}))
+    assert not one.entry(target_of(f"{HUB}/{A}")).revoked.holds
+
+
+@pytest.mark.parametrize("change", [{"name": "../x"}, {"tag": "a b"}, {"manifest": "sha256:1"}, {"leaves": ["x"]}])
+def test_a_list_with_what_cannot_be_a_release_is_refused(change):
+    one = json.loads(told(change).handle_request(httpx2.Request("GET", HUB)).content)
+    listed = httpx2.MockTransport(lambda _: httpx2.Response(200, content=json.dumps({"releases": [one]}).encode()))
+    with pytest.raises(HubError, match="cannot be read"):
+        site(listed).entries(None)
 
 
 # --- a hub that is not what it says -----------------------------------------------------------------------------------

@@ -3,18 +3,22 @@
 import contextlib
 import json
 import re
+import shutil
 import sqlite3
+import time
 
 import pytest
 
 pytest.importorskip("fastapi", reason="fastapi is not installed (the extra hub)")
 pytest.importorskip("sqlalchemy", reason="sqlalchemy is not installed (the extra hub)")
 
+from fastapi.responses import FileResponse
+
 import web_kit as kit
 from wardgan.access import database as databases
 from wardgan.access.journal import lines, verify
 from wardgan.access.people import close_account, new_token, revoke_token
-from wardgan.errors import UsageError
+from wardgan.errors import TrustError, UsageError
 from wardgan.web import desk as desks
 from wardgan.web import guard
 from wardgan.web.desk import Pace
@@ -75,6 +79,7 @@ def test_there_is_no_way_that_this_list_forgets(hub):
         "/dossiers/{label:path}",
         "/terms/{label:path}",
         "/api/v1/releases/{label:path}",
+        "/api/v1/dcat/{label:path}",
     }
     known = {re.sub(r"cardio/a:1\.0.*", "{label:path}", way) for way in WAYS}
     assert paths
@@ -241,15 +246,161 @@ def test_a_stream_ends_when_its_right_does(hub, monkeypatch):
     revoked = []
     check = desks.Desk.still
 
-    def still(self, visitor, entry):
+    def still(self, visitor, entry, action):
         if not revoked:
             revoked.append(revoke_token(database, token))
-        check(self, visitor, entry)
+        check(self, visitor, entry, action)
 
     monkeypatch.setattr(desks.Desk, "still", still)
     part = client.get(f"/api/v1/sample/{A}?n=200000", headers=mine).content
     assert len(part) < len(whole) / 4
     assert json.loads(list(lines(database))[-1].detail)["why"] == "AccessError"
+
+
+def test_a_release_that_is_revoked_ends_its_streams(hub, monkeypatch):
+    client, database, _ = hub
+    monkeypatch.setattr(guard, "AGAIN", 0.0)
+    mine = bearer(database)
+    whole = client.get(f"/api/v1/sample/{A}?n=200000", headers=mine).content
+    stock = client.app.state.stock
+    asked, check = [], stock.check
+
+    def now_revoked(entry):
+        asked.append(entry)
+        if len(asked) > 3:
+            raise TrustError("revoked")
+        check(entry)
+
+    monkeypatch.setattr(stock, "check", now_revoked)
+    assert len(client.get(f"/api/v1/sample/{A}?n=200000", headers=mine).content) < len(whole) / 2
+    assert json.loads(list(lines(database))[-1].detail)["why"] == "TrustError"
+
+
+@pytest.mark.parametrize("way", [f"/api/v1/files/{A}", "job"])
+def test_a_file_ends_when_its_right_does(hub, monkeypatch, way):
+    client, database, _ = hub
+    monkeypatch.setattr(guard, "AGAIN", 0.0)
+    monkeypatch.setattr(FileResponse, "chunk_size", 1_000)
+    token, _ = new_token(database, "Ana")
+    mine = {"Authorization": f"Bearer {token}"}
+    if way == "job":
+        number = client.post(f"/api/v1/sample/{A}?n=5000&seed=1", headers=mine).json()["id"]
+        while client.get(f"/api/v1/jobs/{number}", headers=mine).json()["state"] != "ready":
+            time.sleep(0.05)
+        way = f"/api/v1/jobs/{number}/file"
+    whole = client.get(way, headers=mine).content
+    asked, check = [], desks.Desk.still
+
+    def still(self, visitor, entry, action):
+        asked.append(action)
+        if len(asked) == 3:
+            revoke_token(database, token)
+        check(self, visitor, entry, action)
+
+    monkeypatch.setattr(desks.Desk, "still", still)
+    part = client.get(way, headers=mine).content
+    assert 0 < len(part) < len(whole) / 4
+    assert set(asked) == {"file" if "files" in way else "sample"}
+    assert json.loads(list(lines(database))[-1].detail)["why"] == "AccessError"
+
+
+def test_an_account_has_one_stream_at_a_time(hub):
+    client, database, _ = hub
+    mine, other = bearer(database), bearer(database, "Bo")
+    desk = client.app.state.desk
+    visitor = desk.visitor(Asking(mine))
+    with desk.alone(visitor):
+        assert client.get(f"/api/v1/sample/{A}?n=5", headers=mine).status_code == 429
+        assert client.get(f"/api/v1/sample/{A}?n=5", headers=other).status_code == 200
+    for _ in range(2):
+        assert client.get(f"/api/v1/sample/{A}?n=5", headers=mine).status_code == 200
+    assert client.get(f"/api/v1/sample/{A}?n=5&where=nobody", headers=mine).status_code == 400
+    assert client.get(f"/api/v1/sample/{A}?n=5", headers=mine).status_code == 200
+
+
+class Asking:
+    """As much of a request as says who asks."""
+
+    def __init__(self, headers):
+        self.headers = {name.lower(): value for name, value in headers.items()}
+        self.client = None
+
+
+def test_who_reads_too_slowly_is_given_up(monkeypatch):
+    import anyio
+
+    monkeypatch.setattr(guard, "STALLED", 0.3)
+    monkeypatch.setattr(guard, "SLOWEST", 1_000_000)
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+        await anyio.sleep(0.1)
+
+    async def run():
+        paced = guard._Paced(send, lambda: None)
+        for _ in range(100):
+            await paced({"type": "http.response.body", "body": b"x" * 100, "more_body": True})
+
+    with pytest.raises(TimeoutError):
+        anyio.run(run)
+    assert 2 < len(sent) < 10
+
+
+def test_a_token_for_reading_draws_and_drops_nothing(hub):
+    client, database, _ = hub
+    token = new_token(database, "Ana")[0]
+    number = client.post(f"/api/v1/sample/{A}?n=5", headers={"Authorization": f"Bearer {token}"}).json()["id"]
+    reads = {"Authorization": f"Bearer {new_token(database, 'Ana', scopes=['read'])[0]}"}
+    for answer in (client.get("/api/v1/jobs", headers=reads), client.delete(f"/api/v1/jobs/{number}", headers=reads)):
+        assert answer.status_code == 403
+
+
+def test_a_program_is_told_where_the_terms_are(hub):
+    client, database, rules = hub
+    rules.set("cardio/a", "terms", text="Be kind.")
+    answer = client.get(f"/api/v1/sample/{A}?n=5", headers=bearer(database))
+    assert f"{kit.HERE}/terms/cardio/a:1." in answer.json()["error"]["message"]
+
+
+def test_an_order_without_room_counts_nobody(hub, monkeypatch):
+    client, database, rules = hub
+    rules.set("cardio/a", "sample-only", rows=1_000)
+    mine = bearer(database)
+    rules.grant("Ana", "cardio/a")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: type("Usage", (), {"free": 1000})())
+    assert client.post(f"/api/v1/sample/{A}?n=900", headers=mine).status_code == 503
+    monkeypatch.undo()
+    assert client.post(f"/api/v1/sample/{A}?n=900", headers=mine).status_code == 202
+
+
+@pytest.mark.parametrize("way", [f"/api/v1/files/{A}", "/compare?a=cardio/a:1.0&b=cardio/a:1.1", f"/releases/{A}"])
+def test_every_way_has_its_pace(hub, monkeypatch, way):
+    client, database, _ = hub
+    mine = bearer(database)
+    monkeypatch.setattr(client.app.state.desk, "_draws", Pace(1, 3_600.0))
+    client.get(way, headers=mine)
+    assert client.get(way, headers=mine).status_code == 429
+
+
+def test_a_file_has_its_pace_too(hub, monkeypatch):
+    client, database, _ = hub
+    mine = bearer(database)
+    number = client.post(f"/api/v1/sample/{A}?n=5", headers=mine).json()["id"]
+    while client.get(f"/api/v1/jobs/{number}", headers=mine).json()["state"] != "ready":
+        time.sleep(0.05)
+    monkeypatch.setattr(client.app.state.desk, "_draws", Pace(1, 3_600.0))
+    found = [client.get(f"/api/v1/jobs/{number}/file", headers=mine).status_code for _ in range(2)]
+    assert found == [200, 429]
+
+
+def test_another_page_drops_no_file(hub):
+    client, database, _ = hub
+    mine = bearer(database)
+    number = client.post(f"/api/v1/sample/{A}?n=5", headers=mine).json()["id"]
+    headers = mine | {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert client.delete(f"/api/v1/jobs/{number}", headers=headers).status_code == 403
+    assert client.get(f"/api/v1/jobs/{number}", headers=mine).status_code == 200
 
 
 def test_who_leaves_in_the_middle_is_in_the_log(clinic, hub):

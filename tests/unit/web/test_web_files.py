@@ -1,8 +1,10 @@
 """Files that are made in the background: in order, kept when the server ends, nobody else's, and to their limits."""
 
+import contextlib
 import io
 import json
 import shutil
+import stat
 import threading
 import time
 from dataclasses import replace
@@ -25,7 +27,7 @@ from wardgan.hub.hub import Hub
 from wardgan.seal import artifact
 from wardgan.web import jobs as module
 from wardgan.web import shapes
-from wardgan.web.jobs import EACH, UNFINISHED, WAITING, Job, Jobs, folder_of
+from wardgan.web.jobs import EACH, PIXELS, UNFINISHED, WAITING, Job, Jobs, folder_of
 from wardgan.web.preview import Asked
 from wardgan.web.stock import stock_of
 from wardgan.web.workers import BusyError
@@ -57,6 +59,12 @@ def until(true, seconds=60):
 def ready(client, number, **more):
     until(lambda: client.get(f"/api/v1/jobs/{number}", **more).json()["state"] in ("ready", "failed"))
     return client.get(f"/api/v1/jobs/{number}", **more).json()
+
+
+@pytest.fixture
+def clinic_alone(tmp_path):
+    """A hub that a test may change."""
+    return kit.stocked(tmp_path)
 
 
 def ordered(client, path=A, **asked):
@@ -281,30 +289,156 @@ def test_a_full_disk_is_told(stock, tmp_path, monkeypatch):
     jobs = Jobs(tmp_path / "files", stock)
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: type("Usage", (), {"free": 1000})())
     with pytest.raises(BusyError, match="no room"):
-        jobs.add(stock.entry(A), Asked(5, 1), "csv", None)
+        place(jobs, stock, None)
     jobs.close()
+
+
+def place(jobs, stock, owner):
+    """Whether there is a place: its kind."""
+    with jobs.place(Asked(5, 1), "csv", stock.entry(A).schema, owner) as found:
+        return found
 
 
 def test_nobody_wants_too_many(stock, tmp_path):
     jobs = Jobs(tmp_path / "files", stock)
-    schema, asked = stock.entry(A).schema, Asked(5, 1)
+    asked = Asked(5, 1)
+
+    def add(owner):
+        return jobs.add(stock.entry(A), asked, place(jobs, stock, owner), owner)
+
     for _ in range(UNFINISHED):
-        jobs.add(stock.entry(A), asked, jobs.check(asked, "csv", schema, 1), 1)
+        add(1)
     with pytest.raises(BusyError, match="not ready yet"):
-        jobs.check(asked, "csv", schema, 1)
-    assert jobs.check(asked, "csv", schema, 2) == "csv"
+        add(1)
+    assert place(jobs, stock, 2) == "csv"
     for number, job in list(jobs._jobs.items()):
         jobs._jobs[number] = job.model_copy(update={"state": "ready"})
     for _ in range(EACH - UNFINISHED):
-        found = jobs.add(stock.entry(A), asked, jobs.check(asked, "csv", schema, 1), 1)
+        found = add(1)
         jobs._jobs[found.id] = found.model_copy(update={"state": "failed"})
     with pytest.raises(BusyError, match="keeps 20 files"):
-        jobs.check(asked, "csv", schema, 1)
+        add(1)
     for at in range(WAITING):
-        jobs.add(stock.entry(A), asked, jobs.check(asked, "csv", schema, 10 + at), 10 + at)
+        add(10 + at)
     with pytest.raises(BusyError, match="Too many files"):
-        jobs.check(asked, "csv", schema, 2)
+        add(2)
     jobs.close()
+
+
+def test_places_that_are_held_count(stock, tmp_path):
+    """Many questions at once do not pass together where one by one they would not."""
+    jobs = Jobs(tmp_path / "files", stock)
+    with contextlib.ExitStack() as held:
+        for _ in range(UNFINISHED):
+            held.enter_context(jobs.place(Asked(5, 1), "csv", stock.entry(A).schema, 1))
+        with pytest.raises(BusyError, match="not ready yet"):
+            place(jobs, stock, 1)
+        assert place(jobs, stock, 2) == "csv"
+    assert place(jobs, stock, 1) == "csv"
+    jobs.close()
+
+
+def test_images_have_a_bound_of_pixels(stock, tmp_path, monkeypatch):
+    jobs = Jobs(tmp_path / "files", stock)
+    schema = wg.Schema.from_dict({"name": "x", "images": {"size": [64, 64]}, "table": {"a": {"kind": "flag"}}})
+    most = PIXELS // (64 * 64)
+    with jobs.place(Asked(most, 1), "npz", schema, None) as found:
+        assert found == "npz"
+    with pytest.raises(UsageError, match="is not between"), jobs.place(Asked(most + 1, 1), "npz", schema, None):
+        pass
+    jobs.close()
+
+
+def test_the_maker_goes_on_whatever_fails(stock, tmp_path, capsys):
+    """A folder that is gone, as a cleaner of old files does it, fails its own file alone."""
+    jobs = Jobs(tmp_path / "files", stock)
+    one, two = (jobs.add(stock.entry(A), Asked(10, at), "csv", None) for at in range(2))
+    shutil.rmtree(tmp_path / "files" / one.id)
+    jobs.start()
+    until(lambda: jobs.find(two.id, None).over)
+    assert jobs.find(one.id, None).state == "failed"
+    assert jobs.find(two.id, None).state == "ready"
+    three = jobs.add(stock.entry(A), Asked(10, 3), "csv", None)
+    until(lambda: jobs.find(three.id, None).over)
+    assert jobs.find(three.id, None).state == "ready"
+    assert capsys.readouterr().err
+    jobs.close()
+
+
+def test_a_state_that_cannot_be_written_is_told_all_the_same(stock, tmp_path, monkeypatch):
+    jobs = Jobs(tmp_path / "files", stock)
+    job = jobs.add(stock.entry(A), Asked(10, 1), "csv", None)
+    monkeypatch.setattr(jobs, "_write", lambda _job: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    jobs.start()
+    until(lambda: jobs.find(job.id, None).over)
+    monkeypatch.undo()
+    other = jobs.add(stock.entry(A), Asked(10, 2), "csv", None)
+    until(lambda: jobs.find(other.id, None).over)
+    assert jobs.find(other.id, None).state == "ready"
+    jobs.close()
+
+
+def test_files_of_another_database_are_nobodys(stock, tmp_path):
+    first = Jobs(tmp_path / "files", stock, "one")
+    job = first.add(stock.entry(A), Asked(10, 1), "csv", 1)
+    first.close()
+    again = Jobs(tmp_path / "files", stock, "one")
+    assert again.find(job.id, 1).id == job.id
+    again.close()
+    other = Jobs(tmp_path / "files", stock, "two")
+    assert other.mine(1) == []
+    assert not (tmp_path / "files" / job.id).exists()
+    other.close()
+
+
+def test_only_its_owner_on_the_machine_reads_it(stock, tmp_path):
+    jobs = Jobs(tmp_path / "files", stock)
+    job = jobs.add(stock.entry(A), Asked(10, 1), "csv", None)
+    place_ = tmp_path / "files" / job.id
+    assert stat.S_IMODE(place_.stat().st_mode) == 0o700
+    assert stat.S_IMODE((place_ / "job.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "files").stat().st_mode) == 0o700
+    jobs.close()
+
+
+def test_what_is_dropped_while_it_is_made_stops(stock, tmp_path):
+    jobs = Jobs(tmp_path / "files", stock)
+    large = jobs.add(stock.entry(A), Asked(9_000_000, 2), "csv", None)
+    jobs.start()
+    until(lambda: jobs.done(jobs.find(large.id, None)) > 0)
+    small = jobs.add(stock.entry(A), Asked(10, 1), "csv", None)
+    begun = time.monotonic()
+    jobs.drop(large)
+    until(lambda: jobs.find(small.id, None).over)
+    assert time.monotonic() - begun < 30  # nine million patients take minutes
+    assert not (tmp_path / "files" / large.id).exists()
+    jobs.close()
+
+
+def test_a_release_that_took_its_tag_is_another_one(clinic_alone):
+    clinic = clinic_alone
+    with kit.served(clinic) as (client, stock):
+        number = ordered(client, n=10, seed=1).json()["id"]
+        assert ready(client, number)["state"] == "ready"
+        hub = Hub(clinic.home / "hub", trust=clinic.trust)
+        hub.revoke("cardio/a:1.0", clinic.key, "wrong")
+        stock.refresh()
+        assert client.get(f"/api/v1/jobs/{number}/file").status_code == 403
+        hub.push(clinic.file("mended", created="2026-03-03"), "cardio/a:1.0", force=True)
+        stock.refresh()
+        answer = client.get(f"/api/v1/jobs/{number}/file")
+        assert answer.status_code == 404
+        assert "another release by now" in answer.text
+
+
+def test_a_file_that_is_gone_does_not_hide_others(clinic_alone):
+    with kit.served(clinic_alone) as (client, _):
+        one, two = (ordered(client, n=10, seed=at).json()["id"] for at in range(2))
+        assert ready(client, one)["state"] == ready(client, two)["state"] == "ready"
+        (client.app.state.jobs._place(client.app.state.jobs.find(one, None)) / "a-1.0-0.csv").unlink()
+        listed = client.get("/api/v1/jobs").json()["files"]
+        assert {found["id"]: found["bytes"] is None for found in listed} == {one: True, two: False}
+        assert client.get(f"/api/v1/jobs/{one}/file").status_code == 400
 
 
 def test_a_file_that_never_ends_is_given_up(stock, tmp_path, monkeypatch):
