@@ -15,14 +15,9 @@ and of each of its processes.
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
-import signal
-import socket
 import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,26 +29,15 @@ import numpy as np
 
 import wardgan as wg
 from common import markdown, save
+from hub_pages import PATHS, PREVIEW, asked_by, free_port, peaks, served, stocked, times_of, until_said
 from wardgan.hub.moving import fetch, send, staging
 from wardgan.hub.parcel import Packed, Parcel, read_parcel
 from wardgan.hub.registry import Registry
-from wardgan.rng import Seed
 from wardgan.seal import tar
 from wardgan.seal.json_text import canonical
-from wardgan.seal.keys import new_key
 from wardgan.seal.oci import digest_of
-from wardgan.simulate.sprint import SPRINT_SCHEMA, sprint_like
 
 _MIB = 1 << 20
-_OVERRIDE = "benchmarks: simulated patients"
-_PATHS = (
-    "/",
-    "/?q=sbp",
-    "/?q=intensive+mm",
-    "/?privacy=epsilon+1+to+3",
-    "/?page=7",
-    "/api/v1/releases?q=drugs&offset=100",
-)
 
 
 def main() -> None:
@@ -69,7 +53,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         rows = list(_transport(home, asked.rounds))
-        _stock(home, asked.releases)
+        stocked(home, asked.releases)
         rows += [*_folder(home, asked.releases), *_pages(home, asked)]
     print(markdown(rows))
     print(save("hub", rows, asked.out))
@@ -141,7 +125,7 @@ def _push(store: Registry, name: str, file: Path, packed: Packed) -> None:
 def _pull(store: Registry, name: str, parcel: Parcel, out: Path) -> None:
     from wardgan.hub.moving import assemble
 
-    with staging(out, parcel) as staged:
+    with staging(out, parcel.digest) as staged:
         fetch(store, name, parcel, staged, lambda *_: None)
         with out.open("wb") as file:
             assemble(parcel, staged, file)
@@ -172,7 +156,7 @@ def _skopeo(source: str, target: str, *more: str) -> None:
 
 @contextmanager
 def _registry(home: Path) -> Iterator[str]:
-    port = _port()
+    port = free_port()
     (home / "registry.yml").write_text(
         f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {home / 'registry'}}}}}\n"
         f"http: {{addr: 'localhost:{port}'}}\n"
@@ -180,7 +164,7 @@ def _registry(home: Path) -> Iterator[str]:
     command = ["docker-registry", "serve", str(home / "registry.yml")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _until(f"http://localhost:{port}/v2/", "")
+        until_said(f"http://localhost:{port}/v2/", "")
         yield f"localhost:{port}"
     finally:
         process.kill()
@@ -204,14 +188,14 @@ def _folder(home: Path, releases: int) -> Iterator[dict[str, object]]:
 
 def _pages(home: Path, asked: argparse.Namespace) -> Iterator[dict[str, object]]:
     releases = asked.releases + 1  # with the one that was pushed
-    with _served(home, releases) as (place, process, ready):
+    with served(home, releases) as (place, process, ready):
         what = f"{releases:,} releases read by the server"
-        yield {"part": "pages", "what": what, "s": round(ready, 1), "peak MB": _peaks(process)}
+        yield {"part": "pages", "what": what, "s": round(ready, 1), "peak MB": peaks(process)}
         for name, pause in (("saturated", 0.0), ("reading", 1.0)):
-            times = _asked(place, _PATHS, asked.users, asked.seconds, pause)
-            yield {"part": "pages", "what": f"list and search, {asked.users} users, {name}", **_times(times)}
-        times = _asked(place, ("/api/v1/preview/n0:1?n=100&where=arm%3Dintensive&seed={}",), 1, asked.seconds / 2, 0.0)
-        yield {"part": "preview", "what": "100 patients and figures, one user", **_times(times)}
+            times = asked_by(place, PATHS, asked.users, asked.seconds, pause)
+            yield {"part": "pages", "what": f"list and search, {asked.users} users, {name}", **times_of(times)}
+        times = asked_by(place, (PREVIEW,), 1, asked.seconds / 2, 0.0)
+        yield {"part": "preview", "what": "100 patients and figures, one user", **times_of(times)}
         for rows in (asked.rows // 10, asked.rows):
             begun, count = time.perf_counter(), 0
             with httpx2.stream("GET", f"{place}/api/v1/sample/n0:1?n={rows}&seed=1", timeout=600) as answer:
@@ -220,109 +204,8 @@ def _pages(home: Path, asked: argparse.Namespace) -> Iterator[dict[str, object]]
             seconds = time.perf_counter() - begun
             yield {
                 "part": "stream", "what": f"{rows:,} patients as CSV", "s": round(seconds, 1),
-                "MB": round(count / 1e6), "patients/s": round(rows / seconds), "peak MB": _peaks(process),
+                "MB": round(count / 1e6), "patients/s": round(rows / seconds), "peak MB": peaks(process),
             }  # fmt: skip
-
-
-def _stock(home: Path, releases: int) -> None:
-    """A few generators under many names: an index does not know that their bytes are the same."""
-    new_key(home / "key", name="Hospital", trust=home / "trust.json")
-    hub = wg.Hub(home / "hub", trust=home / "trust.json")
-    patients = wg.read(sprint_like(1_000, seed=Seed(1)), wg.Schema.from_dict(SPRINT_SCHEMA))
-    for number, epsilon in enumerate((0.5, 1.0, 2.0, 3.0, 8.0)):
-        made = wg.fit(patients, wg.Budget(epsilon))
-        file = home / f"{number}.hgan"
-        wg.release(
-            made,
-            file,
-            home / "key",
-            _OVERRIDE,
-            training_data_id=f"data-00000{number}",
-            created=f"2026-01-0{number + 1}",
-        )
-        hub.push(file, f"n{number}:1")
-    place = home / "hub" / "index.json"
-    index = json.loads(place.read_text())
-    first = index["manifests"]
-    for number in range(len(first), releases):
-        entry = json.loads(json.dumps(first[number % 5]))
-        entry["annotations"]["org.opencontainers.image.ref.name"] = f"ward{number % 97}/n{number}:1"
-        index["manifests"].append(entry)
-    place.write_text(json.dumps(index))
-
-
-@contextmanager
-def _served(home: Path, releases: int) -> Iterator[tuple[str, int, float]]:
-    port = _port()
-    words = [sys.executable, "-m", "wardgan", "serve", "--hub", "./hub", "--trust", "trust.json", "--port", str(port)]
-    begun = time.perf_counter()
-    server = subprocess.Popen(words, cwd=home, stderr=subprocess.DEVNULL)
-    try:
-        _until(f"http://localhost:{port}/statistics", f"{releases:,} releases")
-        yield f"http://localhost:{port}", server.pid, time.perf_counter() - begun
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait()
-
-
-def _asked(place: str, paths: tuple[str, ...], users: int, seconds: float, pause: float) -> list[float]:
-    """Gives how long each answer took, with several users at once."""
-    found: list[float] = []
-    until = time.perf_counter() + seconds
-
-    def user(number: int) -> None:
-        order = np.random.default_rng(number)
-        with httpx2.Client(base_url=place, timeout=60) as client:
-            while time.perf_counter() < until:
-                path = paths[order.integers(len(paths))].format(order.integers(1_000_000))
-                begun = time.perf_counter()
-                client.get(path).raise_for_status()
-                found.append(time.perf_counter() - begun)
-                time.sleep(pause * order.uniform(0.5, 1.5))
-
-    threads = [threading.Thread(target=user, args=(number,)) for number in range(users)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-    return found
-
-
-def _times(times: list[float]) -> dict[str, object]:
-    return {
-        "answers": len(times), "median ms": round(1e3 * median(times), 1),
-        "p95 ms": round(1e3 * float(np.quantile(times, 0.95)), 1),
-        "p99 ms": round(1e3 * float(np.quantile(times, 0.99)), 1),
-    }  # fmt: skip
-
-
-def _peaks(process: int) -> str:
-    """Gives the largest memory of a process, and of the processes that it made."""
-    found = [(int(Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()[1]), one) for one in _processes()]
-    every = [process, *(one for parent, one in found if parent == process)]
-    peaks = [Path(f"/proc/{one}/status").read_text().partition("VmHWM:")[2].split()[0] for one in every]
-    return " + ".join(f"{int(peak) / 1e3:.0f}" for peak in peaks)
-
-
-def _processes() -> list[int]:
-    return [int(one.name) for one in Path("/proc").iterdir() if one.name.isdecimal()]
-
-
-def _port() -> int:
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        return int(found.getsockname()[1])
-
-
-def _until(address: str, said: str) -> None:
-    for _ in range(3_000):
-        try:
-            if said in httpx2.get(address, timeout=30).text:
-                return
-        except httpx2.TransportError:
-            pass
-        time.sleep(0.05)
-    raise RuntimeError(f"{address} did not answer")
 
 
 def _took(work: Callable[[], object]) -> float:
