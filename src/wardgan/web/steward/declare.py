@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -11,8 +11,9 @@ from typing import Any, Final, cast
 
 import yaml
 
-from wardgan.errors import SchemaError
+from wardgan.errors import SchemaError, UsageError
 from wardgan.schema.schema import Schema
+from wardgan.schema.yaml_text import structure_of
 
 KINDS: Final = ("number", "integer", "category", "flag", "date")
 _FLAGS: Final = ("nullable", "label", "sensitive", "learn")
@@ -48,14 +49,23 @@ def rows_of(given: Mapping[str, Any]) -> list[Row]:
     Args:
         given: What `Schema.to_dict` gives.
     """
-    waiting = [str(one) for one in given.get("confirm") or ()]
-    found = []
-    for place, columns in _places(given):
-        for name, facts in columns.items():
-            prefix = f"{place}.{name}."
-            mine = tuple(one.removeprefix(prefix) for one in waiting if one.startswith(prefix))
-            found.append(Row(place, str(name), facts, mine))
-    return found
+    found = [(place, str(name), facts) for place, columns in _places(given) for name, facts in columns.items()]
+    mine: dict[str, list[str]] = {f"{place}.{name}.": [] for place, name, _ in found}
+    for one in map(str, given.get("confirm") or ()):
+        # A name may hold dots, and begin as another one does.
+        prefix = max((prefix for prefix in mine if one.startswith(prefix)), key=len, default=None)
+        if prefix is not None:
+            mine[prefix].append(one.removeprefix(prefix))
+    return [Row(place, name, facts, tuple(mine[f"{place}.{name}."])) for place, name, facts in found]
+
+
+def version_of(given: Mapping[str, Any]) -> str:
+    """Gives a digest by which a form tells which schema it showed.
+
+    Args:
+        given: What `Schema.to_dict` gives.
+    """
+    return hashlib.sha256(schema_of(given).to_yaml().encode()).hexdigest()
 
 
 def others_waiting(given: Mapping[str, Any]) -> list[str]:
@@ -73,12 +83,15 @@ def declared(given: Mapping[str, Any], form: Mapping[str, str]) -> dict[str, Any
 
     Args:
         given: The schema that the form showed.
-        form: Its fields: `3.low` is about the fourth column; `population`, `name`, and `sure` for what belongs to no
-            column.
+        form: Its fields: `3.low` is about the fourth column; `population`, `version`, and `sure` for what belongs to
+            no column.
 
     Raises:
         SchemaError: A field is not what it should be.
+        UsageError: The form showed another schema, of which the fourth column may be another one.
     """
+    if form.get("version") != version_of(given):
+        raise UsageError("The schema was changed after this page was opened; open the page again.")
     found = deepcopy(dict(given))
     waiting = set(map(str, found.get("confirm") or ()))
     for number, row in enumerate(rows_of(given)):
@@ -118,8 +131,8 @@ def from_text(text: str) -> dict[str, Any]:
         SchemaError: It is none.
     """
     try:
-        found = yaml.safe_load(io.StringIO(text))
-    except yaml.YAMLError as error:
+        found = structure_of(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SchemaError(f"schema: it is not YAML: {' '.join(str(error).split())[:300]}.") from error
     if not isinstance(found, dict):
         raise SchemaError("schema: it is not a mapping of names to values.")
@@ -158,8 +171,9 @@ def _column(row: Row, number: int, form: Mapping[str, str]) -> dict[str, Any]:
     found = {"kind": kind} if kind != row.facts.get("kind") else found
     found |= {name: True for name in _FLAGS if f"{number}.{name}" in form}
     found |= {name: text for name in _TEXTS if (text := form.get(f"{number}.{name}", "").strip())}
-    values = _levels(row, number, form) if kind in ("category", "flag") else _bounds(row, kind, number, form)
-    return found | ({} if "groups" in found else values)
+    if kind == "flag" or "groups" in found:
+        return found
+    return found | (_levels(row, number, form) if kind == "category" else _bounds(row, kind, number, form))
 
 
 def _bounds(row: Row, kind: str, number: int, form: Mapping[str, str]) -> dict[str, Any]:
@@ -170,9 +184,17 @@ def _bounds(row: Row, kind: str, number: int, form: Mapping[str, str]) -> dict[s
 
 
 def _levels(row: Row, number: int, form: Mapping[str, str]) -> dict[str, Any]:
-    lines = [line.strip() for line in form.get(f"{number}.levels", "").splitlines() if line.strip()]
+    text = form.get(f"{number}.levels", "")
+    if row.levels and _as_sent(text) == _as_sent(row.levels):
+        return {"levels": row.facts["levels"]}
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     whole = all(isinstance(level, int) for level in row.facts.get("levels") or ("",))
     return {"levels": [int(line) if whole and _is_whole(line) else line for line in lines]} if lines else {}
+
+
+def _as_sent(text: str) -> str:
+    # Browsers write the ends of lines in their own way.
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 def _places(given: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Mapping[str, Any]]]]:

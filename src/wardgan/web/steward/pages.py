@@ -18,6 +18,7 @@ from wardgan.errors import SchemaError, UsageError, WardganError
 from wardgan.schema.schema import Schema
 from wardgan.seal.card import BANNER, statement
 from wardgan.seal.records import Claim
+from wardgan.web.forms import check_origin
 from wardgan.web.pages import DOSSIER_POLICY, rendered
 from wardgan.web.steward import declare
 from wardgan.web.steward.project import STEPS, Project, begin, project_of, projects, text_of
@@ -32,6 +33,7 @@ POLICIES: Final = {
 _LONGEST: Final = 2_000_000
 _FIELDS: Final = 20_000
 _LEDGER: Final = "ledger.db"
+_UNCONFIRMED: Final = "Some values still come from patients: confirm them in the step before, or replace them."
 
 
 def session_in(request: Request) -> Session:
@@ -99,7 +101,7 @@ async def form_in(request: Request) -> dict[str, str]:
         AccessError: It is of other pages.
     """
     session = session_in(request)
-    # Before a file is read, too: whose page sends it.
+    check_origin(request)
     async with request.form(max_files=0, max_fields=_FIELDS, max_part_size=_LONGEST) as given:
         form = {key: value for key, value in given.multi_items() if isinstance(value, str)}
     session.check_form(request, form)
@@ -125,6 +127,8 @@ def index(request: Request, _: Sessioned) -> HTMLResponse:
 async def made(request: Request) -> Response:
     """Begins a project with a file of patients."""
     session = session_in(request)
+    # Before a file is read: whose page sends it.
+    check_origin(request)
     async with request.form(max_files=1, max_fields=20, max_part_size=_LONGEST) as given:
         form = {key: value for key, value in given.multi_items() if isinstance(value, str)}
         session.check_form(request, form)
@@ -174,10 +178,10 @@ async def declared(request: Request, project: Named) -> Response:
     except SchemaError as error:
         given = await run_in_threadpool(_given, project)
         return _schema_page(request, project, {"step": "schema", "problem": str(error)}, given, form)
-    files.write_bytes(project.schema, found, force=True, mode=0o600)
     request.app.state.acts.start(
-        project, "schema", "Checking the file", ["check", project.data.name, project.schema.name, "--json"]
-    )
+        project, "schema", "Checking the file", ["check", project.data.name, project.schema.name, "--json"],
+        first=lambda: _keep(project.schema, found),
+    )  # fmt: skip
     return RedirectResponse(f"/projects/{project.name}/schema", 303)
 
 
@@ -185,8 +189,11 @@ async def declared(request: Request, project: Named) -> Response:
 async def budgeted(request: Request, project: Named) -> Response:
     """Takes epsilon and a policy, and shows what would be spent; with `train` it begins."""
     form = await form_in(request)
-    chosen = {name: form.get(name, "").strip() for name in ("epsilon", "delta", "policy", "family", "share")}
-    await run_in_threadpool(project.choose, **chosen)
+    _check_reached(project, "budget")
+    # What a fit was begun with stays: it may go on.
+    begun = project.begun or request.app.state.acts.busy(project)
+    names = ("policy",) if begun else ("epsilon", "delta", "policy", "family", "share")
+    await run_in_threadpool(project.choose, **{name: form.get(name, "").strip() for name in names})
     if "train" in form:
         await run_in_threadpool(_train, request.app.state.acts, project)
         return RedirectResponse(f"/projects/{project.name}/training", 303)
@@ -197,6 +204,7 @@ async def budgeted(request: Request, project: Named) -> Response:
 async def resumed(request: Request, project: Named) -> Response:
     """Goes on with a fit that was stopped."""
     await form_in(request)
+    _check_reached(project, "training")
     request.app.state.acts.start(project, "training", "Training", [*_fit_words(project), "--resume"])
     return RedirectResponse(f"/projects/{project.name}/training", 303)
 
@@ -213,6 +221,7 @@ async def stopped(request: Request, project: Named) -> Response:
 async def assessed(request: Request, project: Named) -> Response:
     """Begins the dossier."""
     await form_in(request)
+    _check_reached(project, "dossier")
     chosen = project.choices
     words = ["dossier", project.run.name, "--data", _fitted_data(project), "--policy", text_of(chosen, "policy"),
              "--json", "--force"]  # fmt: skip
@@ -234,6 +243,7 @@ def edition(project: Named, edition: str, _: Sessioned) -> Response:
 async def released(request: Request, project: Named) -> Response:
     """Signs the generator and its public dossier."""
     form = await form_in(request)
+    _check_reached(project, "release")
     key, hospital = form.get("key", "").strip(), form.get("hospital", "").strip()
     commands: list[list[str]] = []
     if hospital and not key:
@@ -254,6 +264,7 @@ async def released(request: Request, project: Named) -> Response:
 async def published(request: Request, project: Named) -> Response:
     """Puts the release into a hub."""
     form = await form_in(request)
+    _check_reached(project, "publish")
     target = form.get("target", "").strip()
     if not target:
         raise UsageError("target: say where it shall be, such as /srv/hub:cardio/sprint:1.0.")
@@ -270,6 +281,15 @@ def _kept(project: Project, sent: UploadFile) -> None:
     except BaseException:
         shutil.rmtree(project.folder, ignore_errors=True)
         raise
+
+
+def _keep(place: Path, found: bytes) -> None:
+    files.write_bytes(place, found, force=True, mode=0o600)
+
+
+def _check_reached(project: Project, step: str) -> None:
+    if not project.reached(step):
+        raise UsageError(f"{step}: {project.step} comes first.")
 
 
 def _to(project: Project) -> Response:
@@ -305,10 +325,7 @@ def _fitted_data(project: Project) -> str:
 
 def _train(acts: Acts, project: Project) -> None:
     """Sets patients aside, and fits to the others."""
-    if project.run.exists():
-        raise UsageError(
-            f"{project.name} is trained already, or was begun; another fit costs again: begin a new project for it."
-        )
+    _check_free(project)
     chosen = project.choices
     try:
         share = float(text_of(chosen, "share") or "0.5")
@@ -317,17 +334,28 @@ def _train(acts: Acts, project: Project) -> None:
     if not 0 <= share < 1:
         raise UsageError(f"share={share:g} is not at least 0 and below 1.")
     schema = Schema.load(project.schema)
-    files.write_bytes(
-        project.fitted, declare.for_fit(schema, share).to_yaml().encode(), force=True, mode=0o600
-    )  # fmt: skip
+    if schema.confirm:
+        raise UsageError(_UNCONFIRMED)
+
+    def first() -> None:
+        _check_free(project)
+        _keep(project.fitted, declare.for_fit(schema, share).to_yaml().encode())
+        for place in (project.train, project.holdout):
+            place.unlink(missing_ok=True)
+
     commands: list[list[str]] = []
-    for place in (project.train, project.holdout):
-        place.unlink(missing_ok=True)
     if share:
         commands.append(["split", project.data.name, project.schema.name, "-o", project.train.name, "--holdout",
                          project.holdout.name, "--share", f"{share:g}", "--json"])  # fmt: skip
     source = project.train.name if share else project.data.name
-    acts.start(project, "training", "Training", *commands, _fit_words(project, source))
+    acts.start(project, "training", "Training", *commands, _fit_words(project, source), first=first)
+
+
+def _check_free(project: Project) -> None:
+    if project.begun:
+        raise UsageError(
+            f"{project.name} is trained already, or was begun; another fit costs again: begin a new project for it."
+        )
 
 
 def _fit_words(project: Project, source: str | None = None) -> list[str]:
@@ -355,9 +383,10 @@ def _schema_page(
     none: dict[str, Any] = {"findings": None, "notices": None, "ok": None, "stopped": False, "act": None}
     rows = [] if given is None else declare.rows_of(given)
     others = [] if given is None else declare.others_waiting(given)
+    version = "" if given is None else declare.version_of(given)
     text = form.get("text") or ("" if given is None else declare.schema_of(given).to_yaml())
     return shown(request, "schema.html", project=project, given=given, rows=rows, others=others, kinds=declare.KINDS,
-                 text=text, form=form, **(none | facts))  # fmt: skip
+                 text=text, form=form, version=version, **(none | facts))  # fmt: skip
 
 
 def _budget_step(request: Request, project: Project, facts: dict[str, Any]) -> HTMLResponse:
@@ -365,10 +394,10 @@ def _budget_step(request: Request, project: Project, facts: dict[str, Any]) -> H
     more: dict[str, Any] = {"plan": None, "told": "", "claim": "", "bill": None, "policies": POLICIES, "chosen": chosen}
     schema = declare.load(project.schema)
     if schema.get("confirm"):
-        more["problem"] = "Some values still come from patients: confirm them in the step before, or replace them."
+        more["problem"] = _UNCONFIRMED
     elif text_of(chosen, "epsilon"):
         more |= _planned(project, chosen)
-    more |= {"problem": more.get("problem") or facts["problem"], "begun": project.run.exists()}
+    more |= {"problem": more.get("problem") or facts["problem"], "begun": project.begun}
     return shown(request, "budget.html", project=project, **(facts | more))
 
 
@@ -377,8 +406,8 @@ def _planned(project: Project, chosen: Mapping[str, object]) -> dict[str, Any]:
     try:
         epsilon, delta = float(text_of(chosen, "epsilon")), float(text_of(chosen, "delta") or "1e-5")
         share = float(text_of(chosen, "share") or "0.5")
-        schema = declare.for_fit(Schema.load(project.schema), share)
-        files.write_bytes(project.fitted, schema.to_yaml().encode(), force=True, mode=0o600)
+        if not project.begun:
+            _keep(project.fitted, declare.for_fit(Schema.load(project.schema), share).to_yaml().encode())
         found, told = ask(
             project, "plan", project.fitted.name, f"--epsilon={epsilon!r}", f"--delta={delta!r}",
             f"--family={text_of(chosen, 'family') or 'auto'}",
@@ -405,7 +434,9 @@ def _bill(project: Project, epsilon: float) -> dict[str, Any] | None:
         return None
     spent, caps = pages[0]["total"]["epsilon"], pages[0]["caps"]
     limit = min((float(one["epsilon"]) for one in caps), default=None)
-    return {"spent": spent, "cap": limit, "after": None if spent is None else spent + epsilon}
+    # This fit is among what was spent, once it was begun.
+    more = 0.0 if project.begun else epsilon
+    return {"spent": spent, "cap": limit, "after": None if spent is None else spent + more}
 
 
 def _training_step(request: Request, project: Project, facts: dict[str, Any]) -> HTMLResponse:

@@ -70,6 +70,11 @@ class Project:
         return self.folder / "run"
 
     @property
+    def begun(self) -> bool:
+        """Whether a fit has left something, so that another one would not be the first."""
+        return any(self.run.glob("*"))
+
+    @property
     def file(self) -> Path:
         """What leaves the hospital."""
         return self.folder / f"{self.name}.hgan"
@@ -97,7 +102,7 @@ class Project:
         """What is to be done next; the last step when all is done."""
         done = {
             "schema": self.schema.is_file(),
-            "budget": (self.run / "ledger.jsonl").is_file() or any(self.run.glob("*")),
+            "budget": self.begun,
             "training": (self.run / "trained.json").is_file(),
             "dossier": (self.run / "dossier" / "internal.html").is_file(),
             "release": self.file.is_file(),

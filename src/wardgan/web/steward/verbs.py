@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +60,8 @@ class Acts:
         self._closed = False
 
     def start(
-        self, project: Project, step: str, title: str, *commands: Sequence[str], secret: str | None = None
+        self, project: Project, step: str, title: str, *commands: Sequence[str], secret: str | None = None,
+        first: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         """Runs verbs in the background; none follows one that fails.
 
@@ -70,6 +71,7 @@ class Acts:
             title: What is done, for people.
             commands: Words of each verb; paths are within the project's folder.
             secret: Passphrase of a key, which is not among the words.
+            first: Makes what the verbs need, once it is known that nothing else runs.
 
         Raises:
             UsageError: Something runs for this project already.
@@ -77,6 +79,8 @@ class Acts:
         with self._lock:
             if self._busy(project) or self._closed:
                 raise UsageError(f"{project.name} is at work; wait until that has ended, or stop it.")
+            if first is not None:
+                first()
             act = self._acts[project.folder] = Act(step, title, commands)
         Thread(target=self._work, args=(project, act, secret), name=project.name, daemon=True).start()
 
