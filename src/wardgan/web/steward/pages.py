@@ -160,10 +160,11 @@ def step(request: Request, project: Named, step: str, _: Sessioned) -> Response:
     act = acts.now(project)
     if act is not None and act.code is None:
         return shown(request, "running.html", project=project, step=act.step, act=act, progress=_progress(project))
-    if act is not None and act.step != step:
-        act = None
     if not project.reached(step):
         return RedirectResponse(f"/projects/{project.name}/{project.step}", 303)
+    # What failed before its step could be opened is told where the project is.
+    if act is not None and step != (act.step if project.reached(act.step) else project.step):
+        act = None
     failed = None if act is None else problem_of(act)
     stopped = act is not None and act.stopping
     return _SHOWN[step](request, project, {"act": act, "problem": failed, "stopped": stopped, "step": step})
@@ -326,16 +327,15 @@ def _fitted_data(project: Project) -> str:
 def _train(acts: Acts, project: Project) -> None:
     """Sets patients aside, and fits to the others."""
     _check_free(project)
+    acts.check_free(project)
     chosen = project.choices
-    try:
-        share = float(text_of(chosen, "share") or "0.5")
-    except ValueError as error:
-        raise UsageError("share: it is not a number.") from error
-    if not 0 <= share < 1:
-        raise UsageError(f"share={share:g} is not at least 0 and below 1.")
     schema = Schema.load(project.schema)
     if schema.confirm:
         raise UsageError(_UNCONFIRMED)
+    # What cannot be planned does not begin.
+    if (wrong := _planned(project, chosen).get("problem")) is not None:
+        raise UsageError(str(wrong))
+    share = _share_of(chosen)
 
     def first() -> None:
         _check_free(project)
@@ -356,6 +356,16 @@ def _check_free(project: Project) -> None:
         raise UsageError(
             f"{project.name} is trained already, or was begun; another fit costs again: begin a new project for it."
         )
+
+
+def _share_of(chosen: Mapping[str, object]) -> float:
+    try:
+        share = float(text_of(chosen, "share") or "0.5")
+    except ValueError as error:
+        raise UsageError("share: it is not a number.") from error
+    if not 0 <= share < 1:
+        raise UsageError(f"share={share:g} is not at least 0 and below 1.")
+    return share
 
 
 def _fit_words(project: Project, source: str | None = None) -> list[str]:
@@ -405,7 +415,7 @@ def _planned(project: Project, chosen: Mapping[str, object]) -> dict[str, Any]:
     """Gives what a fit would spend, in words and as a bar of the budget of these patients."""
     try:
         epsilon, delta = float(text_of(chosen, "epsilon")), float(text_of(chosen, "delta") or "1e-5")
-        share = float(text_of(chosen, "share") or "0.5")
+        share = _share_of(chosen)
         if not project.begun:
             _keep(project.fitted, declare.for_fit(Schema.load(project.schema), share).to_yaml().encode())
         found, told = ask(
@@ -415,7 +425,7 @@ def _planned(project: Project, chosen: Mapping[str, object]) -> dict[str, Any]:
     except (VerbError, WardganError) as error:
         return {"problem": str(error)}
     except ValueError:
-        return {"problem": "epsilon, delta and the share are numbers, such as 1, 1e-5 and 0.5."}
+        return {"problem": "epsilon and delta are numbers, such as 1 and 1e-5."}
     words = statement(Claim(mode="private", epsilon=epsilon, delta=delta)).replace("**", "").replace(BANNER, "")
     return {"plan": found, "told": told, "claim": words, "bill": _bill(project, epsilon)}
 

@@ -77,8 +77,7 @@ class Acts:
             UsageError: Something runs for this project already.
         """
         with self._lock:
-            if self._busy(project) or self._closed:
-                raise UsageError(f"{project.name} is at work; wait until that has ended, or stop it.")
+            self._check_free(project)
             if first is not None:
                 first()
             act = self._acts[project.folder] = Act(step, title, commands)
@@ -100,6 +99,18 @@ class Acts:
         """
         with self._lock:
             return self._busy(project)
+
+    def check_free(self, project: Project) -> None:
+        """Refuses to do two things at once.
+
+        Args:
+            project: Whose.
+
+        Raises:
+            UsageError: Something runs for this project already.
+        """
+        with self._lock:
+            self._check_free(project)
 
     def stop(self, project: Project) -> None:
         """Asks what runs to stop, as Ctrl-C does: a fit can go on later.
@@ -126,6 +137,10 @@ class Acts:
         for process in processes:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_END)
+
+    def _check_free(self, project: Project) -> None:
+        if self._busy(project) or self._closed:
+            raise UsageError(f"{project.name} is at work; wait until that has ended, or stop it.")
 
     def _busy(self, project: Project) -> bool:
         act = self._acts.get(project.folder)
