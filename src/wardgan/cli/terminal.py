@@ -160,7 +160,7 @@ def bar(title: str, total: int) -> Iterator[Advance]:
 
 
 def _note(place: Path, found: Mapping[str, object]) -> None:
-    beside = place.with_name(place.name + ".part")
-    with suppress(OSError):  # nobody's work stops for that
+    with suppress(OSError, ValueError):  # nobody's work stops for that
+        beside = place.with_name(place.name + ".part")
         beside.write_text(json.dumps(found), encoding="utf-8")
         beside.replace(place)
