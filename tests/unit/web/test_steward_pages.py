@@ -507,6 +507,9 @@ def test_the_page_shows_what_the_plan_says(desk, ready):
     assert shares == [(one["name"], one["mechanism"], str(one["share"])) for one in events]
     assert "epsilon 3, delta 1e-05" in kit.words(page)
     assert "Nothing was spent on these patients before" in page.text
+    # What was said is there without its table, which the page shows itself.
+    assert "Protected: each patient" in page.text
+    assert not set("┏┃┡│└") & set(page.text)
     assert not (folder / "run").exists()
     assert kit.form_of(page)["epsilon"] == "3"
 

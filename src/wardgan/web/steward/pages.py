@@ -33,6 +33,7 @@ POLICIES: Final = {
 _LONGEST: Final = 2_000_000
 _FIELDS: Final = 20_000
 _LEDGER: Final = "ledger.db"
+_TABLE: Final = tuple("┏┃┡│└")
 _UNCONFIRMED: Final = "Some values still come from patients: confirm them in the step before, or replace them."
 
 
@@ -427,6 +428,8 @@ def _planned(project: Project, chosen: Mapping[str, object]) -> dict[str, Any]:
     except ValueError:
         return {"problem": "epsilon and delta are numbers, such as 1 and 1e-5."}
     words = statement(Claim(mode="private", epsilon=epsilon, delta=delta)).replace("**", "").replace(BANNER, "")
+    # The page has a table of its own.
+    told = "\n".join(line for line in told.splitlines() if not line.startswith(_TABLE))
     return {"plan": found, "told": told, "claim": words, "bill": _bill(project, epsilon)}
 
 
