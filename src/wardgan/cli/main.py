@@ -38,6 +38,7 @@ from wardgan.cli import (
     share,
     sketch,
     split,
+    steward,
     token,
     verify,
 )
@@ -110,6 +111,7 @@ app.command("fit", rich_help_panel=_HOSPITAL)(fit.fit)
 app.command("dossier", rich_help_panel=_HOSPITAL)(dossier.dossier)
 app.command("audit", rich_help_panel=_HOSPITAL)(audit.audit)
 app.command("release", rich_help_panel=_HOSPITAL)(release.release)
+app.command("steward", rich_help_panel=_HOSPITAL)(steward.steward)
 app.add_typer(ledger.app, name="ledger", rich_help_panel=_HOSPITAL)
 app.add_typer(keys.app, name="keys", rich_help_panel=_HOSPITAL)
 app.command("verify", rich_help_panel=_ANYWHERE)(verify.verify)

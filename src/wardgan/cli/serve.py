@@ -86,7 +86,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
     shown = f"[{host}]" if ":" in host else host
     with ExitStack() as open_:
         stock = open_.enter_context(closing(stock_of(hub, trust=trust, any_signer=any_signer)))
-        listening = open_.enter_context(closing(_listening(host, port)))
+        bound = open_.enter_context(closing(listening(host, port)))
         desk = None
         if database is not None:
             desk = _desk(database, hub, tier, closed=closed, secure=secure or behind_tls)
@@ -94,14 +94,14 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
         realm = "" if desk is None else desk.database.id
         jobs = open_.enter_context(closing(Jobs(files or folder_of(hub), stock, realm)))
         app = create_app(stock, jobs, desk=desk, secure=secure or behind_tls, hosts=(*HOSTS, shown, *(name or [])))
-        address = f"{'https' if secure else 'http'}://{shown}:{listening.getsockname()[1]}"
+        address = f"{'https' if secure else 'http'}://{shown}:{bound.getsockname()[1]}"
         say(screen(errors=True), f"{address} shows {hub}; Ctrl-C ends it.", style="bold green")
         config = uvicorn.Config(
             app, log_level="warning", server_header=False, date_header=False, timeout_graceful_shutdown=_GRACE,
             ssl_certfile=certificate, ssl_keyfile=key,
             proxy_headers=False,  # anybody can write them
         )  # fmt: skip
-        uvicorn.Server(config).run(sockets=[listening])
+        uvicorn.Server(config).run(sockets=[bound])
 
 
 def _check_pair(certificate: Path | None, key: Path | None) -> bool:
@@ -172,7 +172,16 @@ def _here(host: str) -> bool:
         return False
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
+    """Gives a socket that listens.
+
+    Args:
+        host: Address to listen at.
+        port: 0 for one that is free.
+
+    Raises:
+        UsageError: Nobody can listen there.
+    """
     found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -23,6 +26,7 @@ _EXTRAS = {
     "uvicorn": "hub", "jinja2": "hub", "PIL": "images",
 }  # fmt: skip
 _WIDTH = 110
+_PAUSE = 0.3
 
 
 class Stopped(WardganError):  # noqa: N818 - it is a wish, not an error
@@ -135,8 +139,28 @@ def watching(title: str) -> Iterator[Callable[[Step], None]]:
 
 @contextmanager
 def bar(title: str, total: int) -> Iterator[Advance]:
-    """Shows a progress bar on standard error and gives the function that moves it: (done, total, text)."""
+    """Shows a progress bar on standard error and gives the function that moves it: (done, total, text).
+
+    `$WARDGAN_PROGRESS` names a file that is told the same, for programs that run a verb.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[text]}"))
+    place = os.environ.get("WARDGAN_PROGRESS")
     with Progress(*columns, TimeElapsedColumn(), console=screen(errors=True)) as progress:
         task = progress.add_task(title, total=total, text="")
-        yield lambda done, whole, text: progress.update(task, completed=done, total=whole, text=text)
+        noted = 0.0
+
+        def advance(done: int, whole: int, text: str) -> None:
+            nonlocal noted
+            progress.update(task, completed=done, total=whole, text=text)
+            if place and (time.monotonic() - noted > _PAUSE or done >= whole):
+                noted = time.monotonic()
+                _note(Path(place), {"title": title, "done": done, "total": whole, "text": text})
+
+        yield advance
+
+
+def _note(place: Path, found: Mapping[str, object]) -> None:
+    with suppress(OSError, ValueError):  # nobody's work stops for that
+        beside = place.with_name(place.name + ".part")
+        beside.write_text(json.dumps(found), encoding="utf-8")
+        beside.replace(place)

@@ -31,7 +31,7 @@ _CONTROLS: Final = 40
 _VALUES: Final = 12
 _ALL: Final = 1_000
 # A dossier brings its own style and nothing else; it may do nothing.
-_DOSSIER_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; base-uri 'none'"
+DOSSIER_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; base-uri 'none'"
 
 
 def _environment() -> Environment:
@@ -64,7 +64,17 @@ def shown(request: Request, name: str, status: int = 200, **facts: Any) -> HTMLR
         "visitor": door.visitor, "desk": desk is not None,
         "csrf": desk.csrf(door.visitor) if desk and door.visitor.nonce else "",
     }  # fmt: skip
-    return HTMLResponse(_PAGES.get_template(name).render(**common, **facts), status)
+    return HTMLResponse(rendered(name, {**common, **facts}), status)
+
+
+def rendered(name: str, facts: Mapping[str, Any]) -> str:
+    """Gives the text of a page.
+
+    Args:
+        name: Of its template.
+        facts: What it shows.
+    """
+    return _PAGES.get_template(name).render(**facts)
 
 
 def problem(request: Request, status: int, message: str) -> HTMLResponse:
@@ -146,7 +156,7 @@ def dossier(stock: Stocked, door: Passing, label: str) -> HTMLResponse:
     if entry.kind == "mixture":
         raise UsageError(f"{label} is combined, and has no dossier of its own; those of its members are in its file.")
     text = stock.card(entry, "html")
-    return HTMLResponse(text, headers={"Content-Security-Policy": _DOSSIER_POLICY})
+    return HTMLResponse(text, headers={"Content-Security-Policy": DOSSIER_POLICY})
 
 
 @router.get("/play/{label:path}")

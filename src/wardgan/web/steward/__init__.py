@@ -1,0 +1,1 @@
+"""The steward's pages: from a file of patients to a published generator, on the machine where the patients are."""

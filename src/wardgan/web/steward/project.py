@@ -1,0 +1,175 @@
+"""A project of a steward: a folder with the patients, and what was made of them. Its files are its state."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+from wardgan import files
+from wardgan.errors import UsageError
+
+STEPS: Final = ("schema", "budget", "training", "dossier", "release", "publish")
+_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_SUFFIXES: Final = (".csv", ".tsv", ".parquet")
+_CHOICES: Final = "project.json"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project.
+
+    Attributes:
+        folder: Where it is.
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.folder.name
+
+    @property
+    def data(self) -> Path:
+        """The patients; the first place that fits if they are not there."""
+        found = [path for suffix in _SUFFIXES if (path := self.folder / f"patients{suffix}").is_file()]
+        return found[0] if found else self.folder / "patients.csv"
+
+    @property
+    def draft(self) -> Path:
+        """What was guessed from the patients."""
+        return self.folder / "draft.yaml"
+
+    @property
+    def schema(self) -> Path:
+        """What the steward declares of all patients."""
+        return self.folder / "schema.yaml"
+
+    @property
+    def fitted(self) -> Path:
+        """The same for those who are fitted to."""
+        return self.folder / "schema-fit.yaml"
+
+    @property
+    def train(self) -> Path:
+        """Patients to fit to."""
+        return self.folder / f"train{self.data.suffix}"
+
+    @property
+    def holdout(self) -> Path:
+        """Patients who are set aside."""
+        return self.folder / f"holdout{self.data.suffix}"
+
+    @property
+    def run(self) -> Path:
+        """Run folder of the fit."""
+        return self.folder / "run"
+
+    @property
+    def begun(self) -> bool:
+        """Whether a fit has left something, so that another one would not be the first."""
+        return any(self.run.glob("*"))
+
+    @property
+    def file(self) -> Path:
+        """What leaves the hospital."""
+        return self.folder / f"{self.name}.hgan"
+
+    @property
+    def choices(self) -> dict[str, object]:
+        """What the steward chose, and what came of it."""
+        try:
+            found = json.loads((self.folder / _CHOICES).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return cast("dict[str, object]", found) if isinstance(found, dict) else {}
+
+    def choose(self, **more: object) -> None:
+        """Notes what the steward chose.
+
+        Args:
+            more: Names and values, which JSON can hold.
+        """
+        text = json.dumps(self.choices | more, indent=1).encode()
+        files.write_bytes(self.folder / _CHOICES, text, force=True, mode=0o600)
+
+    @property
+    def step(self) -> str:
+        """What is to be done next; the last step when all is done."""
+        done = {
+            "schema": self.schema.is_file(),
+            "budget": self.begun,
+            "training": (self.run / "trained.json").is_file(),
+            "dossier": (self.run / "dossier" / "internal.html").is_file(),
+            "release": self.file.is_file(),
+        }
+        return next((step for step, ready in done.items() if not ready), "publish")
+
+    def reached(self, step: str) -> bool:
+        """Tells whether a step can be opened.
+
+        Args:
+            step: One of `STEPS`.
+        """
+        return STEPS.index(step) <= STEPS.index(self.step)
+
+
+def projects(home: Path) -> list[Project]:
+    """Gives all projects of a folder, by name.
+
+    Args:
+        home: The steward's folder.
+    """
+    return [Project(path) for path in sorted(home.iterdir()) if path.is_dir() and _NAME.fullmatch(path.name)]
+
+
+def project_of(home: Path, name: str) -> Project:
+    """Gives a project.
+
+    Args:
+        home: The steward's folder.
+        name: Of the project.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    if not _NAME.fullmatch(name) or not (home / name).is_dir():
+        raise UsageError(f"There is no project {name[:40]!r}.")
+    return Project(home / name)
+
+
+def begin(home: Path, name: str, suffix: str) -> Project:
+    """Makes a project without patients.
+
+    Args:
+        home: The steward's folder.
+        name: Small letters, digits and dashes.
+        suffix: Of the patients' file.
+
+    Raises:
+        UsageError: The name is none, or taken; or the file has another format.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"name={name[:40]!r}: use 1 to 40 small letters, digits and dashes.")
+    if suffix.lower() not in _SUFFIXES:
+        raise UsageError(f"The file ends in {suffix[:20]!r}; it must be CSV (.csv), TSV (.tsv) or Parquet (.parquet).")
+    try:
+        (home / name).mkdir(mode=0o700)
+    except FileExistsError as error:
+        raise UsageError(f"name={name!r} is taken; choose another one.") from error
+    return Project(home / name)
+
+
+def text_of(facts: Mapping[str, object], name: str) -> str:
+    """Gives a choice as text; empty if it was not made.
+
+    Args:
+        facts: Choices.
+        name: Of one.
+    """
+    found = facts.get(name)
+    return "" if found is None else str(found)

@@ -1,0 +1,122 @@
+"""The steward's pages without a browser: invented patients, forms as a browser sends them, and waiting for verbs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import time
+from contextlib import contextmanager
+from html import unescape
+from html.parser import HTMLParser
+
+import pytest
+from fastapi.testclient import TestClient
+
+from wardgan.rng import Seed
+from wardgan.simulate.sprint import sprint_like
+from wardgan.web.steward.app import create_steward
+
+HERE = "http://localhost"
+OURS = {"Sec-Fetch-Site": "same-origin"}
+PEOPLE = 400
+LONGEST = 60.0
+
+
+def patients():
+    """A trial of blood pressure as CSV."""
+    return sprint_like(PEOPLE, seed=Seed(1)).to_csv(index=False).encode()
+
+
+@contextmanager
+def opened(home):
+    """Gives the pages to whoever has the word, with a trust file and a place for uploads of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", None)
+        app = create_steward(home)
+        with TestClient(app, base_url=HERE) as client:
+            assert client.get("/open", params={"word": app.state.session.word}).status_code == 200
+            yield Pages(client, app, home)
+
+
+class Pages:
+    """A person before the pages."""
+
+    def __init__(self, client, app, home):
+        self.client, self.app, self.home = client, app, home
+        self.csrf = app.state.session.csrf
+
+    def get(self, path):
+        return self.client.get(path)
+
+    def post(self, path, **fields):
+        return self.client.post(path, data={"csrf": self.csrf, **fields}, headers=OURS, follow_redirects=False)
+
+    def send(self, name, data, *, file="patients.csv", **fields):
+        """Begins a project."""
+        form = {"csrf": self.csrf, "name": name, **fields}
+        return self.client.post(
+            "/projects", data=form, files={"file": (file, data)}, headers=OURS, follow_redirects=False
+        )
+
+    def wait(self, path):
+        """Gives a page once nothing runs any more."""
+        until = time.monotonic() + LONGEST
+        while time.monotonic() < until:
+            answer = self.get(path)
+            if 'http-equiv="refresh"' not in answer.text:
+                return answer
+            time.sleep(0.1)
+        raise TimeoutError(path)
+
+    def copied(self, project, name):
+        """Gives another project with the same files: they are all that there is of one."""
+        folder = self.home / name
+        shutil.copytree(project, folder)
+        return folder
+
+
+def alarm(answer):
+    """Gives what a page says is wrong, or nothing."""
+    found = re.search(r'role="alert">(.*?)</p>', answer.text, re.DOTALL)
+    return unescape(found[1]) if found else None
+
+
+def words(answer):
+    """Gives what a page says, as one line."""
+    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text)))
+
+
+def form_of(answer):
+    """Gives the fields of the first form of a page, as a browser would send them."""
+    reader = _Form()
+    reader.feed(answer.text)
+    return reader.fields
+
+
+class _Form(HTMLParser):
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.fields, self._forms, self._open, self._choice = {}, 0, None, False
+
+    def handle_starttag(self, tag, attrs):
+        has = dict(attrs)
+        self._forms += tag == "form"
+        if self._forms != 1:
+            return
+        if tag == "input" and (has.get("type") != "checkbox" or "checked" in has):
+            self.fields[has["name"]] = has.get("value", "") if has.get("type") != "checkbox" else "on"
+        elif tag in ("textarea", "select") and "disabled" not in has:
+            self._open = has["name"]
+            self.fields[self._open] = ""
+        self._choice = tag == "option" and "selected" in has
+
+    def handle_endtag(self, tag):
+        if tag in ("textarea", "select"):
+            self._open = None
+        self._forms += tag == "form"
+        self._choice = False
+
+    def handle_data(self, data):
+        if self._open and (self._choice or self.get_starttag_text().startswith("<textarea")):
+            self.fields[self._open] += data
