@@ -19,7 +19,7 @@ from wardgan.access.rules import AccessError
 from wardgan.errors import UsageError, WardganError
 from wardgan.web.app import HERE, HOSTS
 from wardgan.web.guard import Guard
-from wardgan.web.steward import pages
+from wardgan.web.steward import pages, views
 from wardgan.web.steward.session import Session
 from wardgan.web.steward.verbs import Acts
 
@@ -64,10 +64,10 @@ def create_steward(home: Path) -> FastAPI:
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    return pages.problem(request, 403 if isinstance(error, AccessError) else 400, str(error))
+    return views.problem(request, 403 if isinstance(error, AccessError) else 400, str(error))
 
 
 def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
     said = {404: "There is no such page.", 405: "That cannot be done here."}.get(error.status_code, str(error.detail))
-    return pages.problem(request, error.status_code, said)
+    return views.problem(request, error.status_code, said)

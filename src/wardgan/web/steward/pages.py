@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
@@ -14,27 +13,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from wardgan import files
-from wardgan.errors import SchemaError, UsageError, WardganError
-from wardgan.schema.schema import Schema
-from wardgan.seal.card import BANNER, statement
-from wardgan.seal.records import Claim
+from wardgan.errors import SchemaError, UsageError
 from wardgan.web.forms import check_origin
-from wardgan.web.pages import DOSSIER_POLICY, rendered
+from wardgan.web.pages import DOSSIER_POLICY
 from wardgan.web.steward import declare
+from wardgan.web.steward.fitting import fit_words, fitted_data, keep, train
 from wardgan.web.steward.project import STEPS, Project, begin, project_of, projects, text_of
 from wardgan.web.steward.session import Session
-from wardgan.web.steward.verbs import Act, Acts, VerbError, ask, problem_of, progress_of
+from wardgan.web.steward.verbs import Acts, problem_of
+from wardgan.web.steward.views import SHOWN, given_of, progress_in, schema_page, shown
 
-POLICIES: Final = {
-    "strict": "epsilon up to 1; what cannot be judged refuses",
-    "default": "epsilon up to 3",
-    "research": "epsilon up to 10; for use under a contract",
-}
 _LONGEST: Final = 2_000_000
 _FIELDS: Final = 20_000
-_LEDGER: Final = "ledger.db"
-_TABLE: Final = tuple("┏┃┡│└")
-_UNCONFIRMED: Final = "Some values still come from patients: confirm them in the step before, or replace them."
 
 
 def session_in(request: Request) -> Session:
@@ -64,32 +54,6 @@ def project_in(request: Request, name: str) -> Project:
 Sessioned = Annotated[Session, Depends(session_in)]
 Named = Annotated[Project, Depends(project_in)]
 router: Final = APIRouter()
-
-
-def shown(request: Request, template: str, status: int = 200, **facts: Any) -> HTMLResponse:  # noqa: ANN401
-    """Gives a page.
-
-    Args:
-        request: Who asks.
-        template: Its name.
-        status: HTTP status.
-        facts: What it shows.
-    """
-    session: Session = request.app.state.session
-    common = {"path": request.url.path, "csrf": session.csrf, "steps": STEPS, "act": None, "progress": None,
-              "problem": None, "project": None}  # fmt: skip
-    return HTMLResponse(rendered(f"steward/{template}", common | facts), status)
-
-
-def problem(request: Request, status: int, message: str) -> HTMLResponse:
-    """Gives the page of a refusal.
-
-    Args:
-        request: Who asks.
-        status: HTTP status.
-        message: What is wrong, and the way out.
-    """
-    return shown(request, "problem.html", status, message=message, missing=status == 404)
 
 
 async def form_in(request: Request) -> dict[str, str]:
@@ -160,7 +124,7 @@ def step(request: Request, project: Named, step: str, _: Sessioned) -> Response:
     acts: Acts = request.app.state.acts
     act = acts.now(project)
     if act is not None and act.code is None:
-        return shown(request, "running.html", project=project, step=act.step, act=act, progress=_progress(project))
+        return shown(request, "running.html", project=project, step=act.step, act=act, progress=progress_in(project))
     if not project.reached(step):
         return RedirectResponse(f"/projects/{project.name}/{project.step}", 303)
     # What failed before its step could be opened is told where the project is.
@@ -168,7 +132,7 @@ def step(request: Request, project: Named, step: str, _: Sessioned) -> Response:
         act = None
     failed = None if act is None else problem_of(act)
     stopped = act is not None and act.stopping
-    return _SHOWN[step](request, project, {"act": act, "problem": failed, "stopped": stopped, "step": step})
+    return SHOWN[step](request, project, {"act": act, "problem": failed, "stopped": stopped, "step": step})
 
 
 @router.post("/projects/{name}/schema")
@@ -178,11 +142,11 @@ async def declared(request: Request, project: Named) -> Response:
     try:
         found = await run_in_threadpool(_declared, project, form)
     except SchemaError as error:
-        given = await run_in_threadpool(_given, project)
-        return _schema_page(request, project, {"step": "schema", "problem": str(error)}, given, form)
+        given = await run_in_threadpool(given_of, project)
+        return schema_page(request, project, {"step": "schema", "problem": str(error)}, given, form)
     request.app.state.acts.start(
         project, "schema", "Checking the file", ["check", project.data.name, project.schema.name, "--json"],
-        first=lambda: _keep(project.schema, found),
+        first=lambda: keep(project.schema, found),
     )  # fmt: skip
     return RedirectResponse(f"/projects/{project.name}/schema", 303)
 
@@ -197,7 +161,7 @@ async def budgeted(request: Request, project: Named) -> Response:
     names = ("policy",) if begun else ("epsilon", "delta", "policy", "family", "share")
     await run_in_threadpool(project.choose, **{name: form.get(name, "").strip() for name in names})
     if "train" in form:
-        await run_in_threadpool(_train, request.app.state.acts, project)
+        await run_in_threadpool(train, request.app.state.acts, project)
         return RedirectResponse(f"/projects/{project.name}/training", 303)
     return RedirectResponse(f"/projects/{project.name}/budget", 303)
 
@@ -207,7 +171,7 @@ async def resumed(request: Request, project: Named) -> Response:
     """Goes on with a fit that was stopped."""
     await form_in(request)
     _check_reached(project, "training")
-    request.app.state.acts.start(project, "training", "Training", [*_fit_words(project), "--resume"])
+    request.app.state.acts.start(project, "training", "Training", [*fit_words(project), "--resume"])
     return RedirectResponse(f"/projects/{project.name}/training", 303)
 
 
@@ -225,7 +189,7 @@ async def assessed(request: Request, project: Named) -> Response:
     await form_in(request)
     _check_reached(project, "dossier")
     chosen = project.choices
-    words = ["dossier", project.run.name, "--data", _fitted_data(project), "--policy", text_of(chosen, "policy"),
+    words = ["dossier", project.run.name, "--data", fitted_data(project), "--policy", text_of(chosen, "policy"),
              "--json", "--force"]  # fmt: skip
     words += ["--holdout", project.holdout.name] if project.holdout.is_file() else []
     request.app.state.acts.start(project, "dossier", "Attacking and measuring", words)
@@ -285,10 +249,6 @@ def _kept(project: Project, sent: UploadFile) -> None:
         raise
 
 
-def _keep(place: Path, found: bytes) -> None:
-    files.write_bytes(place, found, force=True, mode=0o600)
-
-
 def _check_reached(project: Project, step: str) -> None:
     if not project.reached(step):
         raise UsageError(f"{step}: {project.step} comes first.")
@@ -298,188 +258,12 @@ def _to(project: Project) -> Response:
     return RedirectResponse(f"/projects/{project.name}/{project.step}", 303)
 
 
-def _progress(project: Project) -> Mapping[str, Any] | None:
-    try:
-        return json.loads(progress_of(project).read_bytes())
-    except (OSError, ValueError):
-        return None
-
-
-def _given(project: Project) -> dict[str, Any] | None:
-    place = project.schema if project.schema.is_file() else project.draft
-    return declare.load(place) if place.is_file() else None
-
-
 def _declared(project: Project, form: Mapping[str, str]) -> bytes:
     if "text" in form:
         found = declare.from_text(form["text"])
     else:
-        given = _given(project)
+        given = given_of(project)
         if given is None:
             raise UsageError("The file could not be read, so there is nothing to declare yet.")
         found = declare.declared(given, form)
     return declare.schema_of(found).to_yaml().encode()
-
-
-def _fitted_data(project: Project) -> str:
-    return (project.train if project.train.is_file() else project.data).name
-
-
-def _train(acts: Acts, project: Project) -> None:
-    """Sets patients aside, and fits to the others."""
-    _check_free(project)
-    acts.check_free(project)
-    chosen = project.choices
-    schema = Schema.load(project.schema)
-    if schema.confirm:
-        raise UsageError(_UNCONFIRMED)
-    # What cannot be planned does not begin.
-    if (wrong := _planned(project, chosen).get("problem")) is not None:
-        raise UsageError(str(wrong))
-    share = _share_of(chosen)
-
-    def first() -> None:
-        _check_free(project)
-        _keep(project.fitted, declare.for_fit(schema, share).to_yaml().encode())
-        for place in (project.train, project.holdout):
-            place.unlink(missing_ok=True)
-
-    commands: list[list[str]] = []
-    if share:
-        commands.append(["split", project.data.name, project.schema.name, "-o", project.train.name, "--holdout",
-                         project.holdout.name, "--share", f"{share:g}", "--json"])  # fmt: skip
-    source = project.train.name if share else project.data.name
-    acts.start(project, "training", "Training", *commands, _fit_words(project, source), first=first)
-
-
-def _check_free(project: Project) -> None:
-    if project.begun:
-        raise UsageError(
-            f"{project.name} is trained already, or was begun; another fit costs again: begin a new project for it."
-        )
-
-
-def _share_of(chosen: Mapping[str, object]) -> float:
-    try:
-        share = float(text_of(chosen, "share") or "0.5")
-    except ValueError as error:
-        raise UsageError("share: it is not a number.") from error
-    if not 0 <= share < 1:
-        raise UsageError(f"share={share:g} is not at least 0 and below 1.")
-    return share
-
-
-def _fit_words(project: Project, source: str | None = None) -> list[str]:
-    chosen = project.choices
-    return [
-        "fit", source or _fitted_data(project), project.fitted.name, "-o", project.run.name,
-        f"--epsilon={text_of(chosen, 'epsilon')}", f"--delta={text_of(chosen, 'delta') or '1e-5'}",
-        f"--family={text_of(chosen, 'family') or 'auto'}", "--ledger", str(project.folder.parent / _LEDGER),
-        "--dataset", project.name, "--json",
-    ]  # fmt: skip
-
-
-def _schema_step(request: Request, project: Project, facts: dict[str, Any]) -> HTMLResponse:
-    act: Act | None = facts["act"]
-    last = act.answers[-1] if act is not None and act.answers else {}
-    more = {"findings": last.get("findings"), "notices": last.get("notices"), "ok": last.get("ok")}
-    if last.get("findings"):
-        facts = facts | {"problem": None}
-    return _schema_page(request, project, facts | more, _given(project), {})
-
-
-def _schema_page(
-    request: Request, project: Project, facts: dict[str, Any], given: dict[str, Any] | None, form: Mapping[str, str]
-) -> HTMLResponse:
-    none: dict[str, Any] = {"findings": None, "notices": None, "ok": None, "stopped": False, "act": None}
-    rows = [] if given is None else declare.rows_of(given)
-    others = [] if given is None else declare.others_waiting(given)
-    version = "" if given is None else declare.version_of(given)
-    text = form.get("text") or ("" if given is None else declare.schema_of(given).to_yaml())
-    return shown(request, "schema.html", project=project, given=given, rows=rows, others=others, kinds=declare.KINDS,
-                 text=text, form=form, version=version, **(none | facts))  # fmt: skip
-
-
-def _budget_step(request: Request, project: Project, facts: dict[str, Any]) -> HTMLResponse:
-    chosen = project.choices
-    more: dict[str, Any] = {"plan": None, "told": "", "claim": "", "bill": None, "policies": POLICIES, "chosen": chosen}
-    schema = declare.load(project.schema)
-    if schema.get("confirm"):
-        more["problem"] = _UNCONFIRMED
-    elif text_of(chosen, "epsilon"):
-        more |= _planned(project, chosen)
-    more |= {"problem": more.get("problem") or facts["problem"], "begun": project.begun}
-    return shown(request, "budget.html", project=project, **(facts | more))
-
-
-def _planned(project: Project, chosen: Mapping[str, object]) -> dict[str, Any]:
-    """Gives what a fit would spend, in words and as a bar of the budget of these patients."""
-    try:
-        epsilon, delta = float(text_of(chosen, "epsilon")), float(text_of(chosen, "delta") or "1e-5")
-        share = _share_of(chosen)
-        if not project.begun:
-            _keep(project.fitted, declare.for_fit(Schema.load(project.schema), share).to_yaml().encode())
-        found, told = ask(
-            project, "plan", project.fitted.name, f"--epsilon={epsilon!r}", f"--delta={delta!r}",
-            f"--family={text_of(chosen, 'family') or 'auto'}",
-        )  # fmt: skip
-    except (VerbError, WardganError) as error:
-        return {"problem": str(error)}
-    except ValueError:
-        return {"problem": "epsilon and delta are numbers, such as 1 and 1e-5."}
-    words = statement(Claim(mode="private", epsilon=epsilon, delta=delta)).replace("**", "").replace(BANNER, "")
-    # The page has a table of its own.
-    told = "\n".join(line for line in told.splitlines() if not line.startswith(_TABLE))
-    return {"plan": found, "told": told, "claim": words, "bill": _bill(project, epsilon)}
-
-
-def _bill(project: Project, epsilon: float) -> dict[str, Any] | None:
-    """Gives what was spent on these patients before, and the cap, from the institution's ledger."""
-    ledger = project.folder.parent / _LEDGER
-    if not ledger.is_file():
-        return None
-    try:
-        found, _ = ask(project, "ledger", "show", "--ledger", str(ledger))
-    except VerbError:
-        return None
-    pages = [page for page in found.get("datasets", ()) if project.name in page["names"]]
-    if not pages:
-        return None
-    spent, caps = pages[0]["total"]["epsilon"], pages[0]["caps"]
-    limit = min((float(one["epsilon"]) for one in caps), default=None)
-    # This fit is among what was spent, once it was begun.
-    more = 0.0 if project.begun else epsilon
-    return {"spent": spent, "cap": limit, "after": None if spent is None else spent + more}
-
-
-def _training_step(request: Request, project: Project, facts: dict[str, Any]) -> HTMLResponse:
-    return shown(request, "training.html", project=project, done=(project.run / "trained.json").is_file(), **facts)
-
-
-def _dossier_step(request: Request, project: Project, facts: dict[str, Any]) -> HTMLResponse:
-    place = project.run / "dossier" / "internal.json"
-    overall = None
-    if place.is_file():
-        overall = json.loads(place.read_bytes()).get("overall")
-    act: Act | None = facts["act"]
-    notes = act.answers[-1].get("notes", []) if act is not None and act.answers else []
-    return shown(
-        request, "dossier.html", project=project, overall=overall, notes=notes, chosen=project.choices, **facts
-    )
-
-
-def _release_step(request: Request, project: Project, facts: dict[str, Any]) -> HTMLResponse:
-    key = project.folder / "signing.key"
-    return shown(request, "release.html", project=project, done=project.file.is_file(), key=key.is_file(), **facts)
-
-
-def _publish_step(request: Request, project: Project, facts: dict[str, Any]) -> HTMLResponse:
-    act: Act | None = facts["act"]
-    pushed = act.answers[-1] if act is not None and act.code == 0 and act.answers else {}
-    return shown(request, "publish.html", project=project, chosen=project.choices, pushed=pushed.get("target"), **facts)
-
-
-_SHOWN: Final = {
-    "schema": _schema_step, "budget": _budget_step, "training": _training_step, "dossier": _dossier_step,
-    "release": _release_step, "publish": _publish_step,
-}  # fmt: skip

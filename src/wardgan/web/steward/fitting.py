@@ -1,0 +1,152 @@
+"""What a fit of a project is asked for: its words, and what it would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from wardgan import files
+from wardgan.errors import UsageError, WardganError
+from wardgan.schema.schema import Schema
+from wardgan.seal.card import BANNER, statement
+from wardgan.seal.records import Claim
+from wardgan.web.steward import declare
+from wardgan.web.steward.project import Project, text_of
+from wardgan.web.steward.verbs import Acts, VerbError, ask
+
+UNCONFIRMED: Final = "Some values still come from patients: confirm them in the step before, or replace them."
+_LEDGER: Final = "ledger.db"
+_TABLE: Final = tuple("┏┃┡│└")
+
+
+def planned(project: Project, chosen: Mapping[str, object]) -> dict[str, Any]:
+    """Gives what a fit would spend, in words and as a bar of the budget of these patients.
+
+    Args:
+        project: Whose.
+        chosen: What the steward chose.
+    """
+    try:
+        epsilon, delta = float(text_of(chosen, "epsilon")), float(text_of(chosen, "delta") or "1e-5")
+        share = _share_of(chosen)
+        if not project.begun:
+            keep(project.fitted, declare.for_fit(Schema.load(project.schema), share).to_yaml().encode())
+        found, told = ask(
+            project, "plan", project.fitted.name, f"--epsilon={epsilon!r}", f"--delta={delta!r}",
+            f"--family={text_of(chosen, 'family') or 'auto'}",
+        )  # fmt: skip
+    except (VerbError, WardganError) as error:
+        return {"problem": str(error)}
+    except ValueError:
+        return {"problem": "epsilon and delta are numbers, such as 1 and 1e-5."}
+    words = statement(Claim(mode="private", epsilon=epsilon, delta=delta)).replace("**", "").replace(BANNER, "")
+    # The page has a table of its own.
+    told = "\n".join(line for line in told.splitlines() if not line.startswith(_TABLE))
+    return {"plan": found, "told": told, "claim": words, "bill": _bill(project, epsilon)}
+
+
+def train(acts: Acts, project: Project) -> None:
+    """Sets patients aside, and fits to the others.
+
+    Args:
+        acts: Runs the verbs.
+        project: Whose.
+
+    Raises:
+        UsageError: It was begun already, or cannot be planned.
+    """
+    _check_free(project)
+    acts.check_free(project)
+    chosen = project.choices
+    schema = Schema.load(project.schema)
+    if schema.confirm:
+        raise UsageError(UNCONFIRMED)
+    # What cannot be planned does not begin.
+    if (wrong := planned(project, chosen).get("problem")) is not None:
+        raise UsageError(str(wrong))
+    share = _share_of(chosen)
+
+    def first() -> None:
+        _check_free(project)
+        keep(project.fitted, declare.for_fit(schema, share).to_yaml().encode())
+        for place in (project.train, project.holdout):
+            place.unlink(missing_ok=True)
+
+    commands: list[list[str]] = []
+    if share:
+        commands.append(["split", project.data.name, project.schema.name, "-o", project.train.name, "--holdout",
+                         project.holdout.name, "--share", f"{share:g}", "--json"])  # fmt: skip
+    source = project.train.name if share else project.data.name
+    acts.start(project, "training", "Training", *commands, fit_words(project, source), first=first)
+
+
+def fit_words(project: Project, source: str | None = None) -> list[str]:
+    """Gives the words of the fit.
+
+    Args:
+        project: Whose.
+        source: File of those who are fitted to; `None` for the one that is there.
+    """
+    chosen = project.choices
+    return [
+        "fit", source or fitted_data(project), project.fitted.name, "-o", project.run.name,
+        f"--epsilon={text_of(chosen, 'epsilon')}", f"--delta={text_of(chosen, 'delta') or '1e-5'}",
+        f"--family={text_of(chosen, 'family') or 'auto'}", "--ledger", str(project.folder.parent / _LEDGER),
+        "--dataset", project.name, "--json",
+    ]  # fmt: skip
+
+
+def fitted_data(project: Project) -> str:
+    """Gives the name of the file of those who are fitted to.
+
+    Args:
+        project: Whose.
+    """
+    return (project.train if project.train.is_file() else project.data).name
+
+
+def keep(place: Path, found: bytes) -> None:
+    """Writes a file for its owner alone.
+
+    Args:
+        place: The file.
+        found: What is in it.
+    """
+    files.write_bytes(place, found, force=True, mode=0o600)
+
+
+def _check_free(project: Project) -> None:
+    if project.begun:
+        raise UsageError(
+            f"{project.name} is trained already, or was begun; another fit costs again: begin a new project for it."
+        )
+
+
+def _share_of(chosen: Mapping[str, object]) -> float:
+    try:
+        share = float(text_of(chosen, "share") or "0.5")
+    except ValueError as error:
+        raise UsageError("share: it is not a number.") from error
+    if not 0 <= share < 1:
+        raise UsageError(f"share={share:g} is not at least 0 and below 1.")
+    return share
+
+
+def _bill(project: Project, epsilon: float) -> dict[str, Any] | None:
+    """Gives what was spent on these patients before, and the cap, from the institution's ledger."""
+    ledger = project.folder.parent / _LEDGER
+    if not ledger.is_file():
+        return None
+    try:
+        found, _ = ask(project, "ledger", "show", "--ledger", str(ledger))
+    except VerbError:
+        return None
+    pages = [page for page in found.get("datasets", ()) if project.name in page["names"]]
+    if not pages:
+        return None
+    spent, caps = pages[0]["total"]["epsilon"], pages[0]["caps"]
+    limit = min((float(one["epsilon"]) for one in caps), default=None)
+    # This fit is among what was spent, once it was begun.
+    more = 0.0 if project.begun else epsilon
+    return {"spent": spent, "cap": limit, "after": None if spent is None else spent + more}
