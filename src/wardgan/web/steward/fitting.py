@@ -21,7 +21,7 @@ _TABLE: Final = tuple("┏┃┡│└")
 
 
 def planned(project: Project, chosen: Mapping[str, object]) -> dict[str, Any]:
-    """Gives what a fit would spend, in words and as a bar of the budget of these patients.
+    """Gives what a fit would spend, also in words; or why none can be planned.
 
     Args:
         project: Whose.
@@ -43,7 +43,7 @@ def planned(project: Project, chosen: Mapping[str, object]) -> dict[str, Any]:
     words = statement(Claim(mode="private", epsilon=epsilon, delta=delta)).replace("**", "").replace(BANNER, "")
     # The page has a table of its own.
     told = "\n".join(line for line in told.splitlines() if not line.startswith(_TABLE))
-    return {"plan": found, "told": told, "claim": words, "bill": _bill(project, epsilon)}
+    return {"plan": found, "told": told, "claim": words}
 
 
 def train(acts: Acts, project: Project) -> None:
@@ -133,8 +133,13 @@ def _share_of(chosen: Mapping[str, object]) -> float:
     return share
 
 
-def _bill(project: Project, epsilon: float) -> dict[str, Any] | None:
-    """Gives what was spent on these patients before, and the cap, from the institution's ledger."""
+def bill(project: Project, epsilon: float) -> dict[str, Any] | None:
+    """Gives what was spent on these patients before, and the cap, from the institution's ledger; `None` for nothing.
+
+    Args:
+        project: Whose.
+        epsilon: What the fit would spend.
+    """
     ledger = project.folder.parent / _LEDGER
     if not ledger.is_file():
         return None

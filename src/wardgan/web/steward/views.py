@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 
 from wardgan.web.pages import rendered
 from wardgan.web.steward import declare
-from wardgan.web.steward.fitting import UNCONFIRMED, planned
+from wardgan.web.steward.fitting import UNCONFIRMED, bill, planned
 from wardgan.web.steward.project import STEPS, Project, text_of
 from wardgan.web.steward.session import Session
 from wardgan.web.steward.verbs import Act, progress_of
@@ -109,6 +109,7 @@ def _budget_step(request: Request, project: Project, facts: dict[str, Any]) -> H
         more["problem"] = UNCONFIRMED
     elif text_of(chosen, "epsilon"):
         more |= planned(project, chosen)
+        more["bill"] = None if more["plan"] is None else bill(project, float(text_of(chosen, "epsilon")))
     more |= {"problem": more.get("problem") or facts["problem"], "begun": project.begun}
     return shown(request, "budget.html", project=project, **(facts | more))
 
