@@ -408,12 +408,13 @@ def _budget_step(request: Request, project: Project, facts: dict[str, Any]) -> H
         more["problem"] = _UNCONFIRMED
     elif text_of(chosen, "epsilon"):
         more |= _planned(project, chosen)
+        more["bill"] = None if more["plan"] is None else _bill(project, float(text_of(chosen, "epsilon")))
     more |= {"problem": more.get("problem") or facts["problem"], "begun": project.begun}
     return shown(request, "budget.html", project=project, **(facts | more))
 
 
 def _planned(project: Project, chosen: Mapping[str, object]) -> dict[str, Any]:
-    """Gives what a fit would spend, in words and as a bar of the budget of these patients."""
+    """Gives what a fit would spend, also in words; or why none can be planned."""
     try:
         epsilon, delta = float(text_of(chosen, "epsilon")), float(text_of(chosen, "delta") or "1e-5")
         share = _share_of(chosen)
@@ -430,7 +431,7 @@ def _planned(project: Project, chosen: Mapping[str, object]) -> dict[str, Any]:
     words = statement(Claim(mode="private", epsilon=epsilon, delta=delta)).replace("**", "").replace(BANNER, "")
     # The page has a table of its own.
     told = "\n".join(line for line in told.splitlines() if not line.startswith(_TABLE))
-    return {"plan": found, "told": told, "claim": words, "bill": _bill(project, epsilon)}
+    return {"plan": found, "told": told, "claim": words}
 
 
 def _bill(project: Project, epsilon: float) -> dict[str, Any] | None:
