@@ -603,6 +603,7 @@ def test_the_bar_shows_what_was_spent_under_the_cap(desk, trained):
     assert 'name="train"' not in page.text
 
 
+@pytest.mark.slow
 def test_a_fit_that_the_cap_refuses_says_so_where_it_was_begun(desk, ready):
     command = [sys.executable, "-m", "wardgan", "ledger", "cap", "--ledger", "ledger.db", "--epsilon", "6"]
     subprocess.run(command, cwd=desk.home, capture_output=True, check=True)
@@ -626,6 +627,7 @@ def slow(project, source=None, steps=120):
 _WORDS = pages._fit_words
 
 
+@pytest.mark.slow
 def test_a_fit_is_stopped_and_goes_on(desk, ready, monkeypatch):
     folder = desk.copied(ready, "stopped")
     run, project = folder / "run", Project(folder)
@@ -672,6 +674,7 @@ def test_a_fit_is_stopped_and_goes_on(desk, ready, monkeypatch):
     assert [(entry["state"], entry["epsilon"]) for entry in mine] == [("done", 3.0)]
 
 
+@pytest.mark.slow
 def test_a_fit_that_was_stopped_before_it_began_can_be_begun(desk, ready):
     folder = desk.copied(ready, "early")
     desk.post("/projects/early/budget", **BUDGET | {"share": "0"}, train="1")
@@ -788,3 +791,17 @@ def test_the_list_shows_what_is_next(desk, ready, trained):
     assert "trained dossier" in page
     assert desk.get("/projects/ready").url.path == "/projects/ready/budget"
     assert set(STEPS) == set(pages._SHOWN)
+
+
+def test_every_template_is_installed():
+    import tomllib
+
+    import wardgan
+
+    home = Path(wardgan.__file__).parent
+    project = home.parents[1] / "pyproject.toml"
+    if not project.is_file():
+        pytest.skip("the package is installed, and not in its repository")
+    globs = tomllib.loads(project.read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]["wardgan"]
+    kept = {path for one in globs for path in home.glob(one)}
+    assert {path for path in (home / "web").rglob("*") if path.suffix in (".html", ".css", ".js", ".svg")} <= kept
