@@ -1,7 +1,7 @@
 """A hub with accounts under load: each visitor has a token, and each look at patients is a line of the log.
 
     python benchmarks/hub_load.py --database sqlite
-    python benchmarks/hub_load.py --database postgresql://hub@/postgres?host=/tmp/pg     # one that nobody needs
+    python benchmarks/hub_load.py --database postgresql://hub@/postgres?host=SOCKETS   # one that nobody needs
 
 `list and search` and `preview` as in `hub.py`, through accounts. `load`: fifty users for a minute, who look at lists,
 releases, previews of 20 patients, small downloads and statistics, and pause for about a second between two of them. An

@@ -15,10 +15,10 @@ import pytest
 pytest.importorskip("fastapi", reason="fastapi is not installed (the extra hub)")
 
 import steward_kit as kit
-from wardgan.errors import SchemaError, UsageError
+from wardgan.errors import SchemaError, UsageError, WardganError
 from wardgan.privacy.ledger import Ledger
 from wardgan.schema.schema import Schema
-from wardgan.web.steward import declare, pages, verbs
+from wardgan.web.steward import declare, fitting, pages, verbs, views
 from wardgan.web.steward.project import STEPS, Project, begin
 
 EVIL = '<b>"it\'s" & 1.low</b>'
@@ -624,17 +624,30 @@ def slow(project, source=None, steps=120):
     return [*_WORDS(project, source), "--set", f"steps={steps}", "--set", "width=8", "--set", "noise_inputs=2"]
 
 
-_WORDS = pages._fit_words
+_WORDS = fitting.fit_words
+
+
+def steps_in(run):
+    """How many steps a fit that goes on has billed so far; its ledger may not be written yet."""
+    try:
+        return Ledger.resume(run / "ledger.jsonl").steps("discriminator")
+    except WardganError:
+        return 0
+
+
+def asked_for(monkeypatch, words):
+    for module in (fitting, pages):
+        monkeypatch.setattr(module, "fit_words", words)
 
 
 @pytest.mark.slow
 def test_a_fit_is_stopped_and_goes_on(desk, ready, monkeypatch):
     folder = desk.copied(ready, "stopped")
     run, project = folder / "run", Project(folder)
-    monkeypatch.setattr(pages, "_fit_words", slow)
+    asked_for(monkeypatch, slow)
     desk.post("/projects/stopped/budget", **BUDGET | {"family": "tabgan", "share": "0"}, train="1")
     until = time.monotonic() + kit.LONGEST
-    while not (run / "ledger.jsonl").is_file() or not Ledger.resume(run / "ledger.jsonl").steps("discriminator"):
+    while not steps_in(run):
         assert time.monotonic() < until
         time.sleep(0.05)
     # Meanwhile nothing else begins, and nothing is written under it.
@@ -686,7 +699,7 @@ def test_a_fit_that_was_stopped_before_it_began_can_be_begun(desk, ready):
     assert 'name="train"' in page.text
     (folder / "run").mkdir(exist_ok=True)  # as a verb may leave it
     desk.app.state.acts.start(
-        Project(folder), "training", "Training", ["--version"], first=lambda: pages._check_free(Project(folder))
+        Project(folder), "training", "Training", ["--version"], first=lambda: fitting._check_free(Project(folder))
     )
     desk.wait("/projects/early/schema")
 
@@ -719,22 +732,33 @@ def test_a_passphrase_is_seen_nowhere(desk, trained, monkeypatch, capfd):
         return begin_process(words, **more)
 
     monkeypatch.setattr(verbs.subprocess, "Popen", noted)
-    answer = desk.post("/projects/secret/release", hospital="Test Hospital", passphrase=SECRET)
+    answer = desk.post("/projects/secret/release", hospital="Test Hospital", passphrase=SECRET, again=SECRET)
     assert answer.status_code == 303
     page = desk.wait("/projects/secret/release")
     assert kit.alarm(page)  # there is no dossier that it could seal
     assert [words[3] for words, _ in seen] == ["keys", "release"]
     assert all(given == SECRET for _, given in seen)
     assert SECRET not in repr([words for words, _ in seen])
-    assert b"ENCRYPTED" in (folder / "signing.key").read_bytes()
-    assert mode(folder / "signing.key") == 0o600
+    assert b"ENCRYPTED" in (desk.home / "signing.key").read_bytes()
+    assert mode(desk.home / "signing.key") == 0o600
     assert not any(SECRET.encode() in data for data in tree(desk.home).values())
     for path in ("/", "/projects/secret/release", "/projects/secret/training"):
         assert SECRET not in desk.get(path).text
     assert SECRET not in "".join(capfd.readouterr())
     assert "WARDGAN_PASSPHRASE" not in os.environ
     assert SECRET not in repr(vars(desk.app.state.acts))
-    assert kit.form_of(page)["key"] == "signing.key"
+    assert kit.form_of(page)["key"] == "../signing.key"
+
+
+def test_a_key_is_made_once_and_not_by_mistake(desk, trained):
+    folder = desk.copied(trained, "keyless")
+    (folder / "run" / "dossier").mkdir()
+    (folder / "run" / "dossier" / "internal.html").write_text("<p>", encoding="utf-8")
+    for form, phrase in (({}, "whose new one"), ({"hospital": "A", "passphrase": "a", "again": "b"}, "the same twice")):
+        answer = desk.post("/projects/keyless/release", **form)
+        assert answer.status_code == 400
+        assert phrase in answer.text
+    assert not desk.app.state.acts.busy(Project(folder))
 
 
 def test_what_a_verb_says_is_shown_as_text(desk, trained):
@@ -748,7 +772,7 @@ def test_what_a_verb_says_is_shown_as_text(desk, trained):
 
 
 def test_the_end_of_the_pages_ends_what_runs(tmp_path, ready, monkeypatch):
-    monkeypatch.setattr(pages, "_fit_words", lambda project, source=None: slow(project, source, steps=20_000))
+    asked_for(monkeypatch, lambda project, source=None: slow(project, source, steps=20_000))
     with kit.opened(tmp_path / "home") as desk:
         folder = desk.copied(ready, "long")
         desk.post("/projects/long/budget", **BUDGET | {"family": "tabgan", "share": "0"}, train="1")
@@ -790,7 +814,7 @@ def test_the_list_shows_what_is_next(desk, ready, trained):
     assert "ready budget" in page
     assert "trained dossier" in page
     assert desk.get("/projects/ready").url.path == "/projects/ready/budget"
-    assert set(STEPS) == set(pages._SHOWN)
+    assert set(STEPS) == set(views.SHOWN)
 
 
 def test_every_template_is_installed():

@@ -18,7 +18,7 @@ from wardgan.web.forms import check_origin
 from wardgan.web.pages import DOSSIER_POLICY
 from wardgan.web.steward import declare
 from wardgan.web.steward.fitting import fit_words, fitted_data, keep, train
-from wardgan.web.steward.project import STEPS, Project, begin, project_of, projects, text_of
+from wardgan.web.steward.project import KEY, STEPS, Project, begin, project_of, projects, text_of
 from wardgan.web.steward.session import Session
 from wardgan.web.steward.verbs import Acts, problem_of
 from wardgan.web.steward.views import SHOWN, given_of, progress_in, schema_page, shown
@@ -212,13 +212,19 @@ async def released(request: Request, project: Named) -> Response:
     _check_reached(project, "release")
     key, hospital = form.get("key", "").strip(), form.get("hospital", "").strip()
     commands: list[list[str]] = []
-    if hospital and not key:
-        key = "signing.key"
-        encrypt = ["--encrypt"] if form.get("passphrase") else []
-        commands.append(["keys", "new", hospital, "-o", key, "--json", *encrypt])
-    words = ["release", project.run.name, "-o", project.file.name, "--json"]
-    words += ["--key", key] if key else []
-    words += ["--override", form["override"].strip()] if form.get("override", "").strip() else []
+    if not key and not hospital:
+        raise UsageError(
+            "key: name your private key, or say whose new one it shall be: receivers refuse what is unsigned."
+        )
+    if not key:
+        key, secret = f"../{KEY}", form.get("passphrase", "")
+        if secret != form.get("again", ""):
+            raise UsageError("passphrase: it was not the same twice; a key whose passphrase nobody knows is lost.")
+        commands.append(
+            ["keys", "new", f"--output={key}", "--json", *(["--encrypt"] if secret else []), "--", hospital]
+        )
+    words = ["release", project.run.name, "-o", project.file.name, "--json", f"--key={key}"]
+    words += [f"--override={form['override'].strip()}"] if form.get("override", "").strip() else []
     request.app.state.acts.start(
         project, "release", "Signing", *commands, words, ["verify", project.file.name, "--json"],
         secret=form.get("passphrase") or None,
@@ -233,9 +239,9 @@ async def published(request: Request, project: Named) -> Response:
     _check_reached(project, "publish")
     target = form.get("target", "").strip()
     if not target:
-        raise UsageError("target: say where it shall be, such as /srv/hub:cardio/sprint:1.0.")
+        raise UsageError("target: say where it shall be, such as ../hub:cardio/sprint:1.0.")
     await run_in_threadpool(project.choose, target=target)
-    request.app.state.acts.start(project, "publish", "Publishing", ["push", project.file.name, target, "--json"])
+    request.app.state.acts.start(project, "publish", "Publishing", ["push", "--json", "--", project.file.name, target])
     return RedirectResponse(f"/projects/{project.name}/publish", 303)
 
 

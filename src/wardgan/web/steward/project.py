@@ -15,6 +15,7 @@ from wardgan.errors import UsageError
 STEPS: Final = ("schema", "budget", "training", "dossier", "release", "publish")
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _SUFFIXES: Final = (".csv", ".tsv", ".parquet")
+KEY: Final = "signing.key"
 _CHOICES: Final = "project.json"
 
 

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from wardgan.web.pages import rendered
 from wardgan.web.steward import declare
 from wardgan.web.steward.fitting import UNCONFIRMED, bill, planned
-from wardgan.web.steward.project import STEPS, Project, text_of
+from wardgan.web.steward.project import KEY, STEPS, Project, text_of
 from wardgan.web.steward.session import Session
 from wardgan.web.steward.verbs import Act, progress_of
 
@@ -136,14 +136,18 @@ def _dossier_step(request: Request, project: Project, facts: dict[str, Any]) -> 
 
 
 def _release_step(request: Request, project: Project, facts: dict[str, Any]) -> HTMLResponse:
-    key = project.folder / "signing.key"
-    return shown(request, "release.html", project=project, done=project.file.is_file(), key=key.is_file(), **facts)
+    # One for all projects of a steward.
+    key = f"../{KEY}" if (project.folder.parent / KEY).is_file() else ""
+    return shown(request, "release.html", project=project, done=project.file.is_file(), key=key, **facts)
 
 
 def _publish_step(request: Request, project: Project, facts: dict[str, Any]) -> HTMLResponse:
     act: Act | None = facts["act"]
     pushed = act.answers[-1] if act is not None and act.code == 0 and act.answers else {}
-    return shown(request, "publish.html", project=project, chosen=project.choices, pushed=pushed.get("target"), **facts)
+    if pushed.get("target"):
+        project.choose(published=pushed["target"])
+    chosen = project.choices
+    return shown(request, "publish.html", project=project, chosen=chosen, pushed=chosen.get("published"), **facts)
 
 
 SHOWN: Final = {
