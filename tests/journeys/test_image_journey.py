@@ -272,7 +272,7 @@ def test_what_has_no_meaning_for_images_is_refused(clinic, schema, model, tmp_pa
     with pytest.raises(wg.WardganError, match="an audit knows tables and visits only"):
         wg.audit(cohort, wg.Budget(3.0))
     assert "only tables and visits can be simulated" in refused("sketch", schema)
-    assert "--wide has no meaning" in refused("sample", model, "-n", 3, "--wide", "-o", tmp_path / "x.npz")
+    assert "they have no meaning for images" in refused("sample", model, "-n", 3, "--wide", "-o", tmp_path / "x.npz")
     assert "images are written to a file .npz" in refused("sample", model, "-n", 3, "-o", tmp_path / "x.csv")
     assert "is not divided" in refused(
         "split", own(tmp_path, 3, 3), schema, "-o", tmp_path / "a.csv", "--holdout", tmp_path / "b.csv"
