@@ -59,7 +59,7 @@ class Door:
             policies = self.desk.check(self.visitor, entry, "sample")
         except AccessError as error:
             return str(error)
-        if any(one.limited for one in policies):
+        if any(one.limited for one in policies.values()):
             return f"{entry.name}: its patients are counted; look at them on their own page."
         self.desk.pace(self.visitor)
         self.desk.tell(self.visitor, "sampled", entry, {"rows": COMPARED, "how": "compare", "seed": 0})
