@@ -58,7 +58,7 @@ def train(acts: Acts, project: Project) -> None:
     """
     _check_free(project)
     acts.check_free(project)
-    chosen = project.choices
+    chosen = project.chosen
     schema = Schema.load(project.schema)
     if schema.confirm:
         raise UsageError(UNCONFIRMED)
@@ -88,7 +88,7 @@ def fit_words(project: Project, source: str | None = None) -> list[str]:
         project: Whose.
         source: File of those who are fitted to; `None` for the one that is there.
     """
-    chosen = project.choices
+    chosen = project.chosen
     return [
         "fit", source or fitted_data(project), project.fitted.name, "-o", project.run.name,
         f"--epsilon={text_of(chosen, 'epsilon')}", f"--delta={text_of(chosen, 'delta') or '1e-5'}",

@@ -188,7 +188,7 @@ async def assessed(request: Request, project: Named) -> Response:
     """Begins the dossier."""
     await form_in(request)
     _check_reached(project, "dossier")
-    chosen = project.choices
+    chosen = project.chosen
     words = ["dossier", project.run.name, "--data", fitted_data(project), "--policy", text_of(chosen, "policy"),
              "--json", "--force"]  # fmt: skip
     words += ["--holdout", project.holdout.name] if project.holdout.is_file() else []

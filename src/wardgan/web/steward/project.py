@@ -81,7 +81,7 @@ class Project:
         return self.folder / f"{self.name}.hgan"
 
     @property
-    def choices(self) -> dict[str, object]:
+    def chosen(self) -> dict[str, object]:
         """What the steward chose, and what came of it."""
         try:
             found = json.loads((self.folder / _CHOICES).read_bytes())
@@ -95,7 +95,7 @@ class Project:
         Args:
             more: Names and values, which JSON can hold.
         """
-        text = json.dumps(self.choices | more, indent=1).encode()
+        text = json.dumps(self.chosen | more, indent=1).encode()
         files.write_bytes(self.folder / _CHOICES, text, force=True, mode=0o600)
 
     @property

@@ -102,7 +102,7 @@ def schema_page(
 
 
 def _budget_step(request: Request, project: Project, facts: dict[str, Any]) -> HTMLResponse:
-    chosen = project.choices
+    chosen = project.chosen
     more: dict[str, Any] = {"plan": None, "told": "", "claim": "", "bill": None, "policies": POLICIES, "chosen": chosen}
     schema = declare.load(project.schema)
     if schema.get("confirm"):
@@ -130,7 +130,7 @@ def _dossier_step(request: Request, project: Project, facts: dict[str, Any]) -> 
         overall=found.get("overall"),
         gates=found.get("judgements", ()),
         notes=notes,
-        chosen=project.choices,
+        chosen=project.chosen,
         **facts,
     )
 
@@ -146,7 +146,7 @@ def _publish_step(request: Request, project: Project, facts: dict[str, Any]) -> 
     pushed = act.answers[-1] if act is not None and act.code == 0 and act.answers else {}
     if pushed.get("target"):
         project.choose(published=pushed["target"])
-    chosen = project.choices
+    chosen = project.chosen
     return shown(request, "publish.html", project=project, chosen=chosen, pushed=chosen.get("published"), **facts)
 
 
