@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from wardgan.rng import Seed
 from wardgan.simulate.sprint import sprint_like
 from wardgan.web.steward.app import create_steward
+from wardgan.web.steward.project import Project
 
 HERE = "http://localhost"
 OURS = {"Sec-Fetch-Site": "same-origin"}
@@ -69,10 +70,12 @@ class Pages:
             time.sleep(0.1)
         raise TimeoutError(path)
 
-    def copied(self, project, name):
-        """Gives another project with the same files: they are all that there is of one."""
+    def copied(self, project, name, *, same=False):
+        """Gives another project with the same files, as if of other patients unless it is said that they are the same."""
         folder = self.home / name
         shutil.copytree(project, folder)
+        if not same and not Project(folder).begun:
+            Project(folder).choose(digest=name, counted_with=name)
         return folder
 
 

@@ -233,7 +233,7 @@ def test_what_is_no_table_is_told(desk, name, data, said):
     assert said in (kit.alarm(answer) or ""), kit.alarm(answer)
     assert "Begin a new project" in answer.text
     left = {path.name for path in (desk.home / name).iterdir()}
-    assert left <= {"patients.csv", "said.txt"}
+    assert left <= {"patients.csv", "project.json", "said.txt"}
     # Nothing was declared, and nothing can be.
     assert desk.post(f"/projects/{name}/schema", population="3").status_code == 400
     answer = desk.post(f"/projects/{name}/budget", **BUDGET, train="1")
@@ -573,6 +573,57 @@ def ledger(desk):
         cwd=desk.home, capture_output=True, check=True,
     )  # fmt: skip
     return {one["name"]: one for one in json.loads(done.stdout)["datasets"]}
+
+
+def test_p14_the_same_file_under_another_name_is_the_same_patients(desk, ready):
+    """Others are set aside each time, so the ledger itself cannot see it."""
+    desk.copied(ready, "first")
+    desk.post("/projects/first/budget", **BUDGET, counted_with="first", train="1")
+    assert "It is trained" in desk.wait("/projects/first/training").text
+    before = ledger(desk)
+    folder = desk.copied(ready, "again")
+    Project(folder).choose(digest="first")
+    page = desk.get("/projects/again/budget")
+    assert "Counted with the data set first : the same file was used before" in kit.words(page)
+    assert 'name="counted_with"' not in page.text
+    # What a form says does not change it.
+    desk.post("/projects/again/budget", **BUDGET, counted_with="again", train="1")
+    assert "It is trained" in desk.wait("/projects/again/training").text
+    after = ledger(desk)
+    assert set(after) == set(before)
+    assert [len(one["first"]["entries"]) for one in (before, after)] == [1, 2]
+    assert after["first"]["total"]["epsilon"] > before["first"]["total"]["epsilon"] * 1.2
+
+
+def test_the_same_file_is_known_by_its_bytes(desk):
+    data = kit.patients()
+    for name in ("bytes", "bytes-again"):
+        assert desk.send(name, data).status_code == 303
+        desk.wait(f"/projects/{name}")
+    assert desk.send("bytes-other", data + b"\n").status_code == 303
+    desk.wait("/projects/bytes-other")
+    Project(desk.home / "bytes").choose(dataset="theirs")
+    assert Project(desk.home / "bytes-again").same == "theirs"
+    assert Project(desk.home / "bytes-other").same is None
+
+
+def test_p14_of_another_file_a_person_says_whose_patients_these_are(desk, ready, trained):
+    folder = desk.copied(ready, "other")
+    Project(folder).choose(counted_with="")
+    before = ledger(desk)
+    page = desk.post("/projects/other/budget", **BUDGET, train="1")
+    assert page.status_code == 400
+    assert "say with whom these patients are counted" in kit.words(page)
+    for name in ("nowhere", "--cap"):
+        assert desk.post("/projects/other/budget", **BUDGET, counted_with=name, train="1").status_code == 400
+    assert ledger(desk) == before
+    assert not (folder / "run").exists()
+    shown = desk.get("/projects/other/budget").text
+    for name in before:
+        assert f'value="{name}"' in shown
+    desk.post("/projects/other/budget", **BUDGET, counted_with="other", train="1")
+    desk.wait("/projects/other/training")
+    assert "other" in ledger(desk)
 
 
 def test_a_second_training_costs_nothing(desk, trained):

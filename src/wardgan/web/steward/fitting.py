@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,6 +62,7 @@ def train(acts: Acts, project: Project) -> None:
     schema = Schema.load(project.schema)
     if schema.confirm:
         raise UsageError(UNCONFIRMED)
+    project.choose(dataset=dataset_of(project, counted(project)))
     # What cannot be planned does not begin.
     if (wrong := planned(project, chosen).get("problem")) is not None:
         raise UsageError(str(wrong))
@@ -93,8 +94,49 @@ def fit_words(project: Project, source: str | None = None) -> list[str]:
         "fit", source or fitted_data(project), project.fitted.name, "-o", project.run.name,
         f"--epsilon={text_of(chosen, 'epsilon')}", f"--delta={text_of(chosen, 'delta') or '1e-5'}",
         f"--family={text_of(chosen, 'family') or 'auto'}", "--ledger", str(project.folder.parent / _LEDGER),
-        "--dataset", project.name, "--json",
+        f"--dataset={text_of(chosen, 'dataset')}", "--json",
     ]  # fmt: skip
+
+
+def dataset_of(project: Project, known: Sequence[Mapping[str, Any]]) -> str:
+    """Gives the data set with which the patients of a project are counted in the ledger.
+
+    Who is set aside is drawn anew for each project, so the ledger cannot know the same patients again: the same file
+    is counted with its earlier projects, and of another file a person says with whom.
+
+    Args:
+        project: Whose.
+        known: What `counted` gave.
+
+    Raises:
+        UsageError: Nobody has said it, and there are earlier data sets.
+    """
+    if settled := (text_of(project.chosen, "dataset") if project.begun else project.same):
+        return settled
+    names = [str(name) for page in known for name in page["names"]]
+    if not (said := text_of(project.chosen, "counted_with")) and names:
+        raise UsageError(
+            "counted_with: say with whom these patients are counted. If any of them is in an earlier data set, with that."
+        )
+    if said not in ("", project.name, *names):
+        raise UsageError(f"counted_with={said[:40]!r} is not in the ledger of these projects; choose one that is.")
+    return said or project.name
+
+
+def counted(project: Project) -> list[Mapping[str, Any]]:
+    """Gives what the ledger of the projects says of each data set.
+
+    Args:
+        project: One of them.
+
+    Raises:
+        VerbError: It cannot be read.
+    """
+    ledger = project.folder.parent / _LEDGER
+    if not ledger.is_file():
+        return []
+    found, _ = ask(project, "ledger", "show", "--ledger", str(ledger))
+    return list(found.get("datasets", ()))
 
 
 def fitted_data(project: Project) -> str:
@@ -133,25 +175,22 @@ def _share_of(chosen: Mapping[str, object]) -> float:
     return share
 
 
-def bill(project: Project, epsilon: float) -> dict[str, Any] | None:
-    """Gives what was spent on these patients before, and the cap, from the institution's ledger; `None` for nothing.
+def bill(project: Project, epsilon: float, known: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Gives what was spent on these patients before, and the cap; `None` for nothing.
 
     Args:
         project: Whose.
         epsilon: What the fit would spend.
+        known: What `counted` gave.
     """
-    ledger = project.folder.parent / _LEDGER
-    if not ledger.is_file():
-        return None
     try:
-        found, _ = ask(project, "ledger", "show", "--ledger", str(ledger))
-    except VerbError:
+        mine = dataset_of(project, known)
+    except UsageError:
         return None
-    pages = [page for page in found.get("datasets", ()) if project.name in page["names"]]
-    if not pages:
+    page = next((page for page in known if mine in page["names"]), None)
+    if page is None:
         return None
-    spent, caps = pages[0]["total"]["epsilon"], pages[0]["caps"]
-    limit = min((float(one["epsilon"]) for one in caps), default=None)
+    spent, limit = page["total"]["epsilon"], min((float(one["epsilon"]) for one in page["caps"]), default=None)
     # This fit is among what was spent, once it was begun.
     more = 0.0 if project.begun else epsilon
     return {"spent": spent, "cap": limit, "after": None if spent is None else spent + more}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -158,8 +159,8 @@ async def budgeted(request: Request, project: Named) -> Response:
     _check_reached(project, "budget")
     # What a fit was begun with stays: it may go on.
     begun = project.begun or request.app.state.acts.busy(project)
-    names = ("policy",) if begun else ("epsilon", "delta", "policy", "family", "share")
-    await run_in_threadpool(project.choose, **{name: form.get(name, "").strip() for name in names})
+    names = ("policy",) if begun else ("epsilon", "delta", "policy", "family", "share", "counted_with")
+    await run_in_threadpool(project.choose, **{name: form[name].strip() for name in names if name in form})
     if "train" in form:
         await run_in_threadpool(train, request.app.state.acts, project)
         return RedirectResponse(f"/projects/{project.name}/training", 303)
@@ -250,6 +251,8 @@ def _kept(project: Project, sent: UploadFile) -> None:
     try:
         with files.new_file(place, force=False, mode=0o600) as target:
             shutil.copyfileobj(sent.file, target, 1 << 20)
+        with place.open("rb") as found:
+            project.choose(digest=hashlib.file_digest(found, "sha256").hexdigest())
     except BaseException:
         shutil.rmtree(project.folder, ignore_errors=True)
         raise

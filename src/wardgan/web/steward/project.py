@@ -71,6 +71,13 @@ class Project:
         return self.folder / "run"
 
     @property
+    def same(self) -> str | None:
+        """Data set of an earlier project with the same file, with whose patients these are counted; `None` for none."""
+        mine = self.chosen.get("digest")
+        others = [one.chosen for one in projects(self.folder.parent) if one.folder != self.folder]
+        return next((text_of(one, "dataset") for one in others if mine and one.get("digest") == mine), None) or None
+
+    @property
     def begun(self) -> bool:
         """Whether a fit has left something, so that another one would not be the first."""
         return any(self.run.glob("*"))

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 
 from wardgan.web.pages import rendered
 from wardgan.web.steward import declare
-from wardgan.web.steward.fitting import UNCONFIRMED, bill, planned
+from wardgan.web.steward.fitting import UNCONFIRMED, bill, counted, planned
 from wardgan.web.steward.project import KEY, STEPS, Project, text_of
 from wardgan.web.steward.session import Session
 from wardgan.web.steward.verbs import Act, progress_of
@@ -102,15 +102,17 @@ def schema_page(
 
 
 def _budget_step(request: Request, project: Project, facts: dict[str, Any]) -> HTMLResponse:
-    chosen = project.chosen
+    chosen, known = project.chosen, counted(project)
     more: dict[str, Any] = {"plan": None, "told": "", "claim": "", "bill": None, "policies": POLICIES, "chosen": chosen}
     schema = declare.load(project.schema)
     if schema.get("confirm"):
         more["problem"] = UNCONFIRMED
     elif text_of(chosen, "epsilon"):
         more |= planned(project, chosen)
-        more["bill"] = None if more["plan"] is None else bill(project, float(text_of(chosen, "epsilon")))
+        more["bill"] = None if more["plan"] is None else bill(project, float(text_of(chosen, "epsilon")), known)
     more |= {"problem": more.get("problem") or facts["problem"], "begun": project.begun}
+    more["same"] = text_of(chosen, "dataset") if project.begun else project.same
+    more["datasets"] = [name for page in known for name in page["names"]]
     return shown(request, "budget.html", project=project, **(facts | more))
 
 
