@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
+
+import table_claims
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -15,6 +19,9 @@ machine whose load changes: compare lines of one table, not tables. Where a targ
 """
 # Tables that are too long to stand among the others have a page of their own.
 ALONE = {"tables_groups": "benchmarks-groups.md"}
+# Which methods are compared.
+_MADE = re.compile(r"<!-- differences (.+?) -->")
+_BETWEEN = re.compile(r"(<!-- differences -->\n).*?(\n<!-- end -->)", re.DOTALL)
 
 
 def main() -> None:
@@ -31,13 +38,28 @@ def pages() -> dict[Path, str]:
         notes = (RESULTS / f"{path.stem}.md").read_text(encoding="utf-8").strip()
         machine = result["machine"]
         facts = f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, {machine['date']}"
-        mine = [notes, _table(result["rows"]), f"Measured on: {facts}."]
+        mine = [_filled(notes, result.get("runs")), _table(result["rows"]), f"Measured on: {facts}."]
         if path.stem in ALONE:
             mine[0] = mine[0].replace("## ", "# ", 1)
             found[ROOT / "docs" / ALONE[path.stem]] = "\n\n".join(mine) + "\n"
         else:
             parts += mine
-    return found | {ROOT / "docs" / "benchmarks.md": "\n\n".join(parts) + "\n"}
+    return found | _models() | {ROOT / "docs" / "benchmarks.md": "\n\n".join(parts) + "\n"}
+
+
+def _models() -> dict[Path, str]:
+    """Gives the pages of families that quote what they do beside others."""
+    runs = json.loads((RESULTS / "tables.json").read_text(encoding="utf-8"))["runs"]
+    place = ROOT / "docs" / "models" / "tabgan.md"
+    text = table_claims.differences(runs, "tabgan", "copula")
+    return {place: _BETWEEN.sub(lambda found: found[1] + text + found[2], place.read_text(encoding="utf-8"))}
+
+
+def _filled(notes: str, runs: list[dict[str, object]]) -> str:
+    """Gives notes with what is made from the runs."""
+    if "<!-- shares -->" in notes:
+        notes = notes.replace("<!-- shares -->", table_claims.shares(runs))
+    return _MADE.sub(lambda found: table_claims.differences(runs, *shlex.split(found[1])), notes)
 
 
 def _table(rows: list[dict[str, object]]) -> str:

@@ -9,13 +9,9 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from table_claims import EPSILONS, MODELS, TITLES
 
 ROOT = Path(__file__).resolve().parents[1]
-EPSILONS = ("0.5", "1", "3", "8", "none")
-TITLES = {
-    "uci_heart": "heart disease", "pbc2_first": "liver disease", "support2": "SUPPORT2",
-    "physionet2012_summary": "intensive care 2012", "diabetes130": "diabetes",
-}  # fmt: skip
 # As far from white as from black: contrast 4.5 : 1 with both.
 GREY = "#767676"
 LINES = {
@@ -23,7 +19,6 @@ LINES = {
     "aim": ("#a0569b", "v", ":"), "aim, our bins": ("#a0569b", "d", ":"), "mst": ("#b04a5a", "x", ":"),
     "tabularargn": ("#7a6a2f", "P", ":"), "ctgan": ("#8a8a3a", "1", ":"), "tvae": ("#4a8a8a", "2", ":"),
 }  # fmt: skip
-MODELS = ("LR", "RF", "GB")
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -163,7 +163,7 @@ class Database:
     def id(self) -> str:
         """A name of its own, so that nothing of another database is taken for one of this."""
         with self.read() as found:
-            return str(found.scalar(sa.select(meta.c.value).where(meta.c.name == "id")) or "")
+            return str(found.execute(sa.select(meta.c.value).where(meta.c.name == "id")).scalar_one())
 
     def close(self) -> None:
         """Hangs up."""
@@ -242,9 +242,13 @@ class Database:
             )
 
 
-def now() -> str:
-    """Gives the time as the database keeps it: UTC, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def now(after: timedelta = timedelta()) -> str:
+    """Gives a time as the database keeps it: UTC, to the second.
+
+    Args:
+        after: How long from now.
+    """
+    return (datetime.now(UTC) + after).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _url(place: str | Path) -> URL:

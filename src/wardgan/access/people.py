@@ -9,7 +9,7 @@ import secrets
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import sqlalchemy as sa
@@ -102,7 +102,7 @@ def new_token(
     if days > _DAYS:
         raise UsageError(f"days={days} is more than {_DAYS:,}; a token that never ends is lost one day.")
     number, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    ends = (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ends = now(timedelta(days=days))
     found = Token(number, name, wanted, now(), ends, None)
     with database.write() as line:
         account = _account(line, name, found.created)

@@ -289,20 +289,29 @@ class Rules:
                 (row[0], row[1], row[2]) for row in line.execute(chosen.order_by(accounts.c.name, grants.c.pattern))
             ]
 
-    def check(self, account: Account | None, name: str, action: Action) -> Policy:
-        """Refuses what somebody may not do.
+    def check(self, account: Account | None, names: Sequence[str], action: Action) -> dict[str, Policy]:
+        """Refuses what somebody may not do with any of some releases; gives the policies of all.
 
         Args:
             account: Who; `None` for a visitor who is not signed in.
-            name: Of the releases.
+            names: Of the releases.
             action: What: see the list, draw patients, or take the file.
 
         Raises:
             AccessError: Says what is missing.
         """
-        policy = self.of(name)
+        found = self.for_names(names)
+        seen: set[Policy] = set()
+        for name, policy in found.items():
+            # Of names under one policy that asks for no grant, one stands for all.
+            if policy.granted or policy.limited or policy not in seen:
+                self._check(account, name, policy, action)
+                seen.add(policy)
+        return found
+
+    def _check(self, account: Account | None, name: str, policy: Policy, action: Action) -> None:
         if not self._closed and (action == "see" or policy.tier == "public"):
-            return policy
+            return
         if account is None:
             raise AccessError(f"{name}: sign in first; {TIERS[policy.tier]}.", "sign in")
         scope = _SCOPE[action]
@@ -312,7 +321,6 @@ class Rules:
             raise AccessError(f"{name}: its generator stays here; draw patients here instead.")
         if action != "see" and policy.tier != "public":
             self._owed(account, name, policy)
-        return policy
 
     def _owed(self, account: Account, name: str, policy: Policy) -> None:
         """Refuses who was not granted a release, or has not accepted its terms."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import sqlalchemy as sa
@@ -25,7 +25,7 @@ def begin(database: Database, account: Account, address: str) -> str:
         address: Where from, for the log.
     """
     word = secrets.token_urlsafe(32)
-    ends = (datetime.now(UTC) + timedelta(hours=HOURS)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ends = now(timedelta(hours=HOURS))
     with database.write() as line:
         line.execute(sessions.delete().where(sessions.c.expires <= now()))
         line.execute(sessions.insert().values(digest=_digest(word), token=account.token, expires=ends))

@@ -7,8 +7,6 @@ drawn there are of the hub's making: whoever wants to be sure pulls the generato
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import re
 import shutil
 import time
@@ -19,25 +17,19 @@ from typing import BinaryIO, Final, cast
 from urllib.parse import quote, urlencode
 
 import httpx2
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wardgan import files
 from wardgan.combining.loading import open_file
-from wardgan.errors import DigestError, FormatError, HubError, OutputError, SchemaError, TrustError, UsageError
+from wardgan.errors import DigestError, FormatError, HubError, OutputError, TrustError, UsageError
+from wardgan.hub.bearer import Bearer, token_for
 from wardgan.hub.entry import Entry
 from wardgan.hub.line import LATER, Answer, Line
 from wardgan.hub.moving import Meter, Watch, staging
-from wardgan.hub.revocation import Revocation
 from wardgan.hub.store import UnreachableError
-from wardgan.hub.target import Target, is_digest, is_name, is_tag, loopback
-from wardgan.schema.schema import Schema
-from wardgan.seal import keys
+from wardgan.hub.target import Target, loopback
+from wardgan.hub.told import entry_of
 from wardgan.seal.json_text import parse
-from wardgan.seal.reading import Signature
-from wardgan.seal.records import Claim
 
-TOKEN: Final = "WARDGAN_TOKEN"  # noqa: S105 - where it is, and not what it is
-HUB: Final = "WARDGAN_HUB"
 _API: Final = "/api/v1"
 _CAP: Final = 32 << 20
 _PAGE: Final = 100
@@ -49,95 +41,6 @@ _LARGEST: Final = 4 << 30
 _FREE_BYTES: Final = 256 << 20
 _NUMBER: Final = re.compile("[0-9a-f]{32}")
 _FREE: Final = frozenset({"releases", "schema", "revoked", "facets", "error", "problem", "where", "title"})
-
-
-class _Told(BaseModel):
-    """What the hub says of a release."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    name: str
-    tag: str
-    digest: str
-    manifest: str
-    kind: str
-    title: str
-    created: str
-    privacy: Claim
-    family: str | None
-    licence: str | None
-    hospitals: int
-    bytes: int
-    revoked: Revocation | None
-    leaves: tuple[str, ...]
-
-
-class Bearer:
-    """A token for one hub, and for nobody else.
-
-    Args:
-        place: The hub.
-        token: What its operator gave; `None` for none.
-        base: Its address.
-    """
-
-    def __init__(self, place: str, token: str | None, base: httpx2.URL) -> None:
-        self._place = place
-        self._token = token
-        self._base = base
-
-    def header(self, url: httpx2.URL) -> dict[str, str]:
-        """Gives the header that says who asks; none for somebody else's address.
-
-        Args:
-            url: Who is asked.
-        """
-        same = (url.scheme, url.host, url.port) == (self._base.scheme, self._base.host, self._base.port)
-        return {"Authorization": f"Bearer {self._token}"} if self._token and same else {}
-
-    def asked(self, response: httpx2.Response) -> bool:
-        """Whether a hub's answer is its question who is there.
-
-        Args:
-            response: The answer.
-        """
-        return response.status_code == 401 and not self._token
-
-    def learn(self, challenge: str) -> None:
-        """Says that nobody knows a token.
-
-        Args:
-            challenge: The header by which the hub asked.
-
-        Raises:
-            HubError: Always.
-        """
-        del challenge
-        raise HubError(
-            f"{self._place}: asks who you are; put the token that its operator gave you into ${TOKEN}, and "
-            f"{self._place} into $WARDGAN_HUB: a token goes to that hub alone. Several hubs: {TOKEN}='HOST=TOKEN ...'."
-        )
-
-
-def token_for(base: httpx2.URL) -> str | None:
-    """Gives the token for a hub: `$WARDGAN_TOKEN` is for that of `$WARDGAN_HUB`, or names its hub itself.
-
-    Args:
-        base: Address of the hub.
-    """
-    mine = os.environ.get(HUB, "")
-    home = httpx2.URL(mine) if mine.startswith(("https://", "http://")) else None
-    for part in os.environ.get(TOKEN, "").split():
-        host, named, token = part.rpartition("=")
-        if named and host in (base.host, base.netloc.decode()):
-            return token
-        if (
-            not named
-            and home is not None
-            and (home.scheme, home.host, home.port) == (base.scheme, base.host, base.port)
-        ):
-            return token
-    return None
 
 
 class Site:
@@ -189,7 +92,8 @@ class Site:
             query = urlencode({"q": words, "offset": len(found), "limit": _PAGE})
             told = self._json("GET", f"/releases?{query}", "list")
             listed = told.get("releases")
-            some = [self._entry(one) for one in (cast("Sequence[object]", listed) if isinstance(listed, list) else ())]
+            every = cast("Sequence[object]", listed) if isinstance(listed, list) else ()
+            some = [entry_of(one, self.place, self._trust) for one in every]
             found += some
             if not some:
                 break
@@ -207,7 +111,7 @@ class Site:
             DigestError: It is another one than was named.
         """
         told = self._json("GET", f"/releases/{_path(target)}", str(target.label))
-        found = self._entry(told)
+        found = entry_of(told, self.place, self._trust)
         if found.name != target.name or target.tag not in (None, found.tag):
             raise HubError(f"{self.place}: answers with another release than {target.label}.")
         if target.digest not in (None, found.digest, found.manifest):
@@ -377,25 +281,6 @@ class Site:
         if status == 400:
             return UsageError(said)
         return UnreachableError(f"{self.place}: {said}") if status in (502, 503) else HubError(f"{self.place}: {said}")
-
-    def _entry(self, told: object) -> Entry:
-        try:
-            # By way of text, since a strict reader of Python's values wants tuples where JSON has lists.
-            found = _Told.model_validate_json(json.dumps(told))
-            schema = cast("dict[str, object]", told).get("schema")
-            shape = None if schema is None else Schema.from_dict(schema)
-        except (ValidationError, SchemaError, AttributeError, TypeError, ValueError) as error:
-            raise HubError(f"{self.place}: sends a release that cannot be read.") from error
-        fine = is_name(found.name) and is_tag(found.tag) and is_digest(found.digest) and is_digest(found.manifest)
-        if not fine or not all(map(is_digest, found.leaves)):
-            raise HubError(f"{self.place}: sends a release that cannot be read.")
-        values = {name: getattr(found, name) for name in type(found).model_fields}
-        if found.revoked is not None:
-            # A key that is known here counts, whether or not the hub knows it.
-            known = keys.read_trust(self._trust).key(found.revoked.keyid)
-            by = found.revoked.by if known is None else known.name
-            values["revoked"] = replace(found.revoked, by=by)
-        return Entry(**values, signature=Signature("not checked"), schema=shape)
 
 
 class _LaterError(Exception):

@@ -251,14 +251,7 @@ class Desk:
         Raises:
             AccessError: Says what is missing.
         """
-        policies = self.rules.for_names(self.within(entry))
-        seen: set[Policy] = set()
-        for name, policy in policies.items():
-            # Of names under one policy that asks for no grant, one stands for all.
-            if policy.granted or policy.limited or policy not in seen:
-                self.rules.check(visitor.account, name, action)
-                seen.add(policy)
-        return policies
+        return self.rules.check(visitor.account, self.within(entry), action)
 
     def draw(self, visitor: Visitor, entry: Entry, rows: int, detail: Mapping[str, object]) -> bool:
         """Lets somebody draw patients, counts them where they have a limit, and writes it into the log.

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from wardgan import files
+from wardgan.access.database import now
 from wardgan.errors import HubError, OutputError, UsageError, WardganError
 from wardgan.hub.entry import Entry
 from wardgan.schema.schema import Schema
@@ -40,7 +41,6 @@ ROOM: Final = 2 << 30
 LONGEST: Final = 3_600.0
 _PAUSE: Final = 20.0
 _SOON: Final = 0.2
-_STAMP: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class _Dropped(Exception):  # noqa: N818 - nobody sees it
@@ -280,7 +280,7 @@ class Jobs:
             for left in self._place(job).glob(".*.part"):
                 left.unlink(missing_ok=True)
         with suppress(_Dropped):
-            self._change(job, state="ready" if problem is None else "failed", ended=_now(), problem=problem)
+            self._change(job, state="ready" if problem is None else "failed", ended=now(), problem=problem)
 
     def _drawn(self, job: Job) -> None:
         entry = self._stock.entry(job.release)
@@ -316,7 +316,7 @@ class Jobs:
 
     def _sweep(self) -> None:
         """Removes what ended long ago."""
-        last = (datetime.now(UTC) - timedelta(hours=HOURS)).strftime(_STAMP)
+        last = now(-timedelta(hours=HOURS))
         with self._lock:
             old = [one for one in self._jobs.values() if one.ended is not None and one.ended < last]
         for one in old:
@@ -341,7 +341,3 @@ def folder_of(hub: str) -> Path:
     home = Path(base) if base else Path.home() / ".cache"
     place = str(Path(hub).resolve()) if Path(hub).is_dir() else hub
     return home / "wardgan" / "files" / hashlib.sha256(place.encode()).hexdigest()[:16]
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime(_STAMP)

@@ -7,9 +7,8 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from wardgan.hub.revocation import Revocation
+from wardgan.hub.told import Told
 from wardgan.seal.reading import Signature
-from wardgan.seal.records import Claim
 
 Choice = Annotated[str | None, Query(max_length=500, description="A value of this facet.")]
 
@@ -33,24 +32,12 @@ class Refusal(Shape):
     error: Problem
 
 
-class Summary(Shape):
+class Summary(Told, Shape):
     """A release in a list."""
 
-    name: str
-    tag: str
-    digest: str
-    manifest: str
-    kind: Literal["model", "mixture"]
-    title: str
-    created: str
-    privacy: Claim
-    family: str | None
-    licence: str | None
-    hospitals: int
+    model_config = ConfigDict(extra="forbid", strict=False)
+
     signature: Signature
-    bytes: int
-    revoked: Revocation | None
-    leaves: list[str]
 
 
 class Release(Summary):

@@ -271,7 +271,7 @@ def test_who_may_what(database, tier, known, scopes, granted, accepted, sample, 
 
     def may(action):
         try:
-            found.check(account, NAME, action)
+            found.check(account, [NAME], action)
         except AccessError:
             return False
         return True
@@ -282,10 +282,10 @@ def test_who_may_what(database, tier, known, scopes, granted, accepted, sample, 
 def test_a_closed_hub_shows_nothing_to_nobody(database):
     found = Rules(database, default("public"), closed=True)
     with pytest.raises(AccessError, match="sign in first"):
-        found.check(None, NAME, "see")
-    found.check(signed_in(database), NAME, "file")
+        found.check(None, [NAME], "see")
+    found.check(signed_in(database), [NAME], "file")
     with pytest.raises(AccessError, match="not for that"):
-        found.check(signed_in(database, "B", scopes=["sample"]), NAME, "see")
+        found.check(signed_in(database, "B", scopes=["sample"]), [NAME], "see")
 
 
 def test_terms_that_change_are_accepted_anew(database):
@@ -294,15 +294,15 @@ def test_terms_that_change_are_accepted_anew(database):
     first = found.set(NAME, "terms", text="One.")
     found.accept(ana, first, first.terms)
     found.accept(ana, first, first.terms)
-    found.check(ana, NAME, "sample")
+    found.check(ana, [NAME], "sample")
     second = found.set(NAME, "terms", text="Two.")
     with pytest.raises(AccessError, match="accept its terms"):
-        found.check(ana, NAME, "sample")
+        found.check(ana, [NAME], "sample")
     with pytest.raises(UsageError, match="changed"):
         found.accept(ana, second, first.terms)
     assert found.terms(second) == "Two."
     again = found.set(NAME, "terms", text="One.")
-    found.check(ana, NAME, "sample")
+    found.check(ana, [NAME], "sample")
     assert again.terms == first.terms
     told = [one for one in lines(database) if one.action == "terms accepted"]
     assert [(one.who, json.loads(one.detail)["terms"]) for one in told] == [("Ana", first.terms)]
@@ -313,20 +313,20 @@ def test_grants_hold_for_names_and_beginnings_and_are_taken_back(database):
     found.set("*", "registered", granted=True)
     ana = signed_in(database)
     with pytest.raises(AccessError, match="not granted"):
-        found.check(ana, NAME, "sample")
+        found.check(ana, [NAME], "sample")
     found.grant("Ana", "cardio/*")
-    found.check(ana, NAME, "sample")
+    found.check(ana, [NAME], "sample")
     with pytest.raises(AccessError, match="not granted"):
-        found.check(ana, "other/x", "sample")
+        found.check(ana, ["other/x"], "sample")
     assert [one[:2] for one in found.grants()] == [("Ana", "cardio/*")]
     found.grant("Ana", "cardio/*", take=True)
     with pytest.raises(AccessError, match="not granted"):
-        found.check(ana, NAME, "sample")
+        found.check(ana, [NAME], "sample")
     for given in ({"take": True}, {}):
         with pytest.raises(UsageError):
             found.grant("Ana" if given else "Nobody here", "cardio/*", **given)
     found.unset("*")
-    found.check(None, NAME, "file")
+    found.check(None, [NAME], "file")
     with pytest.raises(UsageError, match="no policy"):
         found.unset("*")
 

@@ -20,6 +20,7 @@ from wardgan.access.database import Database
 from wardgan.access.people import new_token
 from wardgan.access.rules import Rules, default
 from wardgan.errors import DigestError, HubError, OutputError, TrustError, UsageError
+from wardgan.hub import bearer
 from wardgan.hub import site as sites
 from wardgan.hub.site import Site
 from wardgan.hub.target import hub_of, target_of
@@ -203,6 +204,8 @@ def test_with_accounts_a_token_is_wanted_and_only_this_hub_sees_it(clinic, tmp_p
         (HUB, "wgt_a", "https://other.example", None),
         (None, "wgt_a", HUB, None),
         ("./hub", "wgt_a", HUB, None),
+        ("https://[bad", "wgt_a", HUB, None),
+        ("https://hub.hospital.example/cardio", "wgt_a", HUB, "wgt_a"),
         ("http://localhost:8000", "wgt_a", "https://localhost:8000", None),
         (None, "hub.hospital.example=wgt_a other.example=wgt_b", HUB, "wgt_a"),
         (HUB, "wgt_c other.example=wgt_b", "https://other.example", "wgt_b"),
@@ -217,8 +220,8 @@ def test_a_token_goes_to_its_own_hub_alone(monkeypatch, hub, tokens, asked, sent
         monkeypatch.setenv("WARDGAN_HUB", hub)
     monkeypatch.setenv("WARDGAN_TOKEN", tokens)
     base = httpx2.URL(asked)
-    assert sites.token_for(base) == sent
-    login = sites.Bearer(asked, sent, base)
+    assert bearer.token_for(base) == sent
+    login = bearer.Bearer(asked, sent, base)
     assert login.header(base.join("/x")) == ({"Authorization": f"Bearer {sent}"} if sent else {})
     assert login.header(httpx2.URL("https://elsewhere.example/x")) == {}
 
@@ -487,4 +490,4 @@ def test_what_fails_there_is_told(tmp_path):
             target_of(f"{HUB}/{A}"), tmp_path / "x.csv", {"n": 5}, "csv", lambda *_: None, force=False
         )
     assert asked == ["POST", "GET", "DELETE"]
-    assert sites.TOKEN == "WARDGAN_TOKEN"
+    assert bearer.TOKEN == "WARDGAN_TOKEN"

@@ -116,7 +116,7 @@ def dataset_of(project: Project, known: Sequence[Mapping[str, Any]]) -> str:
     names = [str(name) for page in known for name in page["names"]]
     if not (said := text_of(project.chosen, "counted_with")) and names:
         raise UsageError(
-            "counted_with: say with whom these patients are counted. If any of them is in an earlier data set, with that."
+            "counted_with: say with whom these patients are counted; with an earlier data set if any of them is in it."
         )
     if said not in ("", project.name, *names):
         raise UsageError(f"counted_with={said[:40]!r} is not in the ledger of these projects; choose one that is.")
