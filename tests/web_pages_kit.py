@@ -1,4 +1,15 @@
-"""How Chromium is begun, and what is looked for in a page."""
+"""A hub's pages as a process, how Chromium is begun, and what is looked for in a page."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import httpx2
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
@@ -25,3 +36,48 @@ CONTRAST = """() => {
   }
   return bad;
 }"""
+
+
+def started(clinic, *more):
+    """Gives a server, and where it is."""
+    words = [
+        sys.executable,
+        "-m",
+        "wardgan",
+        "serve",
+        "--hub",
+        "./hub",
+        "--trust",
+        str(clinic.trust),
+        "--port",
+        "0",
+        *more,
+    ]
+    server = subprocess.Popen(words, cwd=clinic.home, stderr=subprocess.PIPE, env=env_of(clinic))
+    lines = iter(server.stderr.readline, b"")
+    place = next(found[0] for line in lines if (found := re.search(r"http://[\w.]+:\d+", line.decode())))
+    for _ in range(300):
+        with suppress(httpx2.TransportError):
+            if "5 releases" in httpx2.get(place, timeout=5).text:
+                break
+        time.sleep(0.1)
+    return server, place
+
+
+def env_of(clinic):
+    """Gives what the server finds around it."""
+    return {**os.environ, "COLUMNS": "200", "WARDGAN_FILES": str(clinic.home / "files")}
+
+
+def reached_by_keyboard(page, steps=60):
+    """Gives what the tabulator key reaches, all of which must be seen to be reached."""
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.innerText") == "Skip to the content"
+    seen = set()
+    for _ in range(steps):
+        page.keyboard.press("Tab")
+        active = "document.activeElement"
+        tag, name = page.evaluate(f"[{active}.tagName, {active}.name || {active}.innerText]")
+        assert tag == "BODY" or page.evaluate(f"getComputedStyle({active}).outlineStyle") != "none", name
+        seen.add(name)
+    return seen

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import web_kit as kit
 from wardgan.access.people import new_token
-from wardgan.web.desk import Pace
+from wardgan.web.pace import Pace
 
 _EXAMPLES = 25
 _MOST = 2_000

@@ -3,15 +3,12 @@
 import csv
 import io
 import json
-import os
-import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -19,7 +16,7 @@ import pandas as pd
 import pytest
 
 import web_kit as kit
-from web_pages_kit import CONTRAST, FLAGS
+from web_pages_kit import CONTRAST, FLAGS, reached_by_keyboard, started
 
 CHROMIUM = shutil.which("chromium")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -33,36 +30,6 @@ PAGES = [
     "/statistics",
     "/nothing",
 ]
-
-
-def started(clinic, *more):
-    """Gives a server, and where it is."""
-    words = [
-        sys.executable,
-        "-m",
-        "wardgan",
-        "serve",
-        "--hub",
-        "./hub",
-        "--trust",
-        str(clinic.trust),
-        "--port",
-        "0",
-        *more,
-    ]
-    server = subprocess.Popen(words, cwd=clinic.home, stderr=subprocess.PIPE, env=_env(clinic))
-    lines = iter(server.stderr.readline, b"")
-    place = next(found[0] for line in lines if (found := re.search(r"http://[\w.]+:\d+", line.decode())))
-    for _ in range(300):
-        with suppress(httpx2.TransportError):
-            if "5 releases" in httpx2.get(place, timeout=5).text:
-                break
-        time.sleep(0.1)
-    return server, place
-
-
-def _env(clinic):
-    return {**os.environ, "COLUMNS": "200", "WARDGAN_FILES": str(clinic.home / "files")}
 
 
 @pytest.fixture(scope="module")
@@ -289,16 +256,4 @@ def test_from_a_token_over_terms_to_patients(browser, tmp_path):
 
 def test_the_keyboard_reaches_everything(page):
     page.goto("/play/cardio/a:1.0?seed=1")
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.innerText") == "Skip to the content"
-    seen = set()
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        found = page.evaluate(
-            "[document.activeElement.tagName, document.activeElement.name || document.activeElement.innerText]"
-        )
-        assert found[0] == "BODY" or page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none", (
-            found
-        )
-        seen.add(found[1])
-    assert {"n", "seed", "is.arm", "Show", "Releases"} <= seen
+    assert {"n", "seed", "is.arm", "Show", "Releases"} <= reached_by_keyboard(page)

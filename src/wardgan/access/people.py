@@ -31,6 +31,10 @@ _LONGEST: Final = 200
 _NONE: Final = "0" * 64
 
 
+class ClosedAccountError(UsageError):
+    """The account was ended."""
+
+
 @dataclass(frozen=True)
 class Account:
     """Who asks, as far as a token says.
@@ -93,7 +97,7 @@ def new_token(
         UsageError: The name is empty or reserved, a scope is unknown, or `days` is out of range.
     """
     name = plain(name)
-    if not name or len(name) > _LONGEST or unsafe(name, name=True) or name.casefold() in (OPERATOR, NOBODY):
+    if not _fine(name):
         raise UsageError(f"name: {name[:40]!r} cannot be the name of an account; use 1 to 200 plain characters.")
     wanted = tuple(scope for scope in SCOPES if scope in scopes)
     if not wanted or set(scopes) - set(SCOPES):
@@ -101,23 +105,64 @@ def new_token(
     check.whole(1, days=days)
     if days > _DAYS:
         raise UsageError(f"days={days} is more than {_DAYS:,}; a token that never ends is lost one day.")
-    number, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    ends = now(timedelta(days=days))
-    found = Token(number, name, wanted, now(), ends, None)
+    secret = secrets.token_urlsafe(32)
     with database.write() as line:
-        account = _account(line, name, found.created)
-        line.execute(
-            tokens.insert().values(
-                id=number,
-                account=account,
-                digest=_digest(secret),
-                scopes=",".join(wanted),
-                created=found.created,
-                expires=ends,
-            )
+        found = _token(line, _account(line, name, now()), name, secret, wanted, timedelta(days=days))
+        note(line, who, "token made", name, {"token": found.id, "scopes": list(wanted), "expires": found.expires})
+    return f"wgt_{found.id}_{secret}", found
+
+
+def known_elsewhere(database: Database, subject: str, names: Sequence[str], *, hours: int) -> Account:
+    """Gives the account of somebody whom an identity provider knows; it is made if it is not there.
+
+    It has a token that nobody is ever told, so that a session can be ended, and is seen, like any other.
+
+    Args:
+        database: The hub's.
+        subject: Who, as the provider keeps them apart.
+        names: What they may be called, the best first. An account that is there under a name is nobody else's.
+        hours: How long the token is good for.
+
+    Raises:
+        ClosedAccountError: The account is closed.
+    """
+    with database.write() as line:
+        chosen = sa.select(accounts.c.id, accounts.c.name, accounts.c.closed).where(accounts.c.subject == subject)
+        row = line.execute(chosen).first()
+        if row is None:
+            name = next(name for name in map(plain, names) if _fine(name) and not _taken(line, name))
+            made = accounts.insert().values(name=name, created=now(), subject=subject).returning(accounts.c.id)
+            account = int(line.execute(made).scalar_one())
+            note(line, name, "account made", name, {"subject": subject})
+        elif row[2] is not None:
+            raise ClosedAccountError(f"{row[1]}: this account is closed; ask the hub's operator.")
+        else:
+            account, name = int(row[0]), str(row[1])
+        token = _token(line, account, name, secrets.token_urlsafe(32), SCOPES, timedelta(hours=hours))
+    return Account(account, name, frozenset(SCOPES), token.id)
+
+
+def _fine(name: str) -> bool:
+    """Whether an account may have a name."""
+    fine = bool(name) and len(name) <= _LONGEST and not unsafe(name, name=True)
+    return fine and name.casefold() not in (OPERATOR, NOBODY)
+
+
+def _taken(line: Connection, name: str) -> bool:
+    return line.scalar(sa.select(accounts.c.id).where(accounts.c.name == name)) is not None
+
+
+def _token(
+    line: Connection, account: int, name: str, secret: str, scopes: Sequence[str], life: timedelta
+) -> Token:  # fmt: skip
+    found = Token(secrets.token_hex(6), name, tuple(scopes), now(), now(life), None)
+    line.execute(
+        tokens.insert().values(
+            id=found.id, account=account, digest=_digest(secret), scopes=",".join(scopes), created=found.created,
+            expires=found.expires,
         )
-        note(line, who, "token made", name, {"token": number, "scopes": list(wanted), "expires": ends})
-    return f"wgt_{number}_{secret}", found
+    )  # fmt: skip
+    return found
 
 
 def plain(name: str) -> str:

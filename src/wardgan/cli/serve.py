@@ -18,6 +18,7 @@ from wardgan.errors import UsageError
 
 if TYPE_CHECKING:
     from wardgan.web.desk import Desk
+    from wardgan.web.oidc import Provider
 
 # Seconds that downloads may go on after Ctrl-C.
 _GRACE = 5
@@ -62,6 +63,21 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
     plain_http: Annotated[
         bool, typer.Option("--plain-http", help="Serve others without TLS, who then send their tokens in the clear.")
     ] = False,
+    oidc: Annotated[
+        str | None,
+        typer.Option("--oidc", metavar="ISSUER", show_default=False,
+                     help="With accounts: people may sign in with this OpenID Connect provider, too."),
+    ] = None,
+    oidc_client: Annotated[
+        str | None,
+        typer.Option("--oidc-client", metavar="ID", show_default=False,
+                     help="Id under which it knows this hub; a secret is read from $WARDGAN_OIDC_SECRET."),
+    ] = None,
+    oidc_claim: Annotated[
+        str | None,
+        typer.Option("--oidc-claim", metavar="NAME=VALUE", show_default=False,
+                     help="Only whom it says this of, such as groups=researchers."),
+    ] = None,
     files: Annotated[
         Path | None,
         typer.Option("--files", metavar="FOLDER", envvar="WARDGAN_FILES", show_default="in the user's cache",
@@ -83,6 +99,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
     _check_reach(host, database, secure=secure, plain=plain_http)
     if database is None and (closed or tier != "registered"):
         raise UsageError("closed, tier: they are for a hub with accounts; say where these are with --database.")
+    provider = _provider(oidc, oidc_client, oidc_claim, database)
     shown = f"[{host}]" if ":" in host else host
     with ExitStack() as open_:
         stock = open_.enter_context(closing(stock_of(hub, trust=trust, any_signer=any_signer)))
@@ -93,7 +110,8 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
             open_.callback(desk.database.close)
         realm = "" if desk is None else desk.database.id
         jobs = open_.enter_context(closing(Jobs(files or folder_of(hub), stock, realm)))
-        app = create_app(stock, jobs, desk=desk, secure=secure or behind_tls, hosts=(*HOSTS, shown, *(name or [])))
+        app = create_app(stock, jobs, desk=desk, provider=provider, secure=secure or behind_tls,
+                         hosts=(*HOSTS, shown, *(name or [])))  # fmt: skip
         address = f"{'https' if secure else 'http'}://{shown}:{bound.getsockname()[1]}"
         say(screen(errors=True), f"{address} shows {hub}; Ctrl-C ends it.", style="bold green")
         config = uvicorn.Config(
@@ -102,6 +120,18 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
             proxy_headers=False,  # anybody can write them
         )  # fmt: skip
         uvicorn.Server(config).run(sockets=[bound])
+
+
+def _provider(oidc: str | None, client: str | None, claim: str | None, database: str | None) -> Provider | None:
+    from wardgan.web.oidc import provider_of
+
+    if oidc is None:
+        if client is not None or claim is not None:
+            raise UsageError("oidc-client, oidc-claim: name the provider itself with --oidc.")
+        return None
+    if database is None:
+        raise UsageError("oidc: it is for a hub with accounts; say where these are with --database.")
+    return provider_of(oidc, client, claim)
 
 
 def _check_pair(certificate: Path | None, key: Path | None) -> bool:

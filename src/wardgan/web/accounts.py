@@ -15,6 +15,7 @@ from wardgan.web.api import Stocked, stock_in
 from wardgan.web.desk import Desk
 from wardgan.web.doors import Passing, door_of
 from wardgan.web.forms import LONGEST, form_of
+from wardgan.web.oidc import LIFE, Provider
 from wardgan.web.pages import shown
 
 router: Final = APIRouter(include_in_schema=False)
@@ -39,7 +40,7 @@ def desk_of(request: Request) -> Desk:
 def sign_in(request: Request, following: str = "/") -> HTMLResponse:
     """Shows the form that begins a session."""
     desk_of(request)
-    return shown(request, "sign_in.html", following=_place(following), wrong=None)
+    return _sign_in_page(request, following)
 
 
 @router.post("/sign-in")
@@ -52,7 +53,30 @@ async def signed_in(request: Request) -> Response:
     try:
         await run_in_threadpool(desk.sign_in, request, response, form.get("token", "").strip())
     except AccessError as error:
-        return await run_in_threadpool(shown, request, "sign_in.html", 401, following=following, wrong=str(error))
+        return await run_in_threadpool(_sign_in_page, request, following, str(error))
+    return response
+
+
+@router.get("/sign-in/elsewhere")
+def elsewhere(request: Request, following: str = "/") -> Response:
+    """Leads to the identity provider."""
+    desk, provider = desk_of(request), _provider_of(request)
+    desk.may_begin(request)
+    place, state = provider.begin(_back(request), _place(following))
+    response = RedirectResponse(place, 303)
+    desk.begun(response, state, int(LIFE))
+    return response
+
+
+@router.get("/sign-in/back")
+def back(request: Request) -> Response:
+    """Begins a session of whom the provider knows."""
+    desk, provider = desk_of(request), _provider_of(request)
+    person = provider.finish(request.query_params, desk.began(request))
+    # A page, and no redirection, which a browser would take for the other site's.
+    response = shown(request, "welcome.html", following=person.following)
+    desk.welcome(request, response, person)
+    desk.begun(response, "", 0)
     return response
 
 
@@ -106,6 +130,27 @@ async def accepted(request: Request, label: str) -> Response:
         return f"{entry.name}:{entry.tag}"
 
     return RedirectResponse("/releases/" + quote(await run_in_threadpool(accept), safe="/:"), 303)
+
+
+def _sign_in_page(request: Request, following: str, wrong: str | None = None) -> HTMLResponse:
+    provider: Provider | None = request.app.state.provider
+    host = None if provider is None else provider.host
+    return shown(
+        request, "sign_in.html", 200 if wrong is None else 401, following=_place(following), wrong=wrong, provider=host
+    )
+
+
+def _provider_of(request: Request) -> Provider:
+    found: Provider | None = request.app.state.provider
+    if found is None:
+        raise HubError("This hub has no sign-in with a provider.")
+    return found
+
+
+def _back(request: Request) -> str:
+    """Gives where the provider leads back to; under which names this hub may be asked is checked before."""
+    desk = desk_of(request)
+    return f"{'https' if desk.secure else 'http'}://{request.headers['host']}/sign-in/back"
 
 
 def _place(text: str) -> str:

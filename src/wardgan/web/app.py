@@ -25,9 +25,11 @@ from wardgan.access.rules import AccessError, LimitError
 from wardgan.errors import ArtifactError, HubError, TrustError, UsageError, WardganError
 from wardgan.hub.store import UnreachableError
 from wardgan.web import accounts, api, exports, files, pages
-from wardgan.web.desk import Desk, LimitedError
+from wardgan.web.desk import Desk
 from wardgan.web.guard import Guard
 from wardgan.web.jobs import Jobs
+from wardgan.web.oidc import Provider
+from wardgan.web.pace import LimitedError
 from wardgan.web.stock import Stock
 from wardgan.web.workers import BrokenError, BusyError
 
@@ -41,14 +43,16 @@ STATUS: Final = (
 
 
 def create_app(
-    stock: Stock, jobs: Jobs, *, desk: Desk | None = None, secure: bool = False, hosts: tuple[str, ...] = HOSTS
-) -> FastAPI:
+    stock: Stock, jobs: Jobs, *, desk: Desk | None = None, provider: Provider | None = None, secure: bool = False,
+    hosts: tuple[str, ...] = HOSTS,
+) -> FastAPI:  # fmt: skip
     """Gives the application.
 
     Args:
         stock: What the hub has.
         jobs: Files that are made in the background.
         desk: Asks who is there; `None` for a hub that everybody who reaches it may use.
+        provider: Knows who people are, who may then sign in without a token; `None` for none.
         secure: Whether the pages are only reached over TLS.
         hosts: Names under which it may be asked; a request for another one is refused, so that a page elsewhere cannot
             reach it under a name of its own.
@@ -69,6 +73,7 @@ def create_app(
     )  # fmt: skip
     app.state.stock = stock
     app.state.desk = desk
+    app.state.provider = provider
     app.state.jobs = jobs
     if desk is not None:
         desk.within = stock.within

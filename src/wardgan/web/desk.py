@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hmac
 import re
-import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
 from threading import Lock
 from typing import Final
 
@@ -18,73 +15,21 @@ from starlette.responses import Response
 
 from wardgan.access.database import Database
 from wardgan.access.journal import note
-from wardgan.access.people import NOBODY, Account, account_by, account_of
+from wardgan.access.people import NOBODY, Account, ClosedAccountError, account_by, account_of, known_elsewhere
 from wardgan.access.rules import AccessError, Action, Policy, Rules
 from wardgan.access.sessions import HOURS, account_in, begin, end, form_word
 from wardgan.hub.entry import Entry
 from wardgan.web.guard import COSTLY
-from wardgan.web.workers import BusyError
+from wardgan.web.oidc import Person
+from wardgan.web.pace import LimitedError, Pace, address_of
 
 GUESSES: Final = (10, 600.0)
 # Of all addresses together: each has a line in the log.
 REFUSALS: Final = (1_000, 3_600.0)
 DRAWS: Final = (240, 60.0)
 ENTRIES: Final = (30, 600.0)
-_KEYS: Final = 20_000
 _ID: Final = re.compile(r"wgt_([0-9a-f]{12})_")
 OURS: Final = ("same-origin", "none")
-
-
-class LimitedError(BusyError):
-    """Somebody asks too often."""
-
-
-class Pace:
-    """How often something may be done: a number of times within some seconds, for each of many.
-
-    Args:
-        most: How often.
-        seconds: Within which time.
-    """
-
-    def __init__(self, most: int, seconds: float) -> None:
-        self._most = most
-        self._seconds = seconds
-        self._seen: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._lock = Lock()
-
-    def left(self, who: str, *, spend: float = 1.0) -> bool:
-        """Takes one time, and tells whether there was one left.
-
-        Args:
-            who: Who does it.
-            spend: How many are taken; 0 only asks.
-        """
-        now = time.monotonic()
-        with self._lock:
-            left, since = self._seen.pop(who, (float(self._most), now))
-            left = min(float(self._most), left + (now - since) * self._most / self._seconds)
-            able = left >= 1.0
-            self._seen[who] = (left - spend if able else left, now)
-            while len(self._seen) > _KEYS:
-                self._seen.popitem(last=False)
-        return able
-
-
-def address_of(request: Request) -> str:
-    """Gives where a request comes from: of IPv6 the network, since each machine has as many addresses as it likes.
-
-    Args:
-        request: What is asked.
-    """
-    text = request.client.host if request.client else ""
-    try:
-        found = ip_address(text)
-    except ValueError:
-        return "unknown"
-    # A socket that listens for both kinds gives those of IPv4 as part of IPv6.
-    found = getattr(found, "ipv4_mapped", None) or found
-    return str(found) if found.version == 4 else str(ip_network((found, 64), strict=False))
 
 
 @dataclass(frozen=True)
@@ -118,6 +63,7 @@ class Desk:
 
     Attributes:
         within: Gives the names of all releases that are in the file of one.
+        secure: As given.
     """
 
     def __init__(self, database: Database, rules: Rules, *, secure: bool = False, closed: bool = False) -> None:
@@ -126,7 +72,7 @@ class Desk:
         self.closed = closed
         self.within: Callable[[Entry], list[str]] = lambda entry: [entry.name]
         self._cookie = "__Host-wardgan" if secure else "wardgan"
-        self._secure = secure
+        self.secure = secure
         # Without TLS browsers do not say whose page asks; with it all do that are newer than 2023.
         self._askers = OURS if secure else (None, *OURS)
         self._guesses = Pace(*GUESSES)
@@ -193,8 +139,29 @@ class Desk:
             AccessError: The token is not good.
             LimitedError: They sign in too often.
         """
+        self._enter(request, response, self.account(token, address_of(request)))
+
+    def welcome(self, request: Request, response: Response, person: Person) -> Account:
+        """Begins a session of somebody whom a provider knows, and ends the one before.
+
+        Args:
+            request: What was sent.
+            response: Gets the cookie.
+            person: Who.
+
+        Raises:
+            AccessError: Their account is closed.
+            LimitedError: They sign in too often.
+        """
+        try:
+            found = known_elsewhere(self.database, person.subject, person.names, hours=HOURS)
+        except ClosedAccountError as error:
+            raise AccessError(str(error)) from error
+        self._enter(request, response, found)
+        return found
+
+    def _enter(self, request: Request, response: Response, account: Account) -> None:
         address = address_of(request)
-        account = self.account(token, address)
         if not self._entries.left(f"#{account.id}"):
             raise LimitedError("You sign in too often; wait a minute.")
         old = request.cookies.get(self._cookie)
@@ -203,7 +170,7 @@ class Desk:
             end(self.database, before, old)
         word = begin(self.database, account, address)
         response.set_cookie(
-            self._cookie, word, max_age=HOURS * 3600, path="/", secure=self._secure, httponly=True, samesite="lax"
+            self._cookie, word, max_age=HOURS * 3600, path="/", secure=self.secure, httponly=True, samesite="lax"
         )
 
     def sign_out(self, request: Request, response: Response) -> None:
@@ -216,7 +183,39 @@ class Desk:
         visitor = self.visitor(request)
         if visitor.account is not None and visitor.nonce is not None:
             end(self.database, visitor.account, visitor.nonce)
-        response.delete_cookie(self._cookie, path="/", secure=self._secure, httponly=True, samesite="lax")
+        response.delete_cookie(self._cookie, path="/", secure=self.secure, httponly=True, samesite="lax")
+
+    def begun(self, response: Response, state: str, seconds: int) -> None:
+        """Leaves in a browser what tells that it began a sign-in elsewhere.
+
+        Args:
+            response: Gets the cookie.
+            state: What comes back from there; empty takes it away.
+            seconds: How long it is kept.
+        """
+        response.set_cookie(
+            f"{self._cookie}-state", state, max_age=seconds, path="/", secure=self.secure, httponly=True, samesite="lax"
+        )
+
+    def began(self, request: Request) -> str:
+        """Gives the state of a sign-in elsewhere that this browser began; an empty one for none.
+
+        Args:
+            request: What is asked.
+        """
+        return request.cookies.get(f"{self._cookie}-state", "")
+
+    def may_begin(self, request: Request) -> None:
+        """Refuses who begins too many sign-ins elsewhere.
+
+        Args:
+            request: What is asked.
+
+        Raises:
+            LimitedError: They do.
+        """
+        if not self._entries.left(address_of(request)):
+            raise LimitedError("You sign in too often; wait a minute.")
 
     def csrf(self, visitor: Visitor) -> str:
         """Gives what a form of this session holds, and no other page can know.

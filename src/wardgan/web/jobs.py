@@ -25,8 +25,8 @@ from wardgan.access.database import now
 from wardgan.errors import HubError, OutputError, UsageError, WardganError
 from wardgan.hub.entry import Entry
 from wardgan.schema.schema import Schema
-from wardgan.web.desk import LimitedError
 from wardgan.web.job import FILE, Job, Kind, kept
+from wardgan.web.pace import LimitedError
 from wardgan.web.preview import Asked
 from wardgan.web.stock import Stock
 from wardgan.web.streams import MOST

@@ -113,6 +113,11 @@ def test_a_database_that_is_not_there_is_not_made_by_a_look(do):
         (["--certificate", "terms.md", "--key", "terms.md"], "cannot be used together"),
         (["--files", "terms.md"], "cannot be used"),
         (["--hub", "absent"], "absent"),
+        (["--oidc", "https://login.example", "--oidc-client", "hub"], "--database"),
+        (["--oidc-client", "hub"], "--oidc"),
+        (["--oidc-claim", "a=b"], "--oidc"),
+        (["--database", "hub.db", "--oidc", "http://login.example", "--oidc-client", "hub"], "identity provider"),
+        (["--database", "hub.db", "--oidc", "https://login.example"], "--oidc-client"),
     ],
 )
 def test_words_of_serve_that_are_refused(do, words, phrase):

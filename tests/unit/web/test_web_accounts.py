@@ -21,7 +21,8 @@ from wardgan.access.people import close_account, new_token, revoke_token
 from wardgan.errors import TrustError, UsageError
 from wardgan.web import desk as desks
 from wardgan.web import guard
-from wardgan.web.desk import Pace
+from wardgan.web import pace as paces
+from wardgan.web.pace import Pace
 from wardgan.web.workers import Workers
 
 A = "cardio/a:1.0"
@@ -694,7 +695,7 @@ def test_a_form_is_read_to_its_limit_whatever_its_headers_say(hub):
 
 def test_a_pace_is_kept(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(desks.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(paces.time, "monotonic", lambda: now[0])
     pace = Pace(3, 30.0)
     assert [pace.left("a") for _ in range(4)] == [True, True, True, False]
     assert pace.left("b")
@@ -703,7 +704,7 @@ def test_a_pace_is_kept(monkeypatch):
     now[0] = 20.1
     assert [pace.left("a") for _ in range(3)] == [True, True, False]
     assert pace.left("b", spend=0)
-    monkeypatch.setattr(desks, "_KEYS", 2)
+    monkeypatch.setattr(paces, "_KEYS", 2)
     for who in "cdefg":
         pace.left(who)
     assert len(pace._seen) == 2
