@@ -1,10 +1,15 @@
-"""Files of releases, fetched from the hub and checked once, and kept as long as there is room."""
+"""Files of releases, fetched from the hub and checked once, and kept as long as there is room.
+
+A file that is let go of stays on the disk for a while: somebody may have its path, and not have opened it yet.
+"""
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import threading
-from collections import OrderedDict
+import time
+from collections import OrderedDict, deque
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +18,8 @@ from wardgan.hub.entry import Entry
 from wardgan.hub.hub import Hub
 
 ROOM: Final = 8 << 30
+# Longer than a question waits for a process and then takes.
+GRACE: Final = 90.0
 _LOCKS: Final = 64
 
 
@@ -33,7 +40,10 @@ class Rack:
         self._folder = tempfile.TemporaryDirectory(prefix="wardgan-hub-")
         self._any = any_signer
         self._room = room
-        self._files: OrderedDict[Path, int] = OrderedDict()
+        self._files: OrderedDict[str, tuple[Path, int]] = OrderedDict()
+        self._leaving: deque[tuple[float, Path, int]] = deque()
+        self._numbers = itertools.count()
+        self._age = 0
         self._lock = threading.Lock()
         self._each = [threading.Lock() for _ in range(_LOCKS)]
 
@@ -44,9 +54,10 @@ class Rack:
     def forget(self) -> None:
         """Lets go of all files: they are fetched and checked again when they are asked for."""
         with self._lock:
-            for path in self._files:
-                path.unlink(missing_ok=True)
-            self._files.clear()
+            self._age += 1
+            while self._files:
+                self._leave()
+            self._sweep()
 
     def check(self, entry: Entry) -> None:
         """Refuses what is not opened here.
@@ -76,22 +87,41 @@ class Rack:
             ArtifactError: It is not in order.
         """
         self.check(entry)
-        path = Path(self._folder.name) / f"{entry.manifest[7:]}.hgan"
         with self._each[int(entry.manifest[7:15], 16) % _LOCKS]:
-            if not path.is_file():
-                name = f"{entry.name}:{entry.tag}@{entry.manifest}"
-                self._hub.pull(name, path, any_signer=self._any)
-        self._keep(path)
+            with self._lock:
+                if known := self._files.get(entry.manifest):
+                    self._files.move_to_end(entry.manifest)
+                    return known[0]
+                age = self._age
+                path = Path(self._folder.name) / f"{entry.manifest[7:]}-{next(self._numbers)}.hgan"
+            name = f"{entry.name}:{entry.tag}@{entry.manifest}"
+            self._hub.pull(name, path, any_signer=self._any)
+            with self._lock:
+                self._keep(entry.manifest, path, age)
         return path
 
-    def _keep(self, path: Path) -> None:
-        """Notes that a file was asked for, and lets go of old ones; who reads one at this moment reads on."""
-        with self._lock:
-            self._files[path] = path.stat().st_size
-            self._files.move_to_end(path)
-            while sum(self._files.values()) > self._room and len(self._files) > 1:
-                old, _ = self._files.popitem(last=False)
-                old.unlink(missing_ok=True)
+    def _keep(self, manifest: str, path: Path, age: int) -> None:
+        """Notes a file that came, unless all were let go of meanwhile, and lets go of old ones."""
+        self._files[manifest] = path, path.stat().st_size
+        self._files.move_to_end(manifest, last=age == self._age)
+        if age != self._age:
+            self._leave()
+        while sum(size for _, size in self._files.values()) > self._room and len(self._files) > 1:
+            self._leave()
+        self._sweep()
+
+    def _leave(self) -> None:
+        """Lets go of the file that was not asked for longest."""
+        _, (path, size) = self._files.popitem(last=False)
+        self._leaving.append((time.monotonic(), path, size))
+
+    def _sweep(self) -> None:
+        """Removes files that were let go of a while ago, or that take too much room."""
+        until = time.monotonic() - GRACE
+        while self._leaving and (
+            self._leaving[0][0] < until or sum(size for _, _, size in self._leaving) > self._room
+        ):  # fmt: skip
+            self._leaving.popleft()[1].unlink(missing_ok=True)
 
 
 def _unsigned(entry: Entry) -> str:

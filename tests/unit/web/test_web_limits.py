@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from dataclasses import replace
 
 import pandas as pd
@@ -17,6 +18,7 @@ from wardgan.errors import HubError, TrustError, UsageError
 from wardgan.hub.hub import Hub
 from wardgan.hub.store import UnreachableError
 from wardgan.seal import artifact
+from wardgan.web import rack as racks
 from wardgan.web import shapes, tasks
 from wardgan.web.figures import figures_of
 from wardgan.web.guard import HEADERS
@@ -279,21 +281,60 @@ def test_a_hub_that_comes_back_is_no_longer_in_trouble(clinic, monkeypatch):
     stock.close()
 
 
-def test_files_that_nobody_asked_for_make_room(clinic, tmp_path):
+def test_files_that_nobody_asked_for_make_room(clinic, monkeypatch):
     hub = Hub(clinic.home / "hub", trust=clinic.trust)
     every = {one.tag: one for one in hub.entries({}) if one.name == "cardio/a"}
-    rack = Rack(hub, room=every["1.0"].bytes + 100)
+    rack = Rack(hub, room=3 * clinic.file("a").stat().st_size // 2)
     first = rack.file(every["1.0"])
-    with first.open("rb") as reading:
-        second = rack.file(every["1.1"])
-        assert not first.exists()
-        assert len(reading.read()) > 1000
-    assert second.exists()
-    assert rack.file(every["1.0"]).read_bytes() == clinic.file("a").read_bytes()
+    assert rack.file(every["1.0"]) == first
+    second = rack.file(every["1.1"])
+    # Who got its path a moment ago can still open it; who asks now gets another one.
+    assert first.read_bytes() == clinic.file("a").read_bytes()
+    again = rack.file(every["1.0"])
+    assert again != first
+    assert again.read_bytes() == clinic.file("a").read_bytes()
     with pytest.raises(TrustError):
         rack.file(replace(every["1.0"], signature=replace(every["1.0"].signature, status="unknown key")))
+    real = time.monotonic
+    monkeypatch.setattr(racks.time, "monotonic", lambda: real() + racks.GRACE + 1)
     rack.forget()
     assert not first.exists()
+    assert not second.exists()
+    assert again.exists()
+    assert rack.file(every["1.0"]) != again
+    rack.close()
+    assert not again.exists()
+
+
+def test_files_that_were_let_go_of_fill_no_disk(clinic):
+    hub = Hub(clinic.home / "hub", trust=clinic.trust)
+    every = {one.tag: one for one in hub.entries({}) if one.name == "cardio/a"}
+    rack = Rack(hub, room=3 * clinic.file("a").stat().st_size // 2)
+    paths = [rack.file(every[tag]) for tag in ("1.0", "1.1", "1.0", "1.1")]
+    assert [path.exists() for path in paths] == [False, False, True, True]
+    rack.close()
+
+
+def test_what_is_fetched_while_trust_changes_is_fetched_again(clinic):
+    hub = Hub(clinic.home / "hub", trust=clinic.trust)
+    entry = next(one for one in hub.entries({}) if (one.name, one.tag) == ("cardio/a", "1.0"))
+    rack = Rack(hub)
+    real, pulls = hub.pull, []
+
+    def pull(*words, **more):
+        pulls.append(words)
+        found = real(*words, **more)
+        if len(pulls) == 1:
+            rack.forget()
+        return found
+
+    hub.pull = pull
+    first = rack.file(entry)
+    assert first.exists()
+    second = rack.file(entry)
+    assert second != first
+    assert rack.file(entry) == second
+    assert len(pulls) == 2
     rack.close()
 
 
