@@ -170,8 +170,11 @@ class Database:
         self._engine.dispose()
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self, *, alone: bool = False) -> Iterator[Connection]:
         """Gives a connection for questions, which all see the same moment.
+
+        Args:
+            alone: Whether there is only one, which needs no transaction: that is two messages to PostgreSQL less.
 
         Raises:
             DatabaseError: The database does not answer, or another file took its place.
@@ -179,7 +182,7 @@ class Database:
         self._same()
         with _told(self.url), self._engine.connect() as found:
             if self._file is None:
-                found.execution_options(isolation_level="REPEATABLE READ")
+                found.execution_options(isolation_level="AUTOCOMMIT" if alone else "REPEATABLE READ")
             yield found
 
     @contextmanager

@@ -273,7 +273,7 @@ def _row(database: Database, number: str) -> tuple[Account, str] | None:
         tokens.c.expires > now(),
         accounts.c.closed.is_(None),
     )
-    with database.read() as line:
+    with database.read(alone=True) as line:
         row = line.execute(sa.select(*columns).select_from(tokens.join(accounts)).where(*good)).first()
     return None if row is None else (Account(row[0], row[1], frozenset(row[2].split(",")), number), row[3])
 

@@ -124,7 +124,7 @@ class Rules:
 
     def all(self) -> dict[str, Policy]:
         """Gives all policies by pattern."""
-        with self._database.read() as line:
+        with self._database.read(alone=True) as line:
             return {row.pattern: Policy(*row) for row in line.execute(sa.select(policies))}
 
     def of(self, name: str) -> Policy:
@@ -228,7 +228,7 @@ class Rules:
         Args:
             policy: The policy.
         """
-        with self._database.read() as line:
+        with self._database.read(alone=True) as line:
             return str(line.scalar(sa.select(terms.c.text).where(terms.c.digest == policy.terms)) or "")
 
     def accept(self, account: Account, policy: Policy, digest: str) -> None:
@@ -372,7 +372,7 @@ class Rules:
         """
         today = datetime.now(UTC).strftime("%Y-%m-%d")
         mine = (usage.c.account == account.id, usage.c.name == name, usage.c.day == today)
-        with self._database.read() as line:
+        with self._database.read(alone=True) as line:
             return int(line.scalar(sa.select(usage.c.rows).where(*mine)) or 0)
 
     def _granted(self, line: Connection, account: Account, name: str) -> bool:

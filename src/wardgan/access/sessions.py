@@ -41,7 +41,7 @@ def account_in(database: Database, word: str) -> Account | None:
         word: From a cookie.
     """
     chosen = sa.select(sessions.c.token).where(sessions.c.digest == _digest(word), sessions.c.expires > now())
-    with database.read() as line:
+    with database.read(alone=True) as line:
         token = line.scalar(chosen)
     return None if token is None else account_by(database, str(token))
 

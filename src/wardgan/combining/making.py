@@ -20,7 +20,7 @@ from wardgan.combining.leaf import Leaf
 from wardgan.combining.recipe import RECIPES, Recipe, Wanted, Weights
 from wardgan.combining.records import FORMAT, VERSION
 from wardgan.combining.tree import Member, MixtureNode, ModelNode, bounds_of, facts_behind, ledgers_behind
-from wardgan.errors import FormatError, TrustError, UsageError
+from wardgan.errors import ArtifactError, FormatError, TrustError, UsageError
 from wardgan.privacy.union import Bounds
 from wardgan.schema.schema import Schema
 from wardgan.seal import keys, sign
@@ -131,7 +131,10 @@ class _Cook:
         notices: list[str] = []
         for wanted in recipe.members:
             file, more = self._file(wanted.file, above)
-            node = self._node(file)
+            try:
+                node = self._node(file)
+            except (ArtifactError, TrustError) as error:
+                raise type(error)(f"{wanted.file.name}: {error}") from error
             nodes.append((wanted.name or wanted.file.stem, node))
             parts.append(packed(file))
             notices += more

@@ -13,8 +13,10 @@ import wardgan as wg
 from wardgan.encode.layout import Layout
 from wardgan.errors import PlanError
 from wardgan.models.anchor import anchor as anchor_module
-from wardgan.models.anchor.notes import class_notes
+from wardgan.models.anchor import notes
+from wardgan.models.anchor.notes import class_notes, shape_notes
 from wardgan.models.base import TRAINED, Trained
+from wardgan.privacy.queries import Levels
 from wardgan.privacy.records import Records
 
 PATIENTS = 6000
@@ -231,6 +233,48 @@ def test_small_classes_are_named():
     assert list(class_notes(layout, np.array([51.0, 51.0]), none, 10.0)) == []
     (note,) = class_notes(layout, np.array([1.0, 51.0]), first, 10.0)
     assert "class arm=a has too few patients to be told from none: its patients are drawn like all" in note
+
+
+def test_a_class_too_small_for_shapes_of_its_own_is_named():
+    """It is told where half of its patients could be elsewhere, unseen; a class whose shape is kept is not named."""
+    layout = Layout.of(wg.Schema.from_dict({"name": "d", "table": TABLE}))
+    none = np.zeros(2, dtype=bool)
+    levels = [Levels(tuple(range(23)) if one.column.numeric else None, 24, None) for one in layout.variables]
+    names = [one.column.name for one in layout.variables]
+    numbers = [one.column.name for one in layout.variables if one.column.numeric]
+
+    def said(size, noise=10.0, lost=none):
+        return list(shape_notes(layout, levels, np.array([size, 100_000.0]), lost, noise))
+
+    # sqrt(23 (1 + 2 sqrt(2 / 24))) = 6.02: of a number 1 / sqrt(24), of a category one half.
+    assert said(6.02 * 10 * 24**0.5 * 1.01) == []
+    (note,) = said(6.02 * 10 * 24**0.5 * 0.99)
+    assert "class arm=a is too small for shapes of its own of " + ", ".join(numbers[:5]) in note
+    (note,) = said(6.02 * 10 * 2 * 0.99)
+    assert f"of {', '.join(names)}: their means" in note
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(notes, "_NAMED", 2)
+        (note,) = said(6.02 * 10 * 2 * 0.99)
+        assert f"of {', '.join(names[:2])} and {len(names) - 2} more: their" in note
+    # What another note tells of is not told twice, and without noise nothing is hidden.
+    assert said(49.0) == []
+    assert said(100.0, lost=np.array([True, False])) == []
+    assert said(20.0, noise=0.0) == []
+
+
+def test_a_shape_that_is_kept_gets_no_note():
+    numbers = np.random.default_rng(3)
+    for size, epsilon, told in ((200, 1.0, False), (60, 1.0, True)):
+        two = np.arange(PATIENTS) < size
+        x = np.where(two, numbers.choice([30, 70], PATIENTS), 50) + numbers.normal(0, np.where(two, 3, 8))
+        rows = pd.DataFrame({"arm": np.where(two, "a", "b"), "x": x.clip(0, 100).round()})
+        table = {"arm": {"kind": "category", "levels": ["a", "b"], "label": True},
+                 "x": {"kind": "number", "low": 0, "high": 100}}  # fmt: skip
+        made = fitted(rows, table=table, epsilon=epsilon)
+        drawn = made.generator.sample(20_000, where={"arm": "a"}, seed=1)
+        middle = float((np.abs(drawn["x"] - 50) <= 10).mean())
+        assert bool([one for one in made.notes if "shapes of its own of x" in one]) == told
+        assert (middle > 0.25) == told, middle
 
 
 def test_joined_levels_are_counted():

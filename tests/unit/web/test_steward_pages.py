@@ -18,8 +18,9 @@ import steward_kit as kit
 from wardgan.errors import SchemaError, UsageError, WardganError
 from wardgan.privacy.ledger import Ledger
 from wardgan.schema.schema import Schema
-from wardgan.web.steward import declare, fitting, pages, verbs, views
+from wardgan.web.steward import combining, declare, fitting, pages, verbs, views
 from wardgan.web.steward.project import STEPS, Project, begin
+from wardgan.web.steward.union import UNIONS, begin_union
 
 EVIL = '<b>"it\'s" & 1.low</b>'
 # Each address, and with what it is asked; `post` ones take a form of these pages.
@@ -28,6 +29,9 @@ WAYS = {
     "/projects/{name}/editions/{edition}": "get", "/projects/{name}/schema": "post",
     "/projects/{name}/budget": "post", "/projects/{name}/training": "post", "/projects/{name}/stop": "post",
     "/projects/{name}/dossier": "post", "/projects/{name}/release": "post", "/projects/{name}/publish": "post",
+    "/combine": "get", "/combine/new": "post", "/combine/{name}": "get", "/combine/{name}/how": "post",
+    "/combine/{name}/members": "post", "/combine/{name}/left": "post", "/combine/{name}/publish": "post",
+    "/combine/{name}/stop": "post",
 }  # fmt: skip
 POSTS = [way for way, kind in WAYS.items() if kind == "post"]
 BUDGET = {"epsilon": "3", "delta": "1e-5", "policy": "default", "share": "0.4", "family": "copula"}
@@ -94,11 +98,13 @@ def at(way, name="drafted"):
 
 
 def test_there_is_no_way_that_this_list_forgets(desk):
-    found = {(route.path, method) for route in pages.router.routes for method in route.methods - {"HEAD"}}
+    routers = (pages.router, combining.router)
+    every = [route for router in routers for route in router.routes]
+    found = {(route.path, method) for route in every for method in route.methods - {"HEAD"}}
     kinds = {"get": "GET", "open": "GET", "post": "POST"}
     assert found == {(way, kinds[kind]) for way, kind in WAYS.items()}
     # Nothing else was added to the application but what lies in the folder of static files.
-    others = [route for route in desk.app.routes if getattr(route, "original_router", None) is not pages.router]
+    others = [route for route in desk.app.routes if getattr(route, "original_router", None) not in routers]
     assert {getattr(route, "path", "") for route in others} - set(WAYS) == {"/static"}
 
 
@@ -148,6 +154,8 @@ ELSEWHERE = [
 
 @pytest.mark.parametrize("way", POSTS)
 def test_a_form_of_another_page_changes_nothing(desk, ready, way):
+    if not (desk.home / UNIONS / "ready").exists():
+        begin_union(desk.home, "ready")
     before = tree(desk.home)
     form = {"name": "mine", "text": "name: a", **BUDGET, "train": "1", "hospital": "A", "target": "./hub:a:1"}
     upload = {"files": {"file": ("a.csv", b"a\n1\n")}} if way == "/projects" else {}

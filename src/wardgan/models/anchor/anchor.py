@@ -29,6 +29,7 @@ from wardgan.models.anchor.notes import (
     group_notes,
     hole_notes,
     other_notes,
+    shape_notes,
     size_notes,
     spike_notes,
 )
@@ -243,7 +244,8 @@ def measure_anchor(records: Asked, *, population: int, survey: Survey | None = N
     notes = (
         *bound_notes(layout, found, grid_sd), *spike_notes(layout, found, grid_sd),
         *hole_notes(layout, levels, tables, noise),
-        *class_notes(layout, sizes, lost, noise), *group_notes(joined),
+        *class_notes(layout, sizes, lost, noise), *shape_notes(layout, levels, sizes, lost, noise),
+        *group_notes(joined),
         *size_notes(layout, float(sizes.sum()), classes, noise),
         *other_notes(layout, made.margins, sizes / sizes.sum(), joined),
     )  # fmt: skip

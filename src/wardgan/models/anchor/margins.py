@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from wardgan.models.anchor.dependence import Dependence, Margins, drawn
 from wardgan.models.anchor.shrink import shrunk
 
-_SURE: Final = 2.0
+SURE_SHAPE: Final = 2.0
 
 
 def tilted_margins(made: Dependence, sums: NDArray[np.float64], sd: float, label_noise: float) -> Margins:
@@ -123,7 +123,7 @@ def _shaped(own: NDArray[np.float64], usual: NDArray[np.float64], noise: float) 
     """Gives an own shape, as far as it is farther from the usual one than noise explains (empirical Bayes)."""
     expected = noise**2 * (1 - 1 / len(own))
     # A mean of squares of a few levels is larger than expected by chance, too.
-    signal = max(float(((own - usual) ** 2).mean()) - expected * (1 + _SURE * np.sqrt(2 / len(own))), 0.0)
+    signal = max(float(((own - usual) ** 2).mean()) - expected * (1 + SURE_SHAPE * np.sqrt(2 / len(own))), 0.0)
     keep = signal / (signal + expected) if expected > 0 else 1.0
     return keep * own + (1 - keep) * usual
 

@@ -14,6 +14,7 @@ from wardgan.encode.units import to_codes
 from wardgan.errors import counted
 from wardgan.models.anchor.grid import Grid
 from wardgan.models.anchor.groups import Grouping
+from wardgan.models.anchor.margins import SURE_SHAPE
 from wardgan.models.anchor.spikes import PILE, SURE, TOWER, heavy
 from wardgan.models.anchor.tables import trust
 from wardgan.privacy.learn import OTHER
@@ -26,6 +27,8 @@ _MISSED: Final = 0.95
 _HIDDEN: Final = 0.2
 _EMPTY: Final = 0.9
 _OWN: Final = 0.5
+_HALF: Final = 0.5
+_NAMED: Final = 5
 
 
 def bound_notes(layout: Layout, grids: Mapping[str, Grid], sd: float) -> Iterator[str]:
@@ -191,6 +194,40 @@ def class_notes(
             yield (
                 f"label: the class {name} has so few patients that the shares of its levels "
                 "are mostly those of all classes. Merge it with another, or raise epsilon, if it matters."
+            )
+
+
+def shape_notes(
+    layout: Layout, levels: Sequence[Levels], sizes: NDArray[np.float64], lost: NDArray[np.bool_], noise: float
+) -> Iterator[str]:  # fmt: skip
+    """Yields the classes whose own shapes of columns noise would hide, though half of their patients were elsewhere.
+
+    A shape is taken for a class's own where it is farther from the usual one than noise explains (see `margins.py`).
+    What noise explains, as a distance of shares, grows with the number of levels: half of the patients of a class in
+    other bins of a number, or in one level of a category, must be farther.
+
+    Args:
+        layout: The variables.
+        levels: Of each variable.
+        sizes: Noisy number of patients of each class, shape (classes,).
+        lost: Which classes noise cannot tell from none, shape (classes,); of these `class_notes` speaks.
+        noise: Noise of each count of the tables.
+    """
+    if len(sizes) < 2 or not noise:
+        return
+    for y in np.flatnonzero(~lost & (trust(sizes, noise) >= _OWN)):
+        hidden: list[str] = []
+        for name, variable in _measured(layout).items():
+            count = levels[layout.variables.index(variable)].size
+            explained = noise / sizes[y] * np.sqrt((count - 1) * (1 + SURE_SHAPE * np.sqrt(2 / count)))
+            if explained > (1 / np.sqrt(count) if variable.column.numeric else _HALF):
+                hidden.append(name)
+        if hidden:
+            more = f" and {len(hidden) - _NAMED} more" if len(hidden) > _NAMED else ""
+            yield (
+                f"label: the class {layout.schema.class_name(int(y))} is too small for shapes of its own of "
+                f"{', '.join(hidden[:_NAMED])}{more}: their means are its own, and otherwise they are drawn as in all "
+                "classes. Merge it with another, or raise epsilon, if it matters."
             )
 
 

@@ -19,7 +19,7 @@ from wardgan.access.rules import AccessError
 from wardgan.errors import UsageError, WardganError
 from wardgan.web.app import HERE, HOSTS
 from wardgan.web.guard import Guard
-from wardgan.web.steward import pages, views
+from wardgan.web.steward import combining, pages, views
 from wardgan.web.steward.session import Session
 from wardgan.web.steward.verbs import Acts
 
@@ -55,6 +55,7 @@ def create_steward(home: Path) -> FastAPI:
     app.state.acts = acts
     app.state.session = Session()
     app.include_router(pages.router)
+    app.include_router(combining.router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS), www_redirect=False)
     app.add_middleware(Guard)

@@ -42,8 +42,11 @@ def session_in(request: Request) -> Session:
     return session
 
 
-def project_in(request: Request, name: str) -> Project:
-    """Gives the project that an address names.
+Sessioned = Annotated[Session, Depends(session_in)]
+
+
+def project_in(request: Request, name: str, _: Sessioned) -> Project:
+    """Gives the project that an address names, to whoever may see that there is one.
 
     Args:
         request: What is asked.
@@ -52,7 +55,6 @@ def project_in(request: Request, name: str) -> Project:
     return project_of(request.app.state.home, name)
 
 
-Sessioned = Annotated[Session, Depends(session_in)]
 Named = Annotated[Project, Depends(project_in)]
 router: Final = APIRouter()
 
@@ -211,25 +213,12 @@ async def released(request: Request, project: Named) -> Response:
     """Signs the generator and its public dossier."""
     form = await form_in(request)
     _check_reached(project, "release")
-    key, hospital = form.get("key", "").strip(), form.get("hospital", "").strip()
-    commands: list[list[str]] = []
-    if not key and not hospital:
-        raise UsageError(
-            "key: name your private key, or say whose new one it shall be: receivers refuse what is unsigned."
-        )
-    if not key:
-        key, secret = f"../{KEY}", form.get("passphrase", "")
-        if secret != form.get("again", ""):
-            raise UsageError("passphrase: it was not the same twice; a key whose passphrase nobody knows is lost.")
-        commands.append(
-            ["keys", "new", f"--output={key}", "--json", *(["--encrypt"] if secret else []), "--", hospital]
-        )
+    key, commands, secret = signing(form, "..")
     words = ["release", project.run.name, "-o", project.file.name, "--json", f"--key={key}"]
     words += [f"--override={form['override'].strip()}"] if form.get("override", "").strip() else []
     request.app.state.acts.start(
-        project, "release", "Signing", *commands, words, ["verify", project.file.name, "--json"],
-        secret=form.get("passphrase") or None,
-    )  # fmt: skip
+        project, "release", "Signing", *commands, words, ["verify", project.file.name, "--json"], secret=secret
+    )
     return RedirectResponse(f"/projects/{project.name}/release", 303)
 
 
@@ -244,6 +233,30 @@ async def published(request: Request, project: Named) -> Response:
     await run_in_threadpool(project.choose, target=target)
     request.app.state.acts.start(project, "publish", "Publishing", ["push", "--json", "--", project.file.name, target])
     return RedirectResponse(f"/projects/{project.name}/publish", 303)
+
+
+def signing(form: Mapping[str, str], home: str) -> tuple[str, list[list[str]], str | None]:
+    """Gives the private key that a form means, the words that make it if it is new, and its passphrase.
+
+    Args:
+        form: What a person wrote.
+        home: The steward's folder, as the verb sees it.
+
+    Raises:
+        UsageError: It names no key, and says not whose a new one shall be, or its passphrase differs.
+    """
+    key, hospital, secret = form.get("key", "").strip(), form.get("hospital", "").strip(), form.get("passphrase", "")
+    if key:
+        return key, [], secret or None
+    if not hospital:
+        raise UsageError(
+            "key: name your private key, or say whose new one it shall be: receivers refuse what is unsigned."
+        )
+    if secret != form.get("again", ""):
+        raise UsageError("passphrase: it was not the same twice; a key whose passphrase nobody knows is lost.")
+    key = f"{home}/{KEY}"
+    words = ["keys", "new", f"--output={key}", "--json", *(["--encrypt"] if secret else []), "--", hospital]
+    return key, [words], secret or None
 
 
 def _kept(project: Project, sent: UploadFile) -> None:

@@ -20,8 +20,8 @@ _CHOICES: Final = "project.json"
 
 
 @dataclass(frozen=True)
-class Project:
-    """A project.
+class Kept:
+    """A folder with what a steward chose.
 
     Attributes:
         folder: Where it is.
@@ -33,6 +33,34 @@ class Project:
     def name(self) -> str:
         """Its name."""
         return self.folder.name
+
+    @property
+    def file(self) -> Path:
+        """What is made here, and may leave."""
+        return self.folder / f"{self.name}.hgan"
+
+    @property
+    def chosen(self) -> dict[str, object]:
+        """What the steward chose, and what came of it."""
+        try:
+            found = json.loads((self.folder / _CHOICES).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return cast("dict[str, object]", found) if isinstance(found, dict) else {}
+
+    def choose(self, **more: object) -> None:
+        """Notes what the steward chose.
+
+        Args:
+            more: Names and values, which JSON can hold.
+        """
+        text = json.dumps(self.chosen | more, indent=1).encode()
+        files.write_bytes(self.folder / _CHOICES, text, force=True, mode=0o600)
+
+
+@dataclass(frozen=True)
+class Project(Kept):
+    """A project."""
 
     @property
     def data(self) -> Path:
@@ -81,29 +109,6 @@ class Project:
     def begun(self) -> bool:
         """Whether a fit has left something, so that another one would not be the first."""
         return any(self.run.glob("*"))
-
-    @property
-    def file(self) -> Path:
-        """What leaves the hospital."""
-        return self.folder / f"{self.name}.hgan"
-
-    @property
-    def chosen(self) -> dict[str, object]:
-        """What the steward chose, and what came of it."""
-        try:
-            found = json.loads((self.folder / _CHOICES).read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return cast("dict[str, object]", found) if isinstance(found, dict) else {}
-
-    def choose(self, **more: object) -> None:
-        """Notes what the steward chose.
-
-        Args:
-            more: Names and values, which JSON can hold.
-        """
-        text = json.dumps(self.chosen | more, indent=1).encode()
-        files.write_bytes(self.folder / _CHOICES, text, force=True, mode=0o600)
 
     @property
     def step(self) -> str:
@@ -161,15 +166,40 @@ def begin(home: Path, name: str, suffix: str) -> Project:
     Raises:
         UsageError: The name is none, or taken; or the file has another format.
     """
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"name={name[:40]!r}: use 1 to 40 small letters, digits and dashes.")
+    check_name(name)
     if suffix.lower() not in _SUFFIXES:
         raise UsageError(f"The file ends in {suffix[:20]!r}; it must be CSV (.csv), TSV (.tsv) or Parquet (.parquet).")
+    return Project(new_folder(home, name))
+
+
+def check_name(name: str) -> None:
+    """Refuses what is no name of a project.
+
+    Args:
+        name: Small letters, digits and dashes.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"name={name[:40]!r}: use 1 to 40 small letters, digits and dashes.")
+
+
+def new_folder(home: Path, name: str) -> Path:
+    """Makes a folder that its owner alone can read.
+
+    Args:
+        home: Where.
+        name: Of it.
+
+    Raises:
+        UsageError: It is there already.
+    """
     try:
         (home / name).mkdir(mode=0o700)
     except FileExistsError as error:
         raise UsageError(f"name={name!r} is taken; choose another one.") from error
-    return Project(home / name)
+    return home / name
 
 
 def text_of(facts: Mapping[str, object], name: str) -> str:

@@ -15,7 +15,7 @@ from threading import Lock, Thread
 from typing import Any, Final, cast
 
 from wardgan.errors import UsageError, WardganError
-from wardgan.web.steward.project import Project
+from wardgan.web.steward.project import Kept
 
 PROGRESS: Final = "WARDGAN_PROGRESS"
 _SAID: Final = 20_000
@@ -60,7 +60,7 @@ class Acts:
         self._closed = False
 
     def start(
-        self, project: Project, step: str, title: str, *commands: Sequence[str], secret: str | None = None,
+        self, project: Kept, step: str, title: str, *commands: Sequence[str], secret: str | None = None,
         first: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         """Runs verbs in the background; none follows one that fails.
@@ -83,7 +83,7 @@ class Acts:
             act = self._acts[project.folder] = Act(step, title, commands)
         Thread(target=self._work, args=(project, act, secret), name=project.name, daemon=True).start()
 
-    def now(self, project: Project) -> Act | None:
+    def now(self, project: Kept) -> Act | None:
         """Gives what runs, or ran last; `None` if nothing did.
 
         Args:
@@ -91,7 +91,7 @@ class Acts:
         """
         return self._acts.get(project.folder)
 
-    def busy(self, project: Project) -> bool:
+    def busy(self, project: Kept) -> bool:
         """Tells whether something runs.
 
         Args:
@@ -100,7 +100,7 @@ class Acts:
         with self._lock:
             return self._busy(project)
 
-    def check_free(self, project: Project) -> None:
+    def check_free(self, project: Kept) -> None:
         """Refuses to do two things at once.
 
         Args:
@@ -112,7 +112,7 @@ class Acts:
         with self._lock:
             self._check_free(project)
 
-    def stop(self, project: Project) -> None:
+    def stop(self, project: Kept) -> None:
         """Asks what runs to stop, as Ctrl-C does: a fit can go on later.
 
         Args:
@@ -138,15 +138,15 @@ class Acts:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_END)
 
-    def _check_free(self, project: Project) -> None:
+    def _check_free(self, project: Kept) -> None:
         if self._busy(project) or self._closed:
             raise UsageError(f"{project.name} is at work; wait until that has ended, or stop it.")
 
-    def _busy(self, project: Project) -> bool:
+    def _busy(self, project: Kept) -> bool:
         act = self._acts.get(project.folder)
         return act is not None and act.code is None
 
-    def _work(self, project: Project, act: Act, secret: str | None) -> None:
+    def _work(self, project: Kept, act: Act, secret: str | None) -> None:
         code = 1
         try:
             for words in act.commands:
@@ -158,7 +158,7 @@ class Acts:
         finally:
             act.code = code
 
-    def _run(self, project: Project, act: Act, words: Sequence[str], secret: str | None) -> int:
+    def _run(self, project: Kept, act: Act, words: Sequence[str], secret: str | None) -> int:
         progress_of(project).unlink(missing_ok=True)
         # What it says goes to a file: a pipe that nobody reads would stop it.
         with (project.folder / "said.txt").open("wb") as said:
@@ -182,7 +182,7 @@ class Acts:
         return process.returncode
 
 
-def ask(project: Project, *words: str) -> tuple[Mapping[str, Any], str]:
+def ask(project: Kept, *words: str) -> tuple[Mapping[str, Any], str]:
     """Runs a verb that is done in a moment, and gives what it answers as JSON, and what it says.
 
     Args:
@@ -208,7 +208,7 @@ def ask(project: Project, *words: str) -> tuple[Mapping[str, Any], str]:
     return found, said
 
 
-def progress_of(project: Project) -> Path:
+def progress_of(project: Kept) -> Path:
     """Gives the file in which a verb notes how far it is.
 
     Args:
@@ -237,7 +237,7 @@ def _command(words: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "wardgan", *words]
 
 
-def _surroundings(project: Project, secret: str | None) -> dict[str, str]:
+def _surroundings(project: Kept, secret: str | None) -> dict[str, str]:
     more = {} if secret is None else {"WARDGAN_PASSPHRASE": secret}
     return {**os.environ, PROGRESS: str(progress_of(project)), **more}
 

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from wardgan.web.pages import rendered
 from wardgan.web.steward import declare
 from wardgan.web.steward.fitting import UNCONFIRMED, bill, counted, planned
-from wardgan.web.steward.project import KEY, STEPS, Project, text_of
+from wardgan.web.steward.project import KEY, STEPS, Kept, Project, text_of
 from wardgan.web.steward.session import Session
 from wardgan.web.steward.verbs import Act, progress_of
 
@@ -49,7 +49,7 @@ def problem(request: Request, status: int, message: str) -> HTMLResponse:
     return shown(request, "problem.html", status, message=message, missing=status == 404)
 
 
-def progress_in(project: Project) -> Mapping[str, Any] | None:
+def progress_in(project: Kept) -> Mapping[str, Any] | None:
     """Gives how far a verb is; `None` if it has not told yet.
 
     Args:

@@ -1,0 +1,172 @@
+"""The steward's pages where generators of several hospitals become one, with the arithmetic drawn."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from wardgan import files
+from wardgan.errors import UsageError
+from wardgan.web.forms import check_origin
+from wardgan.web.steward.pages import Sessioned, form_in, session_in, signing
+from wardgan.web.steward.project import KEY
+from wardgan.web.steward.union import WAYS, Union, begin_union, costs_of, facts_of, union_of, unions, words_of
+from wardgan.web.steward.verbs import Acts, problem_of
+from wardgan.web.steward.views import progress_in, shown
+
+router: Final = APIRouter()
+
+
+def union_in(request: Request, name: str, _: Sessioned) -> Union:
+    """Gives what an address names, to whoever may see that it is there.
+
+    Args:
+        request: What is asked.
+        name: Of what is combined.
+    """
+    return union_of(request.app.state.home, name)
+
+
+Named = Annotated[Union, Depends(union_in)]
+
+
+@router.get("/combine")
+def index(request: Request, _: Sessioned) -> HTMLResponse:
+    """Lists what is combined."""
+    acts: Acts = request.app.state.acts
+    found = [(one, len(one.members), acts.busy(one)) for one in unions(request.app.state.home)]
+    return shown(request, "combine_index.html", found=found)
+
+
+@router.post("/combine/new")
+async def made(request: Request) -> Response:
+    """Begins with no generator yet."""
+    form = await form_in(request)
+    found = await run_in_threadpool(begin_union, request.app.state.home, form.get("name", "").strip())
+    return _to(found)
+
+
+@router.get("/combine/{name}")
+def page(request: Request, union: Named, _: Sessioned) -> HTMLResponse:
+    """Shows the members, and what they cost a patient together."""
+    acts: Acts = request.app.state.acts
+    act = acts.now(union)
+    if act is not None and act.code is None:
+        return shown(request, "running.html", project=None, union=union, step="combine", act=act,
+                     progress=progress_in(union))  # fmt: skip
+    facts, problem = facts_of(union)
+    failed = None if act is None else problem_of(act)
+    notices = act.answers[0].get("notices", ()) if act is not None and act.answers else ()
+    chosen = union.chosen
+    own = chosen.get("own")
+    if act is not None and act.code == 0 and act.step == "publish" and act.answers:
+        union.choose(published=act.answers[-1].get("target"))
+    return shown(
+        request, "combine.html", union=union, facts=facts, costs=costs_of(facts) if facts else (), notices=notices,
+        problem=failed or problem or None, chosen=union.chosen, own=own if isinstance(own, dict) else {}, ways=WAYS,
+        done=union.file.is_file(), key=f"../../{KEY}" if (request.app.state.home / KEY).is_file() else "",
+    )  # fmt: skip
+
+
+@router.post("/combine/{name}/members")
+async def brought(request: Request, union: Named) -> Response:
+    """Takes a generator: a file, or one that a hub has."""
+    session = session_in(request)
+    check_origin(request)
+    async with request.form(max_files=1, max_fields=20) as given:
+        form = {key: value for key, value in given.multi_items() if isinstance(value, str)}
+        session.check_form(request, form)
+        _check_open(request, union)
+        sent, target = given.get("file"), form.get("target", "").strip()
+        if isinstance(sent, UploadFile) and sent.filename:
+            if Path(sent.filename).suffix.lower() != ".hgan":
+                raise UsageError("file: choose a .hgan file.")
+            await run_in_threadpool(_kept, union, union.place(Path(sent.filename).stem), sent)
+        elif target:
+            name = target.rstrip("/").rpartition("/")[2].partition("@")[0].replace(":", "-")
+            await run_in_threadpool(union.draft.unlink, missing_ok=True)
+            _start(request, union, "Fetching it", ["pull", "--json", f"--output=members/{union.place(name).name}",
+                                                   "--", target])  # fmt: skip
+        else:
+            raise UsageError("file: choose a .hgan file, or say where a hub has one.")
+    return _to(union)
+
+
+@router.post("/combine/{name}/left")
+async def left(request: Request, union: Named) -> Response:
+    """Takes a member out: a hospital leaves."""
+    form = await form_in(request)
+    _check_open(request, union)
+    place = union.place(form.get("member", ""))
+    await run_in_threadpool(place.unlink, missing_ok=True)
+    await run_in_threadpool(union.draft.unlink, missing_ok=True)
+    return _to(union)
+
+
+@router.post("/combine/{name}/how")
+async def combined(request: Request, union: Named) -> Response:
+    """Combines the members: as a draft, which shows what that means, or signed."""
+    form = await form_in(request)
+    _check_open(request, union)
+    names = ("weights", "columns", "overlap")
+    own = {one.stem: form.get(f"weight.{one.stem}", "").strip() for one in union.members}
+    chosen = {name: form[name].strip() for name in names if name in form}
+    await run_in_threadpool(union.choose, **chosen, own=own)
+    if "sign" not in form:
+        _start(request, union, "Combining", await run_in_threadpool(words_of, union, union.draft, None))
+        return _to(union)
+    key, commands, secret = signing(form, "../..")
+    words = await run_in_threadpool(words_of, union, union.file, key)
+    _start(request, union, "Combining and signing", *commands, words, ["verify", union.file.name, "--json"],
+           secret=secret)  # fmt: skip
+    return _to(union)
+
+
+@router.post("/combine/{name}/publish")
+async def published(request: Request, union: Named) -> Response:
+    """Puts the combined generator into a hub."""
+    form = await form_in(request)
+    target = form.get("target", "").strip()
+    if not target or not union.file.is_file():
+        raise UsageError("target: sign it first, and say where it shall be, such as ../../hub:region/all:1.0.")
+    await run_in_threadpool(union.choose, target=target)
+    _start(request, union, "Publishing", ["push", "--json", "--", union.file.name, target], step="publish")
+    return _to(union)
+
+
+@router.post("/combine/{name}/stop")
+async def stopped(request: Request, union: Named) -> Response:
+    """Stops what runs."""
+    await form_in(request)
+    request.app.state.acts.stop(union)
+    return _to(union)
+
+
+def _start(
+    request: Request, union: Union, title: str, *commands: list[str], secret: str | None = None, step: str = "combine"
+) -> None:  # fmt: skip
+    acts: Acts = request.app.state.acts
+    acts.start(union, step, title, *commands, secret=secret)
+
+
+def _check_open(request: Request, union: Union) -> None:
+    acts: Acts = request.app.state.acts
+    acts.check_free(union)
+    if union.file.is_file():
+        raise UsageError(f"{union.name} is signed; begin another one for other members.")
+
+
+def _kept(union: Union, place: Path, sent: UploadFile) -> None:
+    with files.new_file(place, force=False, mode=0o600) as target:
+        shutil.copyfileobj(sent.file, target, 1 << 20)
+    union.draft.unlink(missing_ok=True)
+
+
+def _to(union: Union) -> Response:
+    return RedirectResponse(f"/combine/{union.name}", 303)

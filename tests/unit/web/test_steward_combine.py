@@ -1,0 +1,238 @@
+"""The steward's pages where hospitals' generators become one: what is brought, what that costs, and what leaves."""
+
+import json
+import shutil
+
+import pytest
+
+pytest.importorskip("fastapi", reason="fastapi is not installed (the extra hub)")
+
+import steward_kit as kit
+import wardgan as wg
+from hub_kit import Clinic
+from wardgan.hub.hub import Hub
+from wardgan.web.steward.union import Union, begin_union, costs_of, words_of
+
+SECRET = "zebra-quartz-9371"
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory):
+    found = Clinic(tmp_path_factory.mktemp("clinic"))
+    for at, name in enumerate("abc"):
+        found.file(name, data=f"data-000000{at}", created=f"2026-0{at + 1}-01")
+    return found
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    with kit.opened(tmp_path_factory.mktemp("steward") / "home") as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def trusted(clinic, monkeypatch):
+    """Verbs know the hospital's key."""
+    monkeypatch.setenv("WARDGAN_TRUST", str(clinic.trust))
+
+
+@pytest.fixture
+def union(desk, request):
+    """An empty one, of a test's own."""
+    name = request.node.name.partition("[")[0].removeprefix("test_").replace("_", "-")[:40].strip("-")
+    answer = desk.post("/combine/new", name=name)
+    assert answer.headers["location"] == f"/combine/{name}"
+    return Union(desk.home / "_combined" / name)
+
+
+def bring(desk, union, path):
+    return desk.client.post(
+        f"/combine/{union.name}/members", data={"csrf": desk.csrf}, files={"file": (path.name, path.read_bytes())},
+        headers=kit.OURS, follow_redirects=False,
+    )  # fmt: skip
+
+
+def weighed(desk, union, **form):
+    answer = desk.post(f"/combine/{union.name}/how", **form)
+    assert answer.status_code == 303, kit.words(answer)
+    return desk.wait(f"/combine/{union.name}")
+
+
+def test_from_files_to_a_region_in_a_hub(desk, union, clinic, tmp_path):
+    for name in "ab":
+        assert bring(desk, union, clinic.file(name)).status_code == 303
+    assert not union.draft.exists()
+    page = weighed(desk, union, overlap="1", weights="uniform", columns="common")
+    assert kit.alarm(page) is None, kit.alarm(page)
+    text = kit.words(page)
+    assert "of at most 1 of them, as you declare" in text
+    assert "50.0 %" in text
+    assert not union.file.exists()
+    page = weighed(desk, union, overlap="1", weights="uniform", columns="common", sign="1", hospital="Region",
+                   passphrase=SECRET, again=SECRET)  # fmt: skip
+    assert "is signed" in page.text, kit.words(page)
+    assert SECRET not in json.dumps(union.chosen) + page.text
+    assert (desk.home / "signing.key").is_file()
+    assert desk.post(f"/combine/{union.name}/publish", target="../../hub:region/all:1.0").status_code == 303
+    page = desk.wait(f"/combine/{union.name}")
+    assert "Published" in page.text
+    (entry,) = Hub(desk.home / "hub").list()
+    assert (entry.name, entry.kind, entry.hospitals) == ("region/all", "mixture", 2)
+    assert len(wg.load(union.file).sample(10, seed=1)) >= 10
+    # It is done: nothing changes any more.
+    before = union.file.read_bytes()
+    for answer in (bring(desk, union, clinic.file("c")), desk.post(f"/combine/{union.name}/how", sign="1", key="k")):
+        assert answer.status_code == 400
+        assert "signed" in answer.text
+    assert union.file.read_bytes() == before
+
+
+def test_the_arithmetic_is_that_of_the_verb(desk, union, clinic):
+    for name in "abc":
+        bring(desk, union, clinic.file(name))
+    weighed(desk, union, overlap="2")
+    made = wg.combine([clinic.file(name) for name in "abc"], union.folder / "again.hgan", overlap=2)
+    page = kit.words(desk.get(f"/combine/{union.name}"))
+    for epsilon in (made.bounds.disjoint.epsilon, made.bounds.overlap.epsilon, made.bounds.worst.epsilon):
+        assert f" {epsilon:.3g} " in page
+    assert made.bounds.disjoint.epsilon < made.bounds.overlap.epsilon < made.bounds.worst.epsilon
+    added = sum(wg.inspect(clinic.file(name))["privacy"]["epsilon"] for name in "abc")
+    assert f" {added:.3g} " in page
+    assert made.bounds.worst.epsilon <= added
+
+
+def test_what_is_claimed_is_dark(desk, union, clinic):
+    for name in "ab":
+        bring(desk, union, clinic.file(name))
+    for overlap, claimed in (("", "of all 2"), ("1", "of at most 1")):
+        page = weighed(desk, union, overlap=overlap).text
+        row = page[page.index('<tr class="claim">') :].partition("</tr>")[0]
+        assert claimed in row
+        assert 'class="mine" width="' in row
+
+
+def test_lines_are_as_long_as_they_cost():
+    def member(name, epsilon):
+        mode = {"mode": "private", "epsilon": epsilon} if epsilon else {"mode": "none"}
+        return {"name": name, "privacy": mode}
+
+    bounds = {"disjoint": {"epsilon": 2.0}, "overlap": None, "worst": {"epsilon": 2.5}, "most": None, "sites": 3}
+    tree = [member("a", 1.0), {"name": "r", "members": [member("b", 2.0), member("c", 1.0)], "privacy": {}}]
+    costs = costs_of({"bounds": bounds, "tree": tree})
+    assert [(one.words, one.epsilon, one.share) for one in costs[:3]] == [
+        ("patient of a alone", 1.0, 0.25), ("patient of r / b alone", 2.0, 0.5), ("patient of r / c alone", 1.0, 0.25),
+    ]  # fmt: skip
+    assert [one.kind for one in costs] == ["member"] * 3 + ["bound", "claim", "added"]
+    assert costs[-1].epsilon == 4.0
+    open_ = {"disjoint": {"epsilon": None}, "overlap": None, "worst": {"epsilon": None}, "most": None, "sites": 1}
+    costs = costs_of({"bounds": open_, "tree": [member("a", None)]})
+    assert [(one.epsilon, one.share) for one in costs] == [(None, 1.0)] * 3
+
+
+def test_a_hospital_leaves(desk, union, clinic):
+    for name in "abc":
+        bring(desk, union, clinic.file(name))
+    weighed(desk, union)
+    assert "of all 3" in desk.get(f"/combine/{union.name}").text
+    assert desk.post(f"/combine/{union.name}/left", member="b").status_code == 303
+    page = desk.get(f"/combine/{union.name}")
+    assert "What one patient risks" not in page.text  # what was known is of others
+    assert [one.stem for one in union.members] == ["a", "c"]
+    assert "of all 2" in weighed(desk, union).text
+
+
+def test_weights_of_ones_own(desk, union, clinic):
+    for name in "ab":
+        bring(desk, union, clinic.file(name))
+    page = weighed(desk, union, weights="own", **{"weight.a": "3", "weight.b": "1"})
+    assert "75.0 %" in kit.words(page)
+    answer = desk.post(f"/combine/{union.name}/how", weights="own", **{"weight.a": "x", "weight.b": "1"})
+    assert (answer.status_code, "weight of a" in answer.text) == (400, True)
+    for wrong in ("-1", "nan", "inf"):
+        page = weighed(desk, union, weights="own", **{"weight.a": wrong, "weight.b": "1"})
+        assert kit.alarm(page), wrong
+
+
+def test_from_a_hub(desk, union, clinic, tmp_path):
+    Hub(tmp_path / "hub", trust=clinic.trust).push(clinic.file("a"), "cardio/a:1.0")
+    answer = desk.post(f"/combine/{union.name}/members", target=f"{tmp_path}/hub:cardio/a:1.0")
+    assert answer.status_code == 303
+    page = desk.wait(f"/combine/{union.name}")
+    assert kit.alarm(page) is None
+    assert [one.name for one in union.members] == ["a-1.0.hgan"]
+    desk.post(f"/combine/{union.name}/members", target=f"{tmp_path}/hub:cardio/zzz:1.0")
+    assert "zzz" in kit.alarm(desk.wait(f"/combine/{union.name}"))
+    assert len(union.members) == 1
+
+
+@pytest.mark.parametrize("name", ["..", ".hgan", "a b.hgan", "-o.hgan", "a.csv", "x" * 200 + ".hgan", "", "a\n.hgan"])
+def test_what_is_called_oddly_is_refused(desk, union, name):
+    before = sorted(union.folder.rglob("*"))
+    answer = desk.client.post(
+        f"/combine/{union.name}/members", data={"csrf": desk.csrf}, files={"file": (name, b"x")}, headers=kit.OURS,
+        follow_redirects=False,
+    )  # fmt: skip
+    assert answer.status_code == 400
+    assert sorted(union.folder.rglob("*")) == before
+    shutil.rmtree(union.folder)
+
+
+def test_what_cannot_be_combined_is_told(desk, union, clinic):
+    answer = desk.post(f"/combine/{union.name}/how")
+    assert (answer.status_code, "at least two" in answer.text) == (400, True)
+    bring(desk, union, clinic.file("a"))
+    broken = union.folder / "broken.hgan"
+    broken.write_bytes(b"no release")
+    bring(desk, union, broken)
+    assert "broken" in kit.alarm(weighed(desk, union))
+    desk.post(f"/combine/{union.name}/left", member="broken")
+    # The same generator under two names is one generator.
+    twice = union.folder / "again.hgan"
+    shutil.copy(clinic.file("a"), twice)
+    bring(desk, union, twice)
+    assert kit.alarm(weighed(desk, union))
+    assert bring(desk, union, twice).status_code == 400  # it is there already
+    for words in ({"overlap": "x"}, {"overlap": "0"}, {"columns": "absent"}):
+        assert kit.alarm(weighed(desk, union, **words)), words
+    assert desk.post(f"/combine/{union.name}/how", weights="most").status_code == 400
+    assert desk.post(f"/combine/{union.name}/publish", target="../hub:a:1").status_code == 400
+    assert not union.file.exists()
+
+
+@pytest.mark.parametrize("name", ["", "A", "..", "a/b", "x" * 41])
+def test_a_name_is_one(desk, name):
+    assert desk.post("/combine/new", name=name).status_code == 400
+    assert desk.get("/combine/nobody").status_code == 400
+
+
+def test_words_cannot_be_options(desk, union, clinic):
+    for name in "ab":
+        bring(desk, union, clinic.file(name))
+    union.choose(weights="size", columns="--force", overlap="--key=x")
+    words = words_of(union, union.draft, "-k")
+    assert {"--columns=--force", "--overlap=--key=x", "--key=-k"} <= set(words)
+
+
+def test_two_of_one_name(desk):
+    begin_union(desk.home, "twice")
+    assert "taken" in desk.post("/combine/new", name="twice").text
+    assert "twice" in desk.get("/combine").text
+    # They are no projects.
+    assert "_combined" not in desk.get("/").text
+
+
+def test_one_that_is_not_private_is_loud(desk, union, clinic):
+    import release_kit
+    from wardgan.seal import artifact
+
+    open_ = union.folder / "open.hgan"
+    artifact.release(
+        release_kit.fit(ledger=release_kit.OPEN_LEDGER), open_, clinic.key, release_kit.OVERRIDE,
+        training_data_id="data-0000009", created="2026-01-01",
+    )  # fmt: skip
+    bring(desk, union, clinic.file("a"))
+    bring(desk, union, open_)
+    page = weighed(desk, union)
+    assert "NOT PRIVATE: the combined generator claims nothing." in page.text
+    assert "without limit" in page.text
+    assert "not private</span>" in page.text
