@@ -68,8 +68,13 @@ def test_from_files_to_a_region_in_a_hub(desk, union, clinic, tmp_path):
     assert "of at most 1 of them, as you declare" in text
     assert "50.0 %" in text
     assert not union.file.exists()
-    page = weighed(desk, union, overlap="1", weights="uniform", columns="common", sign="1", hospital="Region",
-                   passphrase=SECRET, again=SECRET)  # fmt: skip
+    # What is signed is what was shown, whatever a form says.
+    answer = desk.post(
+        f"/combine/{union.name}/sign", overlap="2", weights="size", hospital="Region", passphrase=SECRET, again=SECRET
+    )
+    assert answer.status_code == 303
+    page = desk.wait(f"/combine/{union.name}")
+    assert "of at most 1 of them" in kit.words(page)
     assert "is signed" in page.text, kit.words(page)
     assert SECRET not in json.dumps(union.chosen) + page.text
     assert (desk.home / "signing.key").is_file()
@@ -81,7 +86,7 @@ def test_from_files_to_a_region_in_a_hub(desk, union, clinic, tmp_path):
     assert len(wg.load(union.file).sample(10, seed=1)) >= 10
     # It is done: nothing changes any more.
     before = union.file.read_bytes()
-    for answer in (bring(desk, union, clinic.file("c")), desk.post(f"/combine/{union.name}/how", sign="1", key="k")):
+    for answer in (bring(desk, union, clinic.file("c")), desk.post(f"/combine/{union.name}/sign", key="k")):
         assert answer.status_code == 400
         assert "signed" in answer.text
     assert union.file.read_bytes() == before
@@ -127,6 +132,17 @@ def test_lines_are_as_long_as_they_cost():
     open_ = {"disjoint": {"epsilon": None}, "overlap": None, "worst": {"epsilon": None}, "most": None, "sites": 1}
     costs = costs_of({"bounds": open_, "tree": [member("a", None)]})
     assert [(one.epsilon, one.share) for one in costs] == [(None, 1.0)] * 3
+
+
+def test_a_draft_of_another_kind_is_not_shown(desk, union, clinic):
+    for name in "ab":
+        bring(desk, union, clinic.file(name))
+    weighed(desk, union, overlap="1")
+    assert union.draft.exists()
+    page = weighed(desk, union, overlap="x")
+    assert kit.alarm(page)
+    assert "What one patient risks" not in page.text
+    assert desk.post(f"/combine/{union.name}/sign", hospital="A").status_code == 400
 
 
 def test_a_hospital_leaves(desk, union, clinic):
@@ -178,6 +194,8 @@ def test_what_is_called_oddly_is_refused(desk, union, name):
 
 
 def test_what_cannot_be_combined_is_told(desk, union, clinic):
+    answer = desk.post(f"/combine/{union.name}/sign", hospital="A")
+    assert (answer.status_code, "look first" in answer.text) == (400, True)
     answer = desk.post(f"/combine/{union.name}/how")
     assert (answer.status_code, "at least two" in answer.text) == (400, True)
     bring(desk, union, clinic.file("a"))

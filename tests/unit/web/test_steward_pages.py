@@ -31,6 +31,7 @@ WAYS = {
     "/projects/{name}/dossier": "post", "/projects/{name}/release": "post", "/projects/{name}/publish": "post",
     "/combine": "get", "/combine/new": "post", "/combine/{name}": "get", "/combine/{name}/how": "post",
     "/combine/{name}/members": "post", "/combine/{name}/left": "post", "/combine/{name}/publish": "post",
+    "/combine/{name}/sign": "post",
     "/combine/{name}/stop": "post",
 }  # fmt: skip
 POSTS = [way for way, kind in WAYS.items() if kind == "post"]

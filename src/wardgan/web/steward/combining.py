@@ -111,16 +111,25 @@ async def left(request: Request, union: Named) -> Response:
 
 @router.post("/combine/{name}/how")
 async def combined(request: Request, union: Named) -> Response:
-    """Combines the members: as a draft, which shows what that means, or signed."""
+    """Combines the members as a draft, which shows what that means."""
     form = await form_in(request)
     _check_open(request, union)
     names = ("weights", "columns", "overlap")
     own = {one.stem: form.get(f"weight.{one.stem}", "").strip() for one in union.members}
     chosen = {name: form[name].strip() for name in names if name in form}
     await run_in_threadpool(union.choose, **chosen, own=own)
-    if "sign" not in form:
-        _start(request, union, "Combining", await run_in_threadpool(words_of, union, union.draft, None))
-        return _to(union)
+    await run_in_threadpool(union.draft.unlink, missing_ok=True)  # it was made in another way
+    _start(request, union, "Combining", await run_in_threadpool(words_of, union, union.draft, None))
+    return _to(union)
+
+
+@router.post("/combine/{name}/sign")
+async def signed(request: Request, union: Named) -> Response:
+    """Combines and signs what was shown."""
+    form = await form_in(request)
+    _check_open(request, union)
+    if not union.draft.is_file():
+        raise UsageError("sign: look first at what it means.")
     key, commands, secret = signing(form, "../..")
     words = await run_in_threadpool(words_of, union, union.file, key)
     _start(request, union, "Combining and signing", *commands, words, ["verify", union.file.name, "--json"],
