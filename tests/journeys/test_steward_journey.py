@@ -177,7 +177,7 @@ def test_the_keyboard_reaches_everything(browser, published):
 def test_every_field_has_a_name(browser, published):
     _, address = published
     page = opened(browser, address)
-    for path in ("/", *(f"/projects/bp/{step}" for step in STEPS)):
+    for path in ("/", "/combine", *(f"/projects/bp/{step}" for step in STEPS)):
         page.goto(path)
         for more in page.locator("details").all():
             more.evaluate("one => one.open = true")
