@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_from_files_to_a_region_in_a_hub(desk, union, clinic, tmp_path):
     page = weighed(desk, union, overlap="1", weights="uniform", columns="common")
     assert kit.alarm(page) is None, kit.alarm(page)
     text = kit.words(page)
-    assert "of at most 1 of them, as you declare" in text
+    assert "a patient of at most 1, as you declare" in text
     assert "50.0 %" in text
     assert not union.file.exists()
     # What is signed is what was shown, whatever a form says.
@@ -74,7 +75,7 @@ def test_from_files_to_a_region_in_a_hub(desk, union, clinic, tmp_path):
     )
     assert answer.status_code == 303
     page = desk.wait(f"/combine/{union.name}")
-    assert "of at most 1 of them" in kit.words(page)
+    assert "a patient of at most 1, as you declare" in kit.words(page)
     assert "is signed" in page.text, kit.words(page)
     assert SECRET not in json.dumps(union.chosen) + page.text
     assert (desk.home / "signing.key").is_file()
@@ -109,7 +110,7 @@ def test_the_arithmetic_is_that_of_the_verb(desk, union, clinic):
 def test_what_is_claimed_is_dark(desk, union, clinic):
     for name in "ab":
         bring(desk, union, clinic.file(name))
-    for overlap, claimed in (("", "of all 2"), ("1", "of at most 1")):
+    for overlap, claimed in (("", "of all 2"), ("1", "a patient of at most 1")):
         page = weighed(desk, union, overlap=overlap).text
         row = page[page.index('<tr class="claim">') :].partition("</tr>")[0]
         assert claimed in row
@@ -118,18 +119,38 @@ def test_what_is_claimed_is_dark(desk, union, clinic):
 
 def test_lines_are_as_long_as_they_cost():
     def member(name, epsilon):
-        mode = {"mode": "private", "epsilon": epsilon} if epsilon else {"mode": "none"}
+        mode = {"mode": "private", "epsilon": epsilon, "delta": 1e-5} if epsilon else {"mode": "none"}
         return {"name": name, "privacy": mode}
 
-    bounds = {"disjoint": {"epsilon": 2.0}, "overlap": None, "worst": {"epsilon": 2.5}, "most": None, "sites": 3}
+    bounds = {
+        "delta": 1e-5,
+        "disjoint": {"epsilon": 2.0},
+        "overlap": None,
+        "worst": {"epsilon": 2.5},
+        "most": None,
+        "sites": 3,
+    }
     tree = [member("a", 1.0), {"name": "r", "members": [member("b", 2.0), member("c", 1.0)], "privacy": {}}]
     costs = costs_of({"bounds": bounds, "tree": tree})
     assert [(one.words, one.epsilon, one.share) for one in costs[:3]] == [
-        ("patient of a alone", 1.0, 0.25), ("patient of r / b alone", 2.0, 0.5), ("patient of r / c alone", 1.0, 0.25),
+        ("a, as its file promises", 1.0, 0.25), ("r / b, as its file promises", 2.0, 0.5),
+        ("r / c, as its file promises", 1.0, 0.25),
     ]  # fmt: skip
     assert [one.kind for one in costs] == ["member"] * 3 + ["bound", "claim", "added"]
     assert costs[-1].epsilon == 4.0
-    open_ = {"disjoint": {"epsilon": None}, "overlap": None, "worst": {"epsilon": None}, "most": None, "sites": 1}
+    # Another delta is said, and nothing is added up.
+    tree[0]["privacy"]["delta"] = 1e-9
+    costs = costs_of({"bounds": bounds, "tree": tree})
+    assert costs[0].words == "a, as its file promises (at delta 1e-09)"
+    assert "added" not in [one.kind for one in costs]
+    open_ = {
+        "delta": 1e-5,
+        "disjoint": {"epsilon": None},
+        "overlap": None,
+        "worst": {"epsilon": None},
+        "most": None,
+        "sites": 1,
+    }
     costs = costs_of({"bounds": open_, "tree": [member("a", None)]})
     assert [(one.epsilon, one.share) for one in costs] == [(None, 1.0)] * 3
 
@@ -176,6 +197,10 @@ def test_from_a_hub(desk, union, clinic, tmp_path):
     page = desk.wait(f"/combine/{union.name}")
     assert kit.alarm(page) is None
     assert [one.name for one in union.members] == ["a-1.0.hgan"]
+    # Who signed it must be known.
+    Hub(tmp_path / "hub", trust=clinic.trust).push(clinic.file("nobodys", signed=False), "cardio/n:1.0", unsigned=True)
+    desk.post(f"/combine/{union.name}/members", target=f"{tmp_path}/hub:cardio/n:1.0")
+    assert "unsigned" in kit.alarm(desk.wait(f"/combine/{union.name}"))
     desk.post(f"/combine/{union.name}/members", target=f"{tmp_path}/hub:cardio/zzz:1.0")
     assert "zzz" in kit.alarm(desk.wait(f"/combine/{union.name}"))
     assert len(union.members) == 1
@@ -215,6 +240,34 @@ def test_what_cannot_be_combined_is_told(desk, union, clinic):
     assert desk.post(f"/combine/{union.name}/how", weights="most").status_code == 400
     assert desk.post(f"/combine/{union.name}/publish", target="../hub:a:1").status_code == 400
     assert not union.file.exists()
+
+
+def test_who_is_not_known_is_loud(desk, union, clinic, monkeypatch, tmp_path):
+    for path in (clinic.file("a"), clinic.file("nobodys", signed=False)):
+        bring(desk, union, path)
+    page = weighed(desk, union)
+    assert "nobodys: no key of your trust file signed it" in kit.alarm(page)
+    monkeypatch.setenv("WARDGAN_TRUST", str(tmp_path / "empty.json"))
+    page = desk.get(f"/combine/{union.name}").text
+    assert page.count("no key of your trust file signed it") == 2
+
+
+def test_a_publication_is_kept_though_nobody_looks(desk, union, clinic):
+    for name in "ab":
+        bring(desk, union, clinic.file(name))
+    weighed(desk, union)
+    desk.post(f"/combine/{union.name}/sign", key=str(clinic.key))
+    assert "is signed" in desk.wait(f"/combine/{union.name}").text
+    desk.post(f"/combine/{union.name}/publish", target="../../hub:north/all:1.0")
+    until = time.monotonic() + kit.LONGEST
+    while desk.app.state.acts.busy(union):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    # Where it is can be said from anywhere.
+    assert union.chosen["published"] == f"{desk.home}/hub:north/all:1.0"
+    answer = desk.post(f"/combine/{union.name}/publish", target="../../hub:a b")
+    assert answer.status_code == 400
+    assert f'href="/combine/{union.name}"' in answer.text
 
 
 @pytest.mark.parametrize("name", ["", "A", "..", "a/b", "x" * 41])

@@ -15,8 +15,18 @@ from wardgan import files
 from wardgan.errors import UsageError
 from wardgan.web.forms import check_origin
 from wardgan.web.steward.pages import Sessioned, form_in, session_in, signing
-from wardgan.web.steward.project import KEY
-from wardgan.web.steward.union import WAYS, Union, begin_union, costs_of, facts_of, union_of, unions, words_of
+from wardgan.web.steward.project import KEY, settled
+from wardgan.web.steward.union import (
+    WAYS,
+    Union,
+    begin_union,
+    costs_of,
+    facts_of,
+    strangers_of,
+    union_of,
+    unions,
+    words_of,
+)
 from wardgan.web.steward.verbs import Acts, problem_of
 from wardgan.web.steward.views import progress_in, shown
 
@@ -65,10 +75,9 @@ def page(request: Request, union: Named, _: Sessioned) -> HTMLResponse:
     notices = act.answers[0].get("notices", ()) if act is not None and act.answers else ()
     chosen = union.chosen
     own = chosen.get("own")
-    if act is not None and act.code == 0 and act.step == "publish" and act.answers:
-        union.choose(published=act.answers[-1].get("target"))
     return shown(
         request, "combine.html", union=union, facts=facts, costs=costs_of(facts) if facts else (), notices=notices,
+        strangers=strangers_of(facts.get("tree", ())),
         problem=failed or problem or None, chosen=union.chosen, own=own if isinstance(own, dict) else {}, ways=WAYS,
         done=union.file.is_file(), key=f"../../{KEY}" if (request.app.state.home / KEY).is_file() else "",
     )  # fmt: skip
@@ -145,7 +154,11 @@ async def published(request: Request, union: Named) -> Response:
     if not target or not union.file.is_file():
         raise UsageError("target: sign it first, and say where it shall be, such as ../../hub:region/all:1.0.")
     await run_in_threadpool(union.choose, target=target)
-    _start(request, union, "Publishing", ["push", "--json", "--", union.file.name, target], step="publish")
+    acts: Acts = request.app.state.acts
+    acts.start(
+        union, "combine", "Publishing", ["push", "--json", "--", union.file.name, settled(union.folder, target)],
+        last=lambda answer: union.choose(published=answer["target"]),
+    )  # fmt: skip
     return _to(union)
 
 
@@ -158,10 +171,10 @@ async def stopped(request: Request, union: Named) -> Response:
 
 
 def _start(
-    request: Request, union: Union, title: str, *commands: list[str], secret: str | None = None, step: str = "combine"
+    request: Request, union: Union, title: str, *commands: list[str], secret: str | None = None
 ) -> None:  # fmt: skip
     acts: Acts = request.app.state.acts
-    acts.start(union, step, title, *commands, secret=secret)
+    acts.start(union, "combine", title, *commands, secret=secret)
 
 
 def _check_open(request: Request, union: Union) -> None:

@@ -19,7 +19,7 @@ from wardgan.web.forms import check_origin
 from wardgan.web.pages import DOSSIER_POLICY
 from wardgan.web.steward import declare
 from wardgan.web.steward.fitting import fit_words, fitted_data, keep, train
-from wardgan.web.steward.project import KEY, STEPS, Project, begin, project_of, projects, text_of
+from wardgan.web.steward.project import KEY, STEPS, Project, begin, project_of, projects, settled, text_of
 from wardgan.web.steward.session import Session
 from wardgan.web.steward.verbs import Acts, problem_of
 from wardgan.web.steward.views import SHOWN, given_of, progress_in, schema_page, shown
@@ -231,7 +231,11 @@ async def published(request: Request, project: Named) -> Response:
     if not target:
         raise UsageError("target: say where it shall be, such as ../hub:cardio/sprint:1.0.")
     await run_in_threadpool(project.choose, target=target)
-    request.app.state.acts.start(project, "publish", "Publishing", ["push", "--json", "--", project.file.name, target])
+    request.app.state.acts.start(
+        project, "publish", "Publishing",
+        ["push", "--json", "--", project.file.name, settled(project.folder, target)],
+        last=lambda answer: project.choose(published=answer["target"]),
+    )  # fmt: skip
     return RedirectResponse(f"/projects/{project.name}/publish", 303)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, cast
 
 from wardgan import files
 from wardgan.errors import UsageError
+from wardgan.hub.target import target_of
 
 STEPS: Final = ("schema", "budget", "training", "dossier", "release", "publish")
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -200,6 +201,22 @@ def new_folder(home: Path, name: str) -> Path:
     except FileExistsError as error:
         raise UsageError(f"name={name!r} is taken; choose another one.") from error
     return home / name
+
+
+def settled(folder: Path, target: str) -> str:
+    """Gives a target that means the same wherever a verb is run.
+
+    Args:
+        folder: From where a folder was written.
+        target: A release of a hub, as a person wrote it.
+
+    Raises:
+        UsageError: It is none.
+    """
+    found = target_of(target)
+    return str(
+        replace(found, place=str((folder / Path(found.place).expanduser()).resolve())) if found.folder else found
+    )
 
 
 def text_of(facts: Mapping[str, object], name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -149,7 +149,7 @@ class Cost:
     """What one patient risks, as a line of the drawing.
 
     Attributes:
-        words: Whose patient.
+        words: Whose patient, and at which delta if it is another one than that of the whole.
         epsilon: What that costs; `None` if nothing protects them.
         share: Of the longest line, 0 to 1.
         kind: `member`, `claim` or `bound`.
@@ -168,28 +168,46 @@ def costs_of(facts: Mapping[str, Any]) -> list[Cost]:
         facts: What the combined file says of itself.
     """
     bounds = facts["bounds"]
-    lines: list[tuple[str, float | None, str]] = [
-        (f"patient of {name} alone", epsilon, "member") for name, epsilon in _leaves(facts["tree"], "")
-    ]
-    single = [epsilon for _, epsilon, _ in lines]
+    leaves = list(_leaves(facts["tree"], ""))
+    lines: list[tuple[str, float | None, str]] = []
+    for name, claim in leaves:
+        other = "" if claim.get("delta") in (None, bounds["delta"]) else f" (at delta {claim['delta']:g})"
+        lines.append((f"{name}, as its file promises{other}", claim["epsilon"], "member"))
     declared = bounds["overlap"] is not None
-    lines.append(("of one of the hospitals, whichever", bounds["disjoint"]["epsilon"], "bound"))
+    lines.append(("Together: a patient of one of the hospitals", bounds["disjoint"]["epsilon"], "bound"))
     if declared:
-        lines.append((f"of at most {bounds['most']} of them, as you declare", bounds["overlap"]["epsilon"], "claim"))
-    lines.append((f"of all {bounds['sites']}", bounds["worst"]["epsilon"], "bound" if declared else "claim"))
-    if len(single) > 1 and None not in single:
-        lines.append(("all epsilons added up, which would be too careful", sum(filter(None, single)), "added"))
+        lines.append(
+            (f"Together: a patient of at most {bounds['most']}, as you declare", bounds["overlap"]["epsilon"], "claim")
+        )
+    lines.append(
+        (f"Together: a patient of all {bounds['sites']}", bounds["worst"]["epsilon"], "bound" if declared else "claim")
+    )
+    promised = [claim["epsilon"] for _, claim in leaves]
+    # Epsilons of several deltas have no sum that means anything.
+    if len(leaves) > 1 and None not in promised and {claim.get("delta") for _, claim in leaves} == {bounds["delta"]}:
+        lines.append(("The promises added up, which is too careful", sum(promised), "added"))
     longest = max((epsilon for _, epsilon, _ in lines if epsilon is not None), default=1.0) or 1.0
     return [Cost(words, epsilon, 1.0 if epsilon is None else epsilon / longest, kind) for words, epsilon, kind in lines]
 
 
-def _leaves(tree: Any, above: str) -> list[tuple[str, float | None]]:  # noqa: ANN401 - JSON
-    found: list[tuple[str, float | None]] = []
+def strangers_of(tree: Any) -> list[str]:  # noqa: ANN401 - JSON
+    """Gives the members that no key of the trust file signed.
+
+    Args:
+        tree: Members, as the combined file says.
+    """
+    found: list[str] = []
+    for member in tree:
+        found += [] if member["signature"]["name"] else [str(member["name"])]
+        found += strangers_of(member.get("members", ()))
+    return found
+
+
+def _leaves(tree: Any, above: str) -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401 - JSON
     for member in tree:
         name = f"{above}{member['name']}"
         if members := member.get("members"):
-            found += _leaves(members, f"{name} / ")
+            yield from _leaves(members, f"{name} / ")
         else:
             claim = member["privacy"]
-            found.append((name, claim["epsilon"] if claim["mode"] == "private" else None))
-    return found
+            yield name, claim if claim["mode"] == "private" else {"epsilon": None}

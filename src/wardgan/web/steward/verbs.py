@@ -61,7 +61,7 @@ class Acts:
 
     def start(
         self, project: Kept, step: str, title: str, *commands: Sequence[str], secret: str | None = None,
-        first: Callable[[], None] | None = None,
+        first: Callable[[], None] | None = None, last: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:  # fmt: skip
         """Runs verbs in the background; none follows one that fails.
 
@@ -72,6 +72,7 @@ class Acts:
             commands: Words of each verb; paths are within the project's folder.
             secret: Passphrase of a key, which is not among the words.
             first: Makes what the verbs need, once it is known that nothing else runs.
+            last: Is called with the last answer, if all went well, whether or not anybody looks.
 
         Raises:
             UsageError: Something runs for this project already.
@@ -81,7 +82,7 @@ class Acts:
             if first is not None:
                 first()
             act = self._acts[project.folder] = Act(step, title, commands)
-        Thread(target=self._work, args=(project, act, secret), name=project.name, daemon=True).start()
+        Thread(target=self._work, args=(project, act, secret, last), name=project.name, daemon=True).start()
 
     def now(self, project: Kept) -> Act | None:
         """Gives what runs, or ran last; `None` if nothing did.
@@ -146,13 +147,17 @@ class Acts:
         act = self._acts.get(project.folder)
         return act is not None and act.code is None
 
-    def _work(self, project: Kept, act: Act, secret: str | None) -> None:
+    def _work(
+        self, project: Kept, act: Act, secret: str | None, last: Callable[[Mapping[str, Any]], None] | None
+    ) -> None:  # fmt: skip
         code = 1
         try:
             for words in act.commands:
                 code = self._run(project, act, words, secret)
                 if code or act.stopping:
                     break
+            if not code and last is not None:
+                last(act.answers[-1] if act.answers else {})
         except OSError as error:
             act.said += f"\nThe verb could not be run: {error.strerror}."
         finally:

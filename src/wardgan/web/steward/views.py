@@ -46,7 +46,10 @@ def problem(request: Request, status: int, message: str) -> HTMLResponse:
         status: HTTP status.
         message: What is wrong, and the way out.
     """
-    return shown(request, "problem.html", status, message=message, missing=status == 404)
+    parts = request.url.path.split("/")
+    # A page of the project that the question was about, for whoever may see that there is one.
+    back = "/".join(parts[:3]) if len(parts) > 3 and parts[1] in ("projects", "combine") and status != 403 else ""
+    return shown(request, "problem.html", status, message=message, missing=status == 404, back=back)
 
 
 def progress_in(project: Kept) -> Mapping[str, Any] | None:
@@ -144,10 +147,6 @@ def _release_step(request: Request, project: Project, facts: dict[str, Any]) -> 
 
 
 def _publish_step(request: Request, project: Project, facts: dict[str, Any]) -> HTMLResponse:
-    act: Act | None = facts["act"]
-    pushed = act.answers[-1] if act is not None and act.code == 0 and act.answers else {}
-    if pushed.get("target"):
-        project.choose(published=pushed["target"])
     chosen = project.chosen
     return shown(request, "publish.html", project=project, chosen=chosen, pushed=chosen.get("published"), **facts)
 
