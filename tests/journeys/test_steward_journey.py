@@ -133,9 +133,32 @@ def published(browser, steward):
     page.go_back()
     sign(page)
     publish(page, f"{home / 'hub'}:cardio/bp:1.0")
+    combine(page, home)
     assert page.problems == []
     page.context.close()
     return home, address
+
+
+def combine(page, home):
+    """Two releases become one, signed by the key that was made before."""
+    from hub_kit import Clinic
+
+    (home / "clinic").mkdir()
+    clinic = Clinic(home / "clinic")
+    page.goto("/combine")
+    page.get_by_label("Name of the whole").fill("north")
+    page.get_by_role("button", name="Begin").click()
+    for path in (clinic.file("a"), clinic.file("b", data="data-0000002", created="2026-02-01")):
+        page.get_by_label("A file (.hgan)").set_input_files(path)
+        page.get_by_role("button", name="Bring it").click()
+    page.get_by_label("In how many of these hospitals").fill("1")
+    page.get_by_role("button", name="Show what that means").click()
+    page.get_by_text("Together: a patient of at most 1").wait_for()
+    assert page.get_by_role("alert").count() == 2  # the hospital's key is in nobody's trust file here
+    page.get_by_label("Passphrase of the key").fill(SECRET)
+    page.get_by_role("button", name="Combine and sign").click()
+    page.locator("h1", has_text="north is signed").wait_for()
+    publish(page, f"{home / 'hub'}:region/north:1.0")
 
 
 def test_from_a_file_of_patients_to_a_release_that_a_hub_lists(published):
@@ -145,7 +168,9 @@ def test_from_a_file_of_patients_to_a_release_that_a_hub_lists(published):
     done = subprocess.run(words, cwd=home, capture_output=True, env=surroundings, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)["releases"]
-    assert [(one["name"], one["tag"]) for one in found] == [("cardio/bp", "1.0")]
+    assert {(one["name"], one["tag"], one["kind"]) for one in found} == {
+        ("cardio/bp", "1.0", "model"), ("region/north", "1.0", "mixture"),
+    }  # fmt: skip
     assert not any(SECRET.encode() in path.read_bytes() for path in home.rglob("*") if path.is_file())
 
 
@@ -154,7 +179,7 @@ def test_from_a_file_of_patients_to_a_release_that_a_hub_lists(published):
 def test_it_fits_and_can_be_read(browser, published, width, scheme):
     _, address = published
     page = opened(browser, address, viewport={"width": width, "height": 900}, color_scheme=scheme)
-    for path in ("/", *(f"/projects/bp/{step}" for step in STEPS), "/projects/nobody"):
+    for path in ("/", "/combine", "/combine/north", *(f"/projects/bp/{step}" for step in STEPS), "/projects/nobody"):
         page.goto(path)
         for more in page.locator("details").all():
             more.evaluate("one => one.open = true")
@@ -177,7 +202,7 @@ def test_the_keyboard_reaches_everything(browser, published):
 def test_every_field_has_a_name(browser, published):
     _, address = published
     page = opened(browser, address)
-    for path in ("/", "/combine", *(f"/projects/bp/{step}" for step in STEPS)):
+    for path in ("/", "/combine", "/combine/north", *(f"/projects/bp/{step}" for step in STEPS)):
         page.goto(path)
         for more in page.locator("details").all():
             more.evaluate("one => one.open = true")
