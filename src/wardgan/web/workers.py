@@ -25,6 +25,8 @@ from wardgan.web.tasks import TASKS, Shop
 PATIENCE: Final = 15.0
 WAIT: Final = 20.0
 MEMORY: Final = 3 << 30
+# Questions that wait hold a thread of the server each, of 40; lists and pages need threads, too.
+QUEUE: Final = 22
 _END: Final = "end"
 _CONTEXT: Final = multiprocessing.get_context("spawn")
 
@@ -46,10 +48,12 @@ class Workers:
         any_signer: Whether unsigned files and unknown keys pass.
         patience: Seconds that an answer, or the next part of one, may take.
         wait: Seconds that a question waits for a process.
+        queue: How many questions wait at most.
     """
 
     def __init__(
-        self, count: int, trust: Path | None, *, any_signer: bool, patience: float = PATIENCE, wait: float = WAIT
+        self, count: int, trust: Path | None, *, any_signer: bool, patience: float = PATIENCE, wait: float = WAIT,
+        queue: int = QUEUE,
     ) -> None:  # fmt: skip
         self._given = (trust, any_signer)
         self._patience = patience
@@ -57,6 +61,7 @@ class Workers:
         self._age = 0
         self._closed = threading.Event()
         self._every: set[_Worker] = set()
+        self._waiting = threading.BoundedSemaphore(queue)
         self._idle: LifoQueue[_Worker | None] = LifoQueue()
         for _ in range(count):
             self._idle.put(None)  # started when it is needed
@@ -104,10 +109,7 @@ class Workers:
             self._idle.put(self._ended(worker) if worker.asked else worker)
 
     def _taken(self) -> _Worker:
-        try:
-            found = self._idle.get(timeout=self._wait)
-        except Empty:
-            raise BusyError("Others are drawing patients; try again in a moment.") from None
+        found = self._next()
         if found is not None and found.alive and found.age == self._age:
             return found
         if found is not None:
@@ -122,6 +124,19 @@ class Workers:
             raise BusyError("This machine has no room for another process; try again in a moment.") from error
         self._every.add(found)
         return found
+
+    def _next(self) -> _Worker | None:
+        """Gives a process that is idle, or `None` for a place of one; waits for it, if not too many do."""
+        with suppress(Empty):
+            return self._idle.get_nowait()
+        if not self._waiting.acquire(blocking=False):
+            raise BusyError("Too many others are drawing patients; try again in a moment.")
+        try:
+            return self._idle.get(timeout=self._wait)
+        except Empty:
+            raise BusyError("Others are drawing patients; try again in a moment.") from None
+        finally:
+            self._waiting.release()
 
     def _ended(self, worker: _Worker) -> None:
         worker.kill()

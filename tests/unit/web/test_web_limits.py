@@ -84,6 +84,38 @@ def test_what_is_not_taken_is_not_made_and_blocks_nobody(clinic):
     workers.close()
 
 
+def test_few_wait_so_that_others_are_answered(clinic):
+    """Who waits holds a thread of the server; beyond a few, the answer is to come back."""
+    found = Workers(1, clinic.trust, any_signer=False, wait=20.0, queue=2)
+    asked = Asked(5, 1)
+    said = []
+
+    def wait():
+        try:
+            said.append(found.ask("preview", clinic.file("a"), asked, False))
+        except BusyError as error:
+            said.append(error)
+
+    with found.parts("csv", clinic.file("a"), Asked(100_000, 1)) as parts:
+        next(parts)
+        threads = [threading.Thread(target=wait) for _ in range(2)]
+        for one in threads:
+            one.start()
+        while found._waiting._value:
+            time.sleep(0.01)
+        begun = time.monotonic()
+        with pytest.raises(BusyError, match="Too many others"):
+            found.ask("preview", clinic.file("a"), asked, False)
+        assert time.monotonic() - begun < 5
+        for _ in parts:
+            pass
+    for one in threads:
+        one.join()
+    assert [type(one).__name__ for one in said] == ["Preview"] * 2
+    assert found._waiting._value == 2
+    found.close()
+
+
 def test_a_process_that_dies_is_replaced(clinic):
     path = clinic.file("a")
     workers = Workers(1, clinic.trust, any_signer=False, patience=30.0)
