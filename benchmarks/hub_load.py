@@ -1,7 +1,7 @@
 """A hub with accounts under load: each visitor has a token, and each look at patients is a line of the log.
 
-    python benchmarks/hub_load.py --database sqlite
-    python benchmarks/hub_load.py --database postgresql://hub@/postgres?host=SOCKETS   # one that nobody needs
+    python benchmarks/hub_load.py
+    python benchmarks/hub_load.py --database sqlite postgresql://hub@/postgres?host=SOCKETS   # one that nobody needs
 
 `list and search` and `preview` as in `hub.py`, through accounts. `load`: fifty users for a minute, who look at lists,
 releases, previews of 20 patients, small downloads and statistics, and pause for about a second between two of them. An
@@ -32,7 +32,7 @@ _LOAD = (
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--database", default="sqlite")
+    parser.add_argument("--database", nargs="+", default=["sqlite"])
     parser.add_argument("--releases", type=int, default=10_000)
     parser.add_argument("--users", type=int, default=20)
     parser.add_argument("--many", type=int, default=50)
@@ -43,14 +43,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         stocked(home, asked.releases)
-        rows = list(_measured(home, asked))
+        rows = [row for database in asked.database for row in _measured(home, database, asked)]
     print(markdown(rows))
     print(save("hub_load", rows, asked.out))
 
 
-def _measured(home: Path, asked: argparse.Namespace) -> Iterator[dict[str, object]]:
-    kind = "SQLite" if asked.database == "sqlite" else "PostgreSQL"
-    database = str(home / "hub.db") if asked.database == "sqlite" else asked.database
+def _measured(home: Path, database: str, asked: argparse.Namespace) -> Iterator[dict[str, object]]:
+    kind = "SQLite" if database == "sqlite" else "PostgreSQL"
+    database = str(home / "hub.db") if database == "sqlite" else database
     tokens = [_said(home, "token", "new", f"User {at}", "--database", database) for at in range(asked.many)]
     with served(home, asked.releases, "--database", database) as (place, process, _):
         for name, pause in (("saturated", 0.0), ("reading", 1.0)):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from anyio import to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -35,6 +36,8 @@ from wardgan.web.workers import BrokenError, BusyError
 
 HERE: Final = Path(__file__).parent
 HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
+# Those who wait for a process hold one each, see `workers.QUEUE` and `stock.QUEUE`; lists and pages need some, too.
+THREADS: Final = 100
 # The first that fits decides.
 STATUS: Final = (
     (LimitedError, 429), (LimitError, 429), (BusyError, 503), (BrokenError, 500), (DatabaseError, 503),
@@ -60,6 +63,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
         stock.start()
         jobs.start()
         yield

@@ -25,7 +25,7 @@ PAUSE: Final = 15.0
 PAUSE_REGISTRY: Final = 300.0
 _LARGEST: Final = 256 << 20
 _STREAM: Final = 60.0
-_QUEUE: Final = 6
+QUEUE: Final = 24
 _PREVIEWS: Final = 2
 _STREAMS: Final = 2
 _MAKING: Final = 300.0
@@ -50,7 +50,7 @@ class Stock:
         self.rack = Rack(Hub(Target(whole.place, whole.folder), trust=trust), any_signer=any_signer)
         place = None if trust is None else Path(trust)
         self.workers = Workers(_PREVIEWS, place, any_signer=any_signer)
-        self.streams = Workers(_STREAMS, place, any_signer=any_signer, patience=_STREAM, wait=_STREAM / 4, queue=_QUEUE)
+        self.streams = Workers(_STREAMS, place, any_signer=any_signer, patience=_STREAM, wait=_STREAM / 4, queue=QUEUE)
         self.makers = Workers(1, place, any_signer=any_signer, patience=_MAKING)
         self.shelf = Shelf([])
         self.trouble: str | None = "The hub is being read; come back in a moment."

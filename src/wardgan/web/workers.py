@@ -25,8 +25,8 @@ from wardgan.web.tasks import TASKS, Shop
 PATIENCE: Final = 15.0
 WAIT: Final = 20.0
 MEMORY: Final = 3 << 30
-# Questions that wait hold a thread of the server each, of 40; lists and pages need threads, too.
-QUEUE: Final = 22
+# Questions that wait hold a thread of the server each, see `app.THREADS`.
+QUEUE: Final = 48
 _END: Final = "end"
 _CONTEXT: Final = multiprocessing.get_context("spawn")
 

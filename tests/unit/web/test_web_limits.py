@@ -18,8 +18,11 @@ from wardgan.errors import HubError, TrustError, UsageError
 from wardgan.hub.hub import Hub
 from wardgan.hub.store import UnreachableError
 from wardgan.seal import artifact
+from wardgan.web import app as apps
 from wardgan.web import rack as racks
 from wardgan.web import shapes, tasks
+from wardgan.web import stock as stocks
+from wardgan.web import workers as processes
 from wardgan.web.figures import figures_of
 from wardgan.web.guard import HEADERS
 from wardgan.web.preview import CELLS, Asked, most_of, preview
@@ -82,6 +85,10 @@ def test_what_is_not_taken_is_not_made_and_blocks_nobody(clinic):
     assert len(workers._every) == 0  # the process that was left in the middle is gone
     assert workers.ask("preview", path, Asked(5, 1), True).rows
     workers.close()
+
+
+def test_who_waits_leaves_threads_for_others():
+    assert processes.QUEUE + stocks.QUEUE + 2 * 2 <= apps.THREADS - 20
 
 
 def test_few_wait_so_that_others_are_answered(clinic):
