@@ -130,7 +130,8 @@ def known_elsewhere(database: Database, subject: str, names: Sequence[str], *, h
         chosen = sa.select(accounts.c.id, accounts.c.name, accounts.c.closed).where(accounts.c.subject == subject)
         row = line.execute(chosen).first()
         if row is None:
-            name = next(name for name in map(plain, names) if _fine(name) and not _taken(line, name))
+            free = (name for name in map(plain, names) if _fine(name) and not _taken(line, name))
+            name = next(free, None) or f"person {secrets.token_hex(8)}"
             made = accounts.insert().values(name=name, created=now(), subject=subject).returning(accounts.c.id)
             account = int(line.execute(made).scalar_one())
             note(line, name, "account made", name, {"subject": subject})

@@ -28,6 +28,8 @@ GUESSES: Final = (10, 600.0)
 REFUSALS: Final = (1_000, 3_600.0)
 DRAWS: Final = (240, 60.0)
 ENTRIES: Final = (30, 600.0)
+# Many people may be behind one address.
+BEGINS: Final = (300, 600.0)
 _ID: Final = re.compile(r"wgt_([0-9a-f]{12})_")
 OURS: Final = ("same-origin", "none")
 
@@ -78,6 +80,7 @@ class Desk:
         self._guesses = Pace(*GUESSES)
         self._refusals = Pace(*REFUSALS)
         self._entries = Pace(*ENTRIES)
+        self._begins = Pace(*BEGINS)
         self._draws = Pace(*DRAWS)
         self._streams: set[str] = set()
         self._lock = Lock()
@@ -153,6 +156,8 @@ class Desk:
             AccessError: Their account is closed.
             LimitedError: They sign in too often.
         """
+        if not self._entries.left(person.subject):
+            raise LimitedError("You sign in too often; wait a minute.")
         try:
             found = known_elsewhere(self.database, person.subject, person.names, hours=HOURS)
         except ClosedAccountError as error:
@@ -206,15 +211,18 @@ class Desk:
         return request.cookies.get(f"{self._cookie}-state", "")
 
     def may_begin(self, request: Request) -> None:
-        """Refuses who begins too many sign-ins elsewhere.
+        """Refuses who begins too many sign-ins elsewhere, or whom another site sends.
 
         Args:
             request: What is asked.
 
         Raises:
+            AccessError: A page of somewhere else leads here: it would choose what is shown behind the sign-in.
             LimitedError: They do.
         """
-        if not self._entries.left(address_of(request)):
+        if request.headers.get("sec-fetch-site") not in self._askers:
+            raise AccessError("Another site leads here; sign in from this hub's own page.")
+        if not self._begins.left(address_of(request)):
             raise LimitedError("You sign in too often; wait a minute.")
 
     def csrf(self, visitor: Visitor) -> str:

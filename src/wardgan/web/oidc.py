@@ -16,8 +16,9 @@ import sys
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -30,7 +31,10 @@ from wardgan.hub.target import loopback
 
 SECRET: Final = "WARDGAN_OIDC_SECRET"  # noqa: S105 - where it is, and not what it is
 LIFE: Final = 600.0
-_MOST: Final = 1_000
+_MOST: Final = 50_000
+# How long it is not asked again after it did not answer.
+_AGAIN: Final = 5.0
+_AT_ONCE: Final = 8
 _FRESH: Final = 3_600.0
 _TIMEOUT: Final = 10.0
 _LEEWAY: Final = 60
@@ -96,6 +100,10 @@ class Provider:
         self._begun: OrderedDict[str, _Begun] = OrderedDict()
         self._lock = Lock()
         self._facts: tuple[float, dict[str, Any]] | None = None
+        self._keys: Any = None
+        self._asks = Lock()
+        self._gone_until = 0.0
+        self._line = BoundedSemaphore(_AT_ONCE)
         _library()
 
     def begin(self, back: str, following: str) -> tuple[str, str]:
@@ -139,7 +147,8 @@ class Provider:
             begun = self._begun.pop(state, None)
         if begun is None or begun.until < time.monotonic():
             raise AccessError("This sign-in was begun too long ago, or used already; begin again.", "nothing")
-        if answer.get("iss", self._issuer) != self._issuer:
+        told = self._metadata().get("authorization_response_iss_parameter_supported") is True
+        if answer.get("iss", None if told else self._issuer) != self._issuer:
             raise AccessError("Another provider than this hub's led here; begin again.", "nothing")
         code = answer.get("code", "")
         if "error" in answer or not code or len(code) > _LONGEST:
@@ -147,7 +156,12 @@ class Provider:
             raise AccessError(
                 f"{self.host} did not sign you in{f' ({why})' if _CODE.fullmatch(why) else ''}; begin again.", "nothing"
             )
-        return self._person(self._claims(code, begun), begun.following)
+        if not self._line.acquire(blocking=False):
+            raise self._gone("too many sign in at once")
+        try:
+            return self._person(self._claims(code, begun), begun.following)
+        finally:
+            self._line.release()
 
     def _claims(self, code: str, begun: _Begun) -> dict[str, Any]:
         from authlib.common.errors import AuthlibBaseError
@@ -166,7 +180,8 @@ class Provider:
             }  # fmt: skip
             params = {"nonce": begun.nonce, "client_id": self._client, "access_token": token.get("access_token")}
             CodeIDToken(found.claims, found.header, essential, params).validate(leeway=_LEEWAY)
-        except (AuthlibBaseError, JoseError, KeyError, TypeError, ValueError) as error:
+        except (AuthlibBaseError, JoseError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
+                ValueError) as error:  # fmt: skip
             # What exactly was wrong is for who runs the hub: it may quote what the provider sent.
             print(f"Sign-in with {self.host} failed: {type(error).__name__}.", file=sys.stderr)
             raise AccessError(f"What {self.host} says about you cannot be trusted; begin again.", "nothing") from error
@@ -177,28 +192,27 @@ class Provider:
     def _verified(self, token: str, facts: dict[str, Any]) -> Any:  # noqa: ANN401 - a token of joserfc
         """Gives an ID token whose signature is the provider's; its keys are fetched anew if it has a new one."""
         from joserfc import jwt
-        from joserfc.errors import InvalidKeyIdError
+        from joserfc.errors import JoseError
         from joserfc.jws import JWSRegistry
 
         registry = JWSRegistry(algorithms=list(_ALGORITHMS), strict_check_header=False)
-        if "keys" in facts:
-            try:
-                return jwt.decode(token, key=facts["keys"], registry=registry)
-            except InvalidKeyIdError:
-                pass
-        facts["keys"] = self._key_set(str(facts["jwks_uri"]))
-        return jwt.decode(token, key=facts["keys"], registry=registry)
+        if self._keys is not None:
+            with suppress(JoseError):
+                return jwt.decode(token, key=self._keys, registry=registry)
+        # It may have another key by now, with or without a name of its own.
+        self._keys = self._key_set(str(facts["jwks_uri"]))
+        return jwt.decode(token, key=self._keys, registry=registry)
 
     def _key_set(self, place: str) -> Any:  # noqa: ANN401 - keys of joserfc
-        from joserfc.jwk import KeySet
+        from joserfc.errors import JoseError
+        from joserfc.jwk import KeySet, import_key
 
-        keys = self._got(place).get("keys")
-        good = [
-            one
-            for one in (keys if isinstance(keys, list) else ())
-            if isinstance(one, dict) and one.get("kty") in _KEYS and one.get("use", "sig") == "sig"
-        ]
-        return KeySet.import_key_set({"keys": good})
+        keys, good = self._got(place).get("keys"), []
+        for one in keys if isinstance(keys, list) else ():
+            if isinstance(one, dict) and one.get("kty") in _KEYS and one.get("use", "sig") == "sig":
+                with suppress(JoseError, TypeError, ValueError, LookupError):  # one that nobody here knows
+                    good.append(import_key(cast("dict[str, Any]", one)))
+        return KeySet(good)
 
     def _person(self, claims: dict[str, Any], following: str) -> Person:
         subject = claims.get("sub")
@@ -217,11 +231,24 @@ class Provider:
         known = self._facts
         if known is not None and known[0] > time.monotonic():
             return known[1]
+        # One asks, and who comes meanwhile is not kept waiting.
+        if self._gone_until > time.monotonic() or not self._asks.acquire(blocking=False):
+            raise self._gone("it did not answer a moment ago, or is being asked")
+        try:
+            found = self._asked()
+        except UnreachableError:
+            self._gone_until = time.monotonic() + _AGAIN
+            raise
+        finally:
+            self._asks.release()
+        self._facts = time.monotonic() + _FRESH, found
+        return found
+
+    def _asked(self) -> dict[str, Any]:
         found = self._got(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
         places = [found.get(name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")]
         if found.get("issuer") != self._issuer or not all(isinstance(one, str) and _fine(one) for one in places):
             raise self._gone("no such provider")
-        self._facts = time.monotonic() + _FRESH, found
         return found
 
     def _got(self, place: str) -> dict[str, Any]:
@@ -229,7 +256,7 @@ class Provider:
             with httpx2.Client(timeout=_TIMEOUT, transport=self._transport) as line:
                 answer = line.get(place)
                 found = answer.json() if answer.status_code == 200 else None
-        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, RecursionError) as error:
             raise self._gone(type(error).__name__) from error
         if not isinstance(found, dict):
             raise self._gone(f"HTTP {answer.status_code}")
@@ -238,8 +265,9 @@ class Provider:
     def _asking(self, facts: dict[str, Any], back: str) -> Any:  # noqa: ANN401 - a client of authlib
         from authlib.integrations.httpx_client import OAuth2Client
 
-        known = facts.get("token_endpoint_auth_methods_supported", ("client_secret_basic",))
-        way = "client_secret_basic" if "client_secret_basic" in known else "client_secret_post"
+        known = facts.get("token_endpoint_auth_methods_supported")
+        posted = isinstance(known, list) and "client_secret_basic" not in known
+        way = "client_secret_post" if posted else "client_secret_basic"
         return OAuth2Client(
             self._client, self._secret, token_endpoint_auth_method=way if self._secret else "none",
             scope="openid profile email", redirect_uri=back, code_challenge_method="S256", timeout=_TIMEOUT,
@@ -288,6 +316,10 @@ def _host_of(issuer: str) -> str:
 
 def _fine(place: str) -> bool:
     """Whether an address has TLS, or is on this machine."""
+    try:
+        _ = urlsplit(place).port
+    except ValueError:
+        return False
     scheme, _, rest = place.partition("://")
     return (
         place.isprintable()

@@ -12,6 +12,7 @@ import steward_kit as kit
 import wardgan as wg
 from hub_kit import Clinic
 from wardgan.hub.hub import Hub
+from wardgan.web.steward import combining
 from wardgan.web.steward.union import Union, begin_union, costs_of, words_of
 
 SECRET = "zebra-quartz-9371"
@@ -282,6 +283,35 @@ def test_words_cannot_be_options(desk, union, clinic):
     union.choose(weights="size", columns="--force", overlap="--key=x")
     words = words_of(union, union.draft, "-k")
     assert {"--columns=--force", "--overlap=--key=x", "--key=-k"} <= set(words)
+
+
+def test_a_union_may_be_called_draft(desk, clinic):
+    found = begin_union(desk.home, "draft")
+    for name in "ab":
+        bring(desk, found, clinic.file(name))
+    page = weighed(desk, found)
+    assert "is signed" not in page.text
+    assert found.draft.exists()
+    assert not found.file.exists()
+
+
+def test_what_came_too_slowly_is_not_taken(desk, union, clinic, monkeypatch):
+    real = combining._kept
+
+    def slow(*words):
+        real(*words)
+        union.file.write_bytes(b"signed meanwhile")
+
+    monkeypatch.setattr(combining, "_kept", slow)
+    assert bring(desk, union, clinic.file("a")).status_code == 400
+    assert union.members == []
+
+
+def test_a_character_that_no_text_has(desk, union):
+    for way, form in (("how", {"overlap": "1\0"}), ("members", {"target": "a\0b"})):
+        answer = desk.post(f"/combine/{union.name}/{way}", **form)
+        assert (answer.status_code, "no text has" in answer.text) == (400, True)
+    assert "overlap" not in union.chosen
 
 
 def test_two_of_one_name(desk):

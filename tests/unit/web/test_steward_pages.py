@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -614,6 +615,29 @@ def test_the_same_file_is_known_by_its_bytes(desk):
     Project(desk.home / "bytes").choose(dataset="theirs")
     assert Project(desk.home / "bytes-again").same == "theirs"
     assert Project(desk.home / "bytes-other").same is None
+
+
+def test_p14_a_project_that_nobody_trained_hides_none_that_was(desk):
+    for name in ("one-a", "one-b", "one-c"):
+        begin(desk.home, name, ".csv").choose(digest="one")
+    Project(desk.home / "one-b").choose(dataset="one-b")
+    assert Project(desk.home / "one-c").same == "one-b"
+    assert Project(desk.home / "one-a").same == "one-b"
+    assert Project(desk.home / "one-b").same is None
+    for name in ("one-a", "one-b", "one-c"):
+        shutil.rmtree(desk.home / name)
+
+
+def test_p14_a_fit_that_has_not_billed_yet_is_counted(desk):
+    """It is in no ledger for a moment, and another one may begin in that moment."""
+    first, second = (begin(desk.home, name, ".csv") for name in ("two-a", "two-b"))
+    first.choose(dataset="two-a")
+    with pytest.raises(UsageError, match="say with whom"):
+        fitting.dataset_of(second, [])
+    second.choose(counted_with="two-a")
+    assert fitting.dataset_of(second, []) == "two-a"
+    for project in (first, second):
+        shutil.rmtree(project.folder)
 
 
 def test_p14_of_another_file_a_person_says_whose_patients_these_are(desk, ready, trained):

@@ -1,5 +1,6 @@
 """Sign-in with an identity provider: who comes back is who began, and what is said of them is signed."""
 
+import hashlib
 import json
 import re
 import time
@@ -18,6 +19,7 @@ from wardgan.access.people import all_tokens, close_account, new_token, revoke_t
 from wardgan.errors import UsageError
 from wardgan.web import oidc
 from wardgan.web.oidc import Provider, provider_of
+from wardgan.web.pace import Pace
 
 A = "cardio/a:1.0"
 START = "/sign-in/elsewhere"
@@ -245,9 +247,9 @@ def test_many_beginnings_fill_nothing(hub, idp, monkeypatch):
     provider = client.app.state.provider
     states = [provider.begin("https://hub.example/sign-in/back", "/")[1] for _ in range(9)]
     assert list(provider._begun) == states[-5:]
-    answers = [client.get(START, follow_redirects=False).status_code for _ in range(40)]
-    assert answers[0] == 303
-    assert 429 in answers
+    client.app.state.desk._begins = Pace(3, 600.0)
+    answers = [client.get(START, follow_redirects=False).status_code for _ in range(4)]
+    assert answers == [303, 303, 303, 429]
 
 
 @pytest.mark.parametrize(
@@ -276,7 +278,11 @@ def test_where_it_goes_on_is_here(hub):
 @pytest.mark.parametrize("hub", [{"secure": True}], indirect=True)
 def test_with_tls_cookies_never_go_without(hub):
     client, _, _ = hub
-    answer = client.get(START, follow_redirects=False)
+    # Over TLS browsers say whose page leads here.
+    for site in (None, "cross-site", "same-site"):
+        headers = {} if site is None else {"Sec-Fetch-Site": site}
+        assert client.get(START, headers=headers, follow_redirects=False).status_code == 403
+    answer = client.get(START, headers={"Sec-Fetch-Site": "same-origin"}, follow_redirects=False)
     assert "redirect_uri=https%3A%2F%2Flocalhost%2Fsign-in%2Fback" in answer.headers["location"]
     cookie = answer.headers["set-cookie"]
     assert cookie.startswith("__Host-wardgan-state=")
@@ -320,6 +326,147 @@ def test_a_provider_is_who_it_is_asked_to_be(hub, idp, change):
     client, _, _ = hub
     idp.metadata = lambda facts: facts | change
     assert client.get(START).status_code == 502
+
+
+def test_another_site_begins_no_sign_in(hub):
+    """It would choose which patients are drawn behind it, in the name of whoever is known there."""
+    client, database, _ = hub
+    for site in ("cross-site", "same-site"):
+        answer = client.get(
+            f"{START}?following=/play/{A}?n=60", headers={"Sec-Fetch-Site": site}, follow_redirects=False
+        )
+        assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+    assert not all_tokens(database)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"token_endpoint_auth_methods_supported": None}, {"token_endpoint_auth_methods_supported": 7},
+        {"token_endpoint_auth_methods_supported": True}, {"keys": 5}, {"keys": {"keys": []}}, {"scopes_supported": 1},
+    ],
+)  # fmt: skip
+def test_odd_facts_about_a_provider_do_no_harm(hub, idp, change):
+    client, _, _ = hub
+    idp.metadata = lambda facts: facts | change
+    assert come(client).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"authorization_endpoint": "https://["}, {"token_endpoint": ["x"]}, {"issuer": 7},
+        {"jwks_uri": "http://localhost:x/"},
+    ],
+)  # fmt: skip
+def test_odd_addresses_of_a_provider_are_told(hub, idp, change):
+    client, _, _ = hub
+    idp.metadata = lambda facts: facts | change
+    assert client.get(START).status_code == 502
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        '"expires_in": Infinity', '"expires_at": 1e999', '"id_token": [1]', '"access_token": {}', '"id_token": null',
+        '"x": ' + "[" * 5000 + "]" * 5000,
+    ],
+)  # fmt: skip
+def test_odd_tokens_are_refused_and_fail_nothing(hub, idp, more, monkeypatch):
+    client, _, _ = hub
+    real = idp.answer
+
+    def answer(path, fields, headers):
+        status, found, text = real(path, fields, headers)
+        return status, found, f"{text[:-1]}, {more}}}" if path == "/token" else text
+
+    monkeypatch.setattr(idp, "answer", answer)
+    assert come(client).status_code in (200, 403)
+    assert client.get("/").status_code == 200
+
+
+def test_keys_that_nobody_knows_stand_in_nobodys_way(hub, idp):
+    client, _, _ = hub
+    real = idp.answer
+    odd = [
+        {"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA", "kid": "z"}, {"kty": "RSA", "n": "!", "e": 5},
+        {"kty": "OKP", "crv": "X25519", "x": "AA"}, {"kty": "RSA"}, 5, None, {"kty": ["RSA"]},
+    ]  # fmt: skip
+
+    def answer(path, fields, headers):
+        status, found, text = real(path, fields, headers)
+        if path == "/keys":
+            text = json.dumps({"keys": [*odd, *json.loads(text)["keys"]]})
+        return status, found, text
+
+    idp.answer = answer
+    assert come(client).status_code == 200
+
+
+def test_a_new_key_without_a_name_is_fetched(hub, idp):
+    client, _, _ = hub
+    come(client)
+    client.cookies.clear()
+    idp.key = oidc_kit.RSAKey.generate_key(2048)
+    idp.keys = [idp.key]
+    idp.sign = lambda claims: oidc_kit.jwt.encode({"alg": "RS256"}, claims, idp.key)
+    assert come(client).status_code == 200
+
+
+def test_who_must_say_where_they_come_from_and_does_not(hub, idp):
+    client, database, _ = hub
+    idp.metadata = lambda facts: facts | {"authorization_response_iss_parameter_supported": True}
+    _, back = led(client)
+    assert client.get(re.sub("&iss=[^&]*", "", back)).status_code == 403
+    assert not all_tokens(database)
+    assert come(client).status_code == 200
+
+
+def test_a_provider_that_hangs_stops_nobody_else(hub, idp):
+    client, _, _ = hub
+    asked = []
+
+    def slow(request):
+        asked.append(request)
+        raise httpx2.ConnectTimeout("slow")
+
+    provider = client.app.state.provider = Provider(idp.place, "hub", transport=httpx2.MockTransport(slow))
+    assert [client.get(START).status_code for _ in range(3)] == [502, 502, 502]
+    assert len(asked) == 1  # who comes after it is told without asking
+    provider._gone_until = 0.0
+    with provider._asks:  # somebody asks at this moment
+        assert client.get(START).status_code == 502
+    assert len(asked) == 1
+
+
+def test_few_exchange_codes_at_once(hub):
+    client, _, _ = hub
+    _, back = led(client)
+    provider = client.app.state.provider
+    for _ in range(oidc._AT_ONCE):
+        provider._line.acquire()
+    assert client.get(back).status_code == 502
+    for _ in range(oidc._AT_ONCE):
+        provider._line.release()
+    assert come(client).status_code == 200
+
+
+def test_there_is_always_a_name(hub, idp):
+    client, database, _ = hub
+    subject = f"{idp.place} 4711"
+    for name in ("ana", hashlib.sha256(subject.encode()).hexdigest()[:16]):
+        new_token(database, f"{name} ({host(idp)})")
+    assert come(client).status_code == 200
+    assert name_of(client)[1].startswith("person ")
+
+
+def test_who_signs_in_too_often_gets_no_token(hub):
+    client, database, _ = hub
+    client.app.state.desk._entries = Pace(1, 600.0)
+    answers = [come(client).status_code for _ in range(3)]
+    assert answers[-1] == 429
+    assert len(all_tokens(database)) == 1
 
 
 def test_a_hub_may_be_for_some_alone(hub, idp):

@@ -14,7 +14,7 @@ from starlette.datastructures import UploadFile
 from wardgan import files
 from wardgan.errors import UsageError
 from wardgan.web.forms import check_origin
-from wardgan.web.steward.pages import Sessioned, form_in, session_in, signing
+from wardgan.web.steward.pages import Sessioned, check_text, form_in, session_in, signing
 from wardgan.web.steward.project import KEY, settled
 from wardgan.web.steward.union import (
     WAYS,
@@ -91,12 +91,19 @@ async def brought(request: Request, union: Named) -> Response:
     async with request.form(max_files=1, max_fields=20) as given:
         form = {key: value for key, value in given.multi_items() if isinstance(value, str)}
         session.check_form(request, form)
+        check_text(form)
         _check_open(request, union)
         sent, target = given.get("file"), form.get("target", "").strip()
         if isinstance(sent, UploadFile) and sent.filename:
             if Path(sent.filename).suffix.lower() != ".hgan":
                 raise UsageError("file: choose a .hgan file.")
-            await run_in_threadpool(_kept, union, union.place(Path(sent.filename).stem), sent)
+            place = union.place(Path(sent.filename).stem)
+            await run_in_threadpool(_kept, union, place, sent)
+            try:
+                _check_open(request, union)  # it may have come slowly
+            except UsageError:
+                place.unlink(missing_ok=True)
+                raise
         elif target:
             name = target.rstrip("/").rpartition("/")[2].partition("@")[0].replace(":", "-")
             await run_in_threadpool(union.draft.unlink, missing_ok=True)

@@ -12,7 +12,7 @@ from wardgan.schema.schema import Schema
 from wardgan.seal.card import BANNER, statement
 from wardgan.seal.records import Claim
 from wardgan.web.steward import declare
-from wardgan.web.steward.project import Project, text_of
+from wardgan.web.steward.project import Project, projects, text_of
 from wardgan.web.steward.verbs import Acts, VerbError, ask
 
 UNCONFIRMED: Final = "Some values still come from patients: confirm them in the step before, or replace them."
@@ -113,7 +113,7 @@ def dataset_of(project: Project, known: Sequence[Mapping[str, Any]]) -> str:
     """
     if settled := (text_of(project.chosen, "dataset") if project.begun else project.same):
         return settled
-    names = [str(name) for page in known for name in page["names"]]
+    names = data_sets(project, known)
     if not (said := text_of(project.chosen, "counted_with")) and names:
         raise UsageError(
             "counted_with: say with whom these patients are counted; with an earlier data set if any of them is in it."
@@ -121,6 +121,17 @@ def dataset_of(project: Project, known: Sequence[Mapping[str, Any]]) -> str:
     if said not in ("", project.name, *names):
         raise UsageError(f"counted_with={said[:40]!r} is not in the ledger of these projects; choose one that is.")
     return said or project.name
+
+
+def data_sets(project: Project, known: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Gives the data sets that are counted: those of the ledger, and those of fits that have not billed yet.
+
+    Args:
+        project: For whom it is asked.
+        known: What `counted` gave.
+    """
+    begun = [text_of(one.chosen, "dataset") for one in projects(project.folder.parent) if one.folder != project.folder]
+    return list(dict.fromkeys([*(str(name) for page in known for name in page["names"]), *filter(None, begun)]))
 
 
 def counted(project: Project) -> list[Mapping[str, Any]]:

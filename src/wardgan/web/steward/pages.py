@@ -73,7 +73,22 @@ async def form_in(request: Request) -> dict[str, str]:
     async with request.form(max_files=0, max_fields=_FIELDS, max_part_size=_LONGEST) as given:
         form = {key: value for key, value in given.multi_items() if isinstance(value, str)}
     session.check_form(request, form)
+    check_text(form)
     return form
+
+
+def check_text(form: Mapping[str, str]) -> None:
+    """Refuses what no verb can be told.
+
+    Args:
+        form: What a person wrote.
+
+    Raises:
+        UsageError: A field holds a character that ends texts.
+    """
+    for name, value in form.items():
+        if "\0" in value:
+            raise UsageError(f"{name[:40]!r} holds a character that no text has.")
 
 
 @router.get("/open")

@@ -104,7 +104,9 @@ class Project(Kept):
         """Data set of an earlier project with the same file, with whose patients these are counted; `None` for none."""
         mine = self.chosen.get("digest")
         others = [one.chosen for one in projects(self.folder.parent) if one.folder != self.folder]
-        return next((text_of(one, "dataset") for one in others if mine and one.get("digest") == mine), None) or None
+        # Those that nobody trained yet are counted with nobody.
+        names = [text_of(one, "dataset") for one in others if mine and one.get("digest") == mine]
+        return next(filter(None, names), None)
 
     @property
     def begun(self) -> bool:

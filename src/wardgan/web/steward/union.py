@@ -26,7 +26,7 @@ class Union(Kept):
     @property
     def draft(self) -> Path:
         """The combined generator before anybody signed it."""
-        return self.folder / "draft.hgan"
+        return self.folder / "_draft.hgan"  # which is the name of none
 
     @property
     def members(self) -> list[Path]:

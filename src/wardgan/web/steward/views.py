@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 
 from wardgan.web.pages import rendered
 from wardgan.web.steward import declare
-from wardgan.web.steward.fitting import UNCONFIRMED, bill, counted, planned
+from wardgan.web.steward.fitting import UNCONFIRMED, bill, counted, data_sets, planned
 from wardgan.web.steward.project import KEY, STEPS, Kept, Project, text_of
 from wardgan.web.steward.session import Session
 from wardgan.web.steward.verbs import Act, progress_of
@@ -115,7 +115,7 @@ def _budget_step(request: Request, project: Project, facts: dict[str, Any]) -> H
         more["bill"] = None if more["plan"] is None else bill(project, float(text_of(chosen, "epsilon")), known)
     more |= {"problem": more.get("problem") or facts["problem"], "begun": project.begun}
     more["same"] = text_of(chosen, "dataset") if project.begun else project.same
-    more["datasets"] = [name for page in known for name in page["names"]]
+    more["datasets"] = data_sets(project, known)
     return shown(request, "budget.html", project=project, **(facts | more))
 
 
