@@ -20,7 +20,7 @@ machine whose load changes: compare lines of one table, not tables. Where a targ
 # Tables that are too long to stand among the others have a page of their own.
 ALONE = {"tables_groups": "benchmarks-groups.md"}
 # Which methods are compared.
-_MADE = re.compile(r"<!-- differences (.+?) -->")
+_MADE = re.compile(r"<!-- (differences|counts) (.+?) -->")
 _BETWEEN = re.compile(r"(<!-- differences -->\n).*?(\n<!-- end -->)", re.DOTALL)
 
 
@@ -59,7 +59,7 @@ def _filled(notes: str, runs: list[dict[str, object]]) -> str:
     """Gives notes with what is made from the runs."""
     if "<!-- shares -->" in notes:
         notes = notes.replace("<!-- shares -->", table_claims.shares(runs))
-    return _MADE.sub(lambda found: table_claims.differences(runs, *shlex.split(found[1])), notes)
+    return _MADE.sub(lambda found: getattr(table_claims, found[1])(runs, *shlex.split(found[2])), notes)
 
 
 def _table(rows: list[dict[str, object]]) -> str:

@@ -38,13 +38,30 @@ def differences(runs: Runs, one: str, other: str) -> str:
         one: A method.
         other: Another one.
     """
-    found = list(_gaps(runs, one, other))
-    ahead = [_gap_words(*gap) for gap in found if gap[2] > 2 * gap[3]]
-    behind = [_gap_words(*gap) for gap in found if gap[2] < -2 * gap[3]]
-    words = f"Of {len(found)} cells (table, epsilon, classifier) `{one}` is ahead of `{other}` in {len(ahead)}"
+    ahead, behind, count = _apart(runs, one, other)
+    words = f"Of {count} cells (table, epsilon, classifier) `{one}` is ahead of `{other}` in {len(ahead)}"
     words += f" ({'; '.join(ahead)})" if ahead else ""
     words += f" and behind in {len(behind)}"
     return words + (f" ({'; '.join(behind)})." if behind else ".")
+
+
+def counts(runs: Runs, one: str, other: str) -> str:
+    """Says in how many cells they do.
+
+    Args:
+        runs: One fit each.
+        one: A method.
+        other: Another one.
+    """
+    ahead, behind, count = _apart(runs, one, other)
+    return f"ahead of `{other}` in {len(ahead)} and behind in {len(behind)} of {count} cells"
+
+
+def _apart(runs: Runs, one: str, other: str) -> tuple[list[str], list[str], int]:
+    found = list(_gaps(runs, one, other))
+    ahead = [_gap_words(*gap) for gap in found if gap[2] > 2 * gap[3]]
+    behind = [_gap_words(*gap) for gap in found if gap[2] < -2 * gap[3]]
+    return ahead, behind, len(found)
 
 
 def _range(runs: Runs, table: str, method: str, epsilon: str) -> str:

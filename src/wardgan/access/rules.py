@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, Literal, cast
 
 import sqlalchemy as sa
@@ -275,19 +274,15 @@ class Rules:
             there = line.scalar(sa.select(grants.c.pattern).where(*mine)) is not None
             if there != take:
                 raise UsageError(f"account={name!r}: {pattern} was {'never granted' if take else 'granted already'}.")
-            change = grants.delete().where(*mine) if take else None
-            line.execute(
-                grants.insert().values(account=account, pattern=pattern, created=now()) if change is None else change
-            )
+            new = grants.insert().values(account=account, pattern=pattern, created=now())
+            line.execute(grants.delete().where(*mine) if take else new)
             note(line, who, "grant withdrawn" if take else "granted", pattern, {"account": name})
 
     def grants(self) -> list[tuple[str, str, str]]:
         """Gives all grants: account, pattern, when."""
         chosen = sa.select(accounts.c.name, grants.c.pattern, grants.c.created).join(accounts)
-        with self._database.read() as line:
-            return [
-                (row[0], row[1], row[2]) for row in line.execute(chosen.order_by(accounts.c.name, grants.c.pattern))
-            ]
+        with self._database.read(alone=True) as line:
+            return sorted((row[0], row[1], row[2]) for row in line.execute(chosen))
 
     def check(self, account: Account | None, names: Sequence[str], action: Action) -> dict[str, Policy]:
         """Refuses what somebody may not do with any of some releases; gives the policies of all.
@@ -349,7 +344,7 @@ class Rules:
                 self._count(line, account, name, policy, rows)
 
     def _count(self, line: Connection, account: Account, name: str, policy: Policy, rows: int) -> None:
-        today = datetime.now(UTC).strftime("%Y-%m-%d")
+        today = now()[:10]
         insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[self._database.url.get_backend_name()]
         mine = (usage.c.account == account.id, usage.c.name == name, usage.c.day == today)
         line.execute(insert(usage).values(account=account.id, name=name, day=today, rows=0).on_conflict_do_nothing())
@@ -370,8 +365,7 @@ class Rules:
             account: Who.
             name: Of the releases.
         """
-        today = datetime.now(UTC).strftime("%Y-%m-%d")
-        mine = (usage.c.account == account.id, usage.c.name == name, usage.c.day == today)
+        mine = (usage.c.account == account.id, usage.c.name == name, usage.c.day == now()[:10])
         with self._database.read(alone=True) as line:
             return int(line.scalar(sa.select(usage.c.rows).where(*mine)) or 0)
 

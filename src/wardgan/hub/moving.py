@@ -173,7 +173,7 @@ def fetch(store: Store, name: str, parcel: Parcel, staged: Path, watch: Watch) -
             else:
                 meter.advance(blob.size)
     except OSError as error:
-        raise OutputError(f"path={str(staged.parent)!r} cannot be written: {error.strerror}.") from error
+        raise OutputError(f"path={str(staged.parent.resolve())!r} cannot be written: {error.strerror}.") from error
 
 
 def assemble(parcel: Parcel, staged: Path, out: BinaryIO) -> None:

@@ -64,7 +64,7 @@ def elsewhere(request: Request, following: str = "/") -> Response:
     desk.may_begin(request)
     place, state = provider.begin(_back(request), _place(following))
     response = RedirectResponse(place, 303)
-    desk.begun(response, state, int(LIFE))
+    desk.keep_state(response, state, int(LIFE))
     return response
 
 
@@ -72,11 +72,11 @@ def elsewhere(request: Request, following: str = "/") -> Response:
 def back(request: Request) -> Response:
     """Begins a session of whom the provider knows."""
     desk, provider = desk_of(request), _provider_of(request)
-    person = provider.finish(request.query_params, desk.began(request))
+    person = provider.finish(request.query_params, desk.state_in(request))
     # A page, and no redirection, which a browser would take for the other site's.
     response = shown(request, "welcome.html", following=person.following)
     desk.welcome(request, response, person)
-    desk.begun(response, "", 0)
+    desk.keep_state(response, "", 0)
     return response
 
 

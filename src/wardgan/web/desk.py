@@ -190,7 +190,7 @@ class Desk:
             end(self.database, visitor.account, visitor.nonce)
         response.delete_cookie(self._cookie, path="/", secure=self.secure, httponly=True, samesite="lax")
 
-    def begun(self, response: Response, state: str, seconds: int) -> None:
+    def keep_state(self, response: Response, state: str, seconds: int) -> None:
         """Leaves in a browser what tells that it began a sign-in elsewhere.
 
         Args:
@@ -202,7 +202,7 @@ class Desk:
             f"{self._cookie}-state", state, max_age=seconds, path="/", secure=self.secure, httponly=True, samesite="lax"
         )
 
-    def began(self, request: Request) -> str:
+    def state_in(self, request: Request) -> str:
         """Gives the state of a sign-in elsewhere that this browser began; an empty one for none.
 
         Args:

@@ -102,10 +102,11 @@ class Rack:
 
     def _keep(self, manifest: str, path: Path, age: int) -> None:
         """Notes a file that came, unless all were let go of meanwhile, and lets go of old ones."""
-        self._files[manifest] = path, path.stat().st_size
-        self._files.move_to_end(manifest, last=age == self._age)
-        if age != self._age:
-            self._leave()
+        size = path.stat().st_size
+        if age == self._age:
+            self._files[manifest] = path, size
+        else:
+            self._leaving.append((time.monotonic(), path, size))
         while sum(size for _, size in self._files.values()) > self._room and len(self._files) > 1:
             self._leave()
         self._sweep()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from wardgan.combining.tree import MixtureNode, ModelNode
 from wardgan.dossier.cards import card
 from wardgan.dossier.gates import Judgement
 from wardgan.dossier.receiver import public_gates, read_dossier
-from wardgan.seal.reading import read_file, signature_of
+from wardgan.seal.reading import Signature, read_file, signature_of
 from wardgan.seal.records import Claim
 from wardgan.web.figures import Figure
 from wardgan.web.preview import Asked, Drawable, Preview, base_of, pair_of, preview
@@ -52,12 +53,16 @@ class Branch:
         privacy: Its guarantee, in a few words.
         override: Who released it against the gates, and why.
         members: Its parts.
+        share: Of the patients that are drawn from the whole, 0 to 1.
+        signature: Who signed it, as far as a key of the trust file says.
     """
 
     name: str
     privacy: str
     override: str | None = None
     members: tuple[Branch, ...] = ()
+    share: float = 1.0
+    signature: Signature = Signature("unsigned")  # noqa: RUF009 - frozen
 
 
 class Held:
@@ -186,7 +191,7 @@ def glance(shop: Shop, path: Path, title: str) -> Iterator[Glance]:
     """
     if kind_of(path) == "mixture":
         node = shop.held(path).opened.node
-        yield Glance(tree=None if node is None else _branch(title, node))
+        yield Glance(tree=None if node is None else _tree(title, node))
         return
     model = read_file(path, lambda layout: signature_of(layout, None, required=False))
     if model.dossier is None:
@@ -211,11 +216,19 @@ def privacy(claim: Claim) -> str:
     return "NOT PRIVATE" if claim.mode == "none" else f"epsilon {claim.epsilon:.3g}"
 
 
-def _branch(name: str, node: MixtureNode | ModelNode) -> Branch:
-    if isinstance(node, ModelNode):
-        return Branch(name, privacy(node.facts.card.privacy), node.facts.card.override)
-    members = tuple(_branch(member.name, member.node) for member in node.members)
-    return Branch(name, privacy(node.record.privacy), None, members)
+def _tree(name: str, node: MixtureNode) -> Branch:
+    """Gives the members of a combined generator, with their shares of its patients."""
+    joint = {leaf.digest: math.fsum(leaf.joint) for leaf in node.record.leaves}
+
+    def branch(name: str, node: MixtureNode | ModelNode) -> Branch:
+        if isinstance(node, ModelNode):
+            card = node.facts.card
+            return Branch(name, privacy(card.privacy), card.override, (), joint.get(node.digest, 0.0), node.signature)
+        members = tuple(branch(member.name, member.node) for member in node.members)
+        share = math.fsum(one.share for one in members)
+        return Branch(name, privacy(node.record.privacy), None, members, share, node.signature)
+
+    return branch(name, node)
 
 
 Task = Callable[..., Iterator[object]]

@@ -398,13 +398,8 @@ def test_yesterday_gives_today_no_room(database, monkeypatch):
     policy = found.set(NAME, "sample-only", rows=100)
     ana = signed_in(database)
 
-    class Yesterday(datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return datetime(2020, 1, 1, tzinfo=tz)
-
     with monkeypatch.context() as patch:
-        patch.setattr(rules, "datetime", Yesterday)
+        patch.setattr(rules, "now", lambda: "2020-01-01T12:00:00Z")
         found.spend(ana, {NAME: policy}, 100)
     found.spend(ana, {NAME: policy}, 100)
     with pytest.raises(LimitError, match="more than the 0 of 100"):

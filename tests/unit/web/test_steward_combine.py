@@ -1,6 +1,7 @@
 """The steward's pages where hospitals' generators become one: what is brought, what that costs, and what leaves."""
 
 import json
+import re
 import shutil
 import time
 
@@ -296,13 +297,13 @@ def test_a_union_may_be_called_draft(desk, clinic):
 
 
 def test_what_came_too_slowly_is_not_taken(desk, union, clinic, monkeypatch):
-    real = combining._kept
+    real = combining.received
 
     def slow(*words):
         real(*words)
         union.file.write_bytes(b"signed meanwhile")
 
-    monkeypatch.setattr(combining, "_kept", slow)
+    monkeypatch.setattr(combining, "received", slow)
     assert bring(desk, union, clinic.file("a")).status_code == 400
     assert union.members == []
 
@@ -310,7 +311,7 @@ def test_what_came_too_slowly_is_not_taken(desk, union, clinic, monkeypatch):
 def test_a_character_that_no_text_has(desk, union):
     for way, form in (("how", {"overlap": "1\0"}), ("members", {"target": "a\0b"})):
         answer = desk.post(f"/combine/{union.name}/{way}", **form)
-        assert (answer.status_code, "no text has" in answer.text) == (400, True)
+        assert (answer.status_code, "it holds a character" in answer.text) == (400, True)
     assert "overlap" not in union.chosen
 
 
@@ -337,3 +338,16 @@ def test_one_that_is_not_private_is_loud(desk, union, clinic):
     assert "NOT PRIVATE: the combined generator claims nothing." in page.text
     assert "without limit" in page.text
     assert "not private</span>" in page.text
+    said = notices_in(page)
+    assert any("open" in one for one in said)
+    # Also when a key was made before it was signed.
+    for name in ("signing.key", "signing.key.pub"):
+        (desk.home / name).unlink(missing_ok=True)
+    desk.post(f"/combine/{union.name}/sign", hospital="North")
+    page = desk.wait(f"/combine/{union.name}")
+    assert "is signed" in page.text, kit.words(page)
+    assert notices_in(page) == said
+
+
+def notices_in(page):
+    return re.findall(r'<p class="alarm">(.*?)</p>', page.text)

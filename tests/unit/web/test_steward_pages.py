@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -605,6 +606,12 @@ def test_p14_the_same_file_under_another_name_is_the_same_patients(desk, ready):
     assert after["first"]["total"]["epsilon"] > before["first"]["total"]["epsilon"] * 1.2
 
 
+def test_a_character_that_no_verb_can_be_told(desk):
+    answer = desk.send("nul", kit.patients(), patient="a\0b")
+    assert (answer.status_code, "patient: it holds a character" in answer.text) == (400, True)
+    assert not (desk.home / "nul").exists()
+
+
 def test_the_same_file_is_known_by_its_bytes(desk):
     data = kit.patients()
     for name in ("bytes", "bytes-again"):
@@ -638,6 +645,39 @@ def test_p14_a_fit_that_has_not_billed_yet_is_counted(desk):
     assert fitting.dataset_of(second, []) == "two-a"
     for project in (first, second):
         shutil.rmtree(project.folder)
+
+
+def test_p14_two_that_begin_at_the_same_moment_are_told_apart(desk, ready, monkeypatch):
+    """The ledger is asked first, which takes a moment; what it said may be old when the data set is settled."""
+    folders = [desk.copied(ready, name) for name in ("three-a", "three-b")]
+    for folder in folders:
+        Project(folder).choose(digest="three", counted_with=folder.name, **BUDGET)
+    meet, real = threading.Barrier(2), fitting.dataset_of
+
+    def known(_project):
+        meet.wait(10)
+        return []
+
+    def slow(project, found):
+        name = real(project, found)
+        time.sleep(0.5)
+        return name
+
+    def train(folder):
+        with pytest.raises(UsageError, match="enough"):
+            fitting.train(desk.app.state.acts, Project(folder))
+
+    monkeypatch.setattr(fitting, "counted", known)
+    monkeypatch.setattr(fitting, "dataset_of", slow)
+    monkeypatch.setattr(fitting, "planned", lambda *_: {"problem": "enough"})
+    threads = [threading.Thread(target=train, args=(folder,)) for folder in folders]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert len({Project(folder).chosen["dataset"] for folder in folders}) == 1
+    for folder in folders:
+        shutil.rmtree(folder)
 
 
 def test_p14_of_another_file_a_person_says_whose_patients_these_are(desk, ready, trained):

@@ -68,7 +68,7 @@ def test_search_and_facets(client):
     assert "Remove the filter" in page.text
 
 
-def test_a_release_says_what_it_gives_away(client):
+def test_a_release_says_what_it_gives_away(client, clinic):
     words = told(client.get("/releases/cardio/a:1.0"))
     for said in (
         "at most 73.2 % certainty",
@@ -81,7 +81,14 @@ def test_a_release_says_what_it_gives_away(client):
     assert "without any protection" in told(client.get("/releases/research/open:1"))
     tree = told(client.get("/releases/region/all:1"))
     assert "Who is in it" in tree
-    assert "inner" in tree
+    # Each member with its share of the patients, and who signed it.
+    made = wg.inspect(clinic.region(), trust=clinic.trust)["tree"]
+    inner, third = made
+    for one in (inner, third, *inner["members"]):
+        assert re.search(rf"{one['name']} {100 * one['share']:.1f} % epsilon [0-9.]+ signed by Clinic", tree), one[
+            "name"
+        ]
+    assert sum(one["share"] for one in made) == pytest.approx(1)
     assert client.get("/releases/cardio/a").text == client.get("/releases/cardio/a:1.1").text
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 
-from wardgan import files
 from wardgan.errors import UsageError
-from wardgan.web.forms import check_origin
-from wardgan.web.steward.pages import Sessioned, check_text, form_in, session_in, signing
+from wardgan.web.steward.pages import Sessioned, form_in, received, sent_in, signing
 from wardgan.web.steward.project import KEY, settled
 from wardgan.web.steward.union import (
     WAYS,
@@ -72,7 +68,8 @@ def page(request: Request, union: Named, _: Sessioned) -> HTMLResponse:
                      progress=progress_in(union))  # fmt: skip
     facts, problem = facts_of(union)
     failed = None if act is None else problem_of(act)
-    notices = act.answers[0].get("notices", ()) if act is not None and act.answers else ()
+    # A key may have been made before.
+    notices = next((one["notices"] for one in act.answers if "notices" in one), ()) if act is not None else ()
     chosen = union.chosen
     own = chosen.get("own")
     return shown(
@@ -86,19 +83,16 @@ def page(request: Request, union: Named, _: Sessioned) -> HTMLResponse:
 @router.post("/combine/{name}/members")
 async def brought(request: Request, union: Named) -> Response:
     """Takes a generator: a file, or one that a hub has."""
-    session = session_in(request)
-    check_origin(request)
-    async with request.form(max_files=1, max_fields=20) as given:
-        form = {key: value for key, value in given.multi_items() if isinstance(value, str)}
-        session.check_form(request, form)
-        check_text(form)
+    async with sent_in(request) as (form, sent):
         _check_open(request, union)
-        sent, target = given.get("file"), form.get("target", "").strip()
-        if isinstance(sent, UploadFile) and sent.filename:
-            if Path(sent.filename).suffix.lower() != ".hgan":
-                raise UsageError("file: choose a .hgan file.")
-            place = union.place(Path(sent.filename).stem)
-            await run_in_threadpool(_kept, union, place, sent)
+        target = form.get("target", "").strip()
+        if sent is not None:
+            name = Path(sent.filename or "")
+            if name.suffix.lower() != ".hgan":
+                raise UsageError(f"file: {name.name[:60]!r} is none; choose a .hgan file.")
+            place = union.place(name.stem)
+            await run_in_threadpool(received, sent, place)
+            await run_in_threadpool(union.draft.unlink, missing_ok=True)
             try:
                 _check_open(request, union)  # it may have come slowly
             except UsageError:
@@ -189,12 +183,6 @@ def _check_open(request: Request, union: Union) -> None:
     acts.check_free(union)
     if union.file.is_file():
         raise UsageError(f"{union.name} is signed; begin another one for other members.")
-
-
-def _kept(union: Union, place: Path, sent: UploadFile) -> None:
-    with files.new_file(place, force=False, mode=0o600) as target:
-        shutil.copyfileobj(sent.file, target, 1 << 20)
-    union.draft.unlink(missing_ok=True)
 
 
 def _to(union: Union) -> Response:

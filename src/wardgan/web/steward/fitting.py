@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 from wardgan import files
@@ -17,6 +18,7 @@ from wardgan.web.steward.verbs import Acts, VerbError, ask
 
 UNCONFIRMED: Final = "Some values still come from patients: confirm them in the step before, or replace them."
 _LEDGER: Final = "ledger.db"
+_SETTLING: Final = Lock()
 _TABLE: Final = tuple("┏┃┡│└")
 
 
@@ -62,7 +64,10 @@ def train(acts: Acts, project: Project) -> None:
     schema = Schema.load(project.schema)
     if schema.confirm:
         raise UsageError(UNCONFIRMED)
-    project.choose(dataset=dataset_of(project, counted(project)))
+    known = counted(project)
+    # Two that begin at the same moment are told apart: the second one sees the first.
+    with _SETTLING:
+        project.choose(dataset=dataset_of(project, known))
     # What cannot be planned does not begin.
     if (wrong := planned(project, chosen).get("problem")) is not None:
         raise UsageError(str(wrong))
@@ -94,7 +99,7 @@ def fit_words(project: Project, source: str | None = None) -> list[str]:
         "fit", source or fitted_data(project), project.fitted.name, "-o", project.run.name,
         f"--epsilon={text_of(chosen, 'epsilon')}", f"--delta={text_of(chosen, 'delta') or '1e-5'}",
         f"--family={text_of(chosen, 'family') or 'auto'}", "--ledger", str(project.folder.parent / _LEDGER),
-        f"--dataset={text_of(chosen, 'dataset')}", "--json",
+        f"--dataset={text_of(chosen, 'dataset') or project.name}", "--json",
     ]  # fmt: skip
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -68,27 +69,42 @@ async def form_in(request: Request) -> dict[str, str]:
     Raises:
         AccessError: It is of other pages.
     """
-    session = session_in(request)
-    check_origin(request)
-    async with request.form(max_files=0, max_fields=_FIELDS, max_part_size=_LONGEST) as given:
-        form = {key: value for key, value in given.multi_items() if isinstance(value, str)}
-    session.check_form(request, form)
-    check_text(form)
-    return form
+    async with sent_in(request, count=0) as (form, _):
+        return form
 
 
-def check_text(form: Mapping[str, str]) -> None:
-    """Refuses what no verb can be told.
+@asynccontextmanager
+async def sent_in(request: Request, *, count: int = 1) -> AsyncIterator[tuple[dict[str, str], UploadFile | None]]:
+    """Gives the fields of a form of these pages, and the file that came with it.
 
     Args:
-        form: What a person wrote.
+        request: What is sent.
+        count: How many files may come.
 
     Raises:
-        UsageError: A field holds a character that ends texts.
+        AccessError: It is of other pages; then no file is read.
+        UsageError: A field holds what no verb can be told.
     """
-    for name, value in form.items():
-        if "\0" in value:
-            raise UsageError(f"{name[:40]!r} holds a character that no text has.")
+    session = session_in(request)
+    check_origin(request)
+    async with request.form(max_files=count, max_fields=_FIELDS, max_part_size=_LONGEST) as given:
+        form = {key: value for key, value in given.multi_items() if isinstance(value, str)}
+        session.check_form(request, form)
+        if odd := next((name for name, value in form.items() if "\0" in value), None):
+            raise UsageError(f"{odd[:40]}: it holds a character (NUL) that ends texts; write it without.")
+        sent = given.get("file")
+        yield form, sent if isinstance(sent, UploadFile) and sent.filename else None
+
+
+def received(sent: UploadFile, place: Path) -> None:
+    """Writes what was sent, for its owner alone.
+
+    Args:
+        sent: The file.
+        place: Where to; it must not be there.
+    """
+    with files.new_file(place, force=False, mode=0o600) as target:
+        shutil.copyfileobj(sent.file, target, 1 << 20)
 
 
 @router.get("/open")
@@ -109,16 +125,10 @@ def index(request: Request, _: Sessioned) -> HTMLResponse:
 @router.post("/projects")
 async def made(request: Request) -> Response:
     """Begins a project with a file of patients."""
-    session = session_in(request)
-    # Before a file is read: whose page sends it.
-    check_origin(request)
-    async with request.form(max_files=1, max_fields=20, max_part_size=_LONGEST) as given:
-        form = {key: value for key, value in given.multi_items() if isinstance(value, str)}
-        session.check_form(request, form)
-        sent = given.get("file")
-        if not isinstance(sent, UploadFile) or not sent.filename:
+    async with sent_in(request) as (form, sent):
+        if sent is None:
             raise UsageError("file: choose a file of patients.")
-        project = begin(request.app.state.home, form.get("name", "").strip(), Path(sent.filename).suffix)
+        project = begin(request.app.state.home, form.get("name", "").strip(), Path(sent.filename or "").suffix)
         await run_in_threadpool(_kept, project, sent)
     words = ["init", project.data.name, "-o", project.draft.name, "--name", project.name, "--json"]
     for option in ("patient", "visit"):
@@ -281,8 +291,7 @@ def signing(form: Mapping[str, str], home: str) -> tuple[str, list[list[str]], s
 def _kept(project: Project, sent: UploadFile) -> None:
     place = project.folder / f"patients{Path(sent.filename or '').suffix.lower()}"
     try:
-        with files.new_file(place, force=False, mode=0o600) as target:
-            shutil.copyfileobj(sent.file, target, 1 << 20)
+        received(sent, place)
         with place.open("rb") as found:
             project.choose(digest=hashlib.file_digest(found, "sha256").hexdigest())
     except BaseException:

@@ -122,10 +122,13 @@ def _weights(union: Union) -> dict[str, float]:
     own: Mapping[str, object] = given if isinstance(given, dict) else {}
     found: dict[str, float] = {}
     for member in union.members:
+        said = text_of(own, member.stem)
         try:
-            found[member.stem] = float(text_of(own, member.stem))
+            found[member.stem] = float(said)
         except ValueError as error:
-            raise UsageError(f"weight of {member.stem}: it is not a number.") from error
+            raise UsageError(
+                f"weight of {member.stem}: {said[:30]!r} is not a number; write one, such as 2."
+            ) from error
     return found
 
 
@@ -152,7 +155,7 @@ class Cost:
         words: Whose patient, and at which delta if it is another one than that of the whole.
         epsilon: What that costs; `None` if nothing protects them.
         share: Of the longest line, 0 to 1.
-        kind: `member`, `claim` or `bound`.
+        kind: `member`, `bound`, `claim` (the bound that the file claims), or `added`.
     """
 
     words: str
