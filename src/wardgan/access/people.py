@@ -29,6 +29,8 @@ _DAYS: Final = 3_650
 _LONGEST: Final = 200
 # What an unknown token is compared with, so that it takes as long as a known one.
 _NONE: Final = "0" * 64
+# In place of the digest of a token that nobody is told, since it has no secret.
+_UNTOLD: Final = "untold"
 
 
 class ClosedAccountError(UsageError):
@@ -107,7 +109,7 @@ def new_token(
         raise UsageError(f"days={days} is more than {_DAYS:,}; a token that never ends is lost one day.")
     secret = secrets.token_urlsafe(32)
     with database.write() as line:
-        found = _token(line, _account(line, name, now()), name, secret, wanted, timedelta(days=days))
+        found = _token(line, _account(line, name, now()), name, _digest(secret), wanted, timedelta(days=days))
         note(line, who, "token made", name, {"token": found.id, "scopes": list(wanted), "expires": found.expires})
     return f"wgt_{found.id}_{secret}", found
 
@@ -115,7 +117,7 @@ def new_token(
 def known_elsewhere(database: Database, subject: str, names: Sequence[str], *, hours: int) -> Account:
     """Gives the account of somebody whom an identity provider knows; it is made if it is not there.
 
-    It has a token that nobody is ever told, so that a session can be ended, and is seen, like any other.
+    It has a token without a secret, so that a session can be ended, and is seen, like any other.
 
     Args:
         database: The hub's.
@@ -139,7 +141,7 @@ def known_elsewhere(database: Database, subject: str, names: Sequence[str], *, h
             raise ClosedAccountError(f"{row[1]}: this account is closed; ask the hub's operator.")
         else:
             account, name = int(row[0]), str(row[1])
-        token = _token(line, account, name, secrets.token_urlsafe(32), SCOPES, timedelta(hours=hours))
+        token = _token(line, account, name, _UNTOLD, SCOPES, timedelta(hours=hours))
     return Account(account, name, frozenset(SCOPES), token.id)
 
 
@@ -154,12 +156,12 @@ def _taken(line: Connection, name: str) -> bool:
 
 
 def _token(
-    line: Connection, account: int, name: str, secret: str, scopes: Sequence[str], life: timedelta
+    line: Connection, account: int, name: str, digest: str, scopes: Sequence[str], life: timedelta
 ) -> Token:  # fmt: skip
     found = Token(secrets.token_hex(6), name, tuple(scopes), now(), now(life), None)
     line.execute(
         tokens.insert().values(
-            id=found.id, account=account, digest=_digest(secret), scopes=",".join(scopes), created=found.created,
+            id=found.id, account=account, digest=digest, scopes=",".join(scopes), created=found.created,
             expires=found.expires,
         )
     )  # fmt: skip
@@ -218,6 +220,17 @@ def revoke_token(database: Database, number: str, *, who: str = OPERATOR) -> Non
         if not changed.rowcount:
             raise UsageError(f"token={number!r} is not there, or was taken back already; wardgan token list shows all.")
         note(line, who, "token revoked", number)
+
+
+def end_untold(line: Connection, number: str) -> None:
+    """Ends the token of a session that began elsewhere; one that somebody was told goes on.
+
+    Args:
+        line: Into the database.
+        number: Id of the token.
+    """
+    mine = (tokens.c.id == number, tokens.c.digest == _UNTOLD, tokens.c.revoked.is_(None))
+    line.execute(tokens.update().where(*mine).values(revoked=now()))
 
 
 def close_account(database: Database, name: str, *, who: str = OPERATOR) -> None:

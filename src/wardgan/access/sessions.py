@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from wardgan.access.database import Database, now, sessions
 from wardgan.access.journal import note
-from wardgan.access.people import Account, account_by
+from wardgan.access.people import Account, account_by, end_untold
 
 HOURS: Final = 12
 
@@ -47,7 +47,7 @@ def account_in(database: Database, word: str) -> Account | None:
 
 
 def end(database: Database, account: Account, word: str) -> None:
-    """Ends a session.
+    """Ends a session, and its token if nobody was told that.
 
     Args:
         database: The hub's.
@@ -56,6 +56,7 @@ def end(database: Database, account: Account, word: str) -> None:
     """
     with database.write() as line:
         line.execute(sessions.delete().where(sessions.c.digest == _digest(word)))
+        end_untold(line, account.token)
         note(line, account.name, "signed out", account.token)
 
 

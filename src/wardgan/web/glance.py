@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from wardgan.errors import WardganError
+from dataclasses import dataclass
+from typing import Final
+
+from wardgan.errors import UsageError, WardganError
 from wardgan.hub.entry import Entry
 from wardgan.schema.columns import Column
 from wardgan.web.doors import COMPARED
@@ -10,6 +13,9 @@ from wardgan.web.figures import Figure
 from wardgan.web.preview import Asked
 from wardgan.web.stock import Stock
 from wardgan.web.tasks import Glance, privacy
+from wardgan.web.workers import BusyError
+
+_LARGE: Final = "It is too large to be fetched for this page; its gates are in its dossier."
 
 
 def size(count: int) -> str:
@@ -38,17 +44,37 @@ def bound(column: Column) -> str:
     return f"{low} to {high}{f' {column.unit}' if column.unit else ''}"
 
 
-def glance_of(stock: Stock, entry: Entry) -> tuple[Glance | None, str | None]:
-    """Gives what a page says of a release beyond its entry, and why that is not known.
+@dataclass(frozen=True)
+class Seen:
+    """What a page can say of a release beyond its entry.
+
+    Attributes:
+        facts: That; `None` if it is not known.
+        closed: Why nobody here opens it.
+        missing: Why it is not known of one that is opened.
+    """
+
+    facts: Glance | None = None
+    closed: str | None = None
+    missing: str | None = None
+
+
+def glance_of(stock: Stock, entry: Entry) -> Seen:
+    """Gives what a page says of a release beyond its entry, or why that is not known.
 
     Args:
         stock: What the hub has.
         entry: The release.
     """
     try:
-        return stock.glance(entry), None
+        found = stock.glance(entry)
+    except BusyError:
+        return Seen(missing="Others are drawing patients: open this page again in a moment to see its gates.")
+    except UsageError:
+        return Seen(missing="It takes this hub too long to read what it says of itself; take it home for that.")
     except WardganError as error:
-        return None, str(error)
+        return Seen(closed=str(error))
+    return Seen(found, missing=_LARGE if found is None else None)
 
 
 def beside(

@@ -128,12 +128,13 @@ def release(request: Request, stock: Stocked, door: Passing, label: str) -> HTML
     """Shows one release."""
     entry = stock.entry(label)
     door.look()
-    facts, closed = glance.glance_of(stock, entry)
+    seen = glance.glance_of(stock, entry)
     target = f"{request.base_url}{entry.name}:{entry.tag}@{entry.digest}"
     # The badge above says already that it is not private.
     words = statement(entry.privacy).replace("**", "").replace(BANNER, "").strip()
     return shown(
-        request, "release.html", entry=entry, facts=facts, closed=closed, versions=stock.shelf.versions(entry.name),
+        request, "release.html", entry=entry, facts=seen.facts, closed=seen.closed, missing=seen.missing,
+        versions=stock.shelf.versions(entry.name),
         statement=words, target=target, policy=door.policy(entry), may=door.may(entry), tiers=TIERS,
         uses=uses_of(entry.schema.terms) if entry.schema else (), others=door.policies(entry),
     )  # fmt: skip
@@ -155,6 +156,9 @@ def dossier(stock: Stocked, door: Passing, label: str) -> HTMLResponse:
     door.look()
     if entry.kind == "mixture":
         raise UsageError(f"{label} is combined, and has no dossier of its own; those of its members are in its file.")
+    facts = stock.glance(entry)
+    if facts is not None and facts.verdict is None:
+        raise HubError(f"{label} has no dossier: nobody has measured what it gives away or what it is good for.")
     text = stock.card(entry, "html")
     return HTMLResponse(text, headers={"Content-Security-Policy": DOSSIER_POLICY})
 

@@ -24,6 +24,7 @@ PAUSE: Final = 15.0
 # A registry does not tell what has changed: all of it is read each time.
 PAUSE_REGISTRY: Final = 300.0
 _LARGEST: Final = 256 << 20
+_GLANCES: Final = 500
 _STREAM: Final = 60.0
 QUEUE: Final = 24
 _PREVIEWS: Final = 2
@@ -59,6 +60,7 @@ class Stock:
         self._pause = pause or (PAUSE if whole.folder else PAUSE_REGISTRY)
         self._stamp: object = None
         self._trusted: object = None
+        self._glances: dict[str, Glance] = {}
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -74,6 +76,7 @@ class Stock:
                 # Who is trusted decides what may be opened; all of it is judged anew.
                 for each in (self.rack, self.workers, self.streams, self.makers):
                     each.forget()
+                self._glances = {}
         except WardganError as error:
             self.trouble = str(error)
             return
@@ -178,7 +181,17 @@ class Stock:
         """
         if entry.bytes > _LARGEST:
             return None
-        return cast("Glance", self.workers.ask("glance", self.file(entry), entry.title))
+        known = self._glances
+        if (mine := known.get(entry.digest)) is not None:
+            self.check(entry)
+            return mine
+        found = cast("Glance", self.workers.ask("glance", self.file(entry), entry.title))
+        # A digest stands for the same gates and patients as long as the same are trusted; a title does not.
+        if entry.kind == "model":
+            if len(known) >= _GLANCES:
+                known.clear()
+            known[entry.digest] = found
+        return found
 
     def csv(self, entry: Entry, asked: Asked) -> AbstractContextManager[Iterator[object]]:
         """Gives a CSV file of synthetic patients, chunk by chunk.

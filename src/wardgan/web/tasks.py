@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import pandas as pd
 
@@ -17,14 +17,17 @@ from wardgan.combining.loading import Opened, open_file
 from wardgan.combining.tree import MixtureNode, ModelNode
 from wardgan.dossier.cards import card
 from wardgan.dossier.gates import Judgement
+from wardgan.dossier.looks import DRAWN
 from wardgan.dossier.receiver import public_gates, read_dossier
+from wardgan.sample.generator import Generator
 from wardgan.seal.reading import Signature, read_file, signature_of
 from wardgan.seal.records import Claim
-from wardgan.web.figures import Figure
+from wardgan.web.figures import Figure, figures_of
 from wardgan.web.preview import Asked, Drawable, Preview, base_of, pair_of, preview
 from wardgan.web.streams import csv_of, write_file
 
 _KEPT: Final = 6
+_IMAGES: Final = 12
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,29 @@ class Glance:
         gates: Name, subject, verdict and reason of each.
         override: Who released it against the gates, and why.
         tree: A combined generator with its members.
+        look: The synthetic patients, or some images, that its public dossier shows; `None` without one.
     """
 
     verdict: str | None = None
     gates: tuple[tuple[str, str, str, str], ...] = ()
     override: str | None = None
     tree: Branch | None = None
+    look: Look | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What synthetic patients look like.
+
+    Attributes:
+        figures: One for each of the first columns.
+        drawable: How many columns there are to draw.
+        images: PNG files in base64, with their labels.
+    """
+
+    figures: tuple[Figure, ...] = ()
+    drawable: int = 0
+    images: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -197,10 +217,22 @@ def glance(shop: Shop, path: Path, title: str) -> Iterator[Glance]:
     if model.dossier is None:
         yield Glance(override=model.card.override)
         return
-    gates = [one for one in public_gates(model, read_dossier(model)) if one.verdict != "not asked"]
+    document = read_dossier(model)
+    gates = [one for one in public_gates(model, document) if one.verdict != "not asked"]
     words = {one.verdict for one in gates}
     worst = next((word for word in ("fail", "warn", "unjudged") if word in words), "pass")
-    yield Glance(worst, tuple(map(_gate, gates)), model.card.override)
+    look = _look(model.generator, cast("int", document.facts["seed"]))
+    yield Glance(worst, tuple(map(_gate, gates)), model.card.override, look=look)
+
+
+def _look(generator: Generator, seed: int) -> Look:
+    """Draws the patients of whom the dossier speaks, again."""
+    schema = generator.schema
+    if schema.images is not None:
+        return Look(images=preview(generator, Asked(_IMAGES, seed), None).images)
+    drawn = generator.draw(DRAWN, seed=seed).wide()
+    figures, drawable = figures_of(schema, drawn, drawn)
+    return Look(tuple(figures), drawable)
 
 
 def _gate(one: Judgement) -> tuple[str, str, str, str]:

@@ -275,7 +275,7 @@ def test_a_publication_is_kept_though_nobody_looks(desk, union, clinic):
 @pytest.mark.parametrize("name", ["", "A", "..", "a/b", "x" * 41])
 def test_a_name_is_one(desk, name):
     assert desk.post("/combine/new", name=name).status_code == 400
-    assert desk.get("/combine/nobody").status_code == 400
+    assert desk.get("/combine/nobody").status_code == 404
 
 
 def test_words_cannot_be_options(desk, union, clinic):

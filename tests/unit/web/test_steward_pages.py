@@ -573,9 +573,9 @@ def test_steps_come_in_their_order(desk, ready):
         assert answer.status_code == 400
         assert "budget comes first" in answer.text
     assert tree(folder) == before
-    assert desk.get("/projects/ordered/nothing").status_code == 400
+    assert desk.get("/projects/ordered/nothing").status_code == 404
     assert desk.get("/projects/ordered/publish/more").status_code == 404
-    assert desk.get("/projects/nobody/schema").status_code == 400
+    assert desk.get("/projects/nobody/schema").status_code == 404
 
 
 def ledger(desk):
@@ -918,7 +918,7 @@ def test_only_two_editions_are_given_and_they_may_do_nothing(desk, trained):
     made = folder / "run" / "dossier"
     for name in ("internal", "public"):
         answer = desk.get(f"/projects/editions/editions/{name}")
-        assert answer.status_code == 400
+        assert answer.status_code == 404
     made.mkdir()
     for name in ("internal.html", "public.html", "other.html", "internal.json"):
         (made / name).write_text("<script>alert(1)</script>", encoding="utf-8")

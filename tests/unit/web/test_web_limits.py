@@ -450,7 +450,10 @@ def test_all_values_of_a_filter(client):
 
 def test_dossiers_that_are_not_there_are_explained(client):
     assert "combined" in client.get("/dossiers/region/all:1").text
-    assert "no dossier" in client.get("/dossiers/cardio/a:1.0").text
+    answer = client.get("/dossiers/cardio/a:1.0")
+    assert answer.status_code == 404
+    assert "cardio/a:1.0 has no dossier: nobody has measured" in answer.text
+    assert "format=" not in answer.text
 
 
 def test_the_document_of_the_api_is_true(client):

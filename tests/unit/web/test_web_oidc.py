@@ -110,6 +110,23 @@ def test_the_session_is_like_any_other(hub, idp):
     assert name_of(client) is None
 
 
+def test_who_signs_out_leaves_no_token_that_is_good(hub, idp):
+    client, database, _ = hub
+    come(client)
+    come(client)  # ends the session before
+    assert sorted(one.revoked is None for one in all_tokens(database)) == [False, True]
+    word = re.search(r'name="csrf" value="([0-9a-f]{64})"', client.get("/account").text)[1]
+    client.post("/sign-out", data={"csrf": word}, headers={"Sec-Fetch-Site": "same-origin"})
+    assert name_of(client) is None
+    assert all(one.revoked for one in all_tokens(database))
+    # One that somebody was told is theirs, and goes on.
+    own = new_token(database, f"ana ({host(idp)})")[0]
+    client.post("/sign-in", data={"token": own}, headers={"Sec-Fetch-Site": "same-origin"})
+    word = re.search(r'name="csrf" value="([0-9a-f]{64})"', client.get("/account").text)[1]
+    client.post("/sign-out", data={"csrf": word}, headers={"Sec-Fetch-Site": "same-origin"})
+    assert client.get(f"/api/v1/preview/{A}?n=5", headers={"Authorization": f"Bearer {own}"}).status_code == 200
+
+
 def test_a_name_is_not_taken_over(hub, idp):
     """What a provider calls somebody proves nothing: accounts hang on its number."""
     client, database, rules = hub

@@ -20,6 +20,7 @@ from wardgan.errors import UsageError, WardganError
 from wardgan.web.app import HERE, HOSTS
 from wardgan.web.guard import Guard
 from wardgan.web.steward import combining, pages, views
+from wardgan.web.steward.project import MissingError
 from wardgan.web.steward.session import Session
 from wardgan.web.steward.verbs import Acts
 
@@ -65,7 +66,8 @@ def create_steward(home: Path) -> FastAPI:
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    return views.problem(request, 403 if isinstance(error, AccessError) else 400, str(error))
+    known = ((AccessError, 403), (MissingError, 404))
+    return views.problem(request, next((status for kind, status in known if isinstance(error, kind)), 400), str(error))
 
 
 def _failed(request: Request, error: Exception) -> Response:

@@ -20,7 +20,7 @@ from wardgan.web.forms import check_origin
 from wardgan.web.pages import DOSSIER_POLICY
 from wardgan.web.steward import declare
 from wardgan.web.steward.fitting import fit_words, fitted_data, keep, train
-from wardgan.web.steward.project import KEY, STEPS, Project, begin, project_of, projects, settled, text_of
+from wardgan.web.steward.project import KEY, STEPS, MissingError, Project, begin, project_of, projects, settled, text_of
 from wardgan.web.steward.session import Session
 from wardgan.web.steward.verbs import Acts, problem_of
 from wardgan.web.steward.views import SHOWN, given_of, progress_in, schema_page, shown
@@ -148,7 +148,7 @@ def current(project: Named, _: Sessioned) -> Response:
 def step(request: Request, project: Named, step: str, _: Sessioned) -> Response:
     """Shows a step, or how far its verb is."""
     if step not in STEPS:
-        raise UsageError(f"There is no step {step[:30]!r}.")
+        raise MissingError(f"There is no step {step[:30]!r}.")
     acts: Acts = request.app.state.acts
     act = acts.now(project)
     if act is not None and act.code is None:
@@ -229,7 +229,7 @@ def edition(project: Named, edition: str, _: Sessioned) -> Response:
     """Gives an edition of the dossier."""
     place = project.run / "dossier" / f"{edition}.html"
     if edition not in ("internal", "public") or not place.is_file():
-        raise UsageError("There is no such edition of the dossier.")
+        raise MissingError("There is no such edition of the dossier.")
     return FileResponse(place, media_type="text/html", headers={"Content-Security-Policy": DOSSIER_POLICY})
 
 

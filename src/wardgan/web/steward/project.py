@@ -20,6 +20,10 @@ KEY: Final = "signing.key"
 _CHOICES: Final = "project.json"
 
 
+class MissingError(UsageError):
+    """What is asked for is not there."""
+
+
 @dataclass(frozen=True)
 class Kept:
     """A folder with what a steward chose.
@@ -151,10 +155,10 @@ def project_of(home: Path, name: str) -> Project:
         name: Of the project.
 
     Raises:
-        UsageError: There is none of that name.
+        MissingError: There is none of that name.
     """
     if not _NAME.fullmatch(name) or not (home / name).is_dir():
-        raise UsageError(f"There is no project {name[:40]!r}.")
+        raise MissingError(f"There is no project {name[:40]!r}; the first page lists all.")
     return Project(home / name)
 
 

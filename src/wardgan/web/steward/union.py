@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from wardgan import files
 from wardgan.errors import UsageError
-from wardgan.web.steward.project import Kept, check_name, new_folder, text_of
+from wardgan.web.steward.project import Kept, MissingError, check_name, new_folder, text_of
 from wardgan.web.steward.verbs import VerbError, ask
 
 UNIONS: Final = "_combined"
@@ -65,11 +65,11 @@ def union_of(home: Path, name: str) -> Union:
         name: Of it.
 
     Raises:
-        UsageError: There is none of that name.
+        MissingError: There is none of that name.
     """
     found = next((one for one in unions(home) if one.name == name), None)
     if found is None:
-        raise UsageError(f"There is nothing to combine that is called {name[:40]!r}.")
+        raise MissingError(f"There is nothing to combine that is called {name[:40]!r}.")
     return found
 
 
