@@ -112,6 +112,13 @@ def test_p04_a_read_that_nobody_paid_for_stops_the_release(tmp_path):
     assert not (tmp_path / "x.hgan").exists()
 
 
+def test_p04_a_private_fit_gets_no_patients_to_judge_on():
+    ledger = _ledger()
+    with pytest.raises(BudgetError, match="held_out"):
+        Records(cohort(), ledger, noise=Seed.secret()).held_out(0.2, np.random.default_rng(1))
+    assert ledger.steps(LABELS) == 0
+
+
 def test_p04_no_family_reaches_behind_the_counter():
     for path in SOURCE.rglob("*.py"):
         reached = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)]
