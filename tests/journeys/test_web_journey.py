@@ -34,7 +34,7 @@ PAGES = [
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    server, place = started(kit.stocked(tmp_path_factory.mktemp("web")))
+    server, place = started(kit.stocked(tmp_path_factory.mktemp("web")), "--publisher", "Hospital X")
     try:
         yield place
     finally:
@@ -78,6 +78,12 @@ def test_from_the_list_to_a_download(page):
     rows = list(csv.reader(io.StringIO(waiting.value.path().read_text(encoding="utf-8"))))
     assert len({row[0] for row in rows}) == 10_001
     assert page.problems == []
+
+
+def test_a_catalogue_of_others_harvests_it(address):
+    found = httpx2.get(f"{address}/api/v1/dcat", timeout=60).json()
+    assert found["dct:publisher"]["foaf:name"]["@value"] == "Hospital X"
+    assert len(found["dcat:dataset"]) == 5
 
 
 def test_a_file_is_made_in_the_background_and_taken_home(page):

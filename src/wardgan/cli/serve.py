@@ -83,6 +83,11 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
         typer.Option("--files", metavar="FOLDER", envvar="WARDGAN_FILES", show_default="in the user's cache",
                      help="Where files are made in the background, and kept for a day."),
     ] = None,
+    publisher: Annotated[
+        str | None,
+        typer.Option("--publisher", metavar="NAME", show_default=False,
+                     help="Who keeps the hub, as catalogues of others (HealthDCAT-AP) want to know."),
+    ] = None,
     trust: Trust = None,
 ) -> None:  # fmt: skip
     """Show a hub as web pages: search, look at synthetic patients, compare, download."""
@@ -111,7 +116,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument for each option
         realm = "" if desk is None else desk.database.id
         jobs = open_.enter_context(closing(Jobs(files or folder_of(hub), stock, realm)))
         app = create_app(stock, jobs, desk=desk, provider=provider, secure=secure or behind_tls,
-                         hosts=(*HOSTS, shown, *(name or [])))  # fmt: skip
+                         hosts=(*HOSTS, shown, *(name or [])), publisher=publisher)  # fmt: skip
         address = f"{'https' if secure else 'http'}://{shown}:{bound.getsockname()[1]}"
         say(screen(errors=True), f"{address} shows {hub}; Ctrl-C ends it.", style="bold green")
         config = uvicorn.Config(

@@ -41,6 +41,7 @@ _TYPES: Final = {
     "number": "number", "integer": "integer", "category": "string", "flag": "boolean", "date": "date",
 }  # fmt: skip
 _LEVELS: Final = 12
+_LAW: Final = "dcatap:applicableLegislation"
 
 
 @dataclass(frozen=True)
@@ -85,18 +86,27 @@ def document(found: dict[str, object]) -> dict[str, object]:
     return {"@context": _CONTEXT, **found}
 
 
-def catalogue(title: str, page: str, datasets: list[dict[str, object]]) -> dict[str, object]:
+def catalogue(
+    title: str, page: str, datasets: list[dict[str, object]], publisher: str | None = None
+) -> dict[str, object]:  # fmt: skip
     """Gives a catalogue of releases.
 
     Args:
         title: Of the catalogue.
         page: Its address.
         datasets: What `dataset` gave.
+        publisher: Who keeps it; the profile wants one, and nobody but them knows.
     """
-    return {
+    found: dict[str, object] = {
         "@id": page, "@type": "dcat:Catalog", "dct:title": _said(title), "dcat:dataset": datasets,
-        "dct:description": _said("Generators of synthetic patients."), "foaf:homepage": {"@id": page},
+        "dct:description": _said("Generators of synthetic patients."), "foaf:homepage": _document(page),
     }  # fmt: skip
+    laws = {one["@id"]: one for each in datasets for one in cast("list[dict[str, str]]", each.get(_LAW, []))}
+    if laws:
+        found[_LAW] = list(laws.values())
+    if publisher:
+        found["dct:publisher"] = {"@type": "foaf:Agent", "foaf:name": _said(publisher)}
+    return found
 
 
 def dataset(release: Described) -> dict[str, object]:
@@ -125,7 +135,7 @@ def dataset(release: Described) -> dict[str, object]:
     if release.version is not None:
         found["dcat:version"] = release.version
     if release.page is not None:
-        found["dcat:landingPage"] = {"@id": release.page}
+        found["dcat:landingPage"] = _document(release.page)
     if schema.columns:
         found["healthdcatap:hasVariables"] = _variables(release, name)
     for key, (place, make) in _FROM_TERMS.items():
@@ -192,12 +202,14 @@ def _distribution(release: Described, name: str) -> dict[str, object]:
         found["dct:license"] = _licence(release.licence)
     law = _texts(release.schema.terms, "applicable_legislation")
     if law:
-        found["dcatap:applicableLegislation"] = _addresses(law, release.schema.terms)
+        found[_LAW] = _addresses(law, release.schema.terms)
     uses = uses_of(release.schema.terms)
     if uses:
-        found["dct:rights"] = [
-            {"@id": one.iri, "@type": "dct:RightsStatement", "rdfs:label": _said(one.label or one.code)} for one in uses
-        ]
+        # The profile takes one statement, in which all uses are named.
+        found["dct:rights"] = {
+            "@type": "dct:RightsStatement", "rdfs:label": _said("; ".join(one.label or one.code for one in uses)),
+            "rdfs:seeAlso": [{"@id": one.iri} for one in uses],
+        }  # fmt: skip
     return found
 
 
@@ -225,7 +237,8 @@ def _variables(release: Described, name: str) -> dict[str, object]:
 def _column(column: Column, table: str) -> dict[str, object]:
     found: dict[str, object] = {
         "@id": f"{table}-{quote(column.name, safe='')}", "@type": "csvw:Column", "csvw:name": column.name,
-        "csvw:title": _said(column.name), "csvw:datatype": _TYPES[column.kind],
+        # The vocabulary has the one name, and the profile's shapes the other.
+        "csvw:title": _said(column.name), "csvw:titles": _said(column.name), "csvw:datatype": _TYPES[column.kind],
         "dct:description": _said(", ".join(_words(column))),
     }  # fmt: skip
     loinc = (column.code or "").partition(" ")
@@ -291,6 +304,10 @@ def _of_list(name: str, code: str) -> str:
 
 def _is_address(text: str) -> bool:
     return urlsplit(text).scheme in ("http", "https") and " " not in text
+
+
+def _document(page: str) -> dict[str, object]:
+    return {"@id": page, "@type": "foaf:Document"}
 
 
 def _said(text: str) -> dict[str, object]:

@@ -47,7 +47,7 @@ STATUS: Final = (
 
 def create_app(
     stock: Stock, jobs: Jobs, *, desk: Desk | None = None, provider: Provider | None = None, secure: bool = False,
-    hosts: tuple[str, ...] = HOSTS,
+    hosts: tuple[str, ...] = HOSTS, publisher: str | None = None,
 ) -> FastAPI:  # fmt: skip
     """Gives the application.
 
@@ -59,6 +59,7 @@ def create_app(
         secure: Whether the pages are only reached over TLS.
         hosts: Names under which it may be asked; a request for another one is refused, so that a page elsewhere cannot
             reach it under a name of its own.
+        publisher: Who keeps it, for catalogues of others; `None` leaves that out.
     """
 
     @asynccontextmanager
@@ -79,6 +80,7 @@ def create_app(
     app.state.desk = desk
     app.state.provider = provider
     app.state.jobs = jobs
+    app.state.publisher = publisher
     if desk is not None:
         desk.within = stock.within
     app.include_router(api.router)

@@ -28,7 +28,8 @@ def all_of_them(
     """Gives a part of the catalogue, newest first, in HealthDCAT-AP; what was revoked is not in it."""
     known = [one for one in stock.shelf.entries if one.revoked is None or not one.revoked.holds]
     found = [dataset(_described(request, door, one)) for one in known[offset : offset + limit]]
-    return JSONResponse(document(catalogue("wardgan hub", str(request.base_url), found)), media_type=_MEDIA)
+    whole = catalogue("wardgan hub", str(request.base_url), found, request.app.state.publisher)
+    return JSONResponse(document(whole), media_type=_MEDIA)
 
 
 @router.get("/dcat/{label:path}", responses=_ANSWER)

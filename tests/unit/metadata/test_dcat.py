@@ -8,22 +8,12 @@ pytest.importorskip("rdflib", reason="rdflib is not installed")
 
 import rdflib
 
-import release_kit
-from wardgan.metadata.dcat import Described, catalogue, dataset, document, missing
-from wardgan.schema.schema import Schema
+from dcat_kit import DIGEST, LAW, described
+from wardgan.metadata.dcat import catalogue, dataset, document, missing
 from wardgan.seal.records import Claim
 
-DIGEST = "sha256:" + "ab" * 32
-LAW = "http://data.europa.eu/eli/reg/2025/327/oj"
 # rdflib uses what it deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:rdflib")
-TERMS = {
-    "licence": "CC-BY-4.0", "duo": ["GRU", "NPU"], "controller": "A Hospital", "contact": "data@example.org",
-    "publisher_type": "academia-scientific-organisation", "health_data_access_body": "A Body",
-    "health_data_access_body_contact": "https://body.example/ask", "health_category": ["EHRS", "https://x.example/Y"],
-    "applicable_legislation": LAW, "purpose": "Research on blood pressure", "legal_basis": "Art. 9 (2) j GDPR",
-    "population_described": "Adults with high blood pressure", "source": "a trial", "keywords": ["blood pressure"],
-}  # fmt: skip
 PREFIXES = {
     "dcat": "http://www.w3.org/ns/dcat#", "dct": "http://purl.org/dc/terms/", "dcatap": "http://data.europa.eu/r5r/",
     "healthdcatap": "http://healthdataportal.eu/ns/health#", "foaf": "http://xmlns.com/foaf/0.1/",
@@ -36,14 +26,6 @@ MANDATORY = (
     "dcat:theme", "dcat:keyword", "dcat:contactPoint", "dcat:distribution", "dcatap:applicableLegislation",
     "healthdcatap:hdab", "healthdcatap:healthCategory", "healthdcatap:hasStructuredData", "healthdcatap:hasVariables",
 )  # fmt: skip
-
-
-def described(terms=None, **more):
-    schema = Schema.from_dict(release_kit.SCHEMA | {"terms": TERMS if terms is None else terms})
-    claim = Claim(mode="private", epsilon=1.0, delta=1e-5)
-    facts = {"digest": DIGEST, "title": "demo", "created": "2026-01-31", "privacy": claim, "schema": schema,
-             "family": "copula", "licence": schema.terms.get("licence")}  # fmt: skip
-    return Described(**(facts | more))
 
 
 def read(found):
@@ -73,9 +55,10 @@ def test_all_that_the_profile_wants_is_there():
     assert values(graph, "healthdcatap:healthCategory") == [
         "https://hdeu-dcat.data.health.europa.eu/resource/authority/healthcategories/EHRS", "https://x.example/Y",
     ]  # fmt: skip
-    assert values(graph, "dcat:distribution/dct:rights") == [
+    assert values(graph, "dcat:distribution/dct:rights/rdfs:seeAlso") == [
         "http://purl.obolibrary.org/obo/DUO_0000042", "http://purl.obolibrary.org/obo/DUO_0000045",
     ]  # fmt: skip
+    assert len(values(graph, "dcat:distribution/dct:rights")) == 1
     assert values(graph, "dcat:distribution/dct:license") == ["https://spdx.org/licenses/CC-BY-4.0"]
     assert values(graph, "dcat:distribution/spdx:checksum/spdx:checksumValue") == [("ab" * 32)]
     assert values(graph, "dcat:distribution/dcatap:applicableLegislation") == [LAW]
@@ -93,6 +76,16 @@ def test_columns_are_described():
     assert "category, one of standard, intensive" in said
     assert "integer, 50 to 260, in mm[Hg], code LOINC 8480-6" in said
     assert values(graph, "healthdcatap:hasStructuredData") == ["true"]
+
+
+def test_a_catalogue_says_who_keeps_it_and_which_laws_hold():
+    said, silent = dataset(described()), dataset(described(terms={}))
+    found = read(catalogue("hub", "https://hub.example/", [said, silent, said], "Hospital X"))
+    here = "https://hub.example/"
+    assert values(found, "dct:publisher/foaf:name", here) == ["Hospital X"]
+    assert values(found, "dcatap:applicableLegislation", here) == [LAW]
+    nobody = read(catalogue("hub", here, [silent]))
+    assert values(nobody, "dct:publisher", here) == values(nobody, "dcatap:applicableLegislation", here) == []
 
 
 def test_what_the_hospital_did_not_say_is_left_out_and_told():

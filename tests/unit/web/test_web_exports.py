@@ -36,6 +36,9 @@ def test_one_release_and_all_of_them(clinic):
         part = client.get("/api/v1/dcat?offset=1&limit=2").json()["dcat:dataset"]
         assert [one["@id"] for one in part] == [one["@id"] for one in every["dcat:dataset"]][1:3]
         assert client.get("/api/v1/dcat?limit=1000").status_code == 400
+        assert "dct:publisher" not in every
+        client.app.state.publisher = "Hospital X"
+        assert client.get("/api/v1/dcat").json()["dct:publisher"]["foaf:name"]["@value"] == "Hospital X"
         assert client.get("/api/v1/dcat/nobody/such:1").status_code == 404
         assert f'href="/api/v1/dcat/{A}"' in client.get(f"/releases/{A}").text
 
