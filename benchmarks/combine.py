@@ -34,7 +34,7 @@ import datasets
 import image_data
 import wardgan as wg
 from common import OUT, kept, markdown, note, save, spread
-from wardgan.combining.pooling import survey, synthetic
+from wardgan.combining.pooling import survey
 from wardgan.combining.tables import write_tables
 from wardgan.errors import PlanError
 from wardgan.evaluate.images.draws import SIDE
@@ -226,7 +226,8 @@ def _added(case: Case, epsilon: str, seed: int, home: Path) -> Iterator[tuple[st
     for method, like in ((TABLES, None), (TABLES_LIKE, pilot)):
         if method == TABLES_LIKE and like is None:
             continue
-        public = None if like is None else synthetic(like, schema)
+        # Without privacy nothing is billed, and nothing refuses to look at its patients.
+        public = like if like is None or budget else replace(wg.load(like).draw(20_000), schema=schema)
         asked = survey(
             schema, patients=size, hospitals=len(case.hospitals), budget=budget or wg.Budget(10.0), like=public
         )
@@ -260,7 +261,7 @@ def _open_sum(case: Case, asked: Survey, size: int) -> wg.Generator:
 
 
 REAL, POOLED, DISTILLATE = "real patients", "pooled training", "distillate"
-TABLES, TABLES_LIKE = "pooled tables", "pooled tables, survey like the largest"
+TABLES, TABLES_LIKE = "pooled tables", "pooled tables, survey like the largest, who pays twice"
 _WAYS: dict[tuple[str, ...], Callable[[Case, str, int, Path], Iterator[tuple[str, Row]]]] = {
     ("local", "mixture, size", "mixture, uniform", DISTILLATE): _mixed,
     (POOLED, REAL): _together,

@@ -8,7 +8,8 @@ import pandas as pd
 
 import wardgan as wg
 from wardgan.privacy.accountant import gaussian_mu
-from wardgan.privacy.accounts.book import Accounts, Claim
+from wardgan.privacy.accounts.book import Accounts
+from wardgan.privacy.accounts.claim import Claim
 from wardgan.privacy.accounts.whose import Patients
 from wardgan.privacy.events import Budget, Event
 from wardgan.privacy.plan import Plan

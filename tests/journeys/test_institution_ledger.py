@@ -317,3 +317,34 @@ def test_p14_a_fit_that_is_killed_counts_what_it_billed_and_resumes_as_one(tmp_p
     (entry,) = shown(tmp_path).entries
     assert (entry.state, entry.events[-1].steps) == ("done", 200)
     assert shown(tmp_path).total().epsilon <= 1.0
+
+
+def card_of(home, run, *more):
+    home.ok("release", home.folder / run, "-o", home.folder / f"{run}.hgan", *OVERRIDE, "--force", *more)
+    return home.ok("inspect", home.folder / f"{run}.hgan")["card"]["training_data_id"]
+
+
+def test_p14_models_of_the_same_patients_say_so_without_being_told(home):
+    for name in ("one", "two"):
+        home.ok(*fit(home, name, 1))
+    first = card_of(home, "one")
+    assert first.startswith("data-")
+    assert card_of(home, "two") == first
+    # What they cost one patient together is found by whoever combines them.
+    both = home.ok("combine", home.folder / "one.hgan", home.folder / "two.hgan", "-o", home.folder / "both.hgan")
+    assert both["bounds"]["disjoint"]["epsilon"] > 1.3
+    assert card_of(home, "two", "--data-id", "data-of-others") == "data-of-others"
+    frame = home.frame()
+    frame["patient_id"] = "Sancho" + frame["patient_id"]
+    frame.to_csv(home.data, index=False)
+    home.ok(*fit(home, "three", 1, "--dataset", "others"))
+    assert card_of(home, "three") not in (first, "data-of-others")
+
+
+def test_a_ledger_that_is_gone_names_one_fit_and_says_so(home):
+    home.run(*fit(home, "one", 1))
+    ledger = next(home.folder.rglob("ledger.db"))
+    ledger.with_name("ledger.db.key").unlink()
+    assert card_of(home, "one").startswith("fit-")
+    done = home.run("release", home.folder / "one", "-o", home.folder / "x.hgan", *OVERRIDE)
+    assert "cannot say that other models are of the same patients" in " ".join((done.stdout + done.stderr).split())

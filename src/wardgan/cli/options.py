@@ -105,7 +105,12 @@ SigningKey = Annotated[
 ]
 DataId = Annotated[
     str | None,
-    typer.Option("--data-id", metavar="ID", help="Opaque name of the patients, the same for all models of them."),
+    typer.Option(
+        "--data-id",
+        metavar="ID",
+        help="Opaque name of the patients, the same for all models of them.",
+        show_default="made with the key of the ledger",
+    ),
 ]
 Revoked = Annotated[
     Path | None,

@@ -11,6 +11,7 @@ import typer
 from wardgan.cli.inspect import shown
 from wardgan.cli.options import DataId, Delta, Epsilon, Force, Json, Revoked, SchemaFile, SigningKey, Trust
 from wardgan.cli.terminal import answer, say, screen, unsigned
+from wardgan.cli.whose import whose
 from wardgan.errors import counted
 
 app = typer.Typer(
@@ -36,23 +37,29 @@ def survey(  # noqa: PLR0913, PLR0917 - one argument for each option
             show_default="simulated patients",
         ),
     ] = None,
+    trust: Trust = None,
+    revoked: Revoked = None,
     force: Force = False,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Fix the questions that all hospitals answer, from public facts; none of them has to know the others' patients."""
     from wardgan import files
+    from wardgan.cli.combine import lines_of
     from wardgan.combining.pooling import survey as made
-    from wardgan.combining.pooling import synthetic
     from wardgan.privacy.events import Budget
     from wardgan.schema.schema import Schema
 
     files.check_new(output, force=force)
     declared = Schema.load(schema)
-    public = None if like is None else synthetic(like, declared)
-    found = made(declared, patients=patients, hospitals=hospitals, budget=Budget(epsilon, delta), like=public)
+    found = made(
+        declared, patients=patients, hospitals=hospitals, budget=Budget(epsilon, delta), like=like, trust=trust,
+        revoked=lines_of(revoked),
+    )  # fmt: skip
     files.write_bytes(output, text.dumps(found.to_dict()).encode(), force=force)
     console = screen(errors=json)
     say(console, f"{output}: {counted(len(found.levels), 'variable')}, {found.digest}", style="bold green")
+    for one in found.like:
+        say(console, f"It was made for patients of {shown(str(one['name']))}, whose bill is part of it.")
     say(
         console,
         f"Next, in each hospital: wardgan fit DATA {schema} --family copula --survey {output} --epsilon {epsilon:g} "
@@ -76,8 +83,11 @@ def tables(
     from wardgan.combining.tables import read_tables, write_tables
 
     secret = None if key is None else passphrase_of(key)
-    write_tables(run, output, key=key, passphrase=secret, training_data_id=data_id, force=force)
-    found, console = read_tables(output), screen(errors=json)
+    console = screen(errors=json)
+    write_tables(
+        run, output, key=key, passphrase=secret, training_data_id=whose(console, run, data_id), force=force
+    )  # fmt: skip
+    found = read_tables(output)
     size = output.stat().st_size
     say(console, f"{output}: {counted(len(found.answers), 'noisy table')}, {size:,} bytes", style="bold green")
     say(console, f"Digest:    {found.digest}")

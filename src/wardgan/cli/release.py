@@ -9,6 +9,7 @@ import typer
 
 from wardgan.cli.options import DataId, Force, Json
 from wardgan.cli.terminal import answer, banner, say, screen, unsigned
+from wardgan.cli.whose import whose
 from wardgan.errors import WardganError
 
 if TYPE_CHECKING:
@@ -49,11 +50,12 @@ def release(
     secret = None if key is None else passphrase_of(key)
     usual = run / "dossier"
     folder = usual if dossier is None and usual.is_dir() else dossier
+    console = screen(errors=json)
     released(
-        trained, output, key, override, dossier=folder, force=force, passphrase=secret, training_data_id=data_id
+        trained, output, key, override, dossier=folder, force=force, passphrase=secret,
+        training_data_id=whose(console, run, data_id),
     )  # fmt: skip
     facts = inspect(output)
-    console = screen(errors=json)
     if trained.ledger.plan is None:
         banner(console)
     if override is not None:

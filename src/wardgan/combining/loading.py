@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from wardgan.combining.file import kind_of, read_mixture
 from wardgan.combining.mixture import Mixture
@@ -90,13 +91,13 @@ def inspect(path: str | Path, trust: str | Path | None = None) -> dict[str, obje
         return artifact.inspect(path, trust)
     node = read_mixture(path, _judge(trust, required=False))
     found = bounds_of(facts_behind(node), overlap=node.record.overlap, quick=True)
-    joint = {one.digest: sum(one.joint) for one in node.record.leaves}
+    left = {one.digest: math.fsum(one.joint) for one in node.record.leaves}
     return {
         "kind": "mixture", "bytes": Path(path).stat().st_size, "digest": node.digest, "name": node.record.name,
         "created": node.record.created, "package": node.record.package, "weights": node.record.weights,
         "overlap": node.record.overlap, "privacy": node.record.privacy.model_dump(), "bounds": found.to_dict(),
         "schema": node.schema.to_dict(), "signature": vars(node.signature),
-        "tree": [_branch(member.name, member.node, joint) for member in node.members],
+        "tree": [_branch(member.name, member.node, left) for member in node.members],
     }  # fmt: skip
 
 
@@ -194,15 +195,16 @@ def _judge(trust: str | Path | None, *, required: bool) -> Callable[[str, bytes 
     return judge
 
 
-def _branch(name: str, node: ModelNode | MixtureNode, joint: Mapping[str, float]) -> dict[str, object]:
+def _branch(name: str, node: ModelNode | MixtureNode, left: dict[str, float]) -> dict[str, object]:
+    """Gives a part of the tree; what is there several times has its share where it comes first."""
     if isinstance(node, ModelNode):
         return {
-            "name": name, "share": joint.get(node.digest, 0.0), "digest": node.digest,
+            "name": name, "share": left.pop(node.digest, 0.0), "digest": node.digest,
             "privacy": node.facts.card.privacy.model_dump(), "signature": vars(node.signature),
             "override": node.facts.card.override, "family": node.facts.card.family,
         }  # fmt: skip
-    members = [_branch(member.name, member.node, joint) for member in node.members]
-    share = math.fsum(joint.get(leaf.digest, 0.0) for _, leaf, _ in node.leaves())
+    members = [_branch(member.name, member.node, left) for member in node.members]
+    share = math.fsum(cast("float", one["share"]) for one in members)
     return {
         "name": name, "share": share, "digest": node.digest, "privacy": node.record.privacy.model_dump(),
         "signature": vars(node.signature), "members": members,

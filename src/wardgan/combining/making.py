@@ -154,7 +154,8 @@ class _Cook:
             "schema_fingerprint": found.schema.fingerprint(),
         }  # fmt: skip
         data, digest = pack(record, found.schema, parts, self.signing)
-        shares = {member.name: _share(member.node, joint) for member in members}
+        left = dict(joint)
+        shares = {member.name: _share(member.node, left) for member in members}
         return data, _Made(digest, bounds, shares, tuple(dict.fromkeys(notices)))
 
     def _file(self, file: Path, above: tuple[Path, ...]) -> tuple[Path, list[str]]:
@@ -334,8 +335,10 @@ def _inner(node: ModelNode | MixtureNode) -> Joint:
     return {one.digest: np.array(one.joint) for one in node.record.leaves}
 
 
-def _share(node: ModelNode | MixtureNode, joint: Joint) -> float:
-    return sum(float(joint[digest].sum()) for digest in _inner(node))
+def _share(node: ModelNode | MixtureNode, left: Joint) -> float:
+    """Gives the share of a member's patients; what is in several members counts in the first of them."""
+    found = [left.pop(digest) for digest, _ in facts_behind(node) if digest in left]
+    return float(sum(shares.sum() for shares in found))
 
 
 def _check_once(nodes: Sequence[tuple[str, ModelNode | MixtureNode]]) -> None:

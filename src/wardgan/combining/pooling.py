@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardgan import check, files
-from wardgan.combining.loading import load
+from wardgan.combining.loading import open_file
 from wardgan.combining.tables import Tables, names_of, read_tables
+from wardgan.combining.tree import facts_behind
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import classes_of, encode
 from wardgan.errors import GateError, TrustError, UsageError
@@ -33,6 +34,7 @@ from wardgan.schema.cohort import Cohort
 from wardgan.schema.schema import Schema
 from wardgan.seal import joint
 from wardgan.seal.artifact import day_of, packed
+from wardgan.seal.joint import Named
 from wardgan.seal.json_text import parse
 from wardgan.seal.reading import opened
 from wardgan.simulate.world import World
@@ -61,8 +63,9 @@ class Pooled:
 
 
 def survey(
-    schema: Schema, *, patients: int, hospitals: int, budget: Budget, like: Cohort | None = None, seed: int = 0
-) -> Survey:
+    schema: Schema, *, patients: int, hospitals: int, budget: Budget, like: str | Path | Cohort | None = None,
+    trust: str | Path | None = None, revoked: Sequence[str] = (), seed: int = 0,
+) -> Survey:  # fmt: skip
     """Gives the questions that all hospitals shall answer, from public facts alone.
 
     Args:
@@ -70,14 +73,19 @@ def survey(
         patients: About how many patients all of them have together, in public.
         hospitals: How many they are.
         budget: What each will spend; it decides how many bins the sums can afford.
-        like: Public patients with about the same distribution, such as synthetic ones of a released generator: bins
-            and scores are made for them. `None`: for simulated patients, by the declared bounds and levels.
+        like: File of a released generator of about the same patients: bins and scores are made for its synthetic
+            patients, and its ledgers are written into the survey, since whoever answers is asked once more. Or patients
+            who are public. `None`: for simulated patients, by the declared bounds and levels.
+        trust: Trust file: then `like` must be signed by a key in it.
+        revoked: Digests of releases that must not be used any more.
         seed: Of the simulated patients.
 
     Raises:
-        UsageError: The schema declares images, or a number is none.
+        UsageError: The schema declares images, or a number is none; or `like` has other columns.
         SchemaError: Bounds or levels are not declared.
         PlanError: The budget is too small.
+        GateError: Nothing protects the patients behind `like`, so that the survey would tell of them.
+        TrustError: The signature of `like` is missing, unknown or wrong, or it was revoked.
 
     Example:
         >>> table = {"age": {"kind": "integer", "low": 18, "high": 99}, "ill": {"kind": "flag", "label": True}}
@@ -88,14 +96,21 @@ def survey(
     if schema.images is not None:
         raise UsageError(f"schema={schema.name!r} declares images; their tables cannot be pooled, combine generators.")
     whole = replace(schema, population=None)
-    public = World.of(whole, seed=Seed(seed)).draw(_SIMULATED, seed=Seed(seed)) if like is None else like
+    ledgers: tuple[Named, ...] = ()
+    if like is None:
+        public = World.of(whole, seed=Seed(seed)).draw(_SIMULATED, seed=Seed(seed))
+    elif isinstance(like, Cohort):
+        public = like
+    else:
+        public, ledgers = _pilot(like, schema, trust, frozenset(revoked))
     layout = Layout.of(whole)
     each = planned(replace(schema, population=as_one(patients, hospitals)), budget, family="copula")
     noise = cast("float", each.event(LABELS).noise_multiplier) * math.sqrt(len(layout) * hospitals)
-    return make_survey(
+    made = make_survey(
         _Public(layout, public), bins=bins_for(patients, schema.classes, noise),
         groups=groups_for(patients, schema.classes, noise), patients=patients, hospitals=hospitals,
     )  # fmt: skip
+    return replace(made, like=tuple(map(joint.site_of, ledgers)))
 
 
 def read_survey(path: str | Path, schema: Schema) -> Survey:
@@ -114,23 +129,36 @@ def read_survey(path: str | Path, schema: Schema) -> Survey:
             data = file.read(_CAP + 1)
     except OSError as error:
         raise UsageError(f"survey={str(path)!r} cannot be read: {error.strerror or error}.") from error
-    return Survey.of_dict(parse(data, what="survey", cap=_CAP), Layout.of(schema))
+    found = Survey.of_dict(parse(data, what="survey", cap=_CAP), Layout.of(schema))
+    for one in found.like:
+        joint.site_in(one, "survey: like")
+    return found
 
 
-def synthetic(model: str | Path, schema: Schema) -> Cohort:
-    """Gives synthetic patients of a released generator, under a schema with the same columns.
-
-    Args:
-        model: The generator's file.
-        schema: The declarations.
-
-    Raises:
-        UsageError: Its columns are not the declared ones.
-    """
-    generator = load(model)
+def _pilot(
+    model: str | Path, schema: Schema, trust: str | Path | None, revoked: frozenset[str]
+) -> tuple[Cohort, tuple[Named, ...]]:
+    """Gives synthetic patients of a released generator under a schema with the same columns, and what is behind it."""
+    found = open_file(model, trust, required=trust is not None)
+    leaves = [(found.digest, found.facts)] if found.facts is not None else []
+    leaves += [] if found.node is None else facts_behind(found.node)
+    if revoked & {found.digest, *(digest for digest, _ in leaves)}:
+        raise TrustError(f"like={str(model)!r} was revoked by its publisher, or something in it; choose another one.")
+    if found.privacy.mode == "none":
+        raise GateError(
+            [f"like={str(model)!r} is NOT PRIVATE, and bins that are made for its patients tell of real ones; take a "
+             "private one, or none: then they are made for simulated patients."]
+        )  # fmt: skip
+    generator = found.generator
     if declared(replace(generator.schema, population=None)) != declared(replace(schema, population=None)):
         raise UsageError(f"like={str(model)!r} has other columns, bounds, levels or visits than the schema.")
-    return replace(generator.draw(_SIMULATED), schema=replace(schema, population=None))
+    ledgers = [
+        one
+        for digest, facts in leaves
+        for one in joint.named(digest, facts.card.name, facts.card.training_data_id, facts.ledger)
+    ]
+    cohort = replace(generator.draw(_SIMULATED), schema=replace(schema, population=None))
+    return cohort, tuple(ledgers)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -184,6 +212,8 @@ def pool(  # noqa: PLR0913 - what pooling may be told, in one place
     _check_together(found, frozenset(revoked))
     names = names_of(found)
     ledgers = [replace(one.behind, name=called) for one, called in zip(found, names, strict=True)]
+    # Who answers a survey that was made for a pilot's patients may be one of them.
+    ledgers += [joint.site_in(one, "survey") for one in found[0].survey.like]
     bounds = joint.bounds_of(ledgers, overlap=overlap)
     claim = joint.claim(bounds)
     if claim["mode"] == "none":
@@ -196,6 +226,12 @@ def pool(  # noqa: PLR0913 - what pooling may be told, in one place
     files.write_bytes(path, data, force=force)
     notices = [f"{one}: nobody signed its tables." for one, each in zip(names, found, strict=True)
                if each.signature.status == "unsigned"]  # fmt: skip
+    told = {one.patients for one in found}
+    notices += [
+        f"{one.name}: the survey was made for its generator, whose bill is counted. If its patients answered again, "
+        "that is known only if both name them alike (--data-id); or declare an overlap of 2."
+        for one in ledgers[len(found):] if one.patients not in told
+    ]  # fmt: skip
     return Pooled(Path(path), bounds, patients, tuple(names), tuple(notices))
 
 

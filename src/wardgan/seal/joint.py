@@ -20,7 +20,7 @@ from wardgan.privacy.union import Bounds, Site, largest, sites_of, union_bounds
 from wardgan.seal import bill
 from wardgan.seal.bill import TOLERANCE, Rebill
 from wardgan.seal.json_text import canonical
-from wardgan.seal.records import Bill, LedgerRecord
+from wardgan.seal.records import Bill, LedgerRecord, SiteLedger, read
 
 Guarantee = dict[str, object]
 _PLAIN: Final = ("exact", "nothing")
@@ -104,10 +104,7 @@ def ledger_of(
     """
     sites: dict[tuple[str, str], dict[str, object]] = {}
     for one in ledgers:
-        plain: dict[str, object] = {
-            "patients": one.patients, "source": one.source, "name": one.name[:200],
-            "ledger": one.ledger.model_dump(exclude_none=True),
-        }  # fmt: skip
+        plain = site_of(one)
         first = sites.setdefault((one.patients, one.source), plain)
         if first["ledger"] != plain["ledger"]:
             raise FormatError(f"privacy.json: there are two bills for {first['name']}, which are not the same.")
@@ -118,6 +115,32 @@ def ledger_of(
         **{name: value for name, value in guarantee.items() if value is not None},
         **({} if overlap is None else {"overlap": min(overlap, len(sites))}),
     }  # fmt: skip
+
+
+def site_of(one: Named) -> dict[str, object]:
+    """Gives a hospital's ledger as JSON.
+
+    Args:
+        one: The ledger.
+    """
+    return {
+        "patients": one.patients, "source": one.source, "name": one.name[:200],
+        "ledger": one.ledger.model_dump(exclude_none=True),
+    }  # fmt: skip
+
+
+def site_in(found: object, what: str) -> Named:
+    """Reads what `site_of` gave; nothing in it is believed.
+
+    Args:
+        found: The JSON.
+        what: Where it is from, for errors.
+
+    Raises:
+        FormatError: It is none.
+    """
+    record = read(SiteLedger, found, what)
+    return Named(record.source, record.patients, record.ledger, record.name)
 
 
 def data_id(ledgers: Iterable[Behind]) -> str:

@@ -249,13 +249,13 @@ def privacy(claim: Claim) -> str:
 
 
 def _tree(name: str, node: MixtureNode) -> Branch:
-    """Gives the members of a combined generator, with their shares of its patients."""
-    joint = {leaf.digest: math.fsum(leaf.joint) for leaf in node.record.leaves}
+    """Gives the members of a combined generator; what is there several times has its share where it comes first."""
+    left = {leaf.digest: math.fsum(leaf.joint) for leaf in node.record.leaves}
 
     def branch(name: str, node: MixtureNode | ModelNode) -> Branch:
         if isinstance(node, ModelNode):
             card = node.facts.card
-            return Branch(name, privacy(card.privacy), card.override, (), joint.get(node.digest, 0.0), node.signature)
+            return Branch(name, privacy(card.privacy), card.override, (), left.pop(node.digest, 0.0), node.signature)
         members = tuple(branch(member.name, member.node) for member in node.members)
         share = math.fsum(one.share for one in members)
         return Branch(name, privacy(node.record.privacy), None, members, share, node.signature)

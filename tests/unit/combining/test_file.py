@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -453,6 +454,38 @@ def test_verify_refuses_a_claim_that_is_too_small(home, tmp_path, monkeypatch):
     )
     found = wg.verify_mixture(tmp_path / "all.hgan", home / "trust.json")
     assert "its members' ledgers cost" in found.refusals[0]
+
+
+def test_p14_verify_refuses_a_region_within_a_nation_that_claims_too_little(home, tmp_path, monkeypatch):
+    """Quick looks are coarse; what they pass is billed here at every depth."""
+    wg.combine([home / "alpha.hgan", home / "beta.hgan"], tmp_path / "region.hgan", key=home / "region.key")
+    wg.combine([tmp_path / "region.hgan"], tmp_path / "nation.hgan", key=home / "region.key")
+    assert wg.verify_mixture(tmp_path / "nation.hgan", home / "trust.json").refusals == ()
+    asked, real = [], loading.bounds_of
+
+    def more(leaves, **how):
+        asked.append(leaves)
+        found = real(leaves, **how)
+        return found if len(asked) == 1 else replace(found, worst=replace(found.worst, epsilon=2 * found.worst.epsilon))
+
+    monkeypatch.setattr(loading, "bounds_of", more)
+    (said,) = wg.verify_mixture(tmp_path / "nation.hgan", home / "trust.json").refusals
+    assert said.startswith("region: ")
+    assert "its members' ledgers cost" in said
+
+
+def test_shares_are_those_of_patients_wherever_a_hospital_is_named(home, tmp_path):
+    """A hospital that is in a region and beside it counts once, where it comes first."""
+    wg.combine([home / "alpha.hgan", home / "beta.hgan"], tmp_path / "north.hgan")
+    made = wg.combine([tmp_path / "north.hgan", home / "alpha.hgan"], tmp_path / "x.hgan")
+    assert made.shares == pytest.approx({"north": 1.0, "alpha": 0.0})
+    north, alpha = wg.inspect(tmp_path / "x.hgan")["tree"]
+    assert (north["share"], alpha["share"]) == pytest.approx((1.0, 0.0))
+    assert sum(one["share"] for one in north["members"]) == pytest.approx(1.0)
+    other = wg.combine([home / "alpha.hgan", tmp_path / "north.hgan"], tmp_path / "y.hgan")
+    assert other.shares == pytest.approx({"alpha": 0.4, "north": 0.6})
+    first, second = wg.inspect(tmp_path / "y.hgan")["tree"]
+    assert (first["share"], second["share"]) == pytest.approx((0.4, 0.6))
 
 
 def test_verify_reads_every_network(home, tmp_path):

@@ -13,7 +13,7 @@ import wardgan as wg
 from combining_kit import hospital, patients, schema, table
 from wardgan.cli.main import app
 from wardgan.combining import pooling
-from wardgan.combining.pooling import pool, pooled, read_survey, survey, synthetic
+from wardgan.combining.pooling import pool, pooled, read_survey, survey
 from wardgan.combining.tables import read_tables, write_tables
 from wardgan.encode.layout import Layout
 from wardgan.errors import FormatError, GateError, OutputError, PlanError, TrustError, UsageError
@@ -291,12 +291,15 @@ def test_a_survey_can_be_made_for_patients_like_those_of_a_generator(tmp_path):
     path = hospital(tmp_path, "pilot", 2_000, age=80)
     declared = schema("all", None)
     plain = survey(declared, patients=4_000, hospitals=2, budget=wg.Budget(3.0))
-    like = survey(declared, patients=4_000, hospitals=2, budget=wg.Budget(3.0), like=synthetic(path, declared))
+    like = survey(declared, patients=4_000, hospitals=2, budget=wg.Budget(3.0), like=path)
     at = Layout.of(declared).names.index("age")
     middle = np.mean([(80 - 18 + 0.5) / 82])
     assert abs(np.median(like.levels[at].edges) - middle) < abs(np.median(plain.levels[at].edges) - middle)
     with pytest.raises(UsageError, match="other columns"):
-        synthetic(path, schema("all", None, COLUMNS))
+        survey(schema("all", None, COLUMNS), patients=4_000, hospitals=2, budget=wg.Budget(3.0), like=path)
+    public = wg.load(path).draw(20_000)
+    same = survey(declared, patients=4_000, hospitals=2, budget=wg.Budget(3.0), like=replace(public, schema=declared))
+    assert same.like == ()
 
 
 def test_rules_change_no_question_and_all_hospitals_need_the_same_ones(tmp_path):
@@ -332,11 +335,13 @@ def test_on_the_command_line(tmp_path):
     ]
     found = run.invoke(app, call)
     assert found.exit_code == 0, found.output
-    for name in ("one", "two"):
-        patients(schema(name, 400), 400, 1).frame().to_csv(place / f"{name}.csv", index=False)
+    for at, name in enumerate(("one", "two")):
+        patients(schema(name, 400), 400, at).frame().to_csv(place / f"{name}.csv", index=False)
         (place / f"{name}.yaml").write_text(json.dumps(schema(name, 400).to_dict()))
         fit = ["fit", str(place / f"{name}.csv"), str(place / f"{name}.yaml"), "--epsilon", "2", "--survey"]
-        found = run.invoke(app, [*fit, str(place / "s.json"), "-o", str(place / name)])
+        # Each hospital has a ledger of its own.
+        ledger = {"WARDGAN_LEDGER": str(place / f"{name}.db")}
+        found = run.invoke(app, [*fit, str(place / "s.json"), "-o", str(place / name)], env=ledger)
         assert found.exit_code == 0, found.output
         found = run.invoke(app, ["pool", "tables", str(place / name), "-o", str(place / f"{name}.tables")])
         assert found.exit_code == 0, found.output
@@ -359,3 +364,63 @@ def test_on_the_command_line(tmp_path):
                            "--survey", str(place / "s.json"), "-o", str(place / "odd")])  # fmt: skip
     assert odd.exit_code == 2
     assert "only copula" in odd.output
+
+
+def test_p14_a_survey_bills_those_for_whom_it_was_made(home, tmp_path):
+    """Whoever is asked what a generator of theirs suggested has been asked twice."""
+    declared = schema("all", None, COLUMNS)
+    wg.fit(cohort("beta", 7), wg.Budget(2.0), family="copula", run=tmp_path / "run")
+    made = tmp_path / "pilot.hgan"
+    wg.release(wg.Trained.load(tmp_path / "run"), made, home / "key", "A: a test", training_data_id="data-of-beta")
+    asked = survey(declared, patients=840, hospitals=3, budget=wg.Budget(2.0), like=made, trust=home / "trust.json")
+    digest = wg.inspect(made)["digest"]
+    assert [(one["patients"], one["source"]) for one in asked.like] == [("data-of-beta", digest)]
+    again = Survey.of_dict(json.loads(json.dumps(asked.to_dict())), Layout.of(declared))
+    assert (again.like, again.digest) == (asked.like, asked.digest)
+    parts = [answer(tmp_path, name, asked, seed=at) for at, name in enumerate(("alpha", "beta"))]
+    done = pool(parts, tmp_path / "region.hgan", overlap=1)
+    plain = survey(declared, patients=840, hospitals=3, budget=wg.Budget(2.0))
+    others = [answer(tmp_path / "plain", name, plain, seed=at) for at, name in enumerate(("alpha", "beta"))]
+    assert done.bounds.disjoint.epsilon > 1.3 * pool(others, tmp_path / "plain.hgan", overlap=1).bounds.disjoint.epsilon
+    sites = wg.inspect(tmp_path / "region.hgan")["privacy"]["sites"]
+    assert sorted(one["patients"] for one in sites) == ["data-of-alpha", "data-of-beta", "data-of-beta"]
+    assert not [notice for notice in done.notices if "made for its generator" in notice]
+    # Those who do not say that they are the same are counted as others, and a person is told.
+    strangers = [
+        answer(tmp_path / "more", name, asked, data=f"data-x{name}", seed=at)
+        for at, name in enumerate(("alpha", "beta"))
+    ]
+    told = pool(strangers, tmp_path / "strangers.hgan", overlap=1)
+    assert [notice for notice in told.notices if "made for its generator" in notice]
+    assert told.bounds.worst.epsilon > done.bounds.worst.epsilon * 0.99
+
+
+def test_a_survey_is_not_made_for_patients_whom_nothing_protects(home, tmp_path):
+    declared = schema("all", None, COLUMNS)
+    made = wg.fit(cohort("beta", 7), privacy="none", family="copula")
+    wg.release(made, tmp_path / "open.hgan", home / "key", "A: a test")
+    for more, kind, said in (
+        ({}, GateError, "NOT PRIVATE"), ({"revoked": [wg.inspect(tmp_path / "open.hgan")["digest"]]}, TrustError, "revoked"),
+    ):  # fmt: skip
+        with pytest.raises(kind, match=said):
+            survey(declared, patients=840, hospitals=3, budget=wg.Budget(2.0), like=tmp_path / "open.hgan", **more)
+    wg.release(
+        wg.fit(cohort("beta", 7), wg.Budget(2.0), family="copula"), tmp_path / "unsigned.hgan", override="A: a test"
+    )
+    with pytest.raises(TrustError):
+        survey(
+            declared,
+            patients=840,
+            hospitals=3,
+            budget=wg.Budget(2.0),
+            like=tmp_path / "unsigned.hgan",
+            trust=home / "trust.json",
+        )
+
+
+@pytest.mark.parametrize("like", [7, [7], [{"patients": "x"}], {"a": 1}])
+def test_a_survey_whose_ledgers_are_none_is_refused(home, tmp_path, like):
+    found = json.loads((home / "survey.json").read_text()) | {"like": like}
+    (tmp_path / "odd.json").write_text(json.dumps(found))
+    with pytest.raises(FormatError, match="survey"):
+        read_survey(tmp_path / "odd.json", schema("any", 5, COLUMNS))

@@ -48,6 +48,8 @@ class Survey:
         radius: The norm that a patient's scores are scaled down to.
         patients: About how many patients all hospitals have together.
         hospitals: How many hospitals were expected.
+        like: The ledgers behind the generator whose patients it was made for, as JSON: what was asked of them was
+            asked of patients. Empty for simulated patients.
     """
 
     about: str
@@ -57,6 +59,7 @@ class Survey:
     radius: float
     patients: int
     hospitals: int
+    like: tuple[Mapping[str, object], ...] = ()
 
     def __repr__(self) -> str:
         return f"Survey({len(self.levels)} variables, {self.digest[:23]}...)"
@@ -93,6 +96,7 @@ class Survey:
             "radius": self.radius,
             "patients": self.patients,
             "hospitals": self.hospitals,
+            **({"like": [dict(one) for one in self.like]} if self.like else {}),
         }  # fmt: skip
 
     @classmethod
@@ -114,7 +118,8 @@ class Survey:
             scores = tuple(tuple(map(float, one)) for one in given["scores"])
             order = tuple(tuple(map(int, one)) for one in given["order"])
             sizes = (int(given["patients"]), int(given["hospitals"]))
-            survey = cls(str(given["about"]), levels, scores, order, float(given["radius"]), *sizes)
+            like = tuple(dict(one) for one in given.get("like", ()))
+            survey = cls(str(given["about"]), levels, scores, order, float(given["radius"]), *sizes, like)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FormatError(f"survey: {type(error).__name__} at {error}.") from error
         survey.check(layout)

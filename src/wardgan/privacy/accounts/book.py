@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import sqlite3
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from wardgan import check
-from wardgan.errors import BudgetError, UsageError, counted
+from wardgan.errors import UsageError
+from wardgan.privacy.accounts.claim import Claim, OverCapError, refuse
 from wardgan.privacy.accounts.file import connect, explained, new_database, writing
 from wardgan.privacy.accounts.fingerprint import fingerprint
 from wardgan.privacy.accounts.key import key_of
-from wardgan.privacy.accounts.rows import DataSet, Entry, Kind, State, at_least, data_sets, goes_on
+from wardgan.privacy.accounts.rows import DataSet, Entry, State, at_least, data_sets, goes_on
 from wardgan.privacy.accounts.slip import check_name
-from wardgan.privacy.accounts.together import Part, room, total, within
+from wardgan.privacy.accounts.together import within
 from wardgan.privacy.accounts.whose import Patients, Whose, found
 from wardgan.privacy.events import Budget, Event
 from wardgan.privacy.plan import Plan
@@ -26,36 +28,6 @@ from wardgan.schema.image_cohort import AnyCohort
 
 LEDGER_FILE: Final = "ledger.db"
 WAIT_SECONDS: Final = 60.0
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What is to be reserved.
-
-    Attributes:
-        token: Name of the entry; the entry of that name goes on, if there is one.
-        plan: What may be spent; `None` without privacy.
-        family: The model family, or what a figure is for.
-        replayable: Whether the noise comes from a user's seed.
-        run: The run folder.
-        kind: `fit` or `figure`.
-        billed: What the run's own ledger says; more than nothing if the run goes on.
-    """
-
-    token: str
-    plan: Plan | None
-    family: str
-    replayable: bool = False
-    run: Path | None = None
-    kind: Kind = "fit"
-    billed: tuple[Event, ...] = ()
-
-    @property
-    def part(self) -> Part:
-        """What it counts for."""
-        if self.plan is None:
-            return Part((), None, protected=False)
-        return Part(self.plan.events, self.plan.budget, protected=not self.replayable)
 
 
 class Accounts:
@@ -284,14 +256,32 @@ class Accounts:
         """Gives an entry by its token, if there is one."""
         return next((entry for each in self.show() for entry in each.entries if entry.token == token), None)
 
+    def opaque(self, token: str) -> str:
+        """Gives an opaque name of the patients of an entry: the same for all that are counted together.
+
+        It is made with the ledger's key, so that nobody else can tell whose it is.
+
+        Args:
+            token: Name of the entry.
+
+        Raises:
+            UsageError: There is no such entry, or the key is gone.
+            FormatError: The key is damaged, or that of another ledger.
+        """
+        group = next((each for each in self.show() for entry in each.entries if entry.token == token), None)
+        if group is None:
+            raise _no_entry(self.path)
+        key = key_of(self.path, self._connection, named=False)
+        return "data-" + hmac.digest(key, b"whose\0%d" % min(group.ids), "sha256").hex()[:32]
+
     @contextmanager
     def _entering(self, claim: Claim) -> Generator[None]:
         """Holds the ledger for a reservation; what is left is worked out afterwards, when others may go on."""
         try:
             with explained(self.path), writing(self._connection):
                 yield
-        except _OverCap as over:
-            _refuse(claim, over)
+        except OverCapError as over:
+            refuse(claim, over)
 
     def _enter(self, claim: Claim, number: int) -> None:
         group = next(each for each in self.show() if number in each.ids)
@@ -299,7 +289,7 @@ class Accounts:
         parts = [entry.part for entry in others]
         for cap in group.caps:
             if not within([*parts, claim.part], cap):
-                raise _OverCap(group.name, others, cap)
+                raise OverCapError(group.name, others, cap)
         for entry in others:
             self._connection.execute(
                 "UPDATE entry SET events = ?, state = ?, replayable = ?, unbilled = ?, ended = ? "
@@ -357,35 +347,6 @@ class Accounts:
 
 class AnotherRun(Exception):  # noqa: N818 - it never leaves this package
     """The entry of a token is not that of the run that shows it."""
-
-
-class _OverCap(Exception):  # noqa: N818 - it never leaves this module
-    def __init__(self, name: str, others: list[Entry], cap: Budget) -> None:
-        self.name, self.others, self.cap = name, others, cap
-        super().__init__()
-
-
-def _refuse(claim: Claim, over: _OverCap) -> NoReturn:
-    cap, parts = over.cap, [entry.part for entry in over.others]
-    text = f"the cap of data set {over.name!r} is epsilon {cap.epsilon:g} at delta {cap.delta:g}"
-    if not claim.part.protected:
-        why = "noise that can be replayed" if claim.plan is not None else "privacy='none'"
-        raise BudgetError(f"{text}, and a fit with {why} has no finite epsilon. Fit with a budget and without a seed.")
-    bad = next((entry for entry in over.others if not entry.part.protected), None)
-    if bad is not None:
-        raise BudgetError(
-            f"{text}, and an earlier fit ({bad.run or bad.family}, {bad.begun}) has no finite epsilon: nothing is "
-            "left. Only whoever set the cap can lift it (wardgan ledger cap)."
-        )
-    spent, rest = total(parts, cap.delta), room(parts, claim.part, cap)
-    asked = 0.0 if claim.plan is None else claim.plan.budget.epsilon
-    said = f"epsilon={asked:g}: {text}"
-    if parts:
-        said += f", and {counted(len(parts), 'earlier fit')} together cost {spent.epsilon:.4g}"
-        said += "" if spent.delta == cap.delta else f" at delta {spent.delta:g}"
-    if rest:
-        raise BudgetError(f"{said}. At most epsilon {rest:g} is left for such a fit: take that, or less.")
-    raise BudgetError(f"{said}. Nothing is left. Only whoever set the cap can raise it (wardgan ledger cap).")
 
 
 def _now() -> str:

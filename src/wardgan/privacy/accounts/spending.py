@@ -13,7 +13,8 @@ from wardgan.errors import BudgetError, OutputError, PlanError, WardganError
 from wardgan.privacy.accounts.slip import Slip, check_name, slip_of
 
 if TYPE_CHECKING:
-    from wardgan.privacy.accounts.book import Accounts, Claim
+    from wardgan.privacy.accounts.book import Accounts
+    from wardgan.privacy.accounts.claim import Claim
     from wardgan.privacy.accounts.rows import State
     from wardgan.privacy.accounts.whose import Whose
     from wardgan.privacy.ledger import Ledger
@@ -206,6 +207,26 @@ def note_release(run: Path, file: Path, digest: str, override: str | None = None
     return slip.ledger
 
 
+def patients_of(run: Path) -> str | None:
+    """Gives an opaque name of a run's patients; see `Accounts.opaque`.
+
+    Args:
+        run: Its run folder.
+
+    Returns:
+        The name; `None` if the run was entered nowhere.
+
+    Raises:
+        UsageError: The ledger or its key is gone, or is another one.
+        FormatError: It is damaged.
+    """
+    slip = slip_of(run)
+    if slip is None:
+        return None
+    with _opened(Account(slip.ledger), create=False) as accounts:
+        return accounts.opaque(slip.entry)
+
+
 def preview(account: Account, cohort: AnyCohort) -> Whose | None:
     """Gives with whom the patients of a fit will be counted; `None` if there is no ledger yet."""
     if not Path(account.ledger).exists():
@@ -222,7 +243,7 @@ def _opened(account: Account, *, create: bool = True) -> Accounts:
 
 
 def _claim(slip: Slip, ledger: Ledger, family: str, run: Path | None) -> Claim:
-    from wardgan.privacy.accounts.book import Claim
+    from wardgan.privacy.accounts.claim import Claim
 
     return Claim(slip.entry, ledger.plan, family, ledger.replayable, run, billed=ledger.events)
 
