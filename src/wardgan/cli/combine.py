@@ -96,7 +96,9 @@ def show_bounds(console: Console, bounds: Bounds) -> None:
     say(console, f"What one patient risks, at delta {bounds.delta:g} (composed mechanisms, not added epsilons):")
     rows: list[tuple[Total, str]] = [(bounds.disjoint, "if nobody is a patient of two of the hospitals")]
     if bounds.overlap is not None and bounds.most is not None:
-        rows.append((bounds.overlap, f"if nobody is a patient of more than {bounds.most}, as is declared"))
+        rows.append(
+            (bounds.overlap, f"if nobody is a patient of more than {min(bounds.most, bounds.sites)}, as is declared")
+        )
     rows.append((bounds.worst, f"whoever is a patient of all {bounds.sites}"))
     for total, words in rows:
         other = "" if total.delta == bounds.delta else f" (at delta {total.delta:g})"

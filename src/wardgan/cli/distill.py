@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wardgan.cli.options import Family, Force, Json, Model, Override, Settings, SigningKey, Trust
+from wardgan.cli.options import Family, Force, Json, Model, Override, Revoked, Settings, SigningKey, Trust
 from wardgan.cli.terminal import answer, say, screen, unsigned, watching
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ def distill(  # noqa: PLR0913, PLR0917 - one argument for each option
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The new .hgan file.", show_default=False)
     ],
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="Of the new data set.", show_default="that of the old one"),
+    ] = None,
     family: Family = "auto",
     settings: Settings = None,
     n: Annotated[
@@ -42,12 +46,13 @@ def distill(  # noqa: PLR0913, PLR0917 - one argument for each option
     again: Annotated[bool, typer.Option("--again", help="Learn from what was distilled itself.")] = False,
     key: SigningKey = None,
     trust: Trust = None,
+    revoked: Revoked = None,
     override: Override = None,
     force: Force = False,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Make one generator of constant size out of a combined one, from synthetic patients alone."""
-    from wardgan.cli.combine import show_bounds
+    from wardgan.cli.combine import lines_of, show_bounds
     from wardgan.cli.keys import passphrase_of
     from wardgan.combining.distilling import distill as distilled
     from wardgan.combining.loading import load
@@ -58,8 +63,9 @@ def distill(  # noqa: PLR0913, PLR0917 - one argument for each option
     console = screen(errors=json)
     with watching("distilling") as watch:
         made = distilled(
-            model, output, family=wanted, n=n, overlap=overlap, seed=seed, judge=judge, again=again, key=key,
-            passphrase=secret, trust=trust, override=override, force=force, watch=watch,
+            model, output, name=name, family=wanted, n=n, overlap=overlap, seed=seed, judge=judge, again=again, key=key,
+            passphrase=secret, trust=trust, revoked=lines_of(revoked), override=override, force=force,
+            watch=watch,
         )  # fmt: skip
     old, new = made.sizes
     say(

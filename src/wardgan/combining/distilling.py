@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, cast
 
@@ -10,9 +11,11 @@ from wardgan import check, files
 from wardgan.combining.faithful import Faithful, faithful
 from wardgan.combining.lesson import lesson
 from wardgan.combining.loading import Opened, open_file
-from wardgan.errors import GateError, UsageError
+from wardgan.combining.tree import members_below
+from wardgan.errors import GateError, TrustError, UsageError
 from wardgan.models.base import Config, Progress, Watcher
 from wardgan.models.fit import fit
+from wardgan.models.planning import check_kind, config_of
 from wardgan.privacy.union import Bounds
 from wardgan.rng import Seed
 from wardgan.sample.generator import Generator
@@ -47,10 +50,11 @@ class Distilled:
 
 
 def distill(  # noqa: PLR0913 - what distilling may be told, in one place
-    source: str | Path, path: str | Path, *, family: str | Config = "auto", n: int | None = None,
-    overlap: int | None = None, seed: int | None = None, judge: bool = True, again: bool = False,
+    source: str | Path, path: str | Path, *, name: str | None = None, family: str | Config = "auto",
+    n: int | None = None, overlap: int | None = None, seed: int | None = None, judge: bool = True, again: bool = False,
     key: str | Path | None = None, passphrase: bytes | None = None, trust: str | Path | None = None,
-    override: str | None = None, created: str | None = None, force: bool = False, watch: Watcher | None = None,
+    revoked: Sequence[str] = (), override: str | None = None, created: str | None = None, force: bool = False,
+    watch: Watcher | None = None,
 ) -> Distilled:  # fmt: skip
     """Learns one generator from synthetic patients of a combined one, and measures how near to it the pupil is.
 
@@ -60,6 +64,7 @@ def distill(  # noqa: PLR0913 - what distilling may be told, in one place
     Args:
         source: The teacher's `.hgan` file.
         path: The pupil's file.
+        name: Of the pupil's data set; `None` for that of the teacher.
         family: Family of the pupil, or its settings: `auto` for the best one without privacy.
         n: How many synthetic patients or images it learns from; `None` for 50,000 patients or 4,000 images.
         overlap: In how many of the hospitals one patient may be at most, as somebody who knows declares; `None` for
@@ -71,6 +76,7 @@ def distill(  # noqa: PLR0913 - what distilling may be told, in one place
         key: Private key that signs the file; `None` leaves it unsigned.
         passphrase: Of the private key.
         trust: Trust file: then the teacher must be signed by a key in it.
+        revoked: Digests of releases that must not be used any more.
         override: `person: reason`, needed if the teacher is not private.
         created: Date, `YYYY-MM-DD`; `None` for `$SOURCE_DATE_EPOCH`, or today.
         force: Whether an existing file may be replaced.
@@ -80,7 +86,8 @@ def distill(  # noqa: PLR0913 - what distilling may be told, in one place
         UsageError: The teacher was distilled itself, a class cannot be drawn, or the family does not fit.
         GateError: The teacher is not private, and nobody answers for that.
         ArtifactError: The teacher's file is damaged.
-        TrustError: Its signature is missing, unknown or wrong.
+        TrustError: Its signature is missing, unknown or wrong; or it, or something in it, was revoked.
+        PlanError: There is no such family.
         OutputError: The file exists, or cannot be written.
     """
     files.check_new(path, force=force)
@@ -88,8 +95,12 @@ def distill(  # noqa: PLR0913 - what distilling may be told, in one place
         check.whole(100, n=n)
     day = day_of(created)
     opened = open_file(source, trust, required=trust is not None)
+    check_revoked(opened, revoked)
     behind = named_behind(opened)
     _check_depth(opened, again=again)
+    teacher = opened.generator
+    # What cannot be trained is refused before anything is drawn.
+    check_kind(config_of(family, teacher.schema, patients=PATIENTS), teacher.schema)
     declared = _overlap(opened) if overlap is None else overlap
     bounds = joint.bounds_of(behind, overlap=declared)
     claim = joint.claim(bounds)
@@ -98,15 +109,13 @@ def distill(  # noqa: PLR0913 - what distilling may be told, in one place
             ["The teacher is not private, so neither is what learns from it; it may leave only with an override "
              "'person: reason'."]
         )  # fmt: skip
-    teacher = opened.generator
     size = n or (PATIENTS if teacher.schema.images is None else IMAGES)
     told = watch or _nobody
     told(Progress("sampling the teacher", 0, 1))
     made = lesson(teacher, size, Seed.secret() if seed is None else Seed(seed))
     trained = fit(made, family=family, privacy="none", seed=seed, watch=watch).generator
-    pupil = Generator(
-        teacher.schema, trained.family, trained.network, trained.latent, teacher.probabilities, claim
-    )  # fmt: skip
+    schema = replace(teacher.schema, name=name or teacher.schema.name)
+    pupil = Generator(schema, trained.family, trained.network, trained.latent, teacher.probabilities, claim)
     ledger = joint.ledger_of(behind, claim, how="distilled", of=opened.digest, overlap=declared, family=pupil.family)
     data = packed(
         pupil, ledger, day, override=override if claim["mode"] == "none" else None, key=key, passphrase=passphrase,
@@ -116,8 +125,25 @@ def distill(  # noqa: PLR0913 - what distilling may be told, in one place
     files.write_bytes(path, data, force=force)
     told(Progress("comparing teacher and pupil", 0, 1))
     quality = faithful(teacher, pupil, seed=seed) if judge else None
+    told(Progress("compared", 1, 1))
     sizes = (Path(source).stat().st_size, len(data))
     return Distilled(Path(path), opened.digest, bounds, quality, sizes, size)
+
+
+def check_revoked(opened: Opened, revoked: Sequence[str]) -> None:
+    """Refuses a file that was taken back, or that holds one that was.
+
+    Args:
+        opened: The file.
+        revoked: Digests that were.
+
+    Raises:
+        TrustError: Names the digest.
+    """
+    inside = [] if opened.node is None else [member.node for member in members_below(opened.node)]
+    for digest in (opened.digest, *(one.digest for one in inside)):
+        if digest in revoked:
+            raise TrustError(f"{digest[:23]}... was revoked by its publisher; use what was made without it.")
 
 
 def named_behind(opened: Opened) -> list[Named]:

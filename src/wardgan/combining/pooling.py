@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardgan import check, files
+from wardgan.combining.distilling import check_revoked
 from wardgan.combining.loading import open_file
 from wardgan.combining.tables import Tables, names_of, read_tables
 from wardgan.combining.tree import facts_behind
@@ -102,7 +103,7 @@ def survey(
     elif isinstance(like, Cohort):
         public = like
     else:
-        public, ledgers = _pilot(like, schema, trust, frozenset(revoked))
+        public, ledgers = _pilot(like, schema, trust, revoked)
     layout = Layout.of(whole)
     each = planned(replace(schema, population=as_one(patients, hospitals)), budget, family="copula")
     noise = cast("float", each.event(LABELS).noise_multiplier) * math.sqrt(len(layout) * hospitals)
@@ -136,14 +137,13 @@ def read_survey(path: str | Path, schema: Schema) -> Survey:
 
 
 def _pilot(
-    model: str | Path, schema: Schema, trust: str | Path | None, revoked: frozenset[str]
+    model: str | Path, schema: Schema, trust: str | Path | None, revoked: Sequence[str]
 ) -> tuple[Cohort, tuple[Named, ...]]:
     """Gives synthetic patients of a released generator under a schema with the same columns, and what is behind it."""
     found = open_file(model, trust, required=trust is not None)
     leaves = [(found.digest, found.facts)] if found.facts is not None else []
     leaves += [] if found.node is None else facts_behind(found.node)
-    if revoked & {found.digest, *(digest for digest, _ in leaves)}:
-        raise TrustError(f"like={str(model)!r} was revoked by its publisher, or something in it; choose another one.")
+    check_revoked(found, revoked)
     if found.privacy.mode == "none":
         raise GateError(
             [f"like={str(model)!r} is NOT PRIVATE, and bins that are made for its patients tell of real ones; take a "

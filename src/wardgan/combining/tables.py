@@ -164,6 +164,8 @@ def read_tables(path: str | Path, *, trust: str | Path | None = None) -> Tables:
 
 def _tables(data: bytes, judge: object, path: str | Path = "tables") -> Tables:
     what = Path(path).name
+    if not data.lstrip().startswith(b"{"):
+        raise FormatError(f"{what}: is no file of noisy tables; wardgan pool tables writes one.")
     found = parse(data, what=what, cap=CAP)
     if not isinstance(found, dict) or set(found) != {"tables", "signature"} or not isinstance(found["tables"], dict):
         raise FormatError(f"{what}: is no file of noisy tables; wardgan pool tables writes one.")

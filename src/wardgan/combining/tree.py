@@ -94,6 +94,18 @@ def facts_behind(node: ModelNode | MixtureNode) -> list[tuple[str, Facts]]:
     return [(leaf.digest, leaf.facts) for _, leaf, _ in node.leaves()]
 
 
+def members_below(node: MixtureNode) -> Iterator[Member]:
+    """Yields all members of a combined generator, at any depth.
+
+    Args:
+        node: The combined one.
+    """
+    for member in node.members:
+        yield member
+        if isinstance(member.node, MixtureNode):
+            yield from members_below(member.node)
+
+
 def walk(node: MixtureNode) -> Iterator[tuple[str, ModelNode, tuple[Translation, ...]]]:
     """Yields all generators below a combined one, as often as they are there.
 

@@ -8,10 +8,11 @@ from typer.testing import CliRunner
 
 import wardgan as wg
 from combining_kit import hospital
+from wardgan.combining import distilling
 from wardgan.combining.distilling import distill
 from wardgan.combining.faithful import faithful
 from wardgan.combining.loading import open_file, verify_mixture
-from wardgan.errors import FormatError, GateError, OutputError, UsageError
+from wardgan.errors import FormatError, GateError, OutputError, PlanError, TrustError, UsageError
 from wardgan.seal import joint
 from wardgan.seal.json_text import canonical
 from wardgan.seal.reading import read_file
@@ -263,3 +264,23 @@ def test_what_stands_beside_the_hospitals_ledgers_is_refused(home):
     nested["sites"][0]["ledger"] = whole
     with pytest.raises(FormatError):
         read_ledger(nested, "privacy.json")
+
+
+def test_a_pupil_may_have_a_name_of_its_own(home, tmp_path):
+    distill(home / "region.hgan", tmp_path / "n.hgan", name="national", n=500, judge=False)
+    assert wg.inspect(tmp_path / "n.hgan")["card"]["name"] == "national"
+    assert wg.inspect(home / "pupil.hgan")["card"]["name"] == "region"
+
+
+def test_what_cannot_be_learned_is_refused_before_anything_is_drawn(home, tmp_path, monkeypatch):
+    monkeypatch.setattr(distilling, "lesson", lambda *_: pytest.fail("patients were drawn"))
+    inner = wg.inspect(home / "region.hgan")["tree"][1]["digest"]
+    for more, kind, said in (
+        ({"family": "nope"}, PlanError, "family='nope' is not one of"),
+        ({"family": "imagegan"}, PlanError, "cannot draw tables"),
+        ({"revoked": [wg.inspect(home / "region.hgan")["digest"]]}, TrustError, "was revoked"),
+        ({"revoked": [inner]}, TrustError, "was revoked"),
+    ):  # fmt: skip
+        with pytest.raises(kind, match=said):
+            distill(home / "region.hgan", tmp_path / "x.hgan", **more)
+    assert not list(tmp_path.iterdir())

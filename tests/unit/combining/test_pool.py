@@ -424,3 +424,9 @@ def test_a_survey_whose_ledgers_are_none_is_refused(home, tmp_path, like):
     (tmp_path / "odd.json").write_text(json.dumps(found))
     with pytest.raises(FormatError, match="survey"):
         read_survey(tmp_path / "odd.json", schema("any", 5, COLUMNS))
+
+
+def test_a_generator_is_no_table(home, tmp_path):
+    made = hospital(tmp_path, "pilot", 300)
+    with pytest.raises(FormatError, match=r"pilot.hgan: is no file of noisy tables; wardgan pool tables writes one"):
+        read_tables(made)
