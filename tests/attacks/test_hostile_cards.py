@@ -57,7 +57,7 @@ def made(home, text, link=None, *, name="South"):
     keys.new_key(signer, name=name, trust=clinic.trust)
     hub = Hub(home / "hub", trust=clinic.trust)
     paths, short = [], SHORT if text == EVIL else " words"
-    for at, day in ((1, "2026-01-01"), (2, "2026-02-01")):
+    for at, day in ((1, "2026-01-01"), (2, "2026-02-01"), (3, "2026-03-01")):
         # Members are called by their files.
         paths.append(home / f"{at}{short}.hgan")
         artifact.release(
@@ -65,9 +65,9 @@ def made(home, text, link=None, *, name="South"):
             training_data_id=f"data-000000{at}", created=day,
         )  # fmt: skip
         hub.push(paths[-1], f"x:{at}")
-    wg.combine(paths, home / "all.hgan", name=f"all{short}", key=signer, created=release_kit.DAY)
+    wg.combine(paths[:2], home / "all.hgan", name=f"all{short}", key=signer, created=release_kit.DAY)
     hub.push(home / "all.hgan", "all:1")
-    hub.revoke("x:2", signer, text)
+    hub.revoke("x:3", signer, text)
     return clinic
 
 
@@ -82,8 +82,8 @@ def harmless(tmp_path_factory):
 
 
 PAGES = [
-    "/", "/?q=set", "/releases/x:1", "/releases/x:2", "/releases/all:1", "/play/x:1?seed=1&n=5", "/play/all:1?seed=1&n=5",
-    "/play/x:2?seed=1", "/compare?a=x:1&b=all:1", "/compare?a=x:1&b=x:2", "/statistics", "/filters/label",
+    "/", "/?q=set", "/releases/x:1", "/releases/x:3", "/releases/all:1", "/play/x:1?seed=1&n=5", "/play/all:1?seed=1&n=5",
+    "/play/x:3?seed=1", "/compare?a=x:1&b=all:1", "/compare?a=x:1&b=x:3", "/statistics", "/filters/label",
     "/filters/licence", "/filters/signer", "/filters/data", "/dossiers/x:1", "/terms/x:1", "/account", "/jobs",
 ]  # fmt: skip
 
@@ -135,11 +135,12 @@ def test_nothing_that_a_publisher_writes_runs(shown):
 def test_what_a_publisher_writes_is_shown_as_it_is(shown):
     hostile, _ = shown
     for page, times in (
-        ("/", 3), ("/releases/x:1", 10), ("/releases/x:2", 5), ("/releases/all:1", 6), ("/play/x:1?seed=1&n=5", 5),
+        ("/", 3), ("/releases/x:1", 10), ("/releases/x:3", 5), ("/releases/all:1", 6), ("/play/x:1?seed=1&n=5", 5),
         ("/compare?a=x:1&b=all:1", 3), ("/statistics", 2), ("/terms/x:1", 2), ("/account", 1), ("a file", 1),
     ):  # fmt: skip
         assert words(hostile[page]).count(plain(EVIL)) >= times, page
     assert LINK in words(hostile["/releases/x:1"])
+    assert words(hostile["/releases/all:1"]).count(plain(SHORT)) >= 3
     assert "<dt>years</dt><dd>5</dd>" in hostile["/releases/x:1"]
 
 
