@@ -144,6 +144,22 @@ def test_no_question_breaks_the_hub(hub):
     assert asked.large > 20
 
 
+def test_a_busy_hub_is_the_only_one_that_gives_up(hub, monkeypatch):
+    """What `Asked.check` allows is what a hub says whose processes are all at work."""
+    client, people = hub
+    workers = client.app.state.stock.workers
+    held = [workers._idle.get(timeout=60) for _ in range(2)]
+    monkeypatch.setattr(workers, "_wait", 0.01)
+    asked = Asked(client, people)
+    try:
+        answer = client.get("/api/v1/preview/cardio/a:1.0?n=5", headers=people["account"])
+    finally:
+        for one in held:
+            workers._idle.put(one)
+    assert answer.status_code == 503
+    asked.check(answer, ("", "", {}, "account"), "cardio/a:1.0", "account")
+
+
 def test_a_file_is_there_for_whoever_asked_for_it_alone(hub):
     """Schemathesis makes up no number of a file that exists."""
     client, people = hub
