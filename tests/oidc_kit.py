@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
+import httpx2
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
 CLIENT, SECRET = "hub", "s3cret"
+START = "/sign-in/elsewhere"
 
 
 class Identity:
@@ -25,6 +27,7 @@ class Identity:
         change: Takes the claims of an ID token, and gives those that are signed.
         sign: Takes claims, and gives an ID token.
         heard: What was asked, as (path, fields).
+        proofs: What the hub sent to prove who it is, as (fields, header).
     """
 
     def __init__(self):
@@ -37,6 +40,7 @@ class Identity:
         self.refuses = None
         self.basic = True
         self.heard = []
+        self.proofs = []
         self.codes = {}
         self.place = ""
 
@@ -85,6 +89,7 @@ class Identity:
         return fields["redirect_uri"] + "?" + urlencode({**said, "state": fields["state"], "iss": self.place})
 
     def token(self, fields, headers):
+        self.proofs.append((fields, headers.get("Authorization")))
         asked = self.codes.pop(fields.get("code"), None)
         verifier = fields.get("code_verifier", "")
         basic = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
@@ -102,6 +107,19 @@ class Identity:
                   "at_hash": _text(half), **self.claims}  # fmt: skip
         found = {"access_token": access, "token_type": "Bearer", "id_token": self.sign(self.change(claims))}
         return 200, {}, json.dumps(found)
+
+
+def led(client, place=START):
+    """Begins, and gives the provider's page, and where it leads back to."""
+    answer = client.get(place, follow_redirects=False)
+    assert answer.status_code == 303, answer.text
+    page = answer.headers["location"]
+    return page, httpx2.get(page).headers["location"]
+
+
+def come(client, place=START):
+    """Signs in, and gives the page that follows."""
+    return client.get(led(client, place)[1], follow_redirects=False)
 
 
 def other_key():

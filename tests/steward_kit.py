@@ -79,6 +79,21 @@ class Pages:
         return folder
 
 
+def bring(desk, union, path):
+    """Brings a generator to those that are combined."""
+    return desk.client.post(
+        f"/combine/{union.name}/members", data={"csrf": desk.csrf}, files={"file": (path.name, path.read_bytes())},
+        headers=OURS, follow_redirects=False,
+    )  # fmt: skip
+
+
+def weighed(desk, union, **form):
+    """Has them combined as a draft, and gives the page that shows it."""
+    answer = desk.post(f"/combine/{union.name}/how", **form)
+    assert answer.status_code == 303, words(answer)
+    return desk.wait(f"/combine/{union.name}")
+
+
 def alarm(answer):
     """Gives what a page says is wrong, or nothing."""
     found = re.search(r'role="alert">(.*?)</p>', answer.text, re.DOTALL)

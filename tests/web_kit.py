@@ -42,15 +42,15 @@ def jobs_in(stock):
 
 
 @contextmanager
-def served(clinic, **more):
-    stock = stock_of(clinic.home / "hub", trust=clinic.trust, **more)
+def served(clinic, *, place=None, **more):
+    stock = stock_of(place or clinic.home / "hub", trust=clinic.trust, **more)
     stock.refresh()
     with TestClient(create_app(stock, jobs_in(stock)), base_url=HERE) as client:
         yield client, stock
 
 
 @contextmanager
-def guarded(clinic, *, tier="registered", closed=False, secure=False, **more):
+def guarded(clinic, *, tier="registered", closed=False, secure=False, place=None, **more):
     """The same pages with accounts."""
     from wardgan.access.database import Database
     from wardgan.access.rules import Rules, default
@@ -58,7 +58,7 @@ def guarded(clinic, *, tier="registered", closed=False, secure=False, **more):
 
     database = Database(clinic.home / "hub.db")
     rules = Rules(database, default(tier), closed=closed)
-    stock = stock_of(clinic.home / "hub", trust=clinic.trust, **more)
+    stock = stock_of(place or clinic.home / "hub", trust=clinic.trust, **more)
     stock.refresh()
     desk = Desk(database, rules, closed=closed, secure=secure)
     app = create_app(stock, jobs_in(stock), desk=desk, secure=secure)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, cast, get_args
@@ -23,7 +24,7 @@ from wardgan.dossier.public import GATES, Word, public_edition
 from wardgan.dossier.subject import Subject, glossary, guarantee, identity, purpose, reproduce
 from wardgan.errors import DataError, FormatError, OutputError, UsageError, counted
 from wardgan.evaluate.images import Extractor
-from wardgan.files import check_name, write_bytes
+from wardgan.files import check_name, new_file
 from wardgan.models.base import Trained
 from wardgan.models.fit import fitted_to
 from wardgan.privacy.events import DEFAULT_DELTA
@@ -96,10 +97,15 @@ class Dossier:
             made[f"{document.edition}.json"] = document.to_json()
         if not force and any((place / name).exists() for name in made):
             raise OutputError(f"output={str(place)!r} holds a dossier already; replace it with --force (force=True).")
-        return [
-            write_bytes(place / name, data, force=True, mode=0o600 if name.startswith(INTERNAL) else 0o644)
-            for name, data in made.items()
-        ]
+        with ExitStack() as written:
+            for name, data in made.items():
+                mode = 0o600 if name.startswith(INTERNAL) else 0o644
+                handle = written.enter_context(new_file(place / name, force=True, mode=mode))
+                handle.write(data)
+                handle.flush()
+            # The first page gets its name last: where it is missing, somebody was stopped between two editions.
+            (place / next(iter(made))).unlink(missing_ok=True)
+        return [place / name for name in made]
 
     @classmethod
     def read(cls, folder: str | Path) -> Dossier:

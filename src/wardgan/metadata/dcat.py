@@ -7,10 +7,11 @@ taken from the terms of its schema, and what it did not say is left out: nothing
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from wardgan.schema.columns import Column
 from wardgan.schema.duo import uses_of
@@ -42,6 +43,8 @@ _TYPES: Final = {
 }  # fmt: skip
 _LEVELS: Final = 12
 _LAW: Final = "dcatap:applicableLegislation"
+# Without the characters that no address has (RFC 3987): they would end it where it is shown.
+_ADDRESS: Final = re.compile(r"https?://[^\s<>\"{}|\\^`\[\]]+")
 
 
 @dataclass(frozen=True)
@@ -140,8 +143,8 @@ def dataset(release: Described) -> dict[str, object]:
         found["healthdcatap:hasVariables"] = _variables(release, name)
     for key, (place, make) in _FROM_TERMS.items():
         said = _texts(terms, place)
-        if said:
-            found[key] = make(said, terms)
+        if said and (made := make(said, terms)):
+            found[key] = made
     return found
 
 
@@ -200,9 +203,9 @@ def _distribution(release: Described, name: str) -> dict[str, object]:
         found["dcat:byteSize"] = {"@value": str(release.bytes), "@type": "xsd:nonNegativeInteger"}
     if release.licence:
         found["dct:license"] = _licence(release.licence)
-    law = _texts(release.schema.terms, "applicable_legislation")
+    law = _addresses(_texts(release.schema.terms, "applicable_legislation"), release.schema.terms)
     if law:
-        found[_LAW] = _addresses(law, release.schema.terms)
+        found[_LAW] = law
     uses = uses_of(release.schema.terms)
     if uses:
         # The profile takes one statement, in which all uses are named.
@@ -216,7 +219,9 @@ def _distribution(release: Described, name: str) -> dict[str, object]:
 def _licence(text: str) -> dict[str, object]:
     if _is_address(text):
         return {"@id": text}
-    return {"@id": f"https://spdx.org/licenses/{text}"} if text.isascii() and " " not in text else _said(text)
+    if text.isascii() and " " not in text:
+        return {"@id": f"https://spdx.org/licenses/{quote(text, safe='+')}"}
+    return _said(text)
 
 
 def _variables(release: Described, name: str) -> dict[str, object]:
@@ -243,7 +248,7 @@ def _column(column: Column, table: str) -> dict[str, object]:
     }  # fmt: skip
     loinc = (column.code or "").partition(" ")
     if loinc[0].upper() == "LOINC" and loinc[2]:
-        found["csvw:propertyUrl"] = {"@id": f"https://loinc.org/{loinc[2].strip()}"}
+        found["csvw:propertyUrl"] = {"@id": f"https://loinc.org/{quote(loinc[2].strip(), safe='')}"}
     return found
 
 
@@ -283,11 +288,12 @@ def _contact(said: list[str], _terms: Mapping[str, object]) -> dict[str, object]
 def _reached(text: str, page: str, mail: str) -> dict[str, object]:
     if _is_address(text):
         return {page: {"@id": text}}
-    return {mail: {"@id": f"mailto:{text}"} if mail.startswith("vcard") and " " not in text else text}
+    return {mail: {"@id": f"mailto:{quote(text, safe='@+')}"} if mail.startswith("vcard") and " " not in text else text}
 
 
 def _addresses(said: list[str], _terms: Mapping[str, object]) -> list[dict[str, str]]:
-    return [{"@id": one} for one in said]
+    # Whoever harvests it makes links of them.
+    return [{"@id": one} for one in said if _is_address(one)]
 
 
 def _listed(name: str) -> Callable[[list[str], Mapping[str, object]], list[dict[str, str]]]:
@@ -299,11 +305,11 @@ def _typed(kind: str) -> Callable[[list[str], Mapping[str, object]], dict[str, o
 
 
 def _of_list(name: str, code: str) -> str:
-    return code if _is_address(code) else f"{_HEALTH}{name}/{code}"
+    return code if _is_address(code) else f"{_HEALTH}{name}/{quote(code, safe='')}"
 
 
 def _is_address(text: str) -> bool:
-    return urlsplit(text).scheme in ("http", "https") and " " not in text
+    return _ADDRESS.fullmatch(text) is not None
 
 
 def _document(page: str) -> dict[str, object]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from wardgan.errors import UsageError, WardganError
 from wardgan.hub.entry import Entry
@@ -42,6 +43,26 @@ def bound(column: Column) -> str:
         return "true, false"
     low, high = column.ends
     return f"{low} to {high}{f' {column.unit}' if column.unit else ''}"
+
+
+def term(value: object) -> str:
+    """Gives a term of a schema, which may be anything that JSON can hold, for people.
+
+    Args:
+        value: The term.
+
+    Example:
+        >>> term("Teaching."), term(["a", 2]), term({"until": 2030, "by": None}), term(True)
+        ('Teaching.', 'a, 2', 'until: 2030, by: ', 'yes')
+    """
+    if isinstance(value, Mapping):
+        known = cast("Mapping[object, object]", value)
+        return ", ".join(f"{name}: {term(one)}" for name, one in known.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(term, cast("Sequence[object]", value)))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ def _environment() -> Environment:
         loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape(default=True),
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    found.filters |= {"size": glance.size, "bound": glance.bound, "path": lambda text: quote(str(text), safe="/:")}
+    found.filters |= {"size": glance.size, "bound": glance.bound, "term": glance.term}
+    found.filters["path"] = lambda text: quote(str(text), safe="/:")
     found.globals |= {"version": __version__, "facet_names": FACETS, "privacy": privacy}
     return found
 

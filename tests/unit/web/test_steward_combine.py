@@ -12,6 +12,7 @@ pytest.importorskip("fastapi", reason="fastapi is not installed (the extra hub)"
 import steward_kit as kit
 import wardgan as wg
 from hub_kit import Clinic
+from steward_kit import bring, weighed
 from wardgan.hub.hub import Hub
 from wardgan.web.steward import combining
 from wardgan.web.steward.union import Union, begin_union, costs_of, words_of
@@ -46,19 +47,6 @@ def union(desk, request):
     answer = desk.post("/combine/new", name=name)
     assert answer.headers["location"] == f"/combine/{name}"
     return Union(desk.home / "_combined" / name)
-
-
-def bring(desk, union, path):
-    return desk.client.post(
-        f"/combine/{union.name}/members", data={"csrf": desk.csrf}, files={"file": (path.name, path.read_bytes())},
-        headers=kit.OURS, follow_redirects=False,
-    )  # fmt: skip
-
-
-def weighed(desk, union, **form):
-    answer = desk.post(f"/combine/{union.name}/how", **form)
-    assert answer.status_code == 303, kit.words(answer)
-    return desk.wait(f"/combine/{union.name}")
 
 
 def test_from_files_to_a_region_in_a_hub(desk, union, clinic, tmp_path):

@@ -14,6 +14,7 @@ pytest.importorskip("authlib", reason="authlib is not installed (the extra oidc)
 
 import oidc_kit
 import web_kit as kit
+from oidc_kit import START, come, led
 from wardgan.access.journal import lines
 from wardgan.access.people import all_tokens, close_account, new_token, revoke_token
 from wardgan.errors import UsageError
@@ -22,7 +23,6 @@ from wardgan.web.oidc import Provider, provider_of
 from wardgan.web.pace import Pace
 
 A = "cardio/a:1.0"
-START = "/sign-in/elsewhere"
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +44,6 @@ def hub(clinic, idp, request):
     with kit.guarded(clinic, **more) as (client, database, rules):
         client.app.state.provider = Provider(idp.place, oidc_kit.CLIENT, secret=oidc_kit.SECRET)
         yield client, database, rules
-
-
-def led(client, place=START):
-    """Begins, and gives the provider's page, and where it leads back to."""
-    answer = client.get(place, follow_redirects=False)
-    assert answer.status_code == 303, answer.text
-    page = answer.headers["location"]
-    return page, httpx2.get(page).headers["location"]
-
-
-def come(client, place=START):
-    return client.get(led(client, place)[1], follow_redirects=False)
 
 
 def name_of(client):

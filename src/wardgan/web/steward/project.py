@@ -118,13 +118,18 @@ class Project(Kept):
         return any(self.run.glob("*"))
 
     @property
+    def measured(self) -> bool:
+        """Whether there is a dossier, and all of it: of its files this one appears last."""
+        return (self.run / "dossier" / "internal.html").is_file()
+
+    @property
     def step(self) -> str:
         """What is to be done next; the last step when all is done."""
         done = {
             "schema": self.schema.is_file(),
             "budget": self.begun,
             "training": (self.run / "trained.json").is_file(),
-            "dossier": (self.run / "dossier" / "internal.html").is_file(),
+            "dossier": self.measured,
             "release": self.file.is_file(),
         }
         return next((step for step, ready in done.items() if not ready), "publish")

@@ -230,6 +230,11 @@ def problem_of(act: Act) -> str | None:
     """
     if act.code in (None, 0) or act.stopping:
         return None
+    if act.code < 0:  # what it said last is no reason
+        return (
+            f"{act.title} was interrupted before its end (signal {-act.code}), perhaps for lack of memory: nothing "
+            "half-made counts. Go on where it was, or begin it again."
+        )
     last = act.answers[-1] if act.answers else {}
     problem = last.get("error")
     if isinstance(problem, dict):

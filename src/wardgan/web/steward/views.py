@@ -125,7 +125,7 @@ def _training_step(request: Request, project: Project, facts: dict[str, Any]) ->
 
 def _dossier_step(request: Request, project: Project, facts: dict[str, Any]) -> HTMLResponse:
     place = project.run / "dossier" / "internal.json"
-    found = json.loads(place.read_bytes()) if place.is_file() else {}
+    found = json.loads(place.read_bytes()) if project.measured and place.is_file() else {}
     act: Act | None = facts["act"]
     notes = act.answers[-1].get("notes", []) if act is not None and act.answers else []
     return shown(
