@@ -9,7 +9,7 @@ from wardgan.federating.agreement import Agreement
 from wardgan.federating.here import LocalChannel
 from wardgan.federating.policy import Policy
 from wardgan.federating.site import Site
-from wardgan.federating.wire import Message
+from wardgan.federating.wire import Message, versions
 
 SITES = ("alpha", "beta", "gamma")
 SIZE = 300
@@ -70,6 +70,11 @@ class Rough(LocalChannel):
 
 def channel(policies, meddle=lambda name, facts, reply: reply):
     return Rough({one.name: Site(one) for one in policies}, meddle)
+
+
+def asking(what, arrays=None, **facts):
+    """What a coordinator says."""
+    return Message({**versions(), "agreement": what.to_dict(), **facts}, arrays or {})
 
 
 def with_arrays(reply, change):

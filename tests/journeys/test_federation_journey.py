@@ -1,19 +1,19 @@
 """A training over a network: real processes with certificates on this machine."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
 import wardgan as wg
 from combining_kit import schema
 from federating_kit import policy_file, write_hospital
+from wardgan.federating.agreement import Agreement
+from wardgan.federating.policy import Policy
 from wardgan.privacy.ledger import Ledger
 
 if find_spec("nvflare") is None:
@@ -176,9 +176,11 @@ def test_expired_certificates_and_folders_that_are_no_kits_are_refused_at_once(t
     code, text = run("site", tmp_path / "old", "--policy", home / "alpha.yaml")
     assert code == 3
     assert "is valid from" in " ".join(text.split())
-    code, text = run("site", tmp_path)
-    assert code == 2
-    assert "no startup kit" in text
+    for place in (tmp_path, tmp_path / "nope"):
+        code, text = run("site", place)
+        assert code == 2
+        assert "no startup kit" in text
+        assert "taking part" not in text
     code, text = run("coordinate", home / "agreement.yaml", tmp_path, "-o", tmp_path / "x.hgan")
     assert code == 2
     assert not (tmp_path / "x.hgan").exists()
@@ -201,9 +203,84 @@ def test_kits_are_never_written_over_others_and_names_must_be_names(tmp_path, ho
         assert not (tmp_path / "kits").exists()
 
 
+def refused(home, *words):
+    """A site that must say why it does not take part, and start nothing."""
+    kit = home / "fresh" / "alpha"
+    code, text = run("site", kit, *words)
+    assert code == 2, text
+    assert "taking part" not in text
+    assert not (kit / "console.txt").exists()
+    return " ".join(text.split())
+
+
 def test_a_policy_that_is_not_filled_in_is_refused_before_anything_is_started(home):
-    env = {**os.environ}
-    code, text = run("site", home / "kits" / "alpha", "--policy", home / "missing.yaml", env=env)
-    assert code == 2
-    assert "cannot be read" in text
-    assert Path(home / "kits" / "alpha" / "local" / "policy.yaml").read_text().startswith("# What alpha allows")
+    code, text = run("provision", *SITES, "-o", home / "fresh", "--port", free_port())
+    assert code == 0, text
+    path = home / "fresh" / "alpha" / "local" / "policy.yaml"
+    template = path.read_text()
+    said = refused(home)
+    assert "local/policy.yaml' is not filled in: data, schema, population, patients. Write them into that file." in said
+    filled = {"data": "patients.csv", "schema": "schema.yaml", "population": "300", "patients": "data-3f9c2a71"}
+    for name, value in filled.items():
+        template = template.replace(f"\n{name}: ", f"\n{name}: {value} ")
+    path.write_text(template.replace("population: 300", "population:"))
+    assert "is not filled in: population." in refused(home)
+    path.write_text(template)
+    said = refused(home)
+    assert "names what is not there" in said
+    assert "patients.csv'), schema (" in said
+    assert "schema.yaml')." in said
+    (path.parent / "patients.csv").write_text("id\n")
+    assert "patients.csv" not in refused(home)
+    assert "cannot be read" in refused(home, "--policy", home / "missing.yaml")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("localhost", "Only 0 of at least 2 hospitals joined in 1 seconds (--join): none."),
+        ("server.invalid", "could not be reached in 30 seconds as server.invalid:"),
+    ],
+)
+def test_when_nobody_comes_one_sentence_says_so(tmp_path, home, host, why):
+    code, text = run("provision", *SITES, "-o", tmp_path / "kits", "--host", host, "--port", free_port())
+    assert code == 0, text
+    words = ["coordinate", home / "agreement.yaml", tmp_path / "kits", "-o", tmp_path / "x.hgan", "--join", "1"]
+    found = subprocess.run([*CALL, *map(str, words)], capture_output=True, text=True, timeout=240, check=False)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr.strip().startswith("error: ")
+    assert len(found.stderr.strip().splitlines()) == 1, found.stderr
+    assert why in found.stderr
+    # What NVFlare says is kept where somebody who looks for it finds it.
+    assert "FLARE" in (tmp_path / "kits" / "admin" / "console.txt").read_text()
+
+
+@pytest.mark.slow
+def test_a_training_whose_state_is_lost_is_refused_over_a_network_too(tmp_path):
+    """Nobody has a step left, so there would be a file of no round."""
+    for at, name in enumerate(SITES):
+        write_hospital(tmp_path, name, at)
+        policy_file(tmp_path, name)
+    what = {
+        "name": "region", "schema": schema("x", None).to_dict(), "family": "tabgan", "settings": {"steps": 50},
+        "patients": 600, "hospitals": 2, "epsilon": 2, "overlap": 1,
+    }  # fmt: skip
+    (tmp_path / "agreement.yaml").write_text(json.dumps(what))
+    policies = [Policy.load(tmp_path / f"{name}.yaml") for name in SITES]
+    wg.federate(Agreement.load(tmp_path / "agreement.yaml"), policies, tmp_path / "first.hgan")
+    code, text = run("provision", *SITES, "-o", tmp_path / "kits", "--port", free_port())
+    assert code == 0, text
+    sites = [site(tmp_path, name) for name in SITES]
+    try:
+        code, text = run(
+            "coordinate", tmp_path / "agreement.yaml", tmp_path / "kits", "-o", tmp_path / "x.hgan", "--join", 60,
+            "--patience", 60,
+        )  # fmt: skip
+    finally:
+        for one in sites:
+            one.terminate()
+            one.wait(timeout=60)
+    assert code == 4, text
+    assert "alpha, beta have already spent" in " ".join(text.split())
+    assert not (tmp_path / "x.hgan").exists()

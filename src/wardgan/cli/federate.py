@@ -96,12 +96,13 @@ def site(
 ) -> None:
     """Take part as a hospital, within its own policy, until the training ends."""
     _need()
+    from wardgan.federating.flare import CONSOLE
     from wardgan.federating.flare.processes import run_site
 
     console = screen()
-    say(console, f"{kit}: taking part; what happens is written to {kit / 'console.txt'}. Ctrl-C stops it.")
+    text = f"{kit}: taking part; what happens is written to {kit / CONSOLE}. Ctrl-C stops it."
     try:
-        code = run_site(kit, policy)
+        code = run_site(kit, policy, begun=lambda: say(console, text))
     except KeyboardInterrupt as error:
         raise Stopped("Stopped. What was spent is in the ledger; run the same command again to go on.") from error
     say(console, "The training has ended." if code == 0 else f"The process ended with code {code}; see the log.")

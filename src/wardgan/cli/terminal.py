@@ -129,12 +129,17 @@ def watching(title: str) -> Iterator[Callable[[Step], None]]:
         title: What is done.
     """
     with bar(title, 1) as advance:
+        over = True
 
         def watch(progress: Step) -> None:
+            nonlocal over
+            over = progress.done >= progress.total
             count = f" {progress.done}/{progress.total}" if progress.total > 1 else ""
             advance(progress.done, progress.total, progress.doing + count)
 
         yield watch
+        if not over:
+            advance(1, 1, "")
 
 
 @contextmanager
@@ -156,7 +161,12 @@ def bar(title: str, total: int) -> Iterator[Advance]:
                 noted = time.monotonic()
                 _note(Path(place), {"title": title, "done": done, "total": whole, "text": text})
 
-        yield advance
+        try:
+            yield advance
+        except BaseException:
+            # What follows is a refusal; a bar that stopped on its way would stand before it for ever.
+            progress.live.transient = True
+            raise
 
 
 def _note(place: Path, found: Mapping[str, object]) -> None:

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardgan.encode.layout import Layout
-from wardgan.errors import FormatError, WardganError
+from wardgan.errors import BudgetError, FormatError, WardganError, counted
 from wardgan.federating.agreement import Agreement
 from wardgan.federating.members import Member, member_of
 from wardgan.federating.state import State
 from wardgan.federating.sums import noisy_plan
-from wardgan.federating.wire import Message
+from wardgan.federating.wire import Message, versions
 from wardgan.models.base import Progress, Watcher
 from wardgan.models.together import Game, Weights, game_of
 from wardgan.models.weights import checked
@@ -86,6 +86,7 @@ class Coordinator:
 
         Raises:
             TooFewError: Fewer hospitals than agreed on answered; run again to go on.
+            BudgetError: All hospitals have spent all steps in an earlier training, so there is no round.
             PlanError: By the sums there are too few patients.
         """
         game = self._begun()
@@ -102,6 +103,7 @@ class Coordinator:
 
         Raises:
             TooFewError: Fewer hospitals than agreed on answered; what was done is kept.
+            BudgetError: All hospitals have spent all steps in an earlier training, so there is no round.
         """
         game = self._begun()
         for _ in range(most):
@@ -210,25 +212,39 @@ class Coordinator:
         weights = {f"weight/{name}": one for name, one in now.items()}
         replies = self._heard({"round": state.round}, f"in round {state.round + 1}", weights)
         found: dict[str, Weights] = {}
-        spent = 0
+        spent: list[str] = []
         for site, reply in replies.items():
             if reply.facts.get("round") != state.round:
                 self._note(site, f"was not in step in round {state.round + 1}", reply)
             elif reply.facts.get("kind") == "spent":
-                spent += 1
+                spent.append(site)
             elif reply.facts.get("kind") == "update" and self._billed(site, reply, _STEPS):
                 theirs = self._weights(site, reply, now)
                 found |= {} if theirs is None else {site: theirs}
-        if spent == len(replies) and spent >= agreement.least:
-            state.over = True
-            self._save()
+        if len(spent) == len(replies) and len(spent) >= agreement.least:
+            self._end(spent)
             return
-        self._enough(found, f"trained in round {state.round + 1}", also=spent)
+        self._enough(found, f"trained in round {state.round + 1}", also=len(spent))
         self._average(game, self._usual(found, now))
         state.seconds.append(round(time.monotonic() - begun, 3))
         state.round += 1
         self._save()
         self._watch(Progress(f"training at {len(found)} hospitals", state.round, agreement.rounds))
+
+    def _end(self, spent: list[str]) -> None:
+        """Ends the rounds, because nobody has a step left; without any round there is nothing to release."""
+        state, rounds = self.state, self.agreement.rounds
+        if not state.round:
+            names = ", ".join(sorted(spent))
+            raise BudgetError(
+                f"No round was trained, and no file is written: {names} have already spent what they "
+                "agreed to. Go on from the state of the training in which they did (--state, or the server's kit), or "
+                "make a new agreement, such as one with another seed; each hospital pays for it anew."
+            )
+        state.over = True
+        text = f"{state.round} of {counted(rounds, 'round')} counted; the hospitals have spent all steps of the others."
+        state.notices.append(text)
+        self._save()
 
     def _weights(self, site: str, reply: Message, now: Weights) -> Weights | None:
         try:
@@ -273,7 +289,7 @@ class Coordinator:
         state = self.state
         members = [one.part for one in state.members.values()]
         noise = state.noise if state.members else None
-        whole = {"agreement": self.agreement.to_dict(), "noise": noise, "members": members, **facts}
+        whole = {**versions(), "agreement": self.agreement.to_dict(), "noise": noise, "members": members, **facts}
         sums = {f"sum/{name}": one for name, one in state.sums.items()}
         return self._channel.ask(Message(whole, {**sums, **(arrays or {})}))
 
@@ -304,10 +320,12 @@ class Coordinator:
     def _enough(self, found: Collection[str], did: str, *, also: int = 0) -> None:
         if len(found) + also < self.agreement.least:
             self._save()
-            silent = sorted(set(self._channel.sites) - set(found))
+            asked = self._channel.sites
+            silent = ", ".join(sorted(set(asked) - set(found)))
             error = TooFewError(
-                f"Only {len(found)} of at least {self.agreement.least} hospitals {did}; silent or refused: "
-                f"{', '.join(silent) or 'none'}. What was done is kept: run it again to go on."
+                f"Only {len(found)} of at least {self.agreement.least} hospitals {did}; "
+                f"{counted(len(asked), 'hospital')} could be asked{silent and f'; silent or refused: {silent}'}. What "
+                "was done is kept: run it again to go on."
             )
             for notice in self.state.notices[-_TOLD:]:
                 error.add_note(notice)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from wardgan.errors import FormatError, UsageError
+from wardgan.errors import FormatError, UsageError, counted
 from wardgan.federating.agreement import Agreement
 from wardgan.federating.coordinator import Coordinator
 from wardgan.federating.policy import Policy
@@ -68,8 +68,9 @@ def federate(  # noqa: PLR0913 - what a training may be told, in one place
         watch: Is told of progress.
 
     Raises:
-        UsageError: Two hospitals have the same name.
+        UsageError: Two hospitals have the same name, or fewer are named than the agreement needs.
         TooFewError: Fewer hospitals than agreed on take part.
+        BudgetError: The hospitals have spent all steps in an earlier training of the same agreement.
     """
     names = [policy.name for policy in policies]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -78,6 +79,11 @@ def federate(  # noqa: PLR0913 - what a training may be told, in one place
     channel = LocalChannel({policy.name: Site(policy) for policy in policies})
     try:
         coordinator = Coordinator(agreement, channel, folder=folder, watch=watch)
+        if len(names) < agreement.least and not coordinator.finished:
+            raise UsageError(
+                f"policies: {counted(len(names), 'hospital')} named, and the agreement needs at least "
+                f"{agreement.least} (least); name the policies of more."
+            )
         return federated(
             coordinator, path, key=key, passphrase=passphrase, override=override, created=created, force=force
         )

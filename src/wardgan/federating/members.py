@@ -11,7 +11,7 @@ from typing import Final, cast
 from wardgan.encode.layout import Layout
 from wardgan.errors import BudgetError, FormatError
 from wardgan.federating.agreement import Agreement
-from wardgan.federating.wire import Message
+from wardgan.federating.wire import Message, strange
 from wardgan.privacy.accountant import pld_epsilon, rdp_epsilon
 from wardgan.privacy.events import NEIGHBOURS, UNIT, Event
 from wardgan.privacy.plan import Plan, solve
@@ -110,10 +110,14 @@ def member_of(site: str, reply: Message, agreement: Agreement, others: Mapping[s
         others: Those who were heard before.
 
     Raises:
-        FormatError: It does not introduce itself, or not to this training.
+        FormatError: It does not introduce itself, not to this training, or in messages of another protocol.
         BudgetError: It would spend more than was agreed on.
     """
     facts = reply.facts
+    # Another version may well name the same agreement otherwise, so that comes first.
+    foreign = strange(facts) if facts.get("kind") == "hello" else None
+    if foreign is not None:
+        raise FormatError(foreign)
     if facts.get("kind") != "hello" or facts.get("agreement") != agreement.digest:
         raise FormatError("does not take part")
     patients, population = facts.get("patients"), facts.get("population")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 from wardgan import check
-from wardgan.errors import FormatError
+from wardgan.errors import FormatError, UsageError
 from wardgan.federating.agreement import Agreement, number, structure
 from wardgan.models.together import FAMILIES
 from wardgan.privacy.events import Budget
@@ -119,7 +119,7 @@ class Policy:
 
         Raises:
             UsageError: The file cannot be read.
-            FormatError: It is none; the message says which key is wrong.
+            FormatError: It is none, or not filled in; the message says which keys are wrong.
         """
         found, home = structure(path, "policy"), Path(path).parent
         if not isinstance(found, dict):
@@ -131,17 +131,36 @@ class Policy:
         missing = [one for one in _NEEDED if one not in given]
         if missing:
             raise FormatError(f"policy={str(path)!r}: {missing[0]} is missing.")
+        blank = [one for one in _NEEDED if given[one] is None]
+        if blank:
+            raise FormatError(f"policy={str(path)!r} is not filled in: {', '.join(blank)}. Write them into that file.")
         _convert(given, home)
         return cls(**given)
+
+
+def check_files(policy: Policy, path: str | Path) -> None:
+    """Refuses a policy whose files are not there, so that a hospital finds out before the training.
+
+    Args:
+        policy: The hospital's.
+        path: Its file, for the message.
+
+    Raises:
+        UsageError: A file that the policy names is not there.
+    """
+    given = {"data": policy.data, "schema": policy.schema, "visits": policy.visits, "labels": policy.labels}
+    gone = [f"{name} ({str(one)!r})" for name, one in given.items() if one is not None and not one.exists()]
+    if gone:
+        raise UsageError(
+            f"policy={str(path)!r} names what is not there: {', '.join(gone)}. Put it there, or mend the path in that "
+            "file; paths start from its folder."
+        )
 
 
 def _convert(given: dict[str, Any], home: Path) -> None:
     """Makes paths, tuples and nothing out of texts; other texts must be texts."""
     given |= {name: number(given[name]) for name in ("epsilon", "delta") if name in given}
     given["epsilon"] = None if given["epsilon"] == "none" else given["epsilon"]
-    missing = [name for name in ("data", "schema", "run") if given[name] is None]
-    if missing:
-        raise FormatError(f"policy: {missing[0]} is missing.")
     given |= {name: home / str(given[name]) for name in _PATHS if given.get(name) is not None}
     if not isinstance(given.get("families", []), list):
         raise FormatError("policy: families is a list of names.")

@@ -56,6 +56,7 @@ def federated(
 
     Raises:
         TooFewError: Fewer hospitals than agreed on took part; run again to go on.
+        BudgetError: The hospitals have spent all steps in an earlier training of the same agreement.
         GateError: Without privacy nobody answers for it; or the ledgers cost too much together.
         OutputError: The file exists, or cannot be written.
     """

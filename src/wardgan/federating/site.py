@@ -20,7 +20,7 @@ from wardgan.errors import WardganError
 from wardgan.federating.agreement import Agreement
 from wardgan.federating.policy import Policy
 from wardgan.federating.sums import Link, Sums, bill_of
-from wardgan.federating.wire import Message
+from wardgan.federating.wire import Message, strange, versions
 from wardgan.models.anchor.survey import as_one
 from wardgan.models.base import LEDGER, TOGETHER, Config, Network, Run
 from wardgan.models.fit import fit
@@ -70,6 +70,9 @@ class Site:
             Facts with `kind`: `hello`, `answer`, `update`, `spent`, `waiting`, `done`, `refusal` or `failed`. The
             reason of a failure stays in the hospital's own log, but for its kind.
         """
+        foreign = strange(message.facts)
+        if foreign is not None:
+            return _refusal([f"Whoever coordinates {foreign}."])
         try:
             agreement = Agreement.from_dict(message.facts.get("agreement"))
         except WardganError as error:
@@ -265,7 +268,7 @@ class Half:
             {
                 "kind": "hello", "agreement": self._agreement.digest, "name": policy.name, "patients": policy.patients,
                 "part": self._part(folder), "population": policy.population,
-                "plan": None if plan is None else plan.to_dict(), "bill": bill_of(records.ledger),
+                "plan": None if plan is None else plan.to_dict(), "bill": bill_of(records.ledger), **versions(),
             }
         )  # fmt: skip
 

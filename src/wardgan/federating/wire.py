@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,14 +12,18 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from wardgan._version import __version__
 from wardgan.errors import FormatError
 from wardgan.seal.json_text import canonical, parse
 
 Arrays = Mapping[str, NDArray[np.generic]]
+# One more whenever a message means something else than before, or is answered in another way.
+PROTOCOL: Final = 1
 CAP: Final = 512 << 20
 _JSON: Final = 4 << 20
 _KINDS: Final = ("<f4", "<f8")
 _MOST: Final = 4_096
+_VERSION: Final = re.compile(r"[0-9A-Za-z.+-]{1,40}")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,6 +66,34 @@ class Message:
         if not isinstance(facts, dict):
             raise FormatError("message: its facts are no object.")
         return cls(cast("dict[str, object]", facts), _arrays(bytes(data)))
+
+
+def versions() -> dict[str, object]:
+    """Gives what each side tells the other about its messages: the protocol, and for people the package's version."""
+    return {"protocol": PROTOCOL, "wardgan": __version__}
+
+
+def strange(facts: Mapping[str, object]) -> str | None:
+    """Gives why the other side's messages would be misunderstood, with both versions; `None` if they are like ours.
+
+    Args:
+        facts: What the other side says.
+
+    Example:
+        >>> strange(versions()) is None
+        True
+        >>> strange({"protocol": 0, "wardgan": "0.0.9"}).partition(", and")[0]
+        'speaks protocol 0 (wardgan 0.0.9)'
+    """
+    theirs, package = facts.get("protocol"), facts.get("wardgan")
+    if theirs == PROTOCOL and isinstance(theirs, int) and not isinstance(theirs, bool):
+        return None
+    number = f"protocol {theirs}" if _VERSION.fullmatch(str(theirs)) else "no protocol"
+    version = package if isinstance(package, str) and _VERSION.fullmatch(package) else "of an unknown version"
+    return (
+        f"speaks {number} (wardgan {version}), and here it is protocol {PROTOCOL} (wardgan {__version__}); install the "
+        "same version of wardgan on both sides"
+    )
 
 
 def _arrays(data: bytes) -> dict[str, NDArray[np.generic]]:

@@ -75,6 +75,24 @@ def test_those_that_count_their_steps_write_it_too(place):
     assert json.loads(place.read_bytes())["text"] == "likeness"
 
 
+def test_a_bar_ends_full_after_success_and_is_gone_before_an_error(place, capsys):
+    with watching("federating") as watch:
+        watch(Progress(doing="asking", done=3, total=4))
+    assert json.loads(place.read_bytes()) == {"title": "federating", "done": 1, "total": 1, "text": ""}
+    said = capsys.readouterr().err
+    assert "100%" in said
+    assert "asking" not in said
+
+    def failing():
+        with watching("federating") as watch:
+            watch(Progress(doing="asking", done=3, total=4))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        failing()
+    assert not capsys.readouterr().err.strip()
+
+
 @pytest.mark.parametrize("kind", ["no folder", "a folder", "a file on the way", "no name"])
 def test_a_place_that_cannot_be_written_disturbs_nobody(tmp_path, monkeypatch, kind):
     (tmp_path / "taken").mkdir()

@@ -8,7 +8,7 @@ import pytest
 
 import wardgan as wg
 from combining_kit import patients, schema
-from federating_kit import SITES, SIZE, agreement, channel, hospitals, policy, with_arrays, write_hospital
+from federating_kit import SITES, SIZE, agreement, asking, channel, hospitals, policy, with_arrays, write_hospital
 from wardgan.encode.layout import Layout
 from wardgan.errors import FormatError, GateError, OutputError, PlanError, SchemaError, UsageError
 from wardgan.federating.coordinator import Coordinator, TooFewError
@@ -247,14 +247,14 @@ def test_a_hospital_whose_policy_says_no_is_not_asked_for_anything(tmp_path):
 )
 def test_a_policy_bounds_what_a_training_may_do(tmp_path, more, text):
     write_hospital(tmp_path, "alpha")
-    reply = Site(policy(tmp_path, "alpha", **more)).reply(Message({"agreement": agreement().to_dict()}))
+    reply = Site(policy(tmp_path, "alpha", **more)).reply(asking(agreement()))
     assert reply.facts["kind"] == "refusal"
     assert any(text in why for why in reply.facts["why"])
 
 
 def test_without_privacy_only_where_the_policy_allows_it_and_somebody_answers_for_it(tmp_path):
     what = agreement(epsilon=None, family="copula", settings={})
-    assert Site(policy(tmp_path, "alpha")).reply(Message({"agreement": what.to_dict()})).facts["kind"] == "refusal"
+    assert Site(policy(tmp_path, "alpha")).reply(asking(what)).facts["kind"] == "refusal"
     policies = hospitals(tmp_path, epsilon=None)
     with pytest.raises(GateError, match="without privacy"):
         federate(what, policies, tmp_path / "x.hgan")
@@ -351,7 +351,7 @@ def test_imagegan_is_trained_together(tmp_path):
 
 def asked(place, what, **more):
     site = Site(policy(place, "alpha", **more))
-    found = site.reply(Message({"agreement": what.to_dict(), "noise": None, "hello": True})).facts
+    found = site.reply(asking(what, noise=None, hello=True)).facts
     site.close()
     return found
 
@@ -499,7 +499,9 @@ def test_a_training_whose_steps_are_all_spent_is_released_from_its_state(tmp_pat
     assert coordinator.train(10)
     later = Coordinator(agreement(), channel([]), folder=tmp_path / "state")
     assert later.state.over
-    assert federated(later, tmp_path / "all.hgan").rounds == 2
+    made = federated(later, tmp_path / "all.hgan")
+    assert made.rounds == 2
+    assert "2 of 3 rounds counted; the hospitals have spent all steps of the others." in made.notices
     found.close()
 
 
@@ -514,12 +516,12 @@ def test_p05_an_answer_that_was_paid_for_is_not_given_to_another_question(tmp_pa
     # A coordinator without its state adds up other sums, on which other bins hang.
     site = Site(one)
     noise, members = first.state.noise, [each.part for each in first.state.members.values()]
-    facts = {"agreement": what.to_dict(), "noise": noise, "members": members}
+    facts = {"noise": noise, "members": members, "wanted": "label tables"}
     grid = first.state.sums["grid"]
-    same = site.reply(Message({**facts, "wanted": "label tables"}, {"sum/grid": grid}))
+    same = site.reply(asking(what, {"sum/grid": grid}, **facts))
     assert same.facts["kind"] == "answer"
     site.close()
-    other = Site(one).reply(Message({**facts, "wanted": "label tables"}, {"sum/grid": grid[::-1].copy()}))
+    other = Site(one).reply(asking(what, {"sum/grid": grid[::-1].copy()}, **facts))
     assert (other.facts["kind"], other.facts["error"]) == ("failed", "BudgetError")
 
 

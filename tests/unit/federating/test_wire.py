@@ -11,7 +11,7 @@ from federating_kit import agreement, policy, policy_file
 from wardgan.errors import FormatError, UsageError, WardganError
 from wardgan.federating import wire
 from wardgan.federating.agreement import Agreement
-from wardgan.federating.policy import Policy
+from wardgan.federating.policy import Policy, check_files
 from wardgan.federating.wire import Message
 
 
@@ -145,3 +145,22 @@ def test_a_policy_file_that_is_none_is_refused(tmp_path):
     with pytest.raises(FormatError, match="data is missing"):
         Policy.load(tmp_path / "few.yaml")
     assert policy(tmp_path, "alpha").refusals(agreement()) == []
+
+
+@pytest.mark.parametrize("name", ["name", "data", "schema", "population", "patients", "run", "epsilon"])
+def test_a_policy_with_an_empty_key_is_not_filled_in(tmp_path, name):
+    # An empty epsilon must not mean that no privacy is needed.
+    path = policy_file(tmp_path, "alpha", **{name: None})
+    with pytest.raises(FormatError, match=rf"alpha.yaml' is not filled in: {name}\. Write"):
+        Policy.load(path)
+
+
+def test_files_that_a_policy_names_must_be_there(tmp_path):
+    path = policy_file(tmp_path, "alpha", visits="visits.csv")
+    with pytest.raises(
+        UsageError, match=r"not there: data \(.*alpha.csv'\), schema \(.*\), visits \(.*visits.csv'\)\."
+    ):
+        check_files(Policy.load(path), path)
+    for name in ("alpha.csv", "schema.yaml", "visits.csv"):
+        (tmp_path / name).write_text("")
+    check_files(Policy.load(path), path)

@@ -14,7 +14,7 @@ from nvflare.apis.shareable import Shareable
 from nvflare.apis.signal import Signal
 
 from wardgan import check, files
-from wardgan.errors import WardganError
+from wardgan.errors import BudgetError, WardganError
 from wardgan.federating.agreement import Agreement
 from wardgan.federating.coordinator import Coordinator, TooFewError
 from wardgan.federating.flare import RESULT, TASK
@@ -64,7 +64,7 @@ class Centre(Controller):
         workspace = self._engine.get_workspace()  # pyright: ignore[reportOptionalMemberAccess]
         folder = folder_of(Path(workspace.get_root_dir()), self._agreement)
         channel = FlareChannel(self, fl_ctx, abort_signal, self._patience)
-        found: dict[str, object] = {"done": False, "error": None, "again": False}
+        found: dict[str, object] = {"done": False, "error": None, "again": False, "spent": False}
         try:
             coordinator = Coordinator(
                 self._agreement, channel, folder=folder, stop=lambda: bool(abort_signal.triggered)
@@ -75,7 +75,7 @@ class Centre(Controller):
         except (WardganError, KeyboardInterrupt) as error:
             notes = [*getattr(error, "__notes__", ())]
             found["error"] = "\n".join([str(error) or type(error).__name__, *map(str, notes)])
-            found["again"] = isinstance(error, TooFewError)
+            found["again"], found["spent"] = isinstance(error, TooFewError), isinstance(error, BudgetError)
         folder.mkdir(parents=True, exist_ok=True)
         files.write_bytes(folder / RESULT, json.dumps(found).encode(), force=True)
 

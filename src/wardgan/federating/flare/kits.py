@@ -48,13 +48,13 @@ _RIGHTS: Final = {
     },
 }  # fmt: skip
 _TEMPLATE: Final = """\
-# What {name} allows in a training with other hospitals. Fill it in; it never leaves this machine.
+# What {name} allows in a training with other hospitals. Fill in what is empty; it never leaves this machine.
 # Paths start from the folder of this file.
 name: {name}
-data: patients.csv          # or a folder of images
-schema: schema.yaml         # your own; a training with other columns, bounds or rules is refused
-population: 300             # about how many patients, in public
-patients: data-0000000000   # a random name for these patients, the same for all models of them
+data:                       # patients.csv, or a folder of images
+schema:                     # schema.yaml, your own; a training with other columns, bounds or rules is refused
+population:                 # about how many patients, in public, such as 300
+patients:                   # a random name for these patients, such as data-3f9c2a71; the same for all models of them
 run: run                    # ledger and state; stays here
 epsilon: 1                  # the most that all trainings in the run folder may spend together
 rounds: 100                 # the most rounds

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from wardgan import check, files
-from wardgan.errors import OutputError, TrustError, UsageError
+from wardgan.errors import BudgetError, OutputError, TrustError, UsageError
 from wardgan.federating.agreement import Agreement
 from wardgan.federating.coordinator import Coordinator, TooFewError
-from wardgan.federating.flare import ADMIN, CENTRE, HOSPITAL, ORGANISATION, POLICY, POLICY_VARIABLE, RESULT, TASK
+from wardgan.federating.flare import (
+    ADMIN,
+    CENTRE,
+    CONSOLE,
+    HOSPITAL,
+    ORGANISATION,
+    POLICY,
+    POLICY_VARIABLE,
+    RESULT,
+    TASK,
+)
 from wardgan.federating.flare.kits import check_kit
-from wardgan.federating.policy import Policy
+from wardgan.federating.policy import Policy, check_files
 from wardgan.federating.release import Federated, check_release, federated
 from wardgan.federating.state import State
 from wardgan.federating.wire import Message
@@ -32,24 +43,28 @@ _SERVER: Final = ("nvflare.private.fed.app.server.server_train", "fed_server.jso
 _CLIENT: Final = ("nvflare.private.fed.app.client.client_train", "fed_client.json")
 _TRIES: Final = 5
 _BEAT: Final = 3
+_REACH: Final = 30
 
 
-def run_site(kit: str | Path, policy: str | Path | None = None) -> int:
+def run_site(kit: str | Path, policy: str | Path | None = None, *, begun: Callable[[], None] = lambda: None) -> int:
     """Runs a hospital's process until whoever coordinates ends the training; gives its exit code.
 
     Args:
         kit: Its startup kit.
         policy: Its policy; `None` for `local/policy.yaml` in the kit.
+        begun: Is called when nothing was refused, and the process runs.
 
     Raises:
-        UsageError: The kit or the policy is none.
+        UsageError: The kit or the policy is none, or files that the policy names are not there.
+        FormatError: The policy is not filled in.
         TrustError: A certificate has expired.
     """
     place = check_kit(kit).resolve()
     rules = (Path(policy) if policy is not None else place / "local" / POLICY).resolve()
-    Policy.load(rules)
+    check_files(Policy.load(rules), rules)
     process = _started(place, _CLIENT, [f"uid={_name_in(place)}", f"heart_beat_interval={_BEAT}"], rules)
     try:
+        begun()
         return process.wait()
     finally:
         _ended(process)
@@ -101,6 +116,7 @@ def coordinate(  # noqa: PLR0913 - what a training may be told, in one place
 
     Raises:
         TooFewError: Fewer hospitals than agreed on joined in time; run it again to go on.
+        BudgetError: The hospitals have spent all steps in an earlier training of the same agreement.
         TrustError: A certificate has expired.
         UsageError: The kits are none.
         OutputError: The file exists; or the server could not be started.
@@ -113,6 +129,7 @@ def coordinate(  # noqa: PLR0913 - what a training may be told, in one place
     if not Coordinator(agreement, Silent(), folder=folder).finished:
         with ExitStack() as held:
             work = Path(held.enter_context(tempfile.TemporaryDirectory()))
+            held.enter_context(_quiet(admin))
             held.enter_context(_server(server))
             session = held.enter_context(_session(admin))
             _Jobs(session, agreement, folder, work, watch or _nobody).run(patience, most, join)
@@ -141,7 +158,7 @@ class _Jobs:
                 return
             number, failures = number + 1, 0 if said["error"] is None else failures + 1
             if said["error"] is not None and (not said["again"] or failures >= _TRIES):
-                raise TooFewError(str(said["error"]))
+                raise (BudgetError if said["spent"] else TooFewError)(str(said["error"]))
             if failures:
                 self._joined(join)
 
@@ -149,12 +166,11 @@ class _Jobs:
         """Runs a job, and gives what it says of itself: NVFlare's status speaks of processes, not of the training."""
         result = self.folder / RESULT
         result.unlink(missing_ok=True)
-        with contextlib.redirect_stdout(sys.stderr):
-            name = self.session.submit_job(str(job))
-            self.session.monitor_job_and_return_job_meta(name, timeout=0, poll_interval=1.0, cb=self._seen)
+        name = self.session.submit_job(str(job))
+        self.session.monitor_job_and_return_job_meta(name, timeout=0, poll_interval=1.0, cb=self._seen)
         if not result.exists():
             raise OutputError(
-                "The job ended without a result: a hospital refused it, or the server did; why is in console.txt in "
+                f"The job ended without a result: a hospital refused it, or the server did; why is in {CONSOLE} in "
                 "their kits."
             )
         return _json(result)
@@ -259,20 +275,44 @@ def _server(kit: Path) -> Iterator[None]:
 
 
 @contextmanager
+def _quiet(kit: Path) -> Iterator[None]:
+    """Keeps what NVFlare says in this process, on whatever thread and however late, out of what a person reads."""
+    log = logging.getLogger("nvflare")
+    log.propagate = False
+    # It stays when the session is over: threads that still look for the server would speak after our last sentence.
+    log.addHandler(logging.FileHandler(kit / CONSOLE, encoding="utf-8", delay=True))
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    with (kit / CONSOLE).open("a", encoding="utf-8") as said, contextlib.redirect_stdout(said):
+        yield
+
+
+@contextmanager
 def _session(kit: Path) -> Iterator[Any]:
+    from nvflare.fuel.flare_api.api_spec import NoConnection
     from nvflare.fuel.flare_api.flare_api import new_secure_session
 
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            session = new_secure_session(ADMIN, str(kit), timeout=30)
+        session = new_secure_session(ADMIN, str(kit), timeout=_REACH)
+    except NoConnection as error:
+        raise UsageError(
+            f"The server started, but could not be reached in {_REACH} seconds as {_address(kit)}, the name that the "
+            "kits were written for. Run this where that name leads to, or write new kits with another --host."
+        ) from error
     except Exception as error:
         raise TrustError(f"The server does not let the coordinator in: {type(error).__name__}: {error}") from error
     try:
         yield session
     finally:
         # Hospitals' processes end with the training.
-        with contextlib.suppress(Exception), contextlib.redirect_stdout(sys.stderr):
+        with contextlib.suppress(Exception):
             session.shutdown("all", timeout=20)
+        with contextlib.suppress(Exception):
+            session.close()
+
+
+def _address(kit: Path) -> str:
+    found = _json(kit / "startup" / "fed_admin.json").get("admin", {})
+    return f"{found.get('host')}:{found.get('port')}"
 
 
 def _started(kit: Path, what: tuple[str, str], more: list[str], policy: Path | None) -> subprocess.Popen[bytes]:
@@ -284,7 +324,7 @@ def _started(kit: Path, what: tuple[str, str], more: list[str], policy: Path | N
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     if policy is not None:
         environment[POLICY_VARIABLE] = str(policy)
-    with (kit / "console.txt").open("ab") as log:
+    with (kit / CONSOLE).open("ab") as log:
         return subprocess.Popen(
             words, cwd=kit, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             umask=0o077,
