@@ -16,6 +16,9 @@ import httpx2
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
+import web_kit
+from wardgan.web.oidc import Provider
+
 CLIENT, SECRET = "hub", "s3cret"
 START = "/sign-in/elsewhere"
 
@@ -164,3 +167,13 @@ def identity():
 
 def _text(data):
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+@contextmanager
+def guarded(clinic, idp, **more):
+    """A hub with accounts, new ones, that trusts a provider."""
+    for old in clinic.home.glob("hub.db*"):
+        old.unlink()
+    with web_kit.guarded(clinic, **more) as (client, database, rules):
+        client.app.state.provider = Provider(idp.place, CLIENT, secret=SECRET)
+        yield client, database, rules

@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 import pytest
 from fastapi.testclient import TestClient
 
+from hub_kit import Clinic
 from wardgan.rng import Seed
 from wardgan.simulate.sprint import sprint_like
 from wardgan.web.steward.app import create_steward
@@ -138,3 +139,11 @@ class _Form(HTMLParser):
     def handle_data(self, data):
         if self._open and (self._choice or self.get_starttag_text().startswith("<textarea")):
             self.fields[self._open] += data
+
+
+def three(folder):
+    """Three hospitals with a generator each."""
+    found = Clinic(folder)
+    for at, name in enumerate("abc"):
+        found.file(name, data=f"data-000000{at}", created=f"2026-0{at + 1}-01")
+    return found

@@ -108,6 +108,7 @@ def test_patients_who_were_not_set_aside_whole_are_not_fitted_to(desk, dies, rea
     told(page, "Training")
     assert 'name="train"' in page.text
     assert not (folder / "holdout.csv").exists()
+    assert not list(folder.rglob("*.part"))  # rows of patients would be in it
     assert not Project(folder).begun
     dies("")
     desk.post(f"{way}/budget", **BUDGET, train="1")

@@ -11,7 +11,6 @@ pytest.importorskip("fastapi", reason="fastapi is not installed (the extra hub)"
 
 import steward_kit as kit
 import wardgan as wg
-from hub_kit import Clinic
 from steward_kit import bring, weighed
 from wardgan.hub.hub import Hub
 from wardgan.web.steward import combining
@@ -22,10 +21,7 @@ SECRET = "zebra-quartz-9371"
 
 @pytest.fixture(scope="module")
 def clinic(tmp_path_factory):
-    found = Clinic(tmp_path_factory.mktemp("clinic"))
-    for at, name in enumerate("abc"):
-        found.file(name, data=f"data-000000{at}", created=f"2026-0{at + 1}-01")
-    return found
+    return kit.three(tmp_path_factory.mktemp("clinic"))
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import pytest
 pytest.importorskip("fastapi", reason="fastapi is not installed (the extra hub)")
 
 import steward_kit as kit
-from hub_kit import Clinic
 from steward_kit import bring, weighed
 from wardgan.hub.hub import Hub
 from wardgan.web.steward.union import Union
@@ -13,10 +12,7 @@ from wardgan.web.steward.union import Union
 
 @pytest.fixture(scope="module")
 def clinic(tmp_path_factory):
-    found = Clinic(tmp_path_factory.mktemp("clinic"))
-    for at, name in enumerate("abc"):
-        found.file(name, data=f"data-000000{at}", created=f"2026-0{at + 1}-01")
-    return found
+    return kit.three(tmp_path_factory.mktemp("clinic"))
 
 
 @pytest.fixture(scope="module")

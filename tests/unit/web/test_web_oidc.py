@@ -38,12 +38,8 @@ def idp():
 
 @pytest.fixture
 def hub(clinic, idp, request):
-    for old in clinic.home.glob("hub.db*"):
-        old.unlink()
-    more = getattr(request, "param", {})
-    with kit.guarded(clinic, **more) as (client, database, rules):
-        client.app.state.provider = Provider(idp.place, oidc_kit.CLIENT, secret=oidc_kit.SECRET)
-        yield client, database, rules
+    with oidc_kit.guarded(clinic, idp, **getattr(request, "param", {})) as found:
+        yield found
 
 
 def name_of(client):

@@ -35,11 +35,8 @@ def idp():
 
 @pytest.fixture
 def hub(clinic, idp):
-    for old in clinic.home.glob("hub.db*"):
-        old.unlink()
-    with kit.guarded(clinic) as (client, database, _):
-        client.app.state.provider = Provider(idp.place, oidc_kit.CLIENT, secret=oidc_kit.SECRET)
-        yield client, database
+    with oidc_kit.guarded(clinic, idp) as found:
+        yield found[:2]
 
 
 def known(client, word=None):

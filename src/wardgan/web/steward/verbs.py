@@ -179,6 +179,10 @@ class Acts:
             answer = process.communicate()[0]
             with self._lock:
                 self._running.pop(project.folder, None)
+        if process.returncode < 0:
+            # What it was writing when it was killed may be rows of patients, and nobody goes on with it.
+            for left in project.folder.rglob(".*.part"):
+                left.unlink(missing_ok=True)
         text = (project.folder / "said.txt").read_text(encoding="utf-8", errors="replace")
         act.said = (act.said + text)[-_SAID:]
         found = _json(answer)
