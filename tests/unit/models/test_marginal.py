@@ -263,8 +263,10 @@ def test_without_pairs_it_is_a_copula():
         e.name for e in wg.plan(schema, budget, family="copula").events
     ]
     mine = replace(mine, schema=schema)
-    one, other = (wg.fit(mine, budget, family=family, seed=4).generator for family in ("marginal", "copula"))
-    assert one.network == other.network
+    one, other = (wg.fit(mine, budget, family=family, seed=4) for family in ("marginal", "copula"))
+    assert one.generator.network == other.generator.network
+    # Whoever asked for pairs is told that there are none.
+    assert next(note for note in one.notes if note not in other.notes).startswith("No table of a pair")
 
 
 # --- what it is for ---------------------------------------------------------------------------------------------------

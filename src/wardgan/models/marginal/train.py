@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 
 from wardgan.models.anchor.anchor import measure_anchor
@@ -13,6 +15,11 @@ from wardgan.models.marginal.config import MarginalConfig
 from wardgan.models.pairs.fitting import PairFit, split
 from wardgan.models.weights import one_thread, weights_state
 from wardgan.privacy.records import Records
+
+_NO_PAIRS: Final = (
+    "No table of a pair could be told from its noise, so none was measured, and the generator is what family='copula' "
+    "makes. A larger epsilon, or more patients, would change that."
+)
 
 
 def train(config: MarginalConfig, records: Records, run: Run) -> Network:
@@ -31,7 +38,8 @@ def train(config: MarginalConfig, records: Records, run: Run) -> Network:
     if not fit.rounds:
         run.watch(Progress("measuring the anchor", 1, 1))
         network = lawful_network(anchor, copula_network, latent=len(anchor.axes))
-        return Network(network, len(anchor.axes), shares, anchor.notes)
+        notes = (*anchor.notes, _NO_PAIRS) if records.private else anchor.notes
+        return Network(network, len(anchor.axes), shares, notes)
     with torch.random.fork_rng(devices=[]), one_thread():
         torch.random.set_rng_state(weights_state(run.seed))
         refiner = Refiner(anchor, width=config.width, noise_inputs=config.noise_inputs)
