@@ -22,7 +22,7 @@ import contextlib
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
@@ -218,19 +218,35 @@ def _together(case: Case, epsilon: str, seed: int, home: Path) -> Iterator[tuple
 
 def _added(case: Case, epsilon: str, seed: int, home: Path) -> Iterator[tuple[str, Row]]:
     """Yields what a generator of the sum of noisy tables teaches: questions for simulated or for similar patients."""
+    yield from _pooled(case, epsilon, seed, home, "copula", (TABLES, TABLES_LIKE))
+
+
+def _paired(case: Case, epsilon: str, seed: int, home: Path) -> Iterator[tuple[str, Row]]:
+    """Yields the same for tables of pairs, too, where the sums can tell pairs from noise; else that none can."""
+    yield from _pooled(case, epsilon, seed, home, "marginal", (PAIRS, PAIRS_LIKE))
+
+
+def _pooled(
+    case: Case, epsilon: str, seed: int, home: Path, family: str, methods: tuple[str, str]
+) -> Iterator[tuple[str, Row]]:
     budget = None if epsilon == "none" else wg.Budget(float(epsilon))
     size = _size(case)
     largest = max(case.hospitals, key=lambda one: len(one.train))
     pilot = _file(case, largest.train, largest.name, epsilon, home)
     schema = replace(case.schema, population=None)
-    for method, like in ((TABLES, None), (TABLES_LIKE, pilot)):
-        if method == TABLES_LIKE and like is None:
+    for method, like in zip(methods, (None, pilot), strict=True):
+        if method == methods[1] and like is None:
             continue
         # Without privacy nothing is billed, and nothing refuses to look at its patients.
         public = like if like is None or budget else replace(wg.load(like).draw(20_000), schema=schema)
-        asked = survey(
-            schema, patients=size, hospitals=len(case.hospitals), budget=budget or wg.Budget(10.0), like=public
-        )
+        try:
+            asked = survey(
+                schema, patients=size, hospitals=len(case.hospitals), budget=budget or wg.Budget(10.0), like=public,
+                family=family,
+            )  # fmt: skip
+        except PlanError:
+            yield method, {"own": math.nan, "all": math.nan, "refused": len(case.hospitals)}
+            continue
         begun = time.perf_counter()
         made = _open_sum(case, asked, size) if budget is None else _noisy_sum(case, asked, budget, home / method)
         seconds = time.perf_counter() - begun
@@ -243,7 +259,7 @@ def _noisy_sum(case: Case, asked: Survey, budget: wg.Budget, home: Path) -> wg.G
     for one in case.hospitals:
         run = home / one.name
         with contextlib.suppress(PlanError):  # too small for a generator of its own; its answers are complete
-            wg.fit(_cohort(case, one), budget, family=wg.CopulaConfig(survey=asked), run=run)
+            wg.fit(_cohort(case, one), budget, family=_answering(asked), run=run)
         files.append(write_tables(run, home / f"{one.name}.tables", training_data_id=_data(one.name)))
     return wg.load(wg.pool(files, home / "sum.hgan", overlap=1).path)
 
@@ -255,17 +271,23 @@ def _open_sum(case: Case, asked: Survey, size: int) -> wg.Generator:
     ]  # fmt: skip
     sums = {name: np.sum([part.answers[name] for part in parts], axis=0) for name in parts[0].answers}
     run = Run(size, Seed(0), Seed(0), None, lambda _: None)
-    made = wg.CopulaConfig(survey=asked).train(Answered(parts[0].layout, None, sums), run)
+    made = _answering(asked).train(Answered(parts[0].layout, None, sums), run)
     schema = replace(case.schema, population=None)
-    return wg.Generator(schema, "copula", made.onnx, made.latent, made.probabilities, {"mode": "none"})
+    return wg.Generator(schema, asked.family, made.onnx, made.latent, made.probabilities, {"mode": "none"})
+
+
+def _answering(asked: Survey) -> wg.CopulaConfig | wg.MarginalConfig:
+    return wg.CopulaConfig(survey=asked) if asked.pairing is None else wg.MarginalConfig(survey=asked)
 
 
 REAL, POOLED, DISTILLATE = "real patients", "pooled training", "distillate"
 TABLES, TABLES_LIKE = "pooled tables", "pooled tables, survey like the largest, who pays twice"
+PAIRS, PAIRS_LIKE = "pooled marginal", "pooled marginal, survey like the largest, who pays twice"
 _WAYS: dict[tuple[str, ...], Callable[[Case, str, int, Path], Iterator[tuple[str, Row]]]] = {
     ("local", "mixture, size", "mixture, uniform", DISTILLATE): _mixed,
     (POOLED, REAL): _together,
     (TABLES,): _added,
+    (PAIRS,): _paired,
 }
 
 
@@ -424,9 +446,15 @@ def _rows() -> Iterator[Row]:
     for (part, epsilon, method), runs in groups.items():
         yield {
             "part": part, "epsilon": epsilon, "method": method, "seeds": len(runs),
-            **{name: spread([float(str(one[name])) for one in runs]) for name in ("own", "all")},
+            **{name: _spread(float(str(one[name])) for one in runs) for name in ("own", "all")},
             "hospitals refused": round(mean(float(str(one.get("refused", 0))) for one in runs), 1),
         }  # fmt: skip
+
+
+def _spread(values: Iterable[float]) -> str:
+    """Gives mean and standard error of what there is; nothing where every run was refused."""
+    there = [value for value in values if not math.isnan(value)]
+    return spread(there) if there else ""
 
 
 def _pairs() -> Iterator[Row]:
