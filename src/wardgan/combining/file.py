@@ -26,7 +26,7 @@ from wardgan.sample.generator import Generator
 from wardgan.schema.schema import Schema
 from wardgan.seal import oci, records, tar
 from wardgan.seal.json_text import canonical, parse
-from wardgan.seal.reading import Signature, facts_of, model_of, opened, read_schema
+from wardgan.seal.reading import Facts, Signature, facts_of, model_of, opened, read_schema
 from wardgan.seal.records import INDEX_TYPE, MANIFEST_TYPE, Descriptor, Record
 
 MIXTURE_TYPE: Final = "application/vnd.wardgan.mixture.v1+json"
@@ -223,7 +223,7 @@ class _Reader:
         for kind in (oci.LAYERS[0], oci.LAYERS[3]):
             if oci.blob_name(manifest.layers[oci.LAYERS.index(kind)].digest) not in self.blobs.members:
                 raise FormatError(f"{kind.name}: a part of {facts.card.name} is missing.")
-        return ModelNode(entry.digest, facts, signature, _Late(self.path, layout))
+        return ModelNode(entry.digest, facts, signature, _Late(self.path, layout, facts))
 
     def _mixture(self, entry: Descriptor, _: bytes | None, signature: Signature, depth: int) -> MixtureNode:
         if depth == _MAX_DEPTH:
@@ -281,6 +281,7 @@ class _Late:
 
     path: str | Path
     layout: oci.Layout
+    facts: Facts
     found: Generator | None = None
     lock: Lock = field(default_factory=Lock)
 
@@ -301,7 +302,7 @@ class _Late:
         whole = self.layout
         layout = oci.Layout(whole.digest, whole.manifest, whole.envelope, oci.Blobs(file, whole.blobs.members))
         # Its signature was judged when the tree was read, and it signs a digest.
-        return model_of(layout, lambda _: Signature("judged")).generator
+        return model_of(layout, lambda _: Signature("judged"), self.facts).generator
 
 
 def _grouped(entries: Sequence[Descriptor]) -> list[list[Descriptor]]:

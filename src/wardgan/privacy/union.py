@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from typing import Final, cast
 
@@ -38,7 +39,7 @@ class Site:
     name: str
     parts: tuple[Part, ...]
 
-    @property
+    @cached_property
     def events(self) -> tuple[Event, ...]:
         """All mechanisms, equal ones joined, in an order that hangs on nothing else."""
         found = merged([event for part in self.parts for event in part.events if event.steps])

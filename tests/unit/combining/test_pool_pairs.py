@@ -23,6 +23,7 @@ from wardgan.errors import BudgetError, FormatError, PlanError
 from wardgan.models.anchor.answered import PAIRS, answered, questions
 from wardgan.models.anchor.survey import Survey, as_one
 from wardgan.models.marginal import train as marginal_train
+from wardgan.models.pairs.candidates import candidate_pairs
 from wardgan.models.pairs.settings import EACH, affordable
 from wardgan.privacy.accounts.book import Accounts
 from wardgan.privacy.ledger import Ledger
@@ -177,6 +178,12 @@ def test_a_survey_with_pairs_survives_its_file(home, asked):
     assert again.digest == asked.digest != replace(asked, pairing=None).digest
 
 
+def there_and_back(groups):
+    """Makes 3, 4 into 4, 3: the groups are no neighbours any more."""
+    border = groups.index(4)
+    groups[border - 1 : border + 1] = [4, 3]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -198,6 +205,8 @@ def test_a_survey_with_pairs_survives_its_file(home, asked):
         lambda pairs: pairs["groups"][0].__setitem__(0, -1),
         lambda pairs: pairs["groups"][0].__setitem__(-1, 99),
         lambda pairs: pairs["groups"][0].reverse(),
+        lambda pairs: pairs["groups"].__setitem__(0, [2 if one == 3 else one for one in pairs["groups"][0]]),
+        lambda pairs: there_and_back(pairs["groups"][0]),
         lambda pairs: pairs["groups"].__setitem__(0, list(range(len(pairs["groups"][0])))),
         lambda pairs: pairs["groups"][2].__setitem__(-1, 0),  # the missing cells of z among the others
         lambda pairs: pairs["groups"][2].__setitem__(-1, pairs["groups"][2][-1] + 1),
@@ -227,6 +236,10 @@ def test_visits_that_cannot_be_paired_are_no_pair_of_a_survey():
     own = replace(made, pairing=replace(made.pairing, pairs=((min(flag, cell), max(flag, cell)),)))
     with pytest.raises(FormatError, match="can be paired"):
         own.check(layout)
+    every = replace(made, pairing=replace(made.pairing, pairs=candidate_pairs(layout)))
+    assert len(every.pairing.pairs) > EACH * len(layout)
+    with pytest.raises(FormatError, match=f"from 1 to {EACH * len(layout)} can be"):
+        every.check(layout)
 
 
 # --- one family for one survey ----------------------------------------------------------------------------------------
