@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from statistics import mean
 
@@ -54,8 +53,7 @@ def _panel(axes: Axes, runs: list[dict], title: str) -> None:
     for at, (method, (label, colour, mark, line)) in enumerate(LINES.items()):
         places, values = [], []
         for place, epsilon in enumerate(EPSILONS):
-            mine = [run["all"] for run in runs if (run["method"], run.get("epsilon")) == (method, epsilon)]
-            mine = [value for value in mine if not math.isnan(value)]
+            mine = [run["all"] for run in runs if (run["method"], run["epsilon"]) == (method, epsilon) and "all" in run]
             if mine:
                 # Beside each other, so that what is alike can be told apart.
                 places.append(place + 0.05 * (at - len(LINES) / 2))
