@@ -54,16 +54,16 @@ def asked_form(form: str | None, output: Path, concepts: Path | None, *, tables_
 
     Args:
         form: What `--format` says.
-        output: Where to; a name that ends in .ndjson means FHIR.
+        output: Where to; a name that ends in .ndjson or .ndjson.gz means FHIR.
         concepts: The mapping file.
         tables_only: Whether options were given that have a meaning for tables only.
 
     Raises:
         UsageError: A mapping file without need, or none where it is needed; or options that do not go together.
     """
-    from wardgan.exchange.write import FORMS
+    from wardgan.exchange.write import FORMS, names_bundles
 
-    found = "fhir" if form is None and output.suffix.lower() == ".ndjson" else form
+    found = "fhir" if form is None and names_bundles(output) else form
     if found not in FORMS:
         if concepts is not None:
             raise UsageError(f"--concepts {concepts} is for --format fhir and --format omop; say which.")

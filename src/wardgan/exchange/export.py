@@ -31,8 +31,8 @@ def export(  # noqa: PLR0913 - one argument for each thing that may be asked for
     Args:
         model: The `.hgan` file.
         n: How many patients, 0 or more.
-        output: Of FHIR a name that ends in .ndjson for a Bundle of each patient in a line, or a folder for a file of
-            each type of resource; of OMOP a folder for a CSV file of each table.
+        output: Of FHIR a name that ends in .ndjson or .ndjson.gz for a Bundle of each patient in a line, or a folder for
+            a file of each type of resource; of OMOP a folder for a CSV file of each table.
         concepts: The mapping file (`draft_concepts` drafts one), or its structure.
         form: `fhir` or `omop`.
         where: What the patients must have, as in `Generator.sample`.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, get_args
@@ -23,10 +24,12 @@ from wardgan.imaging.marks import Origin
 from wardgan.schema.cohort import Cohort
 
 Form = Literal["fhir", "omop"]
+Lines = BinaryIO | gzip.GzipFile
 FORMS: Final = get_args(Form)
 # Patients in memory at a time; their resources take some megabytes.
 CHUNK: Final = 1_024
-_BUNDLES: Final = (".ndjson", ".jsonl")
+_BUNDLES: Final = (".ndjson", ".ndjson.gz")
+_LEVEL: Final = 6
 _WHAT: Final = {"fhir": "synthetic FHIR resources", "omop": "synthetic OMOP tables"}
 _OURS: Final[Mapping[str, frozenset[str]]] = {
     "fhir": frozenset(f"{name}.ndjson" for name in fhir.TYPES), "omop": frozenset(f"{name}.csv" for name in TABLES),
@@ -58,7 +61,7 @@ class Wish:
 
     Attributes:
         form: `fhir` or `omop`.
-        path: Of FHIR a name that ends in .ndjson for Bundles, or a folder; of OMOP a folder.
+        path: Of FHIR a name that ends in .ndjson or .ndjson.gz for Bundles, or a folder; of OMOP a folder.
         concepts: What the columns mean.
         origin: What the patients come from.
         days: Day of the release, and the day of writing, `YYYY-MM-DD`.
@@ -90,7 +93,9 @@ class Wish:
             check_new(self.path, force=self.force)
             return
         if self.path.suffix and not self.path.is_dir():
-            kinds = "name it .ndjson for a Bundle in each line, or name" if self.form == "fhir" else "name"
+            kinds = (
+                "name it .ndjson or .ndjson.gz for a Bundle in each line, or name" if self.form == "fhir" else "name"
+            )
             raise UsageError(
                 f"output={str(self.path)!r} is no name for {self.form}; {kinds} a folder without an ending."
             )
@@ -109,8 +114,8 @@ class Wish:
         """
         self.check(patients)
         if self._bundles:
-            with new_file(self.path, force=self.force) as file:
-                return self._exported(*_bundles(cohorts, self.concepts, fhir.Marks(self.origin), file))
+            with new_file(self.path, force=self.force) as file, _packed(file, self.path) as lines:
+                return self._exported(*_bundles(cohorts, self.concepts, fhir.Marks(self.origin), lines))
         with new_folder(self.path, self._ours, _WHAT[self.form], force=self.force) as folder, ExitStack() as files:
             if self.form == "fhir":
                 return self._exported(*_bulk(cohorts, self.concepts, fhir.Marks(self.origin), folder, files))
@@ -118,7 +123,7 @@ class Wish:
 
     @property
     def _bundles(self) -> bool:
-        return self.form == "fhir" and self.path.suffix.lower() in _BUNDLES
+        return self.form == "fhir" and names_bundles(self.path)
 
     def _ours(self, name: str) -> bool:
         return name in _OURS[self.form]
@@ -143,8 +148,20 @@ class Wish:
         return Exported(self.path, people, dict(counts), self.concepts.unmapped, tuple(notices))
 
 
+def names_bundles(path: Path) -> bool:
+    """Whether the name of an output means a FHIR Bundle in each line."""
+    return path.name.lower().endswith(_BUNDLES)
+
+
+def _packed(file: BinaryIO, path: Path) -> AbstractContextManager[Lines]:
+    """Gives what lines are written to: the file, or a compressed stream without a time, so the same bytes come again."""
+    if path.suffix.lower() != ".gz":
+        return nullcontext(file)
+    return gzip.GzipFile("", "wb", compresslevel=_LEVEL, fileobj=file, mtime=0)
+
+
 def _bundles(
-    cohorts: Iterable[Cohort], concepts: Concepts, marks: fhir.Marks, file: BinaryIO
+    cohorts: Iterable[Cohort], concepts: Concepts, marks: fhir.Marks, file: Lines
 ) -> tuple[int, Counter[str]]:  # fmt: skip
     """Writes a Bundle of each patient, one a line."""
     counts: Counter[str] = Counter()

@@ -1,6 +1,7 @@
 """Files: whole or not at all, the same from Python and from the command line, and never over something by accident."""
 
 import gc
+import gzip
 import itertools
 import json
 import resource
@@ -94,6 +95,14 @@ def test_a_folder_has_a_file_for_each_type_of_resource(home):
     assert [file.name for file in (home / "nobody").iterdir()] == ["Patient.ndjson"]
 
 
+def test_bundles_can_be_compressed_and_the_bytes_are_the_same_each_time(home):
+    sample("mixed", "plain.ndjson")
+    for name in ("one.ndjson.gz", "two.ndjson.GZ"):
+        kit.run("sample", "mixed.hgan", "-n", 12, "--concepts", "mixed.yaml", "-o", name, "--seed", 4)
+        assert gzip.decompress((home / name).read_bytes()) == (home / "plain.ndjson").read_bytes()
+    assert (home / "one.ndjson.gz").read_bytes() == (home / "two.ndjson.GZ").read_bytes()
+
+
 def test_many_patients_come_in_chunks(home):
     """What is written does not hang on how many are drawn, nor on where a chunk ends."""
     sample("events", "many.ndjson", "fhir", CHUNK + 3)
@@ -155,7 +164,7 @@ def test_the_draft_of_a_release_can_be_used_as_it_is(home):
         (["-o", "p.ndjson"], "--format fhir needs --concepts FILE"),
         (["-o", "p.csv", "--concepts", "mixed.yaml"], "is for --format fhir and --format omop; say which"),
         (["--format", "csv", "-o", "p.csv", "--concepts", "mixed.yaml"], "is for --format fhir and --format omop; say which"),
-        (["--format", "fhir", "-o", "p.csv", "--concepts", "mixed.yaml"], "is no name for fhir; name it .ndjson for a Bundle in each line"),
+        (["--format", "fhir", "-o", "p.csv", "--concepts", "mixed.yaml"], "is no name for fhir; name it .ndjson or .ndjson.gz for a Bundle in each line"),
         (["--format", "omop", "-o", "p.csv", "--concepts", "mixed.yaml"], "is no name for omop; name a folder without an ending"),
         (["--format", "fhir", "-o", "p.ndjson", "--concepts", "mixed.yaml", "--wide"], "have no meaning for --format fhir"),
         (["--format", "omop", "-o", "p", "--concepts", "mixed.yaml", "--croissant"], "have no meaning for --format omop"),
@@ -202,7 +211,9 @@ def test_other_files_are_never_replaced(home):
         wg.export("events.hgan", 5, "p.ndjson", "events.yaml")
 
 
-@pytest.mark.parametrize(("output", "form"), [("p.ndjson", "fhir"), ("p", "fhir"), ("p", "omop")])
+@pytest.mark.parametrize(
+    ("output", "form"), [("p.ndjson", "fhir"), ("p.ndjson.gz", "fhir"), ("p", "fhir"), ("p", "omop")]
+)
 def test_a_full_disk_leaves_nothing(home, output, form):
     before = sorted(path.name for path in home.iterdir())
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
