@@ -198,7 +198,7 @@ def test_the_policy_of_the_dossier_page(tmp_path):
 
 def test_every_yaml_block_is_tried():
     found = [path.name for path in EXAMPLES if "```yaml\n" in path.read_text(encoding="utf-8")]
-    assert sorted(found) == ["combining.md", "dossier.md", "images.md", "schema.md"]
+    assert sorted(found) == ["combining.md", "dossier.md", "exchange.md", "images.md", "schema.md"]
 
 
 def test_the_recipes_of_the_page_on_combining(tmp_path):
