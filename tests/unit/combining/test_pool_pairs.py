@@ -201,7 +201,7 @@ def there_and_back(groups):
         lambda pairs: pairs.update(groups=pairs["groups"][1:]),
         lambda pairs: pairs["groups"][0].pop(),
         lambda pairs: pairs["groups"][0].append(0),
-        lambda pairs: pairs["groups"][0].__setitem__(0, True),
+        lambda pairs: pairs["groups"].__setitem__(0, [one or False for one in pairs["groups"][0]]),
         lambda pairs: pairs["groups"][0].__setitem__(0, -1),
         lambda pairs: pairs["groups"][0].__setitem__(-1, 99),
         lambda pairs: pairs["groups"][0].reverse(),
