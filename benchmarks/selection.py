@@ -10,9 +10,13 @@ its ten candidates, each with the budget of its own plan: `noisy-max`, `top-5`, 
 (the newest weights of that training) and `oracle` (the best by the exact score, which is not private). The noise of
 that training is the largest of all plans, so no way spends more than epsilon.
 
+Lines with epsilon `all` are means over all trainings of a family. A difference counts if it is more than two standard
+errors.
+
 `SPRINT-like`: a simulated trial, 6,000 patients to train on; accuracies on 6,000 fresh ones (see sprint_like.py).
 `SUPPORT2`: AUROC for death in hospital on the test part (see tables.py). What is done is kept in
-`benchmarks/out/selection.jsonl`, and not done again.
+`benchmarks/out/selection.jsonl`, and not done again. (This file is not called select.py: the folder of a script comes
+first on Python's path, and the standard library has a module of that name.)
 """
 
 from __future__ import annotations
@@ -79,9 +83,9 @@ def main() -> None:
                             for row in _cell(case, family, epsilon, seed):
                                 note(DONE, row)
     runs = kept(DONE)
-    rows = list(_rows(runs))
-    print(markdown(rows))
-    print(save("selection", rows, asked.out, seeds=len({run["seed"] for run in runs}), runs=runs))
+    rows, costs = list(_rows(runs)), list(_costs(asked.epsilon))
+    print(markdown(costs), markdown(rows), sep="\n\n")
+    print(save("selection", rows, asked.out, seeds=len({run["seed"] for run in runs}), costs=costs, runs=runs))
 
 
 def _cell(case: str, family: str, epsilon: float, seed: int) -> list[dict[str, object]]:
@@ -232,22 +236,46 @@ def _support(seed: int) -> tuple[Cohort, Judge]:
     return cohort, judge
 
 
+def _costs(levels: list[float]) -> Iterator[dict[str, object]]:
+    """Gives what a choice costs `tabgan` on the SPRINT-like trial: numbers of plans, so no patient is needed."""
+    schema = wg.Schema.from_dict(SPRINT_SCHEMA)
+    for epsilon in levels:
+        plans = {
+            way: wg.plan(schema, wg.Budget(epsilon), family=wg.TabganConfig(choice=one))
+            for way, one in {"no choice": None, **WAYS}.items()
+        }
+        usual = plans["no choice"].event("discriminator").noise_multiplier
+        for way, plan in plans.items():
+            noise = plan.event("discriminator").noise_multiplier
+            chosen = plan.event(CHOICE) if way in WAYS else None
+            yield {
+                "epsilon": f"{epsilon:g}",
+                "way": way,
+                "choices": chosen.steps if chosen else 0,
+                "epsilon of each": f"{chosen.epsilon:.3f}" if chosen else "",
+                "noise of a step": f"{noise:.1f}",
+                "more noise": f"{100 * (noise / usual - 1):.1f} %",
+            }
+
+
 def _rows(runs: list[dict]) -> Iterator[dict[str, object]]:
     for case in CASES:
         for family in FAMILIES:
-            for epsilon in sorted({run["epsilon"] for run in runs}):
-                here = [run for run in runs if (run["case"], run["family"], run["epsilon"]) == (case, family, epsilon)]
-                for method in METHODS if here else ():
-                    yield _row(case, family, epsilon, method, here)
+            mine = [run for run in runs if (run["case"], run["family"]) == (case, family)]
+            levels = sorted({run["epsilon"] for run in mine})
+            for epsilon in levels:
+                here = [run for run in mine if run["epsilon"] == epsilon]
+                yield from (_row(case, family, f"{epsilon:g}", method, here) for method in METHODS)
+            if len(levels) > 1:
+                yield from (_row(case, family, "all", method, mine) for method in METHODS)
 
 
-def _row(case: str, family: str, epsilon: float, method: str, here: list[dict]) -> dict[str, object]:
+def _row(case: str, family: str, epsilon: str, method: str, here: list[dict]) -> dict[str, object]:
     """Gives means over the seeds and, in brackets, the mean difference to EMA of the same seed, with its SE."""
-    mine = {run["seed"]: run for run in here if run["method"] == method}
-    row: dict[str, object] = {"table": case, "family": family, "epsilon": f"{epsilon:g}", "method": method}
-    row["seeds"] = len(mine)
+    mine = [run for run in here if run["method"] == method]
+    row: dict[str, object] = {"table": case, "family": family, "epsilon": epsilon, "method": method, "fits": len(mine)}
     for name in _SHOWN[case]:
-        row[name] = f"{np.mean([run[name] for run in mine.values()]):.3f}"
+        row[name] = f"{np.mean([run[name] for run in mine]):.3f}"
         if method != "EMA":
             row[name] = f"{row[name]} ({gain(here, method, 'EMA', name)})"
     if method not in METHODS[:2]:
@@ -257,11 +285,16 @@ def _row(case: str, family: str, epsilon: float, method: str, here: list[dict]) 
 
 
 def gain(runs: list[dict], method: str, other: str, name: str) -> str:
-    """Gives the mean difference of a method to another one over the same seeds, with its standard error."""
-    of = {(run["method"], run["seed"]): run[name] for run in runs}
-    seeds = {seed for each, seed in of if each == method}
-    gaps = np.array([of[method, seed] - of[other, seed] for seed in sorted(seeds)])
+    """Gives the mean difference of a method to another one on the same table and seed, with its standard error."""
+    gaps = differences(runs, method, other, name)
     return f"{gaps.mean():+.3f} ± {gaps.std(ddof=1) / np.sqrt(len(gaps)):.3f}" if len(gaps) > 1 else f"{gaps[0]:+.3f}"
+
+
+def differences(runs: list[dict], method: str, other: str, name: str) -> NDArray[np.float64]:
+    """Gives how much a method differs from another one, for each seed and epsilon, shape (fits,)."""
+    of = {(run["method"], run["epsilon"], run["seed"]): run[name] for run in runs}
+    pairs = sorted({(epsilon, seed) for each, epsilon, seed in of if each == method})
+    return np.array([of[method, *pair] - of[other, *pair] for pair in pairs])
 
 
 if __name__ == "__main__":
