@@ -244,9 +244,9 @@ def _costs(levels: list[float]) -> Iterator[dict[str, object]]:
             way: wg.plan(schema, wg.Budget(epsilon), family=wg.TabganConfig(choice=one))
             for way, one in {"no choice": None, **WAYS}.items()
         }
-        usual = plans["no choice"].event("discriminator").noise_multiplier
+        usual = plans["no choice"].event("discriminator").noise_multiplier or 0.0
         for way, plan in plans.items():
-            noise = plan.event("discriminator").noise_multiplier
+            noise = plan.event("discriminator").noise_multiplier or 0.0
             chosen = plan.event(CHOICE) if way in WAYS else None
             yield {
                 "epsilon": f"{epsilon:g}",
