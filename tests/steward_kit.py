@@ -13,9 +13,11 @@ from html.parser import HTMLParser
 import pytest
 from fastapi.testclient import TestClient
 
+import verbs_kit
 from hub_kit import Clinic
 from wardgan.rng import Seed
 from wardgan.simulate.sprint import sprint_like
+from wardgan.web.steward import verbs
 from wardgan.web.steward.app import create_steward
 from wardgan.web.steward.project import Project
 
@@ -31,9 +33,12 @@ def patients():
 
 
 @contextmanager
-def opened(home):
-    """Gives the pages to whoever has the word, with a trust file and a place for uploads of their own."""
+def opened(home, *, quick=False):
+    """Gives the pages to whoever has the word, with a place for uploads of their own; quick ones run copied verbs."""
     with pytest.MonkeyPatch.context() as patch:
+        if quick:
+            before = verbs_kit.quick()
+            patch.setattr(verbs, "_command", lambda words: [*before, *words])
         patch.setattr(tempfile, "tempdir", None)
         app = create_steward(home)
         with TestClient(app, base_url=HERE) as client:
@@ -129,6 +134,8 @@ class _Form(HTMLParser):
             self._open = has["name"]
             self.fields[self._open] = ""
         self._choice = tag == "option" and "selected" in has
+        if self._choice and self._open and "value" in has:
+            self.fields[self._open], self._choice = has["value"], False
 
     def handle_endtag(self, tag):
         if tag in ("textarea", "select"):
