@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,10 +14,14 @@ import federating_kit
 import steward_kit as kit
 import wardgan as wg
 from combining_kit import schema
+from wardgan.errors import UsageError
 from wardgan.federating.agreement import Agreement
 from wardgan.federating.coordinator import Coordinator
 from wardgan.federating.state import State
+from wardgan.schema.schema import Schema
 from wardgan.web.steward import training as trainings
+from wardgan.web.steward import trying
+from wardgan.web.steward.arithmetic import costs_of
 from wardgan.web.steward.training import Training
 
 EVIL = '<b>"it\'s" & 1</b>'
@@ -90,6 +95,49 @@ def test_what_cannot_be_agreed_on_is_told_and_stays(desk, agreed, wrong):
     }
     assert "<b>" not in answer.text
     assert agreed.agreement.read_bytes() == before
+
+
+def test_it_is_tried_with_invented_patients_of_whom_nothing_stays(desk):
+    found = begun(desk, "tried")
+    assert desk.post("/federate/tried/try").status_code == 400  # nothing is agreed on yet
+    desk.post("/federate/tried/agreement", **AGREED | {"hospitals": "13", "patients": "130"})
+    answer = desk.post("/federate/tried/try")
+    assert (answer.status_code, "at most 12" in answer.text) == (400, True)
+    desk.post("/federate/tried/agreement", **AGREED | {"patients": "300"})
+    assert "3 invented hospitals with 100 patients each" in kit.words(desk.get("/federate/tried"))
+    desk.post("/federate/tried/try")
+    page = desk.wait("/federate/tried")
+    assert kit.alarm(page) is None, kit.alarm(page)
+    text = kit.words(page)
+    assert "tried with 100 invented patients in each hospital" in text
+    drawn = {one.kind: one.epsilon for one in costs_of(found.chosen["tried"]["facts"])}
+    assert drawn["claim"] <= 2 < drawn["bound"] < drawn["added"] == 6  # overlap=1 is claimed
+    assert f"a patient of at most 1, as you declare {drawn['claim']:.3g}" in text
+    left = {path.name for path in found.folder.iterdir()}
+    assert left <= {"schema.yaml", "agreement.yaml", "project.json", "said.txt", "progress.json"}
+    # It says nothing of another agreement.
+    desk.post("/federate/tried/agreement", **AGREED)
+    text = kit.words(desk.get("/federate/tried"))
+    assert "3 invented hospitals with 300 patients each" in text
+    assert "What one patient risks" not in text
+
+
+@pytest.mark.parametrize(("patients", "size"), [(6, 2), (2, 1), (10**9, 2_000)])
+def test_a_trial_has_as_many_patients_as_are_agreed_on_and_not_too_many(patients, size):
+    assert trying.size_of(federating_kit.agreement(patients=patients)) == size
+
+
+def test_images_are_not_invented(tmp_path):
+    found = {
+        "name": "x",
+        "patient": "id",
+        "table": {"sick": {"kind": "flag", "label": True}},
+        "images": {"size": [8, 8]},
+    }
+    agreed = SimpleNamespace(schema=Schema.from_dict(found), hospitals=3)
+    with pytest.raises(UsageError, match="images are not invented"):
+        trying.invent(Training(tmp_path), agreed)
+    assert not list(tmp_path.iterdir())
 
 
 def test_kits_are_written_once_and_given_one_by_one(desk, agreed):

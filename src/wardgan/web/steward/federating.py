@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from wardgan.errors import UsageError, WardganError
 from wardgan.models.together import FAMILIES
+from wardgan.web.steward import trying
 from wardgan.web.steward.arithmetic import costs_of, hospitals_in
 from wardgan.web.steward.pages import Sessioned, form_in, sent_in, signing
 from wardgan.web.steward.places import begin_folder, folder_of, folders
@@ -32,6 +33,7 @@ from wardgan.web.steward.verbs import Acts, VerbError, ask, problem_of
 from wardgan.web.steward.views import progress_in, shown
 
 router: Final = APIRouter()
+TRIAL: Final = "Trying it with invented patients"
 
 
 def training_in(request: Request, name: str, _: Sessioned) -> Training:
@@ -88,12 +90,14 @@ def _page(
             facts = hospitals_in(ask(training, "inspect", training.file.name)[0], said["bounds"])
         except VerbError as error:
             wrong = wrong or str(error)
-    kits = chosen.get("kits")
+    kits, tried = chosen.get("kits"), trying.tried_in(training, agreement)
     return shown(
         request, "federate.html", status, training=training, agreement=agreement, standing=standing, act=act,
-        running=running, progress=progress_in(training) if running else None, problem=problem or wrong or None,
+        running=running, trial=TRIAL, progress=progress_in(training) if running else None,
+        problem=problem or wrong or None,
         fields=fields_of(agreement) if form is None else form, families=FAMILIES, chosen=chosen, facts=facts,
-        costs=costs_of(facts) if facts else (), kits=kits if isinstance(kits, dict) else {},
+        costs=costs_of(facts) if facts else (), kits=kits if isinstance(kits, dict) else {}, tried=tried,
+        would=costs_of(tried["facts"]) if tried else (), size=0 if agreement is None else trying.size_of(agreement),
         able=find_spec("nvflare") is not None, done=training.file.is_file(),
         key=f"../../{KEY}" if (request.app.state.home / KEY).is_file() else "",
     )  # fmt: skip
@@ -108,6 +112,22 @@ async def agreed(request: Request, training: Named) -> Response:
         await run_in_threadpool(agree, training, form)
     except WardganError as error:
         return await run_in_threadpool(_page, request, training, form, str(error), status=400)
+    return _to(training)
+
+
+@router.post("/federate/{name}/try")
+async def tried(request: Request, training: Named) -> Response:
+    """Trains with invented patients of as many hospitals, which shows what would be spent; nothing of it stays."""
+    await form_in(request)
+    _check_open(request, training)
+    agreement = await run_in_threadpool(agreed_in, training)
+    if agreement is None:
+        raise UsageError("try: write down what is agreed on first.")
+    await run_in_threadpool(trying.invent, training, agreement)
+    request.app.state.acts.start(
+        training, "federate", TRIAL, *trying.words_of(training, agreement),
+        last=lambda answers: trying.keep(training, agreement, answers),
+    )  # fmt: skip
     return _to(training)
 
 
