@@ -24,7 +24,7 @@ from wardgan.web.steward.project import Project
 HERE = "http://localhost"
 OURS = {"Sec-Fetch-Site": "same-origin"}
 PEOPLE = 400
-LONGEST = 60.0
+LONGEST = 180.0
 
 
 def patients():
