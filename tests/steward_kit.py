@@ -111,10 +111,10 @@ def words(answer):
     return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text)))
 
 
-def form_of(answer):
-    """Gives the fields of the first form of a page, as a browser would send them."""
-    reader = _Form()
-    reader.feed(answer.text)
+def form_of(answer, mark=None):
+    """Gives the fields of a form, as a browser would send them: of that which holds a text, or else of the first."""
+    reader, text = _Form(), answer.text
+    reader.feed(text if mark is None else text[text.rindex("<form", 0, text.index(mark)) :])
     return reader.fields
 
 

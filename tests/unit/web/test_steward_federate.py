@@ -62,9 +62,7 @@ def agreed(desk):
 
 
 def fields_of(answer):
-    text = answer.text
-    start = text.rindex("<form", 0, text.index('/agreement"'))
-    return kit.form_of(type("Page", (), {"text": text[start:]}))
+    return kit.form_of(answer, '/agreement"')
 
 
 def test_what_was_agreed_on_is_kept_and_shown_with_its_digest(desk, agreed):
