@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from wardgan.dossier.release import release
     from wardgan.errors import WardganError
     from wardgan.estimate import Estimate
+    from wardgan.exchange.draft import draft_concepts
+    from wardgan.exchange.export import export
+    from wardgan.exchange.write import Exported
     from wardgan.federating.agreement import Agreement
     from wardgan.federating.here import federate
     from wardgan.federating.policy import Policy
@@ -80,6 +83,7 @@ _HOME = {
     "Dossier": "wardgan.dossier.assess",
     "Entry": "wardgan.hub.entry",
     "Estimate": "wardgan.estimate",
+    "Exported": "wardgan.exchange.write",
     "Federated": "wardgan.federating.release",
     "Generator": "wardgan.sample.generator",
     "Hub": "wardgan.hub.hub",
@@ -107,6 +111,8 @@ _HOME = {
     "combine": "wardgan.combining.making",
     "distill": "wardgan.combining.distilling",
     "draft": "wardgan.schema.draft",
+    "draft_concepts": "wardgan.exchange.draft",
+    "export": "wardgan.exchange.export",
     "federate": "wardgan.federating.here",
     "fit": "wardgan.models.fit",
     "inspect": "wardgan.combining.loading",
@@ -137,6 +143,7 @@ __all__ = [
     "Dossier",
     "Entry",
     "Estimate",
+    "Exported",
     "Federated",
     "Generator",
     "Hub",
@@ -165,6 +172,8 @@ __all__ = [
     "combine",
     "distill",
     "draft",
+    "draft_concepts",
+    "export",
     "federate",
     "fit",
     "inspect",

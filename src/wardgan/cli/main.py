@@ -11,7 +11,6 @@ from typing import Annotated, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from wardgan._version import __version__
 from wardgan.cli import (
     access,
     audit,
@@ -20,6 +19,7 @@ from wardgan.cli import (
     card,
     check,
     combine,
+    concepts,
     demo,
     distill,
     dossier,
@@ -89,14 +89,22 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"wardgan {__version__}")
+        from wardgan.cli.facts import facts
+
+        typer.echo(facts())
         raise typer.Exit
 
 
 @app.callback()
 def _start(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_version,
+            is_eager=True,
+            help="Print the versions of wardgan, Python and its libraries.",
+        ),
     ] = False,
 ) -> None: ...
 
@@ -131,6 +139,7 @@ app.add_typer(token.app, name="token", rich_help_panel=_ANYWHERE)
 app.add_typer(access.app, name="access", rich_help_panel=_ANYWHERE)
 app.add_typer(audit_log.app, name="audit-log", rich_help_panel=_ANYWHERE)
 app.command("sample", rich_help_panel=_ANYWHERE)(sample.sample)
+app.command("concepts", rich_help_panel=_ANYWHERE)(concepts.concepts)
 app.command("balance", rich_help_panel=_ANYWHERE)(balance.balance)
 app.command("demo", rich_help_panel=_ANYWHERE)(demo.demo)
 

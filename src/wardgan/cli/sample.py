@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from json import dumps
 from pathlib import Path
@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wardgan._version import __version__
+from wardgan.cli.drawn import known_efficiency, took
+from wardgan.cli.exchange import Asked, asked_form, draw_exchange
 from wardgan.cli.options import Bits, Force, Json, Trust
+from wardgan.cli.pictures import Pictures, draw_pictures
 from wardgan.cli.terminal import Advance, answer, banner, bar, say, screen
 from wardgan.errors import UsageError, counted
 
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     from wardgan.sample.drawing import Drawn
     from wardgan.sample.generator import Generator
     from wardgan.sample.search import Efficiency
-    from wardgan.sample.wish import Wanted
     from wardgan.schema.cohort import Cohort
 
 _KINDS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".arrow": "arrow", ".feather": "arrow"}
@@ -41,7 +43,13 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
     n: Annotated[int, typer.Option("-n", "--patients", help="How many patients, or images.", show_default=False)],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="FILE", help="A table; of images a folder or .npz.", show_default=False),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="A table, or .ndjson; a folder of images, of FHIR or OMOP files; .npz.",
+            show_default=False,
+        ),
     ],
     where: Annotated[
         list[str] | None,
@@ -58,7 +66,11 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
     seed: Annotated[int | None, typer.Option("--seed", help="Replays a sample.", show_default="a new one")] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="csv, parquet, arrow; npz, png, dicom.", show_default="by the name"),
+        typer.Option("--format", help="csv, parquet, arrow; fhir, omop; npz, png, dicom.", show_default="by the name"),
+    ] = None,
+    concepts: Annotated[
+        Path | None,
+        typer.Option("--concepts", metavar="FILE", help="What columns mean in FHIR and OMOP.", show_default=False),
     ] = None,
     wide: Annotated[
         bool, typer.Option("--wide", help="One row per patient, visits as columns such as sbp@3M.")
@@ -81,7 +93,6 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
     json: Json = False,
 ) -> None:
     """Draw synthetic patients or images, as many as you need."""
-    from wardgan.cli.pictures import Pictures, draw_pictures
     from wardgan.cli.remote import is_pages, sample_there
     from wardgan.files import check_new
     from wardgan.sample.asked import parse_where
@@ -90,14 +101,21 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
 
     console = screen(errors=json)
     if is_pages(model):
-        if wide or croissant or site is not None or bits != 8:
-            raise UsageError("--wide, --croissant, --site, --bits: pages of a hub do not know them; pull the release.")
+        if wide or croissant or site is not None or bits != 8 or concepts is not None:
+            raise UsageError(
+                "--wide, --croissant, --site, --bits, --concepts: pages of a hub do not know them; pull the release."
+            )
         sample_there(model, n, output, where=where or [], balance=balance, seed=seed, form=form, trust=trust,
                      force=force, as_json=json)  # fmt: skip
         return
+    exchange = asked_form(form, output, concepts, tables_only=wide or croissant or bits != 8)
     found = opened(Path(model), trust, console)
     generator = _sited(found.generator, site)
     wanted = parse_where(where or [], generator.schema)
+    if exchange is not None and concepts is not None:
+        asked = Asked(n, output, concepts, exchange, wanted, where or [], balance, seed, force)
+        draw_exchange(found, generator, asked, as_json=json)
+        return
     if generator.schema.images is not None:
         if wide or croissant:
             raise UsageError("--wide, --croissant: they have no meaning for images.")
@@ -108,7 +126,7 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
     beside = _beside(output, kind, wanted=croissant, force=force)
     generator.draw(0, where=wanted, balance=balance)  # refuses what cannot be asked for, before a file is begun
     seed = secrets.randbits(48) if seed is None else seed
-    known = _efficiency(generator, wanted, balance, seed)
+    known = known_efficiency(generator, wanted, balance, seed)
     note = _note(found, seed, where, known)
     parts: list[Drawn] = []
     absent: list[int] = []
@@ -121,7 +139,7 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
         f"{output}: {counted(n, 'synthetic patient')} in {counted(rows, 'row')}; --seed {seed} draws the same again.",
         style="bold green",
     )
-    for line in (*_unseen(0 if wide else sum(absent)), *_took(drawn, known)):
+    for line in (*_unseen(0 if wide else sum(absent)), *took(drawn, known)):
         say(console, line)
     _describe(beside, output, kind, found, seed)
     if json:
@@ -193,36 +211,10 @@ def _sited(generator: Generator | Mixture, site: str | None) -> Generator | Mixt
     return generator.sited(site)
 
 
-def _efficiency(
-    generator: Generator | Mixture, wanted: Mapping[str, Wanted], balance: str | None, seed: int
-) -> Efficiency | None:
-    """Gives what a pilot shows, where conditions make it necessary to draw more patients than are kept."""
-    labels = {column.name for column in generator.schema.labels}
-    if set(wanted) <= labels:
-        return None
-    return generator.efficiency(where=wanted, balance=balance, seed=seed)
-
-
 def _unseen(absent: int) -> Iterator[str]:
     """Yields how many patients have no row."""
     if absent:
         yield f"{counted(absent, 'patient')} of them have no visit, and so no row; --wide shows them."
-
-
-def _took(drawn: Drawn, known: Efficiency | None) -> Iterator[str]:
-    """Yields what the sample took, in words."""
-    from wardgan.sample.search import percent
-
-    if not drawn.patients:
-        return
-    of = f"of {counted(drawn.patients, 'patient')} drawn"
-    if known is not None:
-        where = ", found where alone the conditions can hold" if known.proposed else ""
-        share = percent(drawn.kept / drawn.patients)
-        yield f"Conditions: {drawn.kept:,} {of} were kept ({share}){where}; {known.rarity}."
-    for rule, count in drawn.broken.items():
-        if count:
-            yield f"Rules: {count:,} {of} broke {rule} ({percent(count / drawn.patients)}) and were drawn again."
 
 
 def _kind(output: Path, form: str | None, bits: int) -> Any:  # noqa: ANN401 - `write` says which kinds there are
