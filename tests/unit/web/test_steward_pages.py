@@ -47,7 +47,7 @@ WAYS = {
     "/pool/{name}/publish": "post", "/pool/{name}/stop": "post",
     "/federate": "get", "/federate/new": "post", "/federate/{name}": "get", "/federate/{name}/agreement": "post",
     "/federate/{name}/kits": "post", "/federate/{name}/kits/{site}.zip": "get", "/federate/{name}/run": "post",
-    "/federate/{name}/publish": "post", "/federate/{name}/stop": "post",
+    "/federate/{name}/publish": "post", "/federate/{name}/try": "post", "/federate/{name}/stop": "post",
 }  # fmt: skip
 METHODS = {"get": ["GET"], "open": ["GET"], "post": ["POST"], "both": ["GET", "POST"]}
 POSTS = [way for way, kind in WAYS.items() if kind in ("post", "both")]
