@@ -93,6 +93,15 @@ LedgerFile = Annotated[
         "--ledger", metavar="FILE", help="The institution's ledger, which adds up all fits.", show_default=LEDGER_FILE
     ),
 ]
+SurveyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--survey",
+        metavar="FILE",
+        help="Answer a survey of several hospitals (wardgan pool); for copula and marginal.",
+        show_default=False,
+    ),
+]
 Bits = Annotated[int, typer.Option("--bits", help="Images: 8 or 16 bits for each pixel.")]
 Trust = Annotated[
     Path | None,
