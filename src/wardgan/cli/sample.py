@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wardgan._version import __version__
-from wardgan.cli.options import Bits, Force, Json, Trust
+from wardgan.cli.options import Bits, Force, Json, Trust, whole_number
+from wardgan.cli.pictures import Pictures, draw_pictures
+from wardgan.cli.remote import is_pages, sample_there
+from wardgan.cli.shards import Split, draw_shards
 from wardgan.cli.terminal import Advance, answer, banner, bar, say, screen
 from wardgan.errors import UsageError, counted
+from wardgan.files import check_new
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,10 +42,26 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
             metavar="MODEL", show_default=False, help="A .hgan file, or a release behind pages: https://HUB/NAME:TAG."
         ),
     ],
-    n: Annotated[int, typer.Option("-n", "--patients", help="How many patients, or images.", show_default=False)],
+    n: Annotated[
+        int,
+        typer.Option(
+            "-n",
+            "--patients",
+            metavar="N",
+            parser=whole_number,
+            help="How many patients, or images; 1e9 is a number.",
+            show_default=False,
+        ),
+    ],
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="FILE", help="A table; of images a folder or .npz.", show_default=False),
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="A table; of images a folder or .npz; of shards a folder or s3://bucket/prefix.",
+            show_default=False,
+        ),
     ],
     where: Annotated[
         list[str] | None,
@@ -76,57 +96,81 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
     croissant: Annotated[
         bool, typer.Option("--croissant", help="Write FILE.croissant.json beside it, which describes it to programs.")
     ] = False,
+    shards: Annotated[
+        int | None,
+        typer.Option("--shards", metavar="N", help="Write a folder of N Parquet files; goes on where it stopped."),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="I/N", help="Of N shards number I alone, from 0; needs --seed.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="K", help="Processes that draw shards.", show_default="one a processor"),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster", metavar="ADDRESS", help="Draw shards on a cluster: dask://host:port.", show_default=False
+        ),
+    ] = None,
     trust: Trust = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Draw synthetic patients or images, as many as you need."""
-    from wardgan.cli.pictures import Pictures, draw_pictures
-    from wardgan.cli.remote import is_pages, sample_there
-    from wardgan.files import check_new
     from wardgan.sample.asked import parse_where
     from wardgan.sample.drawing import Drawn
     from wardgan.sample.write import write
+    from wardgan.scaling.asked import Shards
+    from wardgan.scaling.worker import sited
 
+    split = Split(shards, only, workers, cluster)
+    if split.wanted(plain=not force and form in (None, "parquet") and bits == 8 and not is_pages(model)):
+        asked = Shards(n, split.count, seed, balance=balance, wide=wide, site=site)
+        draw_shards(model, asked, output, split, where=where or [], trust=trust, croissant=croissant, as_json=json)
+        return
+    target = Path(output)
     console = screen(errors=json)
     if is_pages(model):
         if wide or croissant or site is not None or bits != 8:
             raise UsageError("--wide, --croissant, --site, --bits: pages of a hub do not know them; pull the release.")
-        sample_there(model, n, output, where=where or [], balance=balance, seed=seed, form=form, trust=trust,
+        sample_there(model, n, target, where=where or [], balance=balance, seed=seed, form=form, trust=trust,
                      force=force, as_json=json)  # fmt: skip
         return
     found = opened(Path(model), trust, console)
-    generator = _sited(found.generator, site)
+    generator = sited(found.generator, site)
     wanted = parse_where(where or [], generator.schema)
     if generator.schema.images is not None:
         if wide or croissant:
             raise UsageError("--wide, --croissant: they have no meaning for images.")
-        draw_pictures(found, Pictures(n, output, wanted, balance, seed, form, bits, force), as_json=json)
+        draw_pictures(found, Pictures(n, target, wanted, balance, seed, form, bits, force), as_json=json)
         return
-    check_new(output, force=force)
-    kind = _kind(output, form, bits)
-    beside = _beside(output, kind, wanted=croissant, force=force)
+    check_new(target, force=force)
+    kind = _kind(target, form, bits)
+    beside = _beside(target, kind, wanted=croissant, force=force)
     generator.draw(0, where=wanted, balance=balance)  # refuses what cannot be asked for, before a file is begun
     seed = secrets.randbits(48) if seed is None else seed
     known = _efficiency(generator, wanted, balance, seed)
-    note = _note(found, seed, where, known)
     parts: list[Drawn] = []
     absent: list[int] = []
     with bar("sampling", n) as advance:
         cohorts = generator.draws(n, where=wanted, balance=balance, seed=seed, drew=parts.append)
-        rows = write(_frames(cohorts, advance, absent, n, wide=wide), output, kind=kind, note=note, force=force)
+        rows = write(
+            _frames(cohorts, advance, absent, n, wide=wide), target, kind=kind,
+            note=_note(found, seed, where, known), force=force,
+        )  # fmt: skip
     drawn = sum(parts, Drawn())
     say(
         console,
-        f"{output}: {counted(n, 'synthetic patient')} in {counted(rows, 'row')}; --seed {seed} draws the same again.",
+        f"{target}: {counted(n, 'synthetic patient')} in {counted(rows, 'row')}; --seed {seed} draws the same again.",
         style="bold green",
     )
     for line in (*_unseen(0 if wide else sum(absent)), *_took(drawn, known)):
         say(console, line)
-    _describe(beside, output, kind, found, seed)
+    _describe(beside, target, kind, found, seed)
     if json:
         answer({
-            "output": str(output), "format": kind, "patients": n, "rows": rows, "seed": seed, "wide": wide,
+            "output": str(target), "format": kind, "patients": n, "rows": rows, "seed": seed, "wide": wide,
             "croissant": None if beside is None else str(beside),
             "without_visits": sum(absent), "model": found.digest, "signature": vars(found.signature),
             "where": where or [], "balance": balance, "drawn": asdict(drawn),
@@ -159,7 +203,6 @@ def _beside(output: Path, kind: str, *, wanted: bool, force: bool) -> Path | Non
     """Gives where the description of a sample is written, and refuses early what cannot be described."""
     if not wanted:
         return None
-    from wardgan.files import check_new
     from wardgan.metadata.croissant import SUFFIX, check_kind
 
     check_kind(kind)
@@ -181,16 +224,6 @@ def _describe(beside: Path | None, output: Path, kind: str, found: Opened, seed:
         created=datetime.now(UTC).date().isoformat(),
     )  # fmt: skip
     write_bytes(beside, text, force=True)
-
-
-def _sited(generator: Generator | Mixture, site: str | None) -> Generator | Mixture:
-    from wardgan.combining.mixture import Mixture
-
-    if site is None:
-        return generator
-    if not isinstance(generator, Mixture):
-        raise UsageError(f"--site {site} has no meaning here: the file holds the generator of one hospital.")
-    return generator.sited(site)
 
 
 def _efficiency(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Advance = Callable[[int, int, str], None]
 _EXTRAS = {
     "torch": "train", "dp_accounting": "train", "sklearn": "train", "matplotlib": "train", "fastapi": "hub",
-    "uvicorn": "hub", "jinja2": "hub", "PIL": "images",
+    "uvicorn": "hub", "jinja2": "hub", "PIL": "images", "distributed": "cluster",
 }  # fmt: skip
 _WIDTH = 110
 _PAUSE = 0.3
