@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 # mlcroissant, which reads our descriptions of samples in a test, brings type stubs that contradict pandas' own.
 FOREIGN := .venv-croissant
 
-.PHONY: demo test fuzz check clean
+.PHONY: demo test fuzz check dist smoke clean
 
 demo: $(STAMP)
 	$(VENV)/bin/wardgan demo -o demo --force
@@ -18,6 +18,14 @@ fuzz: $(STAMP)
 
 check: $(STAMP)
 	scripts/check
+
+# What is published: source distribution, wheel, list of libraries, checksums.
+dist: $(STAMP)
+	$(VENV)/bin/python scripts/make_dist.py --twice
+
+# Each extra in a clean environment; some minutes, for a release.
+smoke: dist
+	$(VENV)/bin/python scripts/smoke_extras.py dist
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

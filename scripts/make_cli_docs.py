@@ -31,7 +31,9 @@ Common to all verbs:
   replaced; devices, pipes and sockets never are, and `-` is no name of a file. `fit` and `keys new` have no
   `--force`: a ledger and a private key are never overwritten.
 * No refusal repeats a patient's value. (The first line of a CSV file is taken for the names of its columns.)
-* `wardgan --version` prints the version. `--install-completion` and `--show-completion` are for your shell.
+* `wardgan --version` prints the versions of wardgan, of Python and of each library, and the platform: what belongs into
+  a report of a fault ([installing.md](installing.md)).
+* `--install-completion` and `--show-completion` are for your shell.
 
 | exit code | meaning |
 |---|---|

@@ -145,7 +145,9 @@ def dated(static: pd.DataFrame, numbers: np.random.Generator) -> pd.DataFrame:
     """Gives one to three visits of each patient, at dates after they came."""
     patients = len(static)
     came = np.datetime64("2010-01-01") + numbers.integers(0, 3000, patients)
-    sick = np.where(numbers.random(patients) < 0.5, came + numbers.integers(0, 401, patients), np.datetime64("NaT"))
+    sick = np.where(
+        numbers.random(patients) < 0.5, came + numbers.integers(0, 401, patients), np.datetime64("NaT", "D")
+    )
     rows = static.assign(
         died=numbers.random(patients) < 0.4, came=came, ended=came + numbers.integers(300, 1001, patients), sick=sick, dose=5
     ).loc[np.repeat(np.arange(patients), numbers.integers(1, 4, patients))]  # fmt: skip

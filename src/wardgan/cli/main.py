@@ -11,7 +11,6 @@ from typing import Annotated, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from wardgan._version import __version__
 from wardgan.cli import (
     access,
     audit,
@@ -89,14 +88,22 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"wardgan {__version__}")
+        from wardgan.cli.facts import facts
+
+        typer.echo(facts())
         raise typer.Exit
 
 
 @app.callback()
 def _start(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_version,
+            is_eager=True,
+            help="Print the versions of wardgan, Python and its libraries.",
+        ),
     ] = False,
 ) -> None: ...
 

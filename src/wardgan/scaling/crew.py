@@ -57,6 +57,8 @@ class Crew:
         host, colon, port = str(cluster).removeprefix(_DASK).rpartition(":")
         if not str(cluster).startswith(_DASK) or not (host and colon and port.isdecimal()):
             raise UsageError(f"cluster={cluster!r} is not an address like dask://host:8786.")
+        import distributed  # noqa: F401  # pyright: ignore[reportUnusedImport] - its absence is said before a file is begun
+
         return cls(lambda: _dask(f"tcp://{host}:{port}"), _AHEAD)
 
     def each(self, tasks: Iterable[Task]) -> Iterator[Made]:

@@ -200,7 +200,7 @@ def decoded(codes: Codes, column: Column, *, holes: bool = False, levels: tuple[
         return pd.Categorical.from_codes(whole, categories=_categories(levels or column.levels))  # pyright: ignore[reportArgumentType]
     if column.kind == "date":
         dates = (whole - 719163).astype("datetime64[D]").astype("datetime64[s]")
-        dates[missing] = np.datetime64("NaT")
+        dates[missing] = np.datetime64("NaT", "s")
         return dates
     if column.kind == "flag":
         flags = whole.astype(bool)

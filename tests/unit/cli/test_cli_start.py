@@ -5,7 +5,6 @@ import sys
 
 from typer.testing import CliRunner
 
-import wardgan
 from wardgan.cli.main import app
 
 VERBS = ("init", "check", "plan", "fit", "audit", "release", "ledger", "keys", "verify", "inspect", "sample", "demo")
@@ -45,11 +44,6 @@ def test_every_verb_has_help_and_json():
         done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*words, "--help"])
         assert done.exit_code == 0
         assert "--json" in done.stdout
-
-
-def test_version():
-    done = CliRunner().invoke(app, ["--version"])
-    assert (done.exit_code, done.stdout) == (0, f"wardgan {wardgan.__version__}\n")
 
 
 def test_a_wrong_verb_is_a_usage_error_that_knows_the_right_one():
