@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 # mlcroissant, which reads our descriptions of samples in a test, brings type stubs that contradict pandas' own.
 FOREIGN := .venv-croissant
 
-.PHONY: demo test fuzz check dist smoke clean
+.PHONY: demo test fuzz docs check dist smoke clean
 
 demo: $(STAMP)
 	$(VENV)/bin/wardgan demo -o demo --force
@@ -15,6 +15,9 @@ test: $(STAMP) $(FOREIGN)/.installed
 
 fuzz: $(STAMP)
 	WARDGAN_EXAMPLES=fuzz OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist loadfile tests/property tests/unit
+
+docs: $(STAMP)
+	$(VENV)/bin/python scripts/make_site.py
 
 check: $(STAMP)
 	scripts/check
@@ -38,4 +41,4 @@ $(FOREIGN)/.installed:
 	touch $(FOREIGN)/.installed
 
 clean:
-	rm -rf $(VENV) $(FOREIGN) demo build dist
+	rm -rf $(VENV) $(FOREIGN) demo build dist .cache

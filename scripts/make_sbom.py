@@ -24,7 +24,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 # Only for those who develop the package.
-HIDDEN = {"dev"}
+HIDDEN = {"dev", "docs"}
 # Whose metadata tells the licence in words of their own only.
 KNOWN = {"dp-accounting": "Apache-2.0", "protobuf": "BSD-3-Clause"}
 COPYLEFT = re.compile(r"(?<!L)GPL|GNU (?:Affero )?General Public", re.IGNORECASE)

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from wardgan.dossier.release import release
     from wardgan.errors import WardganError
     from wardgan.estimate import Estimate
+    from wardgan.exchange.draft import draft_concepts
+    from wardgan.exchange.export import export
+    from wardgan.exchange.write import Exported
     from wardgan.federating.agreement import Agreement
     from wardgan.federating.here import federate
     from wardgan.federating.policy import Policy
@@ -82,6 +85,7 @@ _HOME = {
     "Dossier": "wardgan.dossier.assess",
     "Entry": "wardgan.hub.entry",
     "Estimate": "wardgan.estimate",
+    "Exported": "wardgan.exchange.write",
     "Federated": "wardgan.federating.release",
     "Generator": "wardgan.sample.generator",
     "Hub": "wardgan.hub.hub",
@@ -111,6 +115,8 @@ _HOME = {
     "combine": "wardgan.combining.making",
     "distill": "wardgan.combining.distilling",
     "draft": "wardgan.schema.draft",
+    "draft_concepts": "wardgan.exchange.draft",
+    "export": "wardgan.exchange.export",
     "federate": "wardgan.federating.here",
     "fit": "wardgan.models.fit",
     "inspect": "wardgan.combining.loading",
@@ -142,6 +148,7 @@ __all__ = [
     "Dossier",
     "Entry",
     "Estimate",
+    "Exported",
     "Federated",
     "Generator",
     "Hub",
@@ -172,6 +179,8 @@ __all__ = [
     "combine",
     "distill",
     "draft",
+    "draft_concepts",
+    "export",
     "federate",
     "fit",
     "inspect",

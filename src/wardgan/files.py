@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -52,6 +53,62 @@ def new_file(
         raise OutputError(
             f"path={str(target)!r} cannot be written: {error.strerror or error}; nothing was changed."
         ) from error
+
+
+@contextmanager
+def new_folder(
+    path: str | Path, ours: Callable[[str], bool], what: str, *, force: bool = False
+) -> Iterator[Path]:  # fmt: skip
+    """Gives a folder that appears under its name only when everything has been written.
+
+    It is filled under a hidden name beside its place, and then renamed. If anything fails, it is removed and what
+    was there before is untouched.
+
+    Args:
+        path: Where the folder is wanted.
+        ours: Says of the name of a file whether it may be one of an earlier run.
+        what: What such files are, for messages.
+        force: Whether a folder of an earlier run may be replaced. A folder that holds anything else is never replaced.
+
+    Raises:
+        OutputError: It exists, its parent does not, or it cannot be written.
+    """
+    check_new_folder(path, ours, what, force=force)
+    target = Path(path)
+    hidden = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.part")
+    try:
+        hidden.mkdir()
+        try:
+            yield hidden
+            check_new_folder(path, ours, what, force=force)  # somebody may have put something there meanwhile
+            _publish_folder(hidden, target)
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(
+            f"path={str(target)!r} cannot be written: {error.strerror or error}; nothing was changed."
+        ) from error
+
+
+def check_new_folder(path: str | Path, ours: Callable[[str], bool], what: str, *, force: bool = False) -> None:
+    """Refuses a folder before any work is done for it; arguments as of `new_folder`.
+
+    Raises:
+        OutputError: It exists, or its parent does not.
+    """
+    check_name(path)
+    target = Path(path)
+    if not target.name or not target.parent.is_dir():
+        raise OutputError(f"path={str(target)!r}: the folder {str(target.parent)!r} does not exist; create it first.")
+    if not os.path.lexists(target):
+        return
+    if target.is_symlink() or not target.is_dir():
+        raise OutputError(f"path={str(target)!r} exists and is no folder; name another one.")
+    names = [entry.name for entry in os.scandir(target)]
+    if names and not force:
+        raise _exists(target)
+    if not all(map(ours, names)):
+        raise OutputError(f"path={str(target)!r} holds other files than {what}; name another folder.")
 
 
 def write_bytes(
@@ -195,6 +252,20 @@ def _publish_new(part: Path, target: Path) -> None:
         if os.path.lexists(target):
             raise _exists(target) from error
         os.replace(part, target)
+
+
+def _publish_folder(hidden: Path, target: Path) -> None:
+    if not target.exists():
+        hidden.rename(target)
+        return
+    old = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.old")
+    target.rename(old)
+    try:
+        hidden.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _exists(target: Path) -> OutputError:

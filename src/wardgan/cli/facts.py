@@ -12,7 +12,7 @@ from wardgan._version import __version__
 
 _REQUIREMENT: Final = re.compile(r"(?P<name>[\w.-]+)(?:.*extra == ['\"](?P<extra>[\w.-]+)['\"])?")
 # Who develops the package has these, and nobody else needs to know.
-_HIDDEN: Final = ("dev",)
+_HIDDEN: Final = ("dev", "docs")
 
 
 def facts() -> str:

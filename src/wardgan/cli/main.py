@@ -19,6 +19,7 @@ from wardgan.cli import (
     card,
     check,
     combine,
+    concepts,
     demo,
     distill,
     dossier,
@@ -138,6 +139,7 @@ app.add_typer(token.app, name="token", rich_help_panel=_ANYWHERE)
 app.add_typer(access.app, name="access", rich_help_panel=_ANYWHERE)
 app.add_typer(audit_log.app, name="audit-log", rich_help_panel=_ANYWHERE)
 app.command("sample", rich_help_panel=_ANYWHERE)(sample.sample)
+app.command("concepts", rich_help_panel=_ANYWHERE)(concepts.concepts)
 app.command("balance", rich_help_panel=_ANYWHERE)(balance.balance)
 app.command("demo", rich_help_panel=_ANYWHERE)(demo.demo)
 

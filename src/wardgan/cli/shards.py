@@ -51,7 +51,7 @@ class Split:
         if not plain:
             raise UsageError(
                 "--shards: shards are Parquet files drawn from a .hgan file, and none is replaced. Leave out --force, "
-                "--format and --bits; pull a release that is behind pages."
+                "--format, --bits and --concepts; pull a release that is behind pages."
             )
         return True
 

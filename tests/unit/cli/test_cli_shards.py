@@ -112,6 +112,7 @@ def test_a_description_of_all_shards(model, tmp_path):
         (["--cluster", "dask://host:1"], "they are for samples in shards"),
         (["--shards", 5, "--force"], "none is replaced. Leave out --force"),
         (["--shards", 5, "--format", "csv"], "shards are Parquet files"), (["--shards", 5, "--bits", 16], "--bits"),
+        (["--shards", 5, "--concepts", "x.yaml"], "--concepts"), (["--only", "1/5", "--concepts", "x.yaml"], "--concepts"),
         (["--only", "3"], "only='3' is not like 3/1000"), (["--only", "x/5"], "not like 3/1000"),
         (["--only", "-1/5"], "not like 3/1000"), (["--only", "1/5/2"], "not like 3/1000"),
         (["--only", "1/5", "--shards", 4], "only='1/5' contradicts shards=4"),
