@@ -56,6 +56,13 @@ def test_small_samples_are_cut_as_evenly_as_can_be():
             assert max(map(len, found)) - min(map(len, found)) <= 1
 
 
+def test_borders_are_those_that_were_promised():
+    """Whoever has drawn some shards must get the others from a later version."""
+    assert [shard(number, 3, 10) for number in range(3)] == [range(3), range(3, 6), range(6, 10)]
+    borders = [shard(number, 3, 100_000).start // BLOCK for number in range(3)]
+    assert borders == [0, 2, 4]
+
+
 @pytest.mark.parametrize(
     "wrong", [(3, 3, 9), (-1, 3, 9), (0, 0, 9), (0, 10, 9), (0.0, 3, 9), (0, 3, 9.0), (True, 3, 9)]
 )
