@@ -38,6 +38,9 @@ PAPER_ROWS = 10**12
 PAPER_CORES = 1_000
 PAPER_SHARD = 10**7
 PAPER_LINE = 10e9 / 8
+# Round numbers to multiply with, in any currency; nobody's offer.
+PRICE_CORE_HOUR = 0.05
+PRICE_TB_MONTH = 25
 # More than was ever seen, so that the disk does not fill up.
 BYTES_OF_A_ROW = 40
 
@@ -155,10 +158,13 @@ def paper(rows: list[dict[str, object]]) -> list[dict[str, object]]:
             "1e12 rows": form,
             "patients": f"{PAPER_ROWS if form == 'wide' else PAPER_ROWS // VISITS:.3g}",
             "core-hours": f"{hours:,.0f}",
+            f"price at {PRICE_CORE_HOUR} a core-hour": f"{hours * PRICE_CORE_HOUR:,.0f}",
             f"hours on {PAPER_CORES:,} cores": f"{hours / PAPER_CORES:.2f}",
             "TB": f"{size / 1e12:.2f}",
+            f"price a month at {PRICE_TB_MONTH} a TB": f"{size / 1e12 * PRICE_TB_MONTH:,.0f}",
             f"shards of {PAPER_SHARD:,} rows": f"{shards:,}",
             "MB of each": f"{size / shards / 1e6:.0f}",
+            "core-seconds of each": f"{hours * 3600 / shards:.0f}",
             "MB of manifest.json": f"{shards * number['manifest bytes/shard'] / 1e6:.0f}",
             "hours over a line of 10 Gbit/s": f"{size / PAPER_LINE / 3600:.2f}",
         }

@@ -11,6 +11,7 @@ from importlib import metadata
 import numpy as np
 import pandas as pd
 import pyarrow.dataset
+import pyarrow.parquet
 import pytest
 
 import data_kit
@@ -59,6 +60,16 @@ def test_the_sample_has_missing_cells(many):
     _, rows = many
     assert len(rows) == N
     assert all(any(row[name] is None for row in rows) for name in "xkcfd")
+
+
+def test_shards_without_any_value_in_a_column_have_its_type(many, tmp_path):
+    """A column may be empty in one shard and not in another; together they are one table."""
+    folder, rows = many
+    kit.draw(folder.parent.parent / "holes.hgan", tmp_path / "out", 20, 20)
+    shards = [pyarrow.parquet.read_table(tmp_path / "out" / "patients" / name) for name in kit.names(20)]
+    assert all(any(shard[name].null_count for shard in shards) for name in "xkcfd")  # each has one patient
+    assert all(shard.schema.remove_metadata() == shards[0].schema.remove_metadata() for shard in shards)
+    assert plain(kit.rows(tmp_path / "out")) == rows[:20]
 
 
 def test_pandas(many):
