@@ -88,6 +88,7 @@ def run(form: str, workers: int, rows: int, folder: Path) -> dict[str, object]:
         "seconds": round(seconds, 1),
         "rows/s": round(made.rows / seconds),
         "rows/s of one core": round(made.rows / cpu),
+        "cores in use": round(cpu / seconds, 2),
         "bytes/row": round(made.bytes / made.rows, 2),
         "MB": round(made.bytes / 1e6, 1),
         "peak MB of a worker": round(used.ru_maxrss / 1024),
