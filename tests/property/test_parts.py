@@ -102,7 +102,7 @@ def test_rare_patients_have_their_place_too(generator, balance):
     where, n = {"age": (990, 991)}, BLOCK + 300
     assert generator.efficiency(where=where, balance=balance, seed=3).proposed == (generator is GENERATOR)
     whole = generator.draw(n, where=where, balance=balance, seed=3)
-    for skip, stop in ((0, 10), (BLOCK - 5, BLOCK + 5), (BLOCK, n), (n - 1, n), (n, n)):
+    for skip, stop in ((BLOCK - 5, BLOCK + 5), (n - 1, n), (n, n)):
         found = joined(list(generator.part(skip, stop - skip, where=where, balance=balance, seed=3)))
         assert kit.same(found, whole.take(slice(skip, stop)))
 

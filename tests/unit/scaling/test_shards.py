@@ -192,6 +192,9 @@ def test_a_shard_that_looks_right_but_is_another_is_seen(model, tmp_path):
     kit.draw(model, tmp_path / "out")
     path = tmp_path / "out" / "patients" / kit.names()[1]
     size = path.stat().st_size
+    place = place_at(tmp_path / "out")
+    assert place.digest(f"patients/{path.name}", size) == kit.sums(tmp_path / "out")[path.name]
+    assert place.digest(f"patients/{path.name}", size + 1) is None
     path.write_bytes(b"x" * size)
     assert kit.draw(model, tmp_path / "out", only=1).mended == 1
     assert hashlib.sha256(path.read_bytes()).hexdigest() == kit.manifest(tmp_path / "out")["parts"][1]["sha256"]

@@ -95,7 +95,7 @@ def test_a_bucket_that_is_not_there(model, bucket, server):
 
 def test_an_object_of_many_parts_is_whole(bucket, tmp_path):
     """Arrow sends what is larger than 10 MB in parts."""
-    data = bytes(range(256)) * 100_000
+    data = bytes(range(256)) * 43_000
     place = place_at(bucket.uri)
 
     def make(path):
