@@ -286,8 +286,8 @@ class Mixture:
             number, rows, place = task
             name = f"mixture/{self.leaves[number].digest}/{self.leaves[number].name}/{block}"
             made, drawn = self._members(number, classes[rows], seed.stream(name, place))
-            mine = np.arange(*np.searchsorted(rows, (start, stop)))
-            put(whole, rows[mine] - start, made, mine)
+            least, most = map(int, np.searchsorted(rows, (start, stop)))
+            put(whole, rows[least:most] - start, made, slice(least, most))
             return drawn
 
         return whole, sum(pool.map(part, tasks), Drawn())
