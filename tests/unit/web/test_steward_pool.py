@@ -1,6 +1,7 @@
 """Noisy tables on the steward's pages: the survey, a hospital that answers it under its ledger, and the sum."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from wardgan.combining.tables import read_tables
 from wardgan.rng import Seed
 from wardgan.schema.schema import Schema
 from wardgan.simulate.sprint import sprint_like
+from wardgan.web.steward.fitting import families, planned
 from wardgan.web.steward.pool import Pool
 from wardgan.web.steward.project import begin
 
@@ -57,7 +59,7 @@ def pool(desk, shared):
     desk.post("/pool/north/survey", **ASKED)
     page = desk.wait("/pool/north")
     assert kit.alarm(page) is None, kit.alarm(page)
-    assert "It asks about 800 patients of 2 hospitals, and was made for simulated patients" in kit.words(page)
+    assert "It asks about 800 patients of 2 hospitals for family copula, and was made for simulated patients" in kit.words(page)
     return Pool(desk.home / "_pooled" / "north")
 
 
@@ -246,3 +248,19 @@ def test_pages_of_pools_are_their_own(desk, pool):
     assert "_pooled" not in desk.get("/").text
     assert ">north</a>" in desk.get("/pool").text
     assert desk.get("/pool/north/schema").headers["content-disposition"].startswith("attachment")
+
+
+def test_a_survey_of_pairs_is_answered_by_its_family(desk, shared):
+    """The hospital chooses nothing: the survey says which family answers it."""
+    upload(desk, "/pool/new", "schema.yaml", shared.encode(), name="pairs")
+    desk.post("/pool/pairs/survey", **ASKED | {"patients": "60000", "epsilon": "4", "family": "marginal"})
+    page = desk.wait("/pool/pairs")
+    assert kit.alarm(page) is None, kit.alarm(page)
+    assert "of 2 hospitals for family marginal, and was made for" in kit.words(page)
+    project = hospital(desk, shared, "epsilon-four", 7)
+    upload(desk, f"/projects/{project.name}/survey", "survey.json", desk.get("/pool/pairs/survey").content)
+    assert families(project) == ("marginal",)
+    found = planned(project, {"epsilon": "4"})
+    assert "pairs" in {event["name"] for event in found["plan"]["events"]}, found
+    page = desk.get(f"/projects/{project.name}/budget")
+    assert re.findall(r"<option[^>]*>(\w+)</option></select>", page.text)[-1] == "marginal"

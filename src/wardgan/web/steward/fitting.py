@@ -15,6 +15,7 @@ from wardgan.seal.card import BANNER, statement
 from wardgan.seal.records import Claim
 from wardgan.web.steward import declare
 from wardgan.web.steward.offers import families_of
+from wardgan.web.steward.pool import survey_in
 from wardgan.web.steward.project import Project, projects, text_of
 from wardgan.web.steward.verbs import Acts, VerbError, ask
 
@@ -111,17 +112,17 @@ def families(project: Project) -> tuple[str, ...]:
     Args:
         project: Whose.
     """
-    found = families_of("fit", option="--survey" if project.survey.is_file() else "--family")
-    return tuple(one for one in found if one != IMAGES)  # of which these pages know nothing
+    survey = survey_in(project.survey)
+    if survey is not None:
+        return (survey["family"],) if survey["family"] else ()
+    return tuple(one for one in families_of("fit") if one != IMAGES)  # of which these pages know nothing
 
 
 def _family(project: Project) -> list[str]:
     """Gives the words that name the family, and the survey that it answers."""
-    wanted = text_of(project.chosen, "family") or "auto"
-    if not project.survey.is_file():
-        return [f"--family={wanted}"]
-    able = families(project)
-    return [f"--family={wanted if wanted in able or not able else able[0]}", f"--survey={project.survey.name}"]
+    if project.survey.is_file():
+        return ["--family=auto", f"--survey={project.survey.name}"]  # whose family it is
+    return [f"--family={text_of(project.chosen, 'family') or 'auto'}"]
 
 
 def dataset_of(project: Project, known: Sequence[Mapping[str, Any]]) -> str:

@@ -11,13 +11,12 @@ from typing import Any, Final
 
 from wardgan.errors import UsageError
 from wardgan.web.steward.arithmetic import hospitals_in
-from wardgan.web.steward.offers import families_of
 from wardgan.web.steward.places import begin_folder
 from wardgan.web.steward.project import Kept, new_folder, text_of
 from wardgan.web.steward.verbs import VerbError, ask
 
 POOLS: Final = "_pooled"
-NUMBERS: Final = ("patients", "hospitals", "epsilon", "delta")
+ASKED: Final = ("patients", "hospitals", "epsilon", "delta", "family")
 _TABLES: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,78}[A-Za-z0-9])?")
 
 
@@ -80,7 +79,9 @@ def begin_pool(home: Path, name: str) -> Pool:
 
 
 def survey_in(path: Path) -> dict[str, Any] | None:
-    """Gives what people should know of a survey: `patients`, `hospitals`, and for whose patients it was made (`like`).
+    """Gives what people should know of a survey.
+
+    These are `patients`, `hospitals`, the `family` that answers it, and for whose patients it was made (`like`).
 
     Args:
         path: Its file; the verb that reads it judges it.
@@ -91,11 +92,12 @@ def survey_in(path: Path) -> dict[str, Any] | None:
     try:
         found = json.loads(path.read_bytes())
         names = [str(one["name"])[:200] for one in found.get("like", ())]
-        return {"patients": int(found["patients"]), "hospitals": int(found["hospitals"]), "like": names}
+        facts = {"patients": int(found["patients"]), "hospitals": int(found["hospitals"]), "like": names}
+        return {**facts, "family": "marginal" if found.get("pairs") else "copula"}
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-        return {"patients": None, "hospitals": None, "like": []}
+        return {"patients": None, "hospitals": None, "like": [], "family": ""}
 
 
 def survey_words(pool: Pool) -> list[str]:
@@ -105,7 +107,7 @@ def survey_words(pool: Pool) -> list[str]:
         pool: Whose.
     """
     words = ["pool", "survey", pool.schema.name, "-o", pool.survey.name, "--force", "--json"]
-    words += [f"--{name}={text}" for name in NUMBERS if (text := text_of(pool.chosen, name))]
+    words += [f"--{name}={text}" for name in ASKED if (text := text_of(pool.chosen, name))]
     return [*words, f"--like={pool.like.name}"] if pool.like.is_file() else words
 
 
@@ -126,8 +128,6 @@ def add_words(pool: Pool, output: Path, key: str | None) -> list[str]:
              "--json"]  # fmt: skip
     chosen = pool.chosen
     words += [f"--overlap={overlap}"] if (overlap := text_of(chosen, "overlap")) else []
-    family = text_of(chosen, "family")
-    words += [f"--family={family}"] if family and families_of("pool", "add") else []
     return [*words, "--force"] if key is None else [*words, f"--key={key}"]
 
 

@@ -17,7 +17,7 @@ from wardgan.web.steward.arithmetic import costs_of
 from wardgan.web.steward.offers import families_of
 from wardgan.web.steward.pages import Sessioned, form_in, received, sent_in, signing
 from wardgan.web.steward.places import folder_of, folders
-from wardgan.web.steward.pool import NUMBERS, POOLS, Pool, add_words, begin_pool, facts_of, survey_in, survey_words
+from wardgan.web.steward.pool import ASKED, POOLS, Pool, add_words, begin_pool, facts_of, survey_in, survey_words
 from wardgan.web.steward.project import KEY, MissingError, settled
 from wardgan.web.steward.verbs import Acts, problem_of
 from wardgan.web.steward.views import running, shown
@@ -89,7 +89,7 @@ def page(request: Request, pool: Named, _: Sessioned) -> HTMLResponse:
     key = f"../../{KEY}" if (request.app.state.home / KEY).is_file() else ""
     return shown(
         request, "pool.html", pool=pool, facts=facts, said=said, costs=costs_of(facts) if facts else (), key=key,
-        problem=failed or problem or None, chosen=pool.chosen, families=families_of("pool", "add"),
+        problem=failed or problem or None, chosen=pool.chosen, families=families_of("pool", "survey"),
         done=pool.file.is_file(), survey=survey_in(pool.survey),
     )  # fmt: skip
 
@@ -112,7 +112,7 @@ async def surveyed(request: Request, pool: Named) -> Response:
     """Makes the questions that all hospitals answer."""
     form = await form_in(request)
     _check_asking(request, pool)
-    await run_in_threadpool(pool.choose, **{name: form[name].strip() for name in NUMBERS if name in form})
+    await run_in_threadpool(pool.choose, **{name: form[name].strip() for name in ASKED if name in form})
     words = await run_in_threadpool(survey_words, pool)
     request.app.state.acts.start(pool, "pool", "Making the survey", words)
     return _to(pool)
@@ -164,7 +164,7 @@ async def added(request: Request, pool: Named) -> Response:
     """Adds the tables up as a draft, which shows what that means."""
     form = await form_in(request)
     _check_open(request, pool)
-    chosen = {name: form[name].strip() for name in ("overlap", "family") if name in form}
+    chosen = {name: form[name].strip() for name in ("overlap",) if name in form}
     await run_in_threadpool(pool.choose, **chosen)
     words = await run_in_threadpool(add_words, pool, pool.draft, None)
     await run_in_threadpool(pool.draft.unlink, missing_ok=True)
