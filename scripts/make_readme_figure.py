@@ -80,10 +80,10 @@ def _named(seed: int) -> dict[str, object]:
 
 def draw(made: Made) -> Figure:
     """Gives the figure."""
-    figure = Figure(figsize=(9.6, 3.3), layout="constrained")
-    left, middle, right = figure.subplots(1, 3, width_ratios=(5, 2.1, 5), sharey=False)
-    _trial(left, made.real, f"{made.real['patient_id'].nunique():,} patients, who stay in the hospital")
-    _trial(right, made.synthetic, f"{made.synthetic['patient_id'].nunique():,} synthetic patients, drawn from the file")
+    figure = Figure(figsize=(7.4, 2.8), layout="constrained")
+    left, middle, right = figure.subplots(1, 3, width_ratios=(5, 2.3, 5), sharey=False)
+    _trial(left, made.real, f"{made.real['patient_id'].nunique():,} patients: they stay")
+    _trial(right, made.synthetic, f"{made.synthetic['patient_id'].nunique():,} synthetic patients")
     _file(middle, made)
     left.set_ylabel("systolic pressure (mm Hg)", color=GREY, fontsize=9)
     left.legend(loc="upper right", frameon=False, labelcolor=GREY, fontsize=9, title_fontsize=9)
@@ -97,11 +97,11 @@ def _trial(axes: Axes, visits: pd.DataFrame, title: str) -> None:
         found = visits[visits["arm"] == arm].groupby("visit", observed=True)["sbp"].quantile([0.1, 0.5, 0.9]).unstack()
         low, middle, high = (found[share].reindex(order).astype(float) for share in (0.1, 0.5, 0.9))
         axes.fill_between(months, low, high, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(months, middle, color=colour, marker="o", markersize=3.5, linewidth=1.6, label=f"{arm} arm")
+        axes.plot(months, middle, color=colour, marker="o", markersize=3, linewidth=1.6, label=f"{arm} arm")
     axes.set_title(title, color=GREY, fontsize=10)
     axes.set_xlabel("months", color=GREY, fontsize=9)
     axes.set_xticks(range(0, 28, 6))
-    axes.set_ylim(90, 170)
+    axes.set_ylim(90, 185)
     axes.tick_params(colors=GREY, labelsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["bottom", "left"]].set_color(GREY)
@@ -112,7 +112,7 @@ def _file(axes: Axes, made: Made) -> None:
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     words = f"one signed file\n{made.size / 1000:,.0f} kB\nepsilon {made.epsilon:.3g}\nno patient in it"
-    axes.text(0.5, 0.72, words, ha="center", va="center", color=GREY, fontsize=10, linespacing=1.5)
+    axes.text(0.5, 0.72, words, ha="center", va="center", color=GREY, fontsize=9, linespacing=1.5)
     arrow = {"arrowstyle": "-|>", "color": GREY, "linewidth": 1.6, "mutation_scale": 16}
     axes.annotate("", (1.0, 0.44), (0.0, 0.44), arrowprops=arrow)
 
