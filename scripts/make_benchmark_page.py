@@ -21,7 +21,8 @@ machine whose load changes: compare lines of one table, not tables. Where a targ
 ALONE = {"tables_groups": "benchmarks-groups.md"}
 # Which methods are compared.
 _MADE = re.compile(r"<!-- (differences|counts) (.+?) -->")
-_BETWEEN = re.compile(r"(<!-- differences -->\n).*?(\n<!-- end -->)", re.DOTALL)
+_BETWEEN = re.compile(r"(<!-- (differences|costs|gains) -->\n).*?(\n<!-- end -->)", re.DOTALL)
+_GAINS = ("family", "epsilon", "method", "fits", "LR", "RF", "rho", "LR in its run", "RF in its run")
 
 
 def main() -> None:
@@ -48,11 +49,20 @@ def pages() -> dict[Path, str]:
 
 
 def _models() -> dict[Path, str]:
-    """Gives the pages of families that quote what they do beside others."""
+    """Gives the pages that quote what was measured: of a family beside others, and of choices."""
     runs = json.loads((RESULTS / "tables.json").read_text(encoding="utf-8"))["runs"]
-    place = ROOT / "docs" / "models" / "tabgan.md"
-    text = table_claims.differences(runs, "tabgan", "copula")
-    return {place: _BETWEEN.sub(lambda found: found[1] + text + found[2], place.read_text(encoding="utf-8"))}
+    chosen = json.loads((RESULTS / "selection.json").read_text(encoding="utf-8"))
+    gains = [{name: row.get(name, "") for name in _GAINS} for row in chosen["rows"]]
+    quoted = {
+        "models/tabgan.md": {"differences": table_claims.differences(runs, "tabgan", "copula")},
+        "selection.md": {"costs": _table(chosen["costs"]), "gains": _table(gains)},
+    }
+    return {ROOT / "docs" / name: _between(ROOT / "docs" / name, texts) for name, texts in quoted.items()}
+
+
+def _between(place: Path, texts: dict[str, str]) -> str:
+    """Gives a page with texts between its marks."""
+    return _BETWEEN.sub(lambda found: found[1] + texts[found[2]] + found[3], place.read_text(encoding="utf-8"))
 
 
 def _filled(notes: str, runs: list[dict[str, object]]) -> str:

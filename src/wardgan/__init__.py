@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from wardgan.schema.read import read
     from wardgan.schema.schema import Schema
     from wardgan.seal.keys import new_key
+    from wardgan.select.choice import Choice
     from wardgan.simulate.assume import Assumptions
 
 _HOME = {
@@ -76,6 +77,7 @@ _HOME = {
     "Assumptions": "wardgan.simulate.assume",
     "Audit": "wardgan.attack.audit",
     "Budget": "wardgan.privacy.events",
+    "Choice": "wardgan.select.choice",
     "Cohort": "wardgan.schema.cohort",
     "Combined": "wardgan.combining.making",
     "CopulaConfig": "wardgan.models.copula.config",
@@ -136,6 +138,7 @@ __all__ = [
     "Assumptions",
     "Audit",
     "Budget",
+    "Choice",
     "Cohort",
     "Combined",
     "CopulaConfig",

@@ -68,7 +68,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
         typer.Option(
             "--survey",
             metavar="FILE",
-            help="Answer a survey of several hospitals (wardgan pool); for copula.",
+            help="Answer a survey of several hospitals (wardgan pool); for copula and marginal.",
             show_default=False,
         ),
     ] = None,
@@ -126,12 +126,17 @@ def _asked(wanted: str | Config, path: Path | None, schema: Schema) -> str | Con
     if path is None:
         return wanted
     from wardgan.combining.pooling import read_survey
+    from wardgan.models import family_config
     from wardgan.models.copula.config import CopulaConfig
+    from wardgan.models.marginal.config import MarginalConfig
 
-    config = CopulaConfig() if wanted in ("copula", "auto") else wanted
-    if not isinstance(config, CopulaConfig):
-        raise PlanError("survey: only copula answers one; leave --family out, or say --family copula.")
-    return replace(config, survey=read_survey(path, schema))
+    survey = read_survey(path, schema)
+    config = family_config(survey.family if wanted == "auto" else wanted) if isinstance(wanted, str) else wanted
+    if not isinstance(config, (CopulaConfig, MarginalConfig)):
+        raise PlanError(
+            f"survey: only copula and marginal answer one; leave --family out, or say --family {survey.family}."
+        )
+    return replace(config, survey=survey)
 
 
 def planned(

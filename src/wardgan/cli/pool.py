@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json as text
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from wardgan.cli.inspect import shown
 from wardgan.cli.options import DataId, Delta, Epsilon, Force, Json, Revoked, SchemaFile, SigningKey, Trust
-from wardgan.cli.terminal import answer, say, screen, unsigned
+from wardgan.cli.terminal import answer, say, screen, unsigned, watching
 from wardgan.cli.whose import whose
 from wardgan.errors import counted
 
 app = typer.Typer(
     no_args_is_help=True, help="Add up noisy tables of several hospitals: one generator without a round of training."
 )
+_SHOWN: Final = 6
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file.", show_default=False)]
 
 
@@ -30,6 +32,9 @@ def survey(  # noqa: PLR0913, PLR0917 - one argument for each option
     hospitals: Annotated[int, typer.Option("--hospitals", help="How many hospitals.", min=2, show_default=False)],
     epsilon: Epsilon = 1.0,
     delta: Delta = 1e-5,
+    family: Annotated[
+        str, typer.Option("--family", help="copula, or marginal: tables of some pairs of variables are asked for, too.")
+    ] = "copula",
     like: Annotated[
         Path | None,
         typer.Option(
@@ -46,6 +51,7 @@ def survey(  # noqa: PLR0913, PLR0917 - one argument for each option
     from wardgan import files
     from wardgan.cli.combine import lines_of
     from wardgan.combining.pooling import survey as made
+    from wardgan.encode.layout import Layout
     from wardgan.privacy.events import Budget
     from wardgan.schema.schema import Schema
 
@@ -53,20 +59,29 @@ def survey(  # noqa: PLR0913, PLR0917 - one argument for each option
     declared = Schema.load(schema)
     found = made(
         declared, patients=patients, hospitals=hospitals, budget=Budget(epsilon, delta), like=like, trust=trust,
-        revoked=lines_of(revoked),
+        revoked=lines_of(revoked), family=family,
     )  # fmt: skip
     files.write_bytes(output, text.dumps(found.to_dict()).encode(), force=force)
-    console = screen(errors=json)
+    console, names = screen(errors=json), Layout.of(replace(declared, population=None)).names
     say(console, f"{output}: {counted(len(found.levels), 'variable')}, {found.digest}", style="bold green")
+    pairs = [] if found.pairing is None else [[names[at] for at in pair] for pair in found.pairing.pairs]
+    if pairs:
+        say(console, f"Tables of {counted(len(pairs), 'pair')} are asked for, too: {_listed(pairs)}.")
     for one in found.like:
         say(console, f"It was made for patients of {shown(str(one['name']))}, whose bill is part of it.")
     say(
         console,
-        f"Next, in each hospital: wardgan fit DATA {schema} --family copula --survey {output} --epsilon {epsilon:g} "
-        "-o RUN; wardgan pool tables RUN -o FILE",
+        f"Next, in each hospital: wardgan fit DATA {schema} --family {found.family} --survey {output} "
+        f"--epsilon {epsilon:g} -o RUN; wardgan pool tables RUN -o FILE",
     )
     if json:
-        answer({"output": str(output), "digest": found.digest, "variables": len(found.levels)})
+        facts = {"output": str(output), "digest": found.digest, "variables": len(found.levels)}
+        answer({**facts, "family": found.family, "pairs": pairs})
+
+
+def _listed(pairs: list[list[str]]) -> str:
+    words = [shown(" x ".join(pair)) for pair in pairs[:_SHOWN]]
+    return ", ".join(words) + (f" and {len(pairs) - _SHOWN} more" if len(pairs) > _SHOWN else "")
 
 
 @app.command("tables")
@@ -123,10 +138,11 @@ def add(  # noqa: PLR0913, PLR0917 - one argument for each option
     from wardgan.combining.pooling import pool
 
     secret = None if key is None else passphrase_of(key)
-    made = pool(
-        files, output, name=name, overlap=overlap, key=key, passphrase=secret, trust=trust, revoked=lines_of(revoked),
-        force=force,
-    )  # fmt: skip
+    with watching("pooling") as watch:
+        made = pool(
+            files, output, name=name, overlap=overlap, key=key, passphrase=secret, trust=trust,
+            revoked=lines_of(revoked), force=force, watch=watch,
+        )  # fmt: skip
     console = screen(errors=json)
     say(
         console,

@@ -26,7 +26,7 @@ from wardgan.sample.generator import Generator
 from wardgan.schema.schema import Schema
 from wardgan.seal import oci, records, tar
 from wardgan.seal.json_text import canonical, parse
-from wardgan.seal.reading import Signature, facts_of, model_of, opened, read_schema
+from wardgan.seal.reading import Facts, Signature, facts_of, model_of, opened, read_schema
 from wardgan.seal.records import INDEX_TYPE, MANIFEST_TYPE, Descriptor, Record
 
 MIXTURE_TYPE: Final = "application/vnd.wardgan.mixture.v1+json"
@@ -131,7 +131,7 @@ def pack(
     return tar.join(blobs | {"oci-layout": oci.LAYOUT, "index.json": _index(manifests)}), str(whole["digest"])
 
 
-def read_mixture(path: str | Path, judge: Judge) -> MixtureNode:
+def read_mixture(path: str | Path, judge: Judge, known: Mapping[str, Facts] | None = None) -> MixtureNode:
     """Gives the tree of a combined generator: its order, digests, signatures, records, schemas and ledgers are checked.
 
     The members' networks are read and checked when they are sampled first.
@@ -139,6 +139,8 @@ def read_mixture(path: str | Path, judge: Judge) -> MixtureNode:
     Args:
         path: The file.
         judge: Judges a signature: the digest that should be signed, and the envelope; called for the root first.
+        known: What generators say of themselves, by digest, as it was read before: then all parts of such a one are
+            compared with their digests, and none is read again.
 
     Raises:
         UsageError: It is no path, or cannot be opened.
@@ -148,7 +150,7 @@ def read_mixture(path: str | Path, judge: Judge) -> MixtureNode:
     checks.path(path=path)
     try:
         with opened(path) as file:
-            return _Reader.of(Path(path).absolute(), file, judge).root()
+            return _Reader.of(Path(path).absolute(), file, judge, known or {}).root()
     except OSError as error:
         raise UsageError(f"path={str(path)!r} cannot be read: {error.strerror or error}.") from error
 
@@ -160,15 +162,16 @@ class _Reader:
     path: str | Path
     blobs: oci.Blobs
     judge: Judge
+    known: Mapping[str, Facts]
     used: set[str] = field(default_factory=set[str])
     schemas: dict[bytes, Schema] = field(default_factory=dict[bytes, Schema])
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     nodes: dict[str, ModelNode | MixtureNode] = field(default_factory=dict[str, ModelNode | MixtureNode])
 
     @classmethod
-    def of(cls, path: str | Path, file: BinaryIO, judge: Judge) -> _Reader:
+    def of(cls, path: str | Path, file: BinaryIO, judge: Judge, known: Mapping[str, Facts]) -> _Reader:
         table = tar.table(file, os.fstat(file.fileno()).st_size, most=_MEMBERS, largest=LARGEST)
-        return cls(path, oci.Blobs(file, table), judge)
+        return cls(path, oci.Blobs(file, table), judge, known)
 
     def root(self) -> MixtureNode:
         if self.blobs.plain("oci-layout", 100) != oci.LAYOUT:
@@ -219,11 +222,15 @@ class _Reader:
         oci.check_model(manifest)
         self._name(entry.digest, *(part.digest for part in (manifest.config, *manifest.layers)))
         layout = oci.Layout(entry.digest, manifest, envelope, self.blobs)
-        facts = facts_of(layout, self._schema)
+        facts = self.known.get(entry.digest)
+        if facts is None:
+            facts = facts_of(layout, self._schema)
+        else:
+            layout.parts()
         for kind in (oci.LAYERS[0], oci.LAYERS[3]):
             if oci.blob_name(manifest.layers[oci.LAYERS.index(kind)].digest) not in self.blobs.members:
                 raise FormatError(f"{kind.name}: a part of {facts.card.name} is missing.")
-        return ModelNode(entry.digest, facts, signature, _Late(self.path, layout))
+        return ModelNode(entry.digest, facts, signature, _Late(self.path, layout, facts))
 
     def _mixture(self, entry: Descriptor, _: bytes | None, signature: Signature, depth: int) -> MixtureNode:
         if depth == _MAX_DEPTH:
@@ -281,6 +288,7 @@ class _Late:
 
     path: str | Path
     layout: oci.Layout
+    facts: Facts
     found: Generator | None = None
     lock: Lock = field(default_factory=Lock)
 
@@ -301,7 +309,7 @@ class _Late:
         whole = self.layout
         layout = oci.Layout(whole.digest, whole.manifest, whole.envelope, oci.Blobs(file, whole.blobs.members))
         # Its signature was judged when the tree was read, and it signs a digest.
-        return model_of(layout, lambda _: Signature("judged")).generator
+        return model_of(layout, lambda _: Signature("judged"), self.facts).generator
 
 
 def _grouped(entries: Sequence[Descriptor]) -> list[list[Descriptor]]:

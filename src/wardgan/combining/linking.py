@@ -60,6 +60,7 @@ def translation(member: MemberRecord, source: Schema, target: Schema) -> Transla
     if (source.visits is None) != (target.visits is None) or source.images != target.images:
         raise FormatError(say("its visits or images are not those of the common schema."))
     found: dict[str, Source] = {}
+    static = {column.name for column in target.table}, {column.name for column in source.table}
     for name, column in ours.items():
         if name not in member.columns:
             if not column.nullable:
@@ -68,7 +69,7 @@ def translation(member: MemberRecord, source: Schema, target: Schema) -> Transla
         one = member.columns[name]
         given = theirs[one.column]
         found[name] = Source(one.column, one.times, one.plus, one.levels)
-        _check_pair(say, given, column, found[name], same_place=(given in source.table) == (column in target.table))
+        _check_pair(say, given, column, found[name], same_place=(name in static[0]) == (given.name in static[1]))
     labels = {column.name for column in target.labels}
     if any(found[name].name not in {column.name for column in source.labels} for name in labels):
         raise FormatError(say("a label of the common schema is none of its own."))

@@ -99,7 +99,7 @@ def combine(  # noqa: PLR0913 - what combining may be told, in one place
         whole = Path(folder) / "whole.hgan"
         whole.write_bytes(data)
         try:
-            read_mixture(whole, lambda *_: Signature("unsigned"))
+            read_mixture(whole, lambda *_: Signature("unsigned"), cook.known)
         except FormatError as error:
             raise UsageError(f"members: nobody could read the combined file: {error}") from error
     files.write_bytes(path, data, force=force)
@@ -124,6 +124,7 @@ class _Cook:
     folder: Path
     signing: Callable[[str], bytes] | None
     own: set[str] = field(default_factory=set[str])
+    known: dict[str, Facts] = field(default_factory=dict[str, Facts])
 
     def cooked(self, recipe: Recipe, above: tuple[Path, ...] = ()) -> tuple[bytes, _Made]:
         nodes: list[tuple[str, ModelNode | MixtureNode]] = []
@@ -135,6 +136,7 @@ class _Cook:
                 node = self._node(file)
             except (ArtifactError, TrustError) as error:
                 raise type(error)(f"{wanted.file.name}: {error}") from error
+            self.known.update(facts_behind(node))
             nodes.append((wanted.name or wanted.file.stem, node))
             parts.append(packed(file))
             notices += more

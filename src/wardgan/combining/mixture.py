@@ -275,7 +275,7 @@ class Mixture:
             name = f"mixture/{self.leaves[number].digest}/{self.leaves[number].name}/{block}"
             made, drawn = self._members(number, classes[rows], seed.stream(name, place))
             count = int(np.searchsorted(rows, stop))
-            put(whole, rows[:count], made, np.arange(count))
+            put(whole, rows[:count], made, slice(count))
             return drawn
 
         return whole, sum(pool.map(part, tasks), Drawn())

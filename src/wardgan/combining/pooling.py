@@ -18,15 +18,19 @@ from wardgan.combining.tables import Tables, names_of, read_tables
 from wardgan.combining.tree import facts_behind
 from wardgan.encode.layout import Layout
 from wardgan.encode.units import classes_of, encode
-from wardgan.errors import GateError, TrustError, UsageError
-from wardgan.models.anchor.anchor import bins_for, groups_for, make_survey, measure_anchor
-from wardgan.models.anchor.answered import LABELS, Answered
+from wardgan.errors import GateError, PlanError, TrustError, UsageError, counted
+from wardgan.models.anchor.anchor import Anchor, bins_for, check_feasible, groups_for, make_survey, measure_anchor
+from wardgan.models.anchor.answered import LABELS, PAIRS, Answered
 from wardgan.models.anchor.survey import Survey, as_one, declared
+from wardgan.models.base import Network, Run, Watcher
 from wardgan.models.copula.config import copula_of
+from wardgan.models.marginal.config import MarginalConfig
+from wardgan.models.pairs.choice import pairing_of
+from wardgan.models.pairs.settings import affordable
 from wardgan.models.planning import plan as planned
 from wardgan.privacy.events import Budget, Event
 from wardgan.privacy.image_queries import ImageQuery
-from wardgan.privacy.plan import Plan
+from wardgan.privacy.plan import Plan, solve
 from wardgan.privacy.queries import Query
 from wardgan.privacy.union import Bounds
 from wardgan.rng import Seed
@@ -42,6 +46,7 @@ from wardgan.simulate.world import World
 
 _SIMULATED: Final = 20_000
 _CAP: Final = 64 << 20
+POOLED: Final = ("copula", "marginal")
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,9 @@ class Pooled:
     notices: tuple[str, ...]
 
 
-def survey(
+def survey(  # noqa: PLR0913 - what a survey may be made for, in one place
     schema: Schema, *, patients: int, hospitals: int, budget: Budget, like: str | Path | Cohort | None = None,
-    trust: str | Path | None = None, revoked: Sequence[str] = (), seed: int = 0,
+    trust: str | Path | None = None, revoked: Sequence[str] = (), seed: int = 0, family: str = "copula",
 ) -> Survey:  # fmt: skip
     """Gives the questions that all hospitals shall answer, from public facts alone.
 
@@ -80,11 +85,13 @@ def survey(
         trust: Trust file: then `like` must be signed by a key in it.
         revoked: Digests of releases that must not be used any more.
         seed: Of the simulated patients.
+        family: `copula`, or `marginal`: then the tables of some pairs of variables are asked for, too: as many as the
+            sums can tell from noise, and those of which a copula of the public patients says least.
 
     Raises:
         UsageError: The schema declares images, or a number is none; or `like` has other columns.
         SchemaError: Bounds or levels are not declared.
-        PlanError: The budget is too small.
+        PlanError: The budget is too small, for all or for tables of pairs; or no other family can be pooled.
         GateError: Nothing protects the patients behind `like`, so that the survey would tell of them.
         TrustError: The signature of `like` is missing, unknown or wrong, or it was revoked.
 
@@ -94,6 +101,8 @@ def survey(
         Survey(1 variables, sha256:...)
     """
     check.whole(1, patients=patients, hospitals=hospitals)
+    if family not in POOLED:
+        raise PlanError(f"family={family!r} has no tables that add up; take {' or '.join(POOLED)}.")
     if schema.images is not None:
         raise UsageError(f"schema={schema.name!r} declares images; their tables cannot be pooled, combine generators.")
     whole = replace(schema, population=None)
@@ -104,14 +113,41 @@ def survey(
         public = like
     else:
         public, ledgers = _pilot(like, schema, trust, revoked)
-    layout = Layout.of(whole)
+    answers = _Public(Layout.of(whole), public)
     each = planned(replace(schema, population=as_one(patients, hospitals)), budget, family="copula")
-    noise = cast("float", each.event(LABELS).noise_multiplier) * math.sqrt(len(layout) * hospitals)
+    count = 0 if family == "copula" else _pairs(answers.layout, budget, patients, hospitals)
+    if count:
+        each = solve(budget, MarginalConfig().at_once(answers.layout), population=each.population, family=family)
+    noise = _noise_of_sums(each, LABELS, len(answers.layout), hospitals)
     made = make_survey(
-        _Public(layout, public), bins=bins_for(patients, schema.classes, noise),
-        groups=groups_for(patients, schema.classes, noise), patients=patients, hospitals=hospitals,
+        answers, bins=bins_for(patients, schema.classes, noise), groups=groups_for(patients, schema.classes, noise),
+        patients=patients, hospitals=hospitals,
     )  # fmt: skip
+    if count:
+        anchor = measure_anchor(answers, population=patients, survey=made)
+        noise = _noise_of_sums(each, PAIRS, count, hospitals)
+        made = replace(made, pairing=pairing_of(answers, anchor, count=count, patients=patients, noise=noise))
     return replace(made, like=tuple(map(joint.site_of, ledgers)))
+
+
+def _noise_of_sums(each: Plan, event: str, tables: int, hospitals: int) -> float:
+    """Gives the standard deviation of a count in the sums; a patient is in one cell of each table."""
+    return cast("float", each.event(event).noise_multiplier) * math.sqrt(tables * hospitals)
+
+
+def _pairs(layout: Layout, budget: Budget, patients: int, hospitals: int) -> int:
+    """Gives how many pairs the sums can tell from noise."""
+    shares = MarginalConfig().at_once(layout)
+    check_feasible(layout, budget, as_one(patients, hospitals), shares=shares)
+    part = next(one.weight for one in shares if one.name == PAIRS) / sum(one.weight for one in shares)
+    found = affordable(layout, budget, part=part, patients=as_one(patients, hospitals))
+    if not found:
+        raise PlanError(
+            f"family='marginal': with epsilon={budget.epsilon:g}, {patients} patients and "
+            f"{counted(hospitals, 'hospital')} too few tables of pairs could be told from their noise. Take "
+            "family='copula', a larger epsilon, or more patients."
+        )
+    return found
 
 
 def read_survey(path: str | Path, schema: Schema) -> Survey:
@@ -179,15 +215,16 @@ class _Public:
 def pool(  # noqa: PLR0913 - what pooling may be told, in one place
     tables: Sequence[str | Path], path: str | Path, *, name: str | None = None, overlap: int | None = None,
     key: str | Path | None = None, passphrase: bytes | None = None, trust: str | Path | None = None,
-    revoked: Sequence[str] = (), created: str | None = None, force: bool = False,
+    revoked: Sequence[str] = (), created: str | None = None, force: bool = False, watch: Watcher | None = None,
 ) -> Pooled:  # fmt: skip
-    """Makes one generator from the sum of hospitals' noisy tables.
+    """Makes one generator from the sum of hospitals' noisy tables: a copula, or with tables of pairs `marginal`.
 
     The noise of a sum of N hospitals is that of one, times the root of N, while its counts are N times as large: so it
     is nearer to all patients than a mixture of N generators that have each been smoothed against their own noise.
 
     Args:
-        tables: Files of noisy tables, answers to one survey.
+        tables: Files of noisy tables, answers to one survey. The same ones give the same generator on one platform:
+            what is trained on sums of pairs is trained with a public seed.
         path: The `.hgan` file.
         name: Of the combined data set; `None` for the name of the file.
         overlap: In how many of the hospitals one patient may be at most, as somebody who knows declares.
@@ -197,6 +234,7 @@ def pool(  # noqa: PLR0913 - what pooling may be told, in one place
         revoked: Digests of tables that must not be used any more.
         created: Date, `YYYY-MM-DD`; `None` for `$SOURCE_DATE_EPOCH`, or today.
         force: Whether an existing file may be replaced.
+        watch: Is told of progress.
 
     Raises:
         UsageError: There are fewer than two, they answer different surveys, or the same patients are there twice.
@@ -218,7 +256,7 @@ def pool(  # noqa: PLR0913 - what pooling may be told, in one place
     claim = joint.claim(bounds)
     if claim["mode"] == "none":
         raise GateError(["Together the tables cost more than an epsilon that protects anybody; declare an overlap."])
-    generator, patients = pooled(found, name or Path(path).stem, claim)
+    generator, patients = pooled(found, name or Path(path).stem, claim, watch)
     ledger = joint.ledger_of(
         ledgers, claim, how="pooled", of=found[0].survey.digest, overlap=overlap, family=generator.family
     )
@@ -235,13 +273,16 @@ def pool(  # noqa: PLR0913 - what pooling may be told, in one place
     return Pooled(Path(path), bounds, patients, tuple(names), tuple(notices))
 
 
-def pooled(tables: Sequence[Tables], name: str, claim: Mapping[str, object]) -> tuple[Generator, int]:
+def pooled(
+    tables: Sequence[Tables], name: str, claim: Mapping[str, object], watch: Watcher | None = None
+) -> tuple[Generator, int]:
     """Gives the generator of the sums, and about how many patients there are.
 
     Args:
         tables: Answers to one survey.
         name: Of the combined data set.
         claim: Its guarantee.
+        watch: Is told of progress.
 
     Raises:
         PlanError: By the noisy counts there are too few patients.
@@ -253,12 +294,21 @@ def pooled(tables: Sequence[Tables], name: str, claim: Mapping[str, object]) -> 
     sums = {event: np.sum([one.answers[event] for one in tables], axis=0) for event in first.answers}
     budget = Budget(max(one.ledger.epsilon or 0.0 for one in tables), max(one.ledger.delta or 0.0 for one in tables))
     events = tuple(_sum_of([_event(one, event) for one in tables]) for event in first.answers)
-    answers = Answered(Layout.of(schema), Plan(budget, events, schema.population, "copula"), sums)
+    survey = first.survey
+    answers = Answered(Layout.of(schema), Plan(budget, events, schema.population, survey.family), sums)
     # Only numbers of bins hang on the number of patients, and those the survey has fixed.
-    anchor = measure_anchor(answers, population=first.survey.patients, survey=first.survey)
-    made = copula_of(anchor)
-    generator = Generator(schema, "copula", made.onnx, made.latent, made.probabilities, claim)
+    anchor = measure_anchor(answers, population=survey.patients, survey=survey)
+    made = copula_of(anchor) if survey.pairing is None else _taught(survey, answers, anchor, watch or (lambda _: None))
+    generator = Generator(schema, survey.family, made.onnx, made.latent, made.probabilities, claim)
     return generator, round(anchor.patients)
+
+
+def _taught(survey: Survey, answers: Answered, anchor: Anchor, watch: Watcher) -> Network:
+    """Gives the network that the sums teach. Its seed is public: all noise is in the answers already."""
+    from wardgan.models.marginal.train import taught
+
+    run = Run(survey.patients, Seed(0), Seed(0), None, watch)
+    return taught(MarginalConfig(), survey, answers, anchor, run)
 
 
 def _sum_of(events: Sequence[Event]) -> Event:

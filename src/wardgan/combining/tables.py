@@ -21,8 +21,8 @@ from wardgan.encode.layout import Layout
 from wardgan.errors import FormatError, GateError, UsageError
 from wardgan.models.anchor.answered import questions
 from wardgan.models.anchor.survey import Survey
+from wardgan.models.anchor.surveyed import SURVEY
 from wardgan.models.base import LEDGER
-from wardgan.models.copula.config import SURVEY
 from wardgan.models.fit import declared_in
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.records import kept_answer, nobodys
@@ -87,7 +87,7 @@ def write_tables(
     """Writes the noisy tables of a run that answered a survey: they were paid for, so they may leave like a generator.
 
     Args:
-        run: Run folder of a finished private fit of `copula` with a survey.
+        run: Run folder of a finished private fit of `copula` or `marginal` with a survey.
         path: The file.
         key: The hospital's private key; `None` leaves the file unsigned.
         passphrase: Of the private key.
@@ -129,7 +129,7 @@ def _finished(folder: Path) -> tuple[dict[str, object], Schema, dict[str, NDArra
     """Gives ledger, schema and answers of a run that answered a survey, whether or not it has a generator."""
     if not (folder / SURVEY).is_file():
         raise UsageError(
-            f"run={str(folder)!r} answered no survey; fit with --family copula --survey FILE, so that the answers of "
+            f"run={str(folder)!r} answered no survey; fit with --survey FILE, so that the answers of "
             "all hospitals are about the same questions."
         )
     found = Ledger.resume(folder / LEDGER)

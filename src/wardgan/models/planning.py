@@ -15,6 +15,7 @@ from wardgan.privacy.learn import learn_shares, level_threshold, placeholder, to
 from wardgan.privacy.plan import Plan, Share, solve
 from wardgan.schema.schema import Schema
 from wardgan.schema.texts import travel_problem
+from wardgan.select.choice import Choice
 
 COUNT: Final = "patient count"
 
@@ -71,16 +72,22 @@ def configured(family: str, given: Sequence[str], schema: Schema) -> str | Confi
     changed: dict[str, object] = {}
     for text in given:
         name, sign, value = text.partition("=")
-        kind = type(known.get(name))
-        if not sign or kind not in (bool, int, float):
-            names = ", ".join(one for one, usual in known.items() if isinstance(usual, (bool, int, float)))
+        kind = Choice if name == "choice" and name in known else type(known.get(name))
+        if not sign or kind not in (bool, int, float, Choice):
+            names = ", ".join(one for one, usual in known.items() if _settable(one, usual))
             way = f"it is NAME=VALUE, with NAME one of {names}" if names else "it has no settings"
             raise PlanError(f"{text!r} sets nothing of {config.family}; {way}.")
         changed[name] = _value(name, value, kind)
     return cast("Config", replace(cast("Any", config), **changed))
 
 
+def _settable(name: str, usual: object) -> bool:
+    return name == "choice" or isinstance(usual, (bool, int, float))
+
+
 def _value(name: str, text: str, kind: type) -> object:
+    if kind is Choice:
+        return None if text == "none" else Choice(text)
     try:
         if kind is bool:
             return {"true": True, "false": False}[text.lower()]

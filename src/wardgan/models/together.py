@@ -66,6 +66,8 @@ def check_together(config: Config) -> None:
         raise PlanError(f"family={config.family!r} is not trained by several hospitals; take {', '.join(FAMILIES)}.")
     if getattr(config, "pairs", 0) or getattr(config, "survey", None) is not None:
         raise PlanError("settings: tables of pairs and surveys have no meaning in a training of several hospitals.")
+    if getattr(config, "choice", None) is not None:
+        raise PlanError("choice: in a training of several hospitals the newest weights are taken; leave it out.")
 
 
 def game_of(config: Config, asked: Asked, *, population: int, seed: Seed) -> Game:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from typing import Final, cast
 
@@ -19,7 +20,7 @@ import numpy as np
 from wardgan import check
 from wardgan.errors import UsageError
 from wardgan.privacy.accountant import rdp_curve, rdp_epsilon, rdp_epsilon_of
-from wardgan.privacy.accounts.together import Part, Total, gaussian_epsilon, merged, total
+from wardgan.privacy.accounts.together import Part, Total, gaussian_epsilon, joined, total
 from wardgan.privacy.events import Event
 
 # So many different groups of hospitals are composed one by one; beyond, one bound covers all groups.
@@ -38,11 +39,12 @@ class Site:
     name: str
     parts: tuple[Part, ...]
 
-    @property
+    @cached_property
     def events(self) -> tuple[Event, ...]:
         """All mechanisms, equal ones joined, in an order that hangs on nothing else."""
-        found = merged([event for part in self.parts for event in part.events if event.steps])
-        return tuple(sorted(found, key=lambda event: sorted(map(str, event.to_dict().items()))))
+        if len(self.parts) == 1:
+            return self.parts[0].joined
+        return joined([event for part in self.parts for event in part.events])
 
     @property
     def protected(self) -> bool:

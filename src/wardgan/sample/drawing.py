@@ -282,7 +282,7 @@ def _matched(
     return np.concatenate(rows), np.concatenate(source)
 
 
-def put(patients: Cohort, rows: NDArray[np.intp], other: Cohort, source: NDArray[np.intp]) -> None:
+def put(patients: Cohort, rows: NDArray[np.intp], other: Cohort, source: NDArray[np.intp] | slice) -> None:
     """Writes some patients of another cohort over rows of one that nobody else has seen yet.
 
     Args:

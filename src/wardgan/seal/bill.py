@@ -44,7 +44,7 @@ def bound_of(ledger: Bill) -> float | None:
     # For the plans that are possible our own accountant is at most 4.8 times the claim, where epsilon is small.
     if not least <= 4 * target + 4:
         raise FormatError(f"privacy.json: its events cost up to epsilon {least:.4g}, the file claims {target:.4g}.")
-    return rdp_epsilon(events, delta)
+    return least if not _can_be_cut(events) else rdp_epsilon(events, delta)
 
 
 def billed(ledger: Bill, bound: float, rebill: Rebill | None) -> float | None:
@@ -100,7 +100,13 @@ def _of_record(events: Sequence[Event], delta: float, claim: float) -> float:
 
 def _uncut(events: Sequence[Event], delta: float) -> float:
     """Gives the bound of our own accountant as if no batch were ever cut off: it has none for large epsilons."""
-    return rdp_epsilon([replace(event, batch_cap=None, population=None) for event in events], delta)
+    if _can_be_cut(events):
+        events = [replace(event, batch_cap=None, population=None) for event in events]
+    return rdp_epsilon(events, delta)
+
+
+def _can_be_cut(events: Sequence[Event]) -> bool:
+    return any(event.batch_cap is not None for event in events)
 
 
 def _cut(event: Event) -> list[Event]:
@@ -142,7 +148,7 @@ def _width(event: Event) -> float:
 
 def events_of(ledger: Bill) -> list[Event]:
     """Gives the mechanisms of a ledger."""
-    return [Event.from_dict(event.model_dump(exclude_none=True)) for event in ledger.events]
+    return list(ledger.mechanisms)
 
 
 def _target(ledger: Bill) -> float:

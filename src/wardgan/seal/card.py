@@ -274,6 +274,8 @@ def _use(schema: Schema) -> str:
 
 def plain(text: str) -> str:
     """Gives a text that Markdown and HTML leave as it is."""
+    if text.isalnum():
+        return text
     return _MARKS.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from wardgan.errors import FormatError, TrustError
 from wardgan.privacy.accountant import pld_available
 from wardgan.privacy.accounts.together import Part
-from wardgan.privacy.events import DEFAULT_DELTA, MAX_EPSILON, NEIGHBOURS, UNIT, Budget
+from wardgan.privacy.events import DEFAULT_DELTA, MAX_EPSILON, NEIGHBOURS, UNIT
 from wardgan.privacy.union import Bounds, Site, largest, sites_of, union_bounds
 from wardgan.seal import bill
 from wardgan.seal.bill import TOLERANCE, Rebill
@@ -43,7 +43,7 @@ class Behind:
     @property
     def part(self) -> Part:
         """What is composed."""
-        return part_of(self.ledger)
+        return self.ledger.part
 
 
 def behind(digest: str, patients: str, ledger: LedgerRecord) -> list[Behind]:
@@ -161,17 +161,6 @@ def digest_of_part(agreement: str, patients: str, part: str) -> str:
     return "sha256:" + hashlib.sha256(facts).hexdigest()
 
 
-def part_of(ledger: Bill) -> Part:
-    """Gives what one generator has cost, by its ledger.
-
-    Args:
-        ledger: Of one hospital.
-    """
-    if ledger.mode == "none" or ledger.epsilon is None or ledger.delta is None:
-        return Part((), None, protected=False)
-    return Part(tuple(bill.events_of(ledger)), Budget(ledger.epsilon, ledger.delta), protected=not ledger.replayable)
-
-
 def sites_behind(ledgers: Sequence[Behind]) -> tuple[list[Site], float]:
     """Gives the data sets behind generators, and the largest delta of their claims.
 
@@ -233,7 +222,8 @@ def understated(ledgers: Sequence[Behind], epsilon: float, delta: float, overlap
     least = largest([_plainly(site) for site in sites], size, max(delta, largest_delta), quick=True)
     most = epsilon * TOLERANCE if least.how in _PLAIN else 4 * epsilon + 4
     # A claim at a larger delta than any ledger's is a sum, so it is no less than any of its parts.
-    dearest = max((_spent(one) for one in ledgers if one.ledger.delta == delta or delta > largest_delta), default=0.0)
+    known = [one for one in ledgers if one.ledger.delta == delta or delta > largest_delta]
+    dearest = max((_spent(one, epsilon * TOLERANCE) for one in known), default=0.0)
     if least.epsilon <= most and dearest <= epsilon * TOLERANCE and delta >= largest_delta:
         return None
     cost = max(least.epsilon, dearest)
@@ -329,15 +319,20 @@ def _different(ledgers: Iterable[Bill]) -> list[Bill]:
     return list(found.values())
 
 
-def _spent(one: Behind) -> float:
+def _spent(one: Behind, enough: float) -> float:
+    """Gives what one ledger says that was spent, or our own bound, if that is less; up to `enough` nobody need ask."""
     if one.ledger.spent is None or one.ledger.mode == "none":
         return 0.0
+    if one.ledger.spent.epsilon <= enough:
+        return one.ledger.spent.epsilon
     bound = bill.bound_of(one.ledger)
     return min(one.ledger.spent.epsilon, math.inf if bound is None else bound)
 
 
 def _plainly(site: Site) -> Site:
     """Gives a data set as if no batch were cut off and no threshold failed: those use delta up, and take long."""
+    if not any(event.batch_cap or event.delta for part in site.parts for event in part.events):
+        return site
     parts = tuple(
         replace(part, events=tuple(replace(event, batch_cap=None, population=None, delta=0.0) for event in part.events))
         for part in site.parts

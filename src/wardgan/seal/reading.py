@@ -137,19 +137,21 @@ def read_model(file: BinaryIO, size: int, check: Callable[[oci.Layout], Signatur
     return model_of(oci.unpack(file, size), check)
 
 
-def model_of(layout: oci.Layout, check: Callable[[oci.Layout], Signature]) -> Model:
+def model_of(layout: oci.Layout, check: Callable[[oci.Layout], Signature], facts: Facts | None = None) -> Model:
     """Gives the model of an opened layout: the signature first, then the parts, each after its digest.
 
     Args:
         layout: The manifests, and where the parts are.
         check: Judges the signature, before any part of the model is read.
+        facts: What was read from the same manifest's parts before, if it was; the parts are compared with their digests
+            again in any case.
 
     Raises:
         ArtifactError: A part is malformed, contradicts another or does not match its digest.
         TrustError: From `check`.
     """
     signature = check(layout)
-    facts = facts_of(layout)
+    facts = facts or facts_of(layout)
     parts, card, ledger, schema = layout.parts(), facts.card, facts.ledger, facts.schema
     if card.network != oci.digest_of(parts.network):
         raise FormatError("card.json: network does not agree with the other parts of the file.")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Final, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wardgan.errors import FormatError, VersionError
-from wardgan.privacy.events import NEIGHBOURS, UNIT, Mechanism
+from wardgan.privacy.accounts.together import Part
+from wardgan.privacy.events import NEIGHBOURS, UNIT, Budget, Event, Mechanism
 
 FORMAT: Final = "wardgan"
 VERSION: Final = "1.0"
@@ -159,6 +161,22 @@ class Bill(Record):
     population: Patients | None = None
     family: Text | None = None
     spent: Spent | None = None
+
+    @cached_property
+    def mechanisms(self) -> tuple[Event, ...]:
+        """What was done with the patients; a tree asks for it once at each of its levels.
+
+        Raises:
+            FormatError: One of them is malformed.
+        """
+        return tuple(Event.from_dict(event.model_dump(exclude_none=True)) for event in self.events)
+
+    @cached_property
+    def part(self) -> Part:
+        """What one generator has cost, to be composed with the bills of others."""
+        if self.mode == "none" or self.epsilon is None or self.delta is None:
+            return Part((), None, protected=False)
+        return Part(self.mechanisms, Budget(self.epsilon, self.delta), protected=not self.replayable)
 
 
 class OwnLedger(Bill):

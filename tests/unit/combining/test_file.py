@@ -14,7 +14,7 @@ import combining_kit as kit
 import release_kit
 import wardgan as wg
 from wardgan.combining import file as filing
-from wardgan.combining import loading
+from wardgan.combining import loading, making
 from wardgan.combining.loading import claim_problems, open_file
 from wardgan.errors import ArtifactError, DigestError, FormatError, OutputError, TrustError, UsageError, WardganError
 from wardgan.privacy.accountant import gaussian_mu
@@ -23,11 +23,11 @@ from wardgan.privacy.events import Event
 from wardgan.privacy.union import Bounds, Site, union_bounds
 from wardgan.seal import oci, tar
 from wardgan.seal.artifact import release
-from wardgan.seal.joint import Behind, part_of, sites_behind
+from wardgan.seal.joint import Behind, sites_behind
 from wardgan.seal.joint import claim as claim_of_bounds
 from wardgan.seal.json_text import canonical
 from wardgan.seal.reading import Signature
-from wardgan.seal.records import Claim
+from wardgan.seal.records import Bill, Claim
 
 
 @pytest.fixture(scope="module")
@@ -512,9 +512,24 @@ def test_bytes_that_nothing_names_are_refused(home, tmp_path):
 
 
 def test_a_rehearsal_protects_nobody():
-    ledger = SimpleNamespace(mode="private", epsilon=1.0, delta=1e-5, replayable=True, events=[])
-    assert not part_of(ledger).protected
-    assert part_of(SimpleNamespace(**vars(ledger) | {"replayable": False})).protected
+    facts = {"mode": "private", "epsilon": 1.0, "delta": 1e-5, "unit": "patient", "neighbours": "add-or-remove"}
+    facts |= {"unbilled": [], "events": []}
+    assert not Bill.model_validate(facts | {"replayable": True}).part.protected
+    assert Bill.model_validate(facts | {"replayable": False}).part.protected
+
+
+def test_what_changed_while_it_was_combined_is_not_written(home, tmp_path, monkeypatch):
+    honest = making.packed
+
+    def changed(path):
+        found = honest(path)
+        name, data = max(found.blobs.items(), key=lambda one: len(one[1]))
+        return replace(found, blobs={**found.blobs, name: data[:-1] + bytes([data[-1] ^ 1])})
+
+    monkeypatch.setattr(making, "packed", changed)
+    with pytest.raises(DigestError, match="damaged or forged"):
+        combined(home, tmp_path, "alpha", "beta")
+    assert not list(tmp_path.glob("*.hgan"))
 
 
 BATCHED = {"name": "steps", "mechanism": "poisson-gaussian", "noise_multiplier": 1.0, "sampling_rate": 0.05,

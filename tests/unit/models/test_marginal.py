@@ -18,10 +18,11 @@ from wardgan.errors import BudgetError
 from wardgan.models.pairs import fitting
 from wardgan.models.pairs import tables as soft_tables
 from wardgan.models.pairs.candidates import MOST, candidate_pairs, groups_of
+from wardgan.models.pairs.drawn import drawn_groups, expected_tables
 from wardgan.models.pairs.goal import Goal, Measured
 from wardgan.models.pairs.holdout import HoldOut
 from wardgan.models.pairs.settings import SELECTION
-from wardgan.models.pairs.tables import SoftGroups, drawn_groups, expected_tables, pair_tables
+from wardgan.models.pairs.tables import SoftGroups, pair_tables
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.pairs import PairCounts
 from wardgan.privacy.records import Records

@@ -13,6 +13,7 @@ from wardgan.models.base import Network, Run
 from wardgan.privacy.events import Budget
 from wardgan.privacy.plan import Share
 from wardgan.privacy.records import Records
+from wardgan.select.choice import Choice, check_choice, choice_shares
 
 DISCRIMINATOR: Final = "discriminator"
 CLASSES: Final = "class counts"
@@ -42,6 +43,7 @@ class AcganConfig:
         lr_discriminator: Adam's learning rate.
         lr_generator: The same for the generator.
         ema: Decay of the running mean of the generator's weights.
+        choice: How the weights that leave are chosen on patients, which is billed; `None`: the newest ones are taken.
     """
 
     classes: float = 0.02
@@ -57,6 +59,7 @@ class AcganConfig:
     lr_discriminator: float = 1e-3
     lr_generator: float = 1e-3
     ema: float = 0.98
+    choice: Choice | None = None
 
     def __post_init__(self) -> None:
         check.whole(1, steps=self.steps, steps_per_generator_step=self.steps_per_generator_step, dense=self.dense)
@@ -72,10 +75,11 @@ class AcganConfig:
     def shares(self, layout: Layout, budget: Budget) -> list[Share]:
         """Gives the wishes for a budget, from public facts."""
         steps = Share(DISCRIMINATOR, self.discriminator, sampling_rate=self.sampling_rate, steps=self.steps)
-        return [Share(CLASSES, self.classes), steps]
+        return [Share(CLASSES, self.classes), steps, *choice_shares(self.choice)]
 
     def check(self, layout: Layout, budget: Budget, population: int | None) -> None:
-        """Refuses a schema whose picture would be too wide."""
+        """Refuses a schema whose picture would be too wide, or that has nothing to choose by."""
+        check_choice(self.choice, layout)
         features = Picture.of(layout).features
         if features > _MOST:
             raise PlanError(

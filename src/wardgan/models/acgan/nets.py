@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wardgan.models.acgan.features import Picture
 from wardgan.sample.network import Graph
+from wardgan.select.mixed import add_choice
 
 _UP = (2, 6)
 
@@ -54,7 +58,12 @@ class PictureGenerator(nn.Module):
     def network(self) -> bytes:
         """Gives the generator network."""
         graph = Graph(latent=self.latent)
-        uniform = graph.add("Erf", graph.add("Mul", "latent", graph.floats(0.5**0.5)))
+        flat = self.add_picture(graph, "latent")
+        return graph.finish(self.picture.add_units(graph, flat), variables=len(self.picture.cells))
+
+    def add_picture(self, graph: Graph, latent: str) -> str:
+        """Adds the picture that is made of latent normals (patients, latent): a value of shape (patients, features)."""
+        uniform = graph.add("Erf", graph.add("Mul", latent, graph.floats(0.5**0.5)))
         hidden = graph.add("Mul", uniform, graph.add("Gather", _weights(graph, self.embedding), "label", axis=0))
         for layer in (self.first, self.second):
             dense = graph.add("Gemm", hidden, _weights(graph, layer.weight), _weights(graph, layer.bias), transB=1)
@@ -65,8 +74,22 @@ class PictureGenerator(nn.Module):
         hidden = graph.add("Relu", _convolution(graph, hidden, self.third, 2))
         picture = _convolution(graph, hidden, self.last, 1)
         picture = graph.add("Slice", picture, graph.whole([0]), graph.whole([self.picture.columns]), graph.whole([3]))
-        flat = graph.add("Reshape", picture, graph.whole([-1, self.picture.features]))
-        return graph.finish(self.picture.add_units(graph, flat), variables=len(self.picture.cells))
+        return graph.add("Reshape", picture, graph.whole([-1, self.picture.features]))
+
+
+def mixed_network(makers: Sequence[PictureGenerator], weights: NDArray[np.float64]) -> bytes:
+    """Gives one network of several generators; it wants one latent normal more, which chooses among them.
+
+    Args:
+        makers: Generators of the same pictures.
+        weights: Share of each, shape (generators,).
+    """
+    size = makers[0].latent
+    graph = Graph(latent=size + 1)
+    latent = graph.add("Slice", "latent", graph.whole([0]), graph.whole([size]), graph.whole([1]))
+    flat = add_choice(graph, [maker.add_picture(graph, latent) for maker in makers], weights, latent=size + 1)
+    picture = makers[0].picture
+    return graph.finish(picture.add_units(graph, flat), variables=len(picture.cells))
 
 
 def discriminator(picture: Picture, *, classes: int, dense: int, dropout: float) -> nn.Sequential:

@@ -11,15 +11,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
+from wardgan.encode.units import Units
 from wardgan.models import checkpoint
 from wardgan.models.acgan.config import CLASSES, DISCRIMINATOR, AcganConfig
 from wardgan.models.acgan.features import Picture
-from wardgan.models.acgan.nets import PictureGenerator, discriminator
+from wardgan.models.acgan.nets import PictureGenerator, discriminator, mixed_network
 from wardgan.models.base import Network, Progress, Run
+from wardgan.models.candidates import Candidates
+from wardgan.models.verdicts import alone
 from wardgan.models.weights import average, one_thread, weights_state
 from wardgan.privacy.queries import ClassCounts
 from wardgan.privacy.records import Records
 from wardgan.rng import Seed
+from wardgan.select.choice import Choice, check_choice
+from wardgan.select.decide import Field, decided, told
 
 _FAKES: Final = 192
 
@@ -32,6 +37,7 @@ def train(config: AcganConfig, records: Records, run: Run) -> Network:
         records: The patients.
         run: Seeds, folder and watcher.
     """
+    check_choice(config.choice, records.layout)
     classes = records.layout.schema.classes
     counts = np.maximum(records.measure(CLASSES, ClassCounts(classes)), 1.0)
     shares = counts / counts.sum()
@@ -40,14 +46,39 @@ def train(config: AcganConfig, records: Records, run: Run) -> Network:
         torch.random.set_rng_state(weights_state(run.seed))
         maker = PictureGenerator(picture, classes=classes, latent=config.latent, channels=config.channels)
         judge = discriminator(picture, classes=classes, dense=config.dense, dropout=config.dropout)
-        mean = _trained(config, records, run, shares, maker, judge)
-    return Network(mean.network(), config.latent, tuple(shares.tolist()))
+        mean, candidates = _trained(config, records, run, shares, maker, judge)
+        made = mean.network(), config.latent, ()
+        if config.choice is not None:
+            run.watch(Progress("choosing the weights", 0, 1))
+            made = _chosen(config.choice, records, candidates, shares, float(counts.sum()))
+    network, latent, notes = made
+    return Network(network, latent, tuple(shares.tolist()), notes)
+
+
+def _chosen(
+    choice: Choice, records: Records, candidates: Candidates[PictureGenerator], shares: NDArray[np.float64],
+    patients: float,
+) -> tuple[bytes, int, tuple[str, ...]]:  # fmt: skip
+    """Gives the network of the chosen weights, how many normals it wants, and a note."""
+    makers = candidates.makers
+    picture, latent = makers[0].picture, makers[0].latent
+
+    def verdicts(units: Units, classes: NDArray[np.int64]) -> NDArray[np.float64]:
+        return alone(candidates.judges, picture.real(units, classes)[:, :-1])
+
+    networks = tuple(maker.network() for maker in makers)
+    weights = decided(choice, records, Field(records.layout, networks, latent, shares, patients, verdicts))
+    notes = (told(weights, candidates.steps, choice),)
+    chosen = np.flatnonzero(weights)
+    if len(chosen) == 1:
+        return networks[chosen[0]], latent, notes
+    return mixed_network([makers[at] for at in chosen], weights[chosen]), latent + 1, notes
 
 
 def _trained(
     config: AcganConfig, records: Records, run: Run, shares: NDArray[np.float64], maker: PictureGenerator,
     judge: nn.Sequential,
-) -> PictureGenerator:  # fmt: skip
+) -> tuple[PictureGenerator, Candidates[PictureGenerator]]:  # fmt: skip
     training = records.training(
         DISCRIMINATOR, judge, features=maker.picture.real, rate=config.sampling_rate, steps=config.steps,
         clip_norm=config.clip_norm, population=run.population,
@@ -55,7 +86,11 @@ def _trained(
     mean = copy.deepcopy(maker)
     judge_adam = optim.Adam(judge.parameters(), config.lr_discriminator, betas=(0.5, 0.999))
     adam = optim.Adam(maker.parameters(), config.lr_generator, betas=(0.5, 0.999))
-    training.go_on(checkpoint.load(run.folder, (maker, judge, mean), (adam, judge_adam)))
+    candidates = Candidates(config.choice, training.steps, mean, judge)
+    networks = (maker, judge, mean, *candidates.modules)
+    found = checkpoint.load(run.folder, networks, (adam, judge_adam))
+    training.go_on(found)
+    candidates.go_on(found)
     size = int(np.clip(config.sampling_rate * run.population, 32, _FAKES))
     step, fake = training.taken, None
     while block := training.reserve():
@@ -71,10 +106,12 @@ def _trained(
                 _losses(judge, len(rows))(rows).mean().backward()
                 adam.step()
                 average(mean, maker, config.ema)
+            candidates.look(step + 1, mean, judge)
         step += 1
-        checkpoint.save(run.folder, step, (maker, judge, mean), (adam, judge_adam))
+        checkpoint.save(run.folder, step, networks, (adam, judge_adam))
         run.watch(Progress("training the discriminator", step, training.steps))
-    return mean
+    candidates.close(mean, judge)
+    return mean, candidates
 
 
 def _fakes(

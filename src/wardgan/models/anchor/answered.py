@@ -26,6 +26,7 @@ TOTALS: Final = "level totals"
 LABELS: Final = "label tables"
 MEANS: Final = "class means"
 COVARIANCE: Final = "covariance"
+PAIRS: Final = "pairs"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,7 +82,8 @@ def questions(layout: Layout, survey: Survey) -> dict[str, Query]:
     found |= {TOTALS: totals} if large else {}
     found[LABELS] = LevelCounts(survey.levels, classes)
     found |= {MEANS: ScoreSums(scores, classes)} if has_means(layout) else {}
-    return found | ({COVARIANCE: ScoreProducts(scores, classes)} if len(scores) > 1 else {})
+    found |= {COVARIANCE: ScoreProducts(scores, classes)} if len(scores) > 1 else {}
+    return found | ({} if survey.pairing is None else {PAIRS: survey.pairing.query(survey.levels, classes)})
 
 
 def answered(records: Asked, survey: Survey) -> Answered:

@@ -21,6 +21,7 @@ from wardgan.encode.layout import Layout
 from wardgan.errors import FormatError
 from wardgan.models.anchor.groups import is_large
 from wardgan.models.anchor.scores import axes_of
+from wardgan.models.pairs.pairing import Pairing
 from wardgan.privacy.queries import Levels
 from wardgan.schema.schema import Schema
 
@@ -50,6 +51,7 @@ class Survey:
         hospitals: How many hospitals were expected.
         like: The ledgers behind the generator whose patients it was made for, as JSON: what was asked of them was
             asked of patients. Empty for simulated patients.
+        pairing: Pairs of variables whose tables are asked for, too, as `marginal` needs them; `None` for `copula`.
     """
 
     about: str
@@ -60,9 +62,15 @@ class Survey:
     patients: int
     hospitals: int
     like: tuple[Mapping[str, object], ...] = ()
+    pairing: Pairing | None = None
 
     def __repr__(self) -> str:
         return f"Survey({len(self.levels)} variables, {self.digest[:23]}...)"
+
+    @property
+    def family(self) -> str:
+        """The family that answers it."""
+        return "copula" if self.pairing is None else "marginal"
 
     @property
     def digest(self) -> str:
@@ -97,6 +105,7 @@ class Survey:
             "patients": self.patients,
             "hospitals": self.hospitals,
             **({"like": [dict(one) for one in self.like]} if self.like else {}),
+            **({} if self.pairing is None else {"pairs": self.pairing.to_dict()}),
         }  # fmt: skip
 
     @classmethod
@@ -119,7 +128,8 @@ class Survey:
             order = tuple(tuple(map(int, one)) for one in given["order"])
             sizes = (int(given["patients"]), int(given["hospitals"]))
             like = tuple(dict(one) for one in given.get("like", ()))
-            survey = cls(str(given["about"]), levels, scores, order, float(given["radius"]), *sizes, like)
+            pairing = Pairing.of_dict(given["pairs"]) if "pairs" in given else None
+            survey = cls(str(given["about"]), levels, scores, order, float(given["radius"]), *sizes, like, pairing)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FormatError(f"survey: {type(error).__name__} at {error}.") from error
         survey.check(layout)
@@ -139,6 +149,15 @@ class Survey:
                 "survey: it is about other columns, bounds, levels or visits than this schema declares; all hospitals "
                 "of a survey need the same ones."
             )
+        self._check_questions(layout)
+        if not _NARROWEST <= self.radius <= _WIDEST:
+            raise FormatError(f"survey: radius={self.radius:g} is no norm.")
+        if not 1 <= self.hospitals <= self.patients <= _MOST_PATIENTS:
+            raise FormatError(f"survey: {self.patients} patients in {self.hospitals} hospitals cannot be.")
+        if self.pairing is not None:
+            self.pairing.check(layout, self.levels, self.order)
+
+    def _check_questions(self, layout: Layout) -> None:
         axes = axes_of(layout)
         sizes = (len(self.levels), len(self.order), len(self.scores))
         if sizes != (len(layout), len(layout), len(axes)):
@@ -148,10 +167,6 @@ class Survey:
         for axis, one in zip(axes, self.scores, strict=True):
             if len(one) != self.levels[axis.at].size or not all(map(_is_score, one)):
                 raise FormatError(f"survey: the scores of {layout.names[axis.at]!r} do not fit its levels.")
-        if not _NARROWEST <= self.radius <= _WIDEST:
-            raise FormatError(f"survey: radius={self.radius:g} is no norm.")
-        if not 1 <= self.hospitals <= self.patients <= _MOST_PATIENTS:
-            raise FormatError(f"survey: {self.patients} patients in {self.hospitals} hospitals cannot be.")
 
 
 def as_one(patients: int, hospitals: int) -> int:

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Final
 
-from wardgan import files
 from wardgan.encode.layout import Layout
-from wardgan.errors import PlanError
-from wardgan.models.anchor.anchor import (
-    Anchor,
-    Weights,
-    anchor_shares,
-    check_feasible,
-    measure_anchor,
-)
-from wardgan.models.anchor.answered import Answered, answered
+from wardgan.models.anchor.anchor import Anchor, Weights, anchor_shares, check_feasible, measure_anchor
 from wardgan.models.anchor.lawful import lawful_network
 from wardgan.models.anchor.network import copula_network
-from wardgan.models.anchor.survey import Survey, as_one
+from wardgan.models.anchor.survey import Survey
+from wardgan.models.anchor.surveyed import check_survey, surveyed
 from wardgan.models.base import Network, Progress, Run
 from wardgan.privacy.events import Budget
 from wardgan.privacy.plan import Share
 from wardgan.privacy.records import Asked
-
-SURVEY: Final = "survey.json"
 
 
 @dataclass(frozen=True)
@@ -53,13 +41,7 @@ class CopulaConfig:
     def check(self, layout: Layout, budget: Budget, population: int | None) -> None:
         """Refuses a budget that leaves nothing but noise, and a survey about something else."""
         if self.survey is not None:
-            self.survey.check(layout)
-            if population is None:
-                raise PlanError(
-                    "population: a survey needs a declared one; the number of patients is not among its questions."
-                )
-            # Whether there are enough patients is a question of the sums.
-            population = max(population, as_one(self.survey.patients, self.survey.hospitals))
+            population = check_survey(self.survey, layout, population, family=self.family)
         check_feasible(layout, budget, population, shares=self.shares(layout, budget))
 
     def train(self, records: Asked, run: Run) -> Network:
@@ -69,12 +51,7 @@ class CopulaConfig:
         if survey is None:
             anchor = measure_anchor(records, population=run.population)
         else:
-            survey.check(records.layout)
-            # All is asked first: a hospital too small for a generator of its own can still give its answers.
-            if run.folder is not None:
-                files.write_bytes(run.folder / SURVEY, json.dumps(survey.to_dict()).encode(), force=True)
-            answers = answered(records, survey)
-            anchor = _surveyed(answers, survey, run)
+            _, anchor = surveyed(records, survey, run, family=self.family)
         run.watch(Progress("measuring", tables, tables))
         return copula_of(anchor)
 
@@ -87,15 +64,3 @@ def copula_of(anchor: Anchor) -> Network:
     """
     network = lawful_network(anchor, copula_network, latent=len(anchor.axes))
     return Network(network, len(anchor.axes), tuple(anchor.probabilities.tolist()), anchor.notes)
-
-
-def _surveyed(answers: Answered, survey: Survey, run: Run) -> Anchor:
-    try:
-        return measure_anchor(answers, population=run.population, survey=survey)
-    except PlanError as error:
-        if answers.private and run.folder is not None:
-            error.add_note(
-                "The answers to the survey are complete, though, and can be added to those of other hospitals: "
-                f"wardgan pool tables {run.folder}"
-            )
-        raise

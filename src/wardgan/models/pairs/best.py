@@ -11,8 +11,9 @@ import numpy as np
 from wardgan.encode.units import Units
 from wardgan.models.anchor.anchor import Anchor
 from wardgan.models.anchor.refiner import Refiner
+from wardgan.models.pairs.drawn import Groups
 from wardgan.models.pairs.holdout import HoldOut
-from wardgan.models.pairs.tables import Groups, drawn_patients
+from wardgan.models.pairs.tables import drawn_patients
 from wardgan.privacy.queries import Classes
 
 HeldOut = tuple[Units, Classes]

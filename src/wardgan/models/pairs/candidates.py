@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wardgan.encode.layout import Layout, Variable
-from wardgan.models.anchor.anchor import Anchor
+
+if TYPE_CHECKING:
+    from wardgan.models.anchor.anchor import Anchor
 
 Pairs = tuple[tuple[int, int], ...]
 MOST: Final = 5_000

@@ -15,9 +15,10 @@ from wardgan.models.anchor.refiner import Refiner
 from wardgan.models.base import Progress, Run
 from wardgan.models.pairs.best import Best, HeldOut, task_of
 from wardgan.models.pairs.candidates import Pairs, candidate_pairs, groups_of
+from wardgan.models.pairs.drawn import Groups, expected_tables
 from wardgan.models.pairs.goal import Goal, Measured
 from wardgan.models.pairs.settings import SELECTION, PairSettings, round_name
-from wardgan.models.pairs.tables import Groups, SoftGroups, drawn_patients, expected_tables
+from wardgan.models.pairs.tables import SoftGroups, drawn_patients
 from wardgan.models.weights import average, fall
 from wardgan.privacy.pairs import PairCounts, PairGaps
 from wardgan.privacy.records import Records, noise_sd
@@ -88,6 +89,15 @@ class PairFit:
             else:
                 _train_openly(self, known, refiner, held)
         return known
+
+    def taught(self, known: Measured, refiner: Refiner) -> None:
+        """Trains the network on tables that were all measured at once.
+
+        Args:
+            known: The tables.
+            refiner: The network; it is changed.
+        """
+        _train_round(self, known, refiner, 0)
 
 
 def split(records: Records, seed: Seed) -> tuple[Records, HeldOut | None]:

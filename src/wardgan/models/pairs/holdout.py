@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wardgan.encode.units import Units
 from wardgan.models.anchor.anchor import Anchor
-from wardgan.models.pairs.tables import Groups
+from wardgan.models.pairs.drawn import Groups
 from wardgan.privacy.pairs import PairCounts
 from wardgan.privacy.queries import Classes
 

@@ -16,6 +16,7 @@ from wardgan.privacy.plan import Share
 
 SELECTION: Final = "selection"
 GROUPS: Final = 8
+EACH: Final = 3
 _UNKNOWN: Final = 1_000
 
 
@@ -63,34 +64,43 @@ class PairSettings:
         return [Share(SELECTION, self.selection, steps=rounds * each, pure=True), *asked]
 
     def schedule(self, layout: Layout, budget: Budget, others: float) -> tuple[int, int]:
-        """Gives how many rounds there are, and how many pairs each of them measures, from public facts.
-
-        As many pairs as can be measured with a noise of half the mean count of a cell, at most three for each
-        variable; none at all if that is less than one for four variables.
+        """Gives how many rounds there are, and how many pairs each of them measures (see `affordable`).
 
         Args:
             layout: The variables.
             budget: Of the whole fit.
             others: Sum of all other weights of the fit.
         """
-        candidates = candidate_pairs(layout)
-        if not candidates:
-            return 0, 0
         part = self.pairs / (others + self.pairs + self.selection)
-        mu = gaussian_mu(budget.epsilon, budget.delta) * np.sqrt(part)
-        sizes = np.array([self._groups(layout, at) for at in range(len(layout))])
-        cells = layout.schema.classes * np.mean([sizes[one] * sizes[other] for one, other in candidates])
         patients = layout.schema.population or _UNKNOWN
-        worth = int(min((mu * patients / (2 * cells)) ** 2, 3 * len(layout), len(candidates)))
-        if worth < len(layout) / 4:
-            # Too few to be worth their part of the budget: the others take it.
-            return 0, 0
+        worth = affordable(layout, budget, part=part, patients=patients, groups=self.groups)
         rounds = min(self.rounds, worth)
-        return rounds, worth // rounds
+        return (rounds, worth // rounds) if rounds else (0, 0)
 
-    def _groups(self, layout: Layout, at: int) -> int:
-        column = layout.variables[at].column
-        return (self.groups if column.numeric else min(self.groups, column.size)) + column.nullable
+
+def affordable(layout: Layout, budget: Budget, *, part: float, patients: int, groups: int = GROUPS) -> int:
+    """Gives how many pairs a budget can tell from noise, from public facts.
+
+    As many as can be measured with a noise of half the mean count of a cell, at most three for each variable; none at
+    all if that is less than one for four variables.
+
+    Args:
+        layout: The variables.
+        budget: Of the whole fit.
+        part: Part of the budget (of mu^2) that the tables of pairs get.
+        patients: Public number of patients.
+        groups: Most groups of levels of a variable.
+    """
+    candidates = candidate_pairs(layout)
+    if not candidates:
+        return 0
+    mu = gaussian_mu(budget.epsilon, budget.delta) * np.sqrt(part)
+    columns = [variable.column for variable in layout.variables]
+    sizes = [(groups if one.numeric else min(groups, one.size)) + one.nullable for one in columns]
+    cells = layout.schema.classes * np.mean([sizes[one] * sizes[other] for one, other in candidates])
+    worth = int(min((mu * patients / (2 * cells)) ** 2, EACH * len(layout), len(candidates)))
+    # Too few are not worth their part of the budget: the others take it.
+    return worth if worth >= len(layout) / 4 else 0
 
 
 def round_name(number: int) -> str:

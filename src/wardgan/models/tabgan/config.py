@@ -13,6 +13,7 @@ from wardgan.models.pairs.settings import PairSettings
 from wardgan.privacy.events import Budget
 from wardgan.privacy.plan import Share
 from wardgan.privacy.records import Records
+from wardgan.select.choice import Choice, check_choice, choice_shares
 
 DISCRIMINATOR = "discriminator"
 _CHOOSING: Final = 0.2
@@ -39,6 +40,7 @@ class TabganConfig:
         moments: Weight of the penalty that holds the refinement to the anchor's means and correlations.
         tables: Weight of the penalty that holds it to the tables of pairs, if there are any.
         ema: Decay of the running mean of the generator's weights, for each generator step.
+        choice: How the weights that leave are chosen on patients, which is billed; `None`: the newest ones are taken.
     """
 
     anchor: Weights | None = None
@@ -55,6 +57,7 @@ class TabganConfig:
     moments: float = 300.0
     tables: float = 0.03
     ema: float = 0.97
+    choice: Choice | None = None
 
     def __post_init__(self) -> None:
         check.whole(1, steps=self.steps, steps_per_generator_step=self.steps_per_generator_step, width=self.width)
@@ -75,14 +78,15 @@ class TabganConfig:
 
     def shares(self, layout: Layout, budget: Budget) -> list[Share]:
         """Gives the wishes for a budget, from public facts."""
-        found = anchor_shares(layout, self.anchor)
+        found = [*anchor_shares(layout, self.anchor), *choice_shares(self.choice)]
         if self.asked is not None:
             others = sum(share.weight for share in found) + self.discriminator
             found += self.asked.shares(layout, budget, others)
         return [*found, Share(DISCRIMINATOR, self.discriminator, sampling_rate=self.sampling_rate, steps=self.steps)]
 
     def check(self, layout: Layout, budget: Budget, population: int | None) -> None:
-        """Refuses a budget that leaves nothing but noise."""
+        """Refuses a budget that leaves nothing but noise, and a choice that there is nothing to choose by."""
+        check_choice(self.choice, layout)
         check_feasible(layout, budget, population, shares=self.shares(layout, budget))
 
     def train(self, records: Records, run: Run) -> Network:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final, Literal, cast
 
 from wardgan.privacy.accountant import gaussian_delta, gaussian_mu, pld_available, pld_epsilon, rdp_epsilon
@@ -43,6 +44,11 @@ class Part:
     events: tuple[Event, ...]
     budget: Budget | None
     protected: bool = True
+
+    @cached_property
+    def joined(self) -> tuple[Event, ...]:
+        """Its mechanisms, equal ones joined; a tree of hospitals asks for them once at each of its levels."""
+        return joined(self.events)
 
 
 @dataclass(frozen=True)
@@ -191,6 +197,16 @@ def merged(events: Sequence[Event]) -> list[Event]:
         kind = replace(event, name="", steps=1)
         steps[kind] = steps.get(kind, 0) + event.steps
     return [kind.times(count) for kind, count in steps.items()]
+
+
+def joined(events: Sequence[Event]) -> tuple[Event, ...]:
+    """Gives events that were run, equal ones joined, in an order that hangs on nothing else.
+
+    Args:
+        events: What was done; names do not matter.
+    """
+    found = merged([event for event in events if event.steps])
+    return tuple(sorted(found, key=lambda event: sorted(map(str, event.to_dict().items()))))
 
 
 def gaussian_epsilon(mu: float, delta: float) -> float:
