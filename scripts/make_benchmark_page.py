@@ -39,7 +39,8 @@ def pages() -> dict[Path, str]:
         notes = (RESULTS / f"{path.stem}.md").read_text(encoding="utf-8").strip()
         machine = result["machine"]
         facts = f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, {machine['date']}"
-        mine = [_filled(notes, result.get("runs")), _table(result["rows"]), f"Measured on: {facts}."]
+        more = [_table(result["paper"])] if "paper" in result else []  # worked out from the first table
+        mine = [_filled(notes, result.get("runs")), _table(result["rows"]), *more, f"Measured on: {facts}."]
         if path.stem in ALONE:
             mine[0] = mine[0].replace("## ", "# ", 1)
             found[ROOT / "docs" / ALONE[path.stem]] = "\n\n".join(mine) + "\n"

@@ -149,6 +149,19 @@ def federate(folder: Path) -> None:
     wanted({"alpha", "beta"} <= {path.name for path in (folder / "kits").iterdir()}, "each hospital has a kit")
 
 
+def cluster(folder: Path) -> None:
+    """Shards: drawn by a worker of Dask, they are those that are drawn here."""
+    from distributed import LocalCluster
+
+    words = ["sample", folder / "table.hgan", "-n", 100, "--shards", 2, "--seed", 7, "-o"]
+    wardgan(*words, folder / "here", "--workers", 1)
+    with LocalCluster(n_workers=1, processes=False, protocol="tcp", dashboard_address=None) as found:
+        wardgan(*words, folder / "there", "--cluster", found.scheduler_address.replace("tcp://", "dask://"))
+    names = [path.name for path in (folder / "here" / "patients").iterdir()]
+    same = [(folder / place / "patients" / name).read_bytes() for name in names for place in ("here", "there")]
+    wanted(len(names) == 2 and same[::2] == same[1::2], "both draw the same shards")
+
+
 def everything(folder: Path) -> None:
     """All in one environment."""
     for job in (train, images, hub):
@@ -222,7 +235,7 @@ def _provider() -> Iterator[str]:
 
 JOBS = {
     "core": core, "train": train, "images": images, "hub": hub, "postgresql": postgresql, "oidc": oidc,
-    "federate": federate, "all": everything, "prepare": prepare,
+    "federate": federate, "cluster": cluster, "all": everything, "prepare": prepare,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -13,16 +13,18 @@ from html.parser import HTMLParser
 import pytest
 from fastapi.testclient import TestClient
 
+import verbs_kit
 from hub_kit import Clinic
 from wardgan.rng import Seed
 from wardgan.simulate.sprint import sprint_like
+from wardgan.web.steward import verbs
 from wardgan.web.steward.app import create_steward
 from wardgan.web.steward.project import Project
 
 HERE = "http://localhost"
 OURS = {"Sec-Fetch-Site": "same-origin"}
 PEOPLE = 400
-LONGEST = 60.0
+LONGEST = 180.0
 
 
 def patients():
@@ -31,9 +33,12 @@ def patients():
 
 
 @contextmanager
-def opened(home):
-    """Gives the pages to whoever has the word, with a trust file and a place for uploads of their own."""
+def opened(home, *, quick=False):
+    """Gives the pages to whoever has the word, with a place for uploads of their own; quick ones run copied verbs."""
     with pytest.MonkeyPatch.context() as patch:
+        if quick:
+            before = verbs_kit.quick()
+            patch.setattr(verbs, "_command", lambda words: [*before, *words])
         patch.setattr(tempfile, "tempdir", None)
         app = create_steward(home)
         with TestClient(app, base_url=HERE) as client:
@@ -106,10 +111,10 @@ def words(answer):
     return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text)))
 
 
-def form_of(answer):
-    """Gives the fields of the first form of a page, as a browser would send them."""
-    reader = _Form()
-    reader.feed(answer.text)
+def form_of(answer, mark=None):
+    """Gives the fields of a form, as a browser would send them: of that which holds a text, or else of the first."""
+    reader, text = _Form(), answer.text
+    reader.feed(text if mark is None else text[text.rindex("<form", 0, text.index(mark)) :])
     return reader.fields
 
 
@@ -129,6 +134,8 @@ class _Form(HTMLParser):
             self._open = has["name"]
             self.fields[self._open] = ""
         self._choice = tag == "option" and "selected" in has
+        if self._choice and self._open and "value" in has:
+            self.fields[self._open], self._choice = has["value"], False
 
     def handle_endtag(self, tag):
         if tag in ("textarea", "select"):

@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     from wardgan.rehearsal.result import Sketch
     from wardgan.rehearsal.sketch import sketch
     from wardgan.sample.generator import Generator
+    from wardgan.scaling.asked import Shards
+    from wardgan.scaling.run import Sharded, sample_shards
     from wardgan.schema.cohort import Cohort
     from wardgan.schema.draft import draft
     from wardgan.schema.image_cohort import ImageCohort
@@ -102,6 +104,8 @@ _HOME = {
     "Pushed": "wardgan.hub.hub",
     "Recipe": "wardgan.combining.recipe",
     "Schema": "wardgan.schema.schema",
+    "Sharded": "wardgan.scaling.run",
+    "Shards": "wardgan.scaling.asked",
     "Sketch": "wardgan.rehearsal.result",
     "Source": "wardgan.combining.translate",
     "TabganConfig": "wardgan.models.tabgan.config",
@@ -125,6 +129,7 @@ _HOME = {
     "read": "wardgan.schema.read",
     "read_images": "wardgan.imaging.cohort",
     "release": "wardgan.dossier.release",
+    "sample_shards": "wardgan.scaling.run",
     "sketch": "wardgan.rehearsal.sketch",
     "survey": "wardgan.combining.pooling",
     "verify": "wardgan.dossier.receiver",
@@ -163,6 +168,8 @@ __all__ = [
     "Pushed",
     "Recipe",
     "Schema",
+    "Sharded",
+    "Shards",
     "Sketch",
     "Source",
     "TabganConfig",
@@ -187,6 +194,7 @@ __all__ = [
     "read",
     "read_images",
     "release",
+    "sample_shards",
     "sketch",
     "survey",
     "verify",

@@ -1,9 +1,12 @@
 """Every example of the README and of the documentation runs."""
 
 import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -23,6 +26,8 @@ from wardgan.schema.search import TRIED, hardest_rule
 # The others are typed from top to bottom, by test_tutorials.
 EXAMPLES = [path for path in PAGES if path.parent.name not in ("tutorials", "howto")]
 WITH_PYTHON = [path for path in EXAMPLES if "```python\n" in path.read_text(encoding="utf-8")]
+# It reads with `datasets`, whose name a script of the benchmarks has, too; so it runs in a process of its own.
+APART = "scale.md"
 SCHEMA = """\
 name: clinic
 patient: patient_id
@@ -66,11 +71,24 @@ def test_the_pages_that_people_start_from_have_examples():
 
 
 # That of the glance runs below.
-@pytest.mark.parametrize("path", [path for path in WITH_PYTHON if path.name != "glance.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [path for path in WITH_PYTHON if path.name not in (APART, "glance.md")], ids=lambda path: path.name
+)
 def test_python(path, hospital):
     world: dict[str, object] = {}
     for number, block in enumerate(page(path).blocks("python")):
         tried(compile(block, f"{path.name}, block {number + 1}", "exec"), world)
+
+
+def test_python_of_the_page_on_shards(hospital):
+    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if not path.endswith("benchmarks")]
+    code = "\n".join(page(f"docs/{APART}").blocks("python"))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "HF_HUB_OFFLINE": "1", "HF_HOME": str(hospital / "hf")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "True 60000" in done.stdout
 
 
 def tried(code, world):

@@ -75,7 +75,7 @@ def test_no_library_that_is_needed_has_a_licence_that_reaches_users():
     found = []
     for name in make_sbom.needed():
         told = metadata.metadata(name)
-        words = [told["License-Expression"] or "", *(told.get_all("Classifier") or [])]
+        words = [told.get("License-Expression", ""), *(told.get_all("Classifier") or [])]
         found += [f"{name}: {text}" for text in words if make_sbom.COPYLEFT.search(text)]
     assert found == []
 

@@ -20,6 +20,10 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
 
 STEPS = ("schema", "budget", "training", "dossier", "release", "publish")
+PLACES = (
+    "/", "/combine", "/combine/north", "/combine/north/distil", "/pool", "/federate",
+    *(f"/projects/bp/{step}" for step in STEPS),
+)  # fmt: skip
 LONG = 60_000
 SECRET = "zebra-quartz-9371"
 
@@ -179,7 +183,7 @@ def test_from_a_file_of_patients_to_a_release_that_a_hub_lists(published):
 def test_it_fits_and_can_be_read(browser, published, width, scheme):
     _, address = published
     page = opened(browser, address, viewport={"width": width, "height": 900}, color_scheme=scheme)
-    for path in ("/", "/combine", "/combine/north", *(f"/projects/bp/{step}" for step in STEPS), "/projects/nobody"):
+    for path in (*PLACES, "/projects/nobody"):
         page.goto(path)
         for more in page.locator("details").all():
             more.evaluate("one => one.open = true")
@@ -202,7 +206,7 @@ def test_the_keyboard_reaches_everything(browser, published):
 def test_every_field_has_a_name(browser, published):
     _, address = published
     page = opened(browser, address)
-    for path in ("/", "/combine", "/combine/north", *(f"/projects/bp/{step}" for step in STEPS)):
+    for path in PLACES:
         page.goto(path)
         for more in page.locator("details").all():
             more.evaluate("one => one.open = true")

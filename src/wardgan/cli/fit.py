@@ -23,6 +23,7 @@ from wardgan.cli.options import (
     Privacy,
     SchemaFile,
     Settings,
+    SurveyFile,
     Visits,
     delimiter_of,
 )
@@ -63,15 +64,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     mask: Mask = None,
     ledger: FitLedger = None,
     dataset: DataSet = None,
-    survey: Annotated[
-        Path | None,
-        typer.Option(
-            "--survey",
-            metavar="FILE",
-            help="Answer a survey of several hospitals (wardgan pool); for copula and marginal.",
-            show_default=False,
-        ),
-    ] = None,
+    survey: SurveyFile = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Rehearsal: can be replayed, never released.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that stopped in this folder.")] = False,
     json: Json = False,
@@ -88,7 +81,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     declared = Schema.load(schema)
     files = Files(data, visits, delimiter_of(delimiter), labels, key, mask)
     files.check(declared)
-    wanted = _asked(configured(family, settings or [], declared), survey, declared)
+    wanted = asked(configured(family, settings or [], declared), survey, declared)
     console = screen(errors=json)
     if resume:
         plan = stopped_run(output, epsilon).plan
@@ -121,8 +114,18 @@ def fit(  # noqa: PLR0913, PLR0917 - one argument for each option
     _report(trained, output, plan, (size, _tensor(cohort, trained.generator)), entered, as_json=json)
 
 
-def _asked(wanted: str | Config, path: Path | None, schema: Schema) -> str | Config:
-    """Gives the family with the survey that it shall answer."""
+def asked(wanted: str | Config, path: Path | None, schema: Schema) -> str | Config:
+    """Gives the family with the survey that it shall answer.
+
+    Args:
+        wanted: The family, or its settings.
+        path: File of the survey; `None` for none.
+        schema: The declarations.
+
+    Raises:
+        PlanError: The family answers none.
+        FormatError: It is no survey, or one about other declarations.
+    """
     if path is None:
         return wanted
     from wardgan.combining.pooling import read_survey

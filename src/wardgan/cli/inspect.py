@@ -68,8 +68,31 @@ def _grow(tree: Tree, member: Mapping[str, Any]) -> None:
     signed = f"  {signer['status']} {shown(signer['name'] or '')}".rstrip()
     text.append(signed, style="green" if signer["name"] else "yellow")
     branch = tree.add(text)
+    for name, source in member["map"].items():
+        branch.add(Text(shown(mapped(name, source))))
     for each in member.get("members", ()):
         _grow(branch, each)
+
+
+def mapped(name: str, source: Mapping[str, Any]) -> str:
+    """Gives in words how a member's column becomes one of the whole.
+
+    Args:
+        name: Of the column of the whole.
+        source: As a recipe says it: `from`, `times`, `plus`, `levels`.
+
+    Example:
+        >>> mapped("glucose", {"from": "glucose", "times": 18.016, "plus": 0.0, "levels": {}})
+        'glucose is glucose x 18.016'
+        >>> mapped("sex", {"from": "gender", "times": 1.0, "plus": 0.0, "levels": {"male": "m"}})
+        'sex is gender (male: m)'
+    """
+    text = f"{name} is {source['from']}"
+    text += f" x {source['times']:.6g}" if source["times"] != 1 else ""
+    text += f" {source['plus']:+.6g}" if source["plus"] else ""
+    levels = [f"{old}: {new}" for old, new in source["levels"].items()]
+    more = ", ..." if len(levels) > _LEVELS else ""
+    return text + (f" ({', '.join(levels[:_LEVELS])}{more})" if levels else "")
 
 
 def show_model(console: Console, facts: Mapping[str, Any]) -> None:

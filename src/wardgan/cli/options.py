@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,6 +13,7 @@ from wardgan.errors import UsageError
 
 LEDGER_FILE: Final = "ledger.db"
 _LEDGER: Final = "WARDGAN_LEDGER"
+_LARGEST: Final = 10**18
 Data = Annotated[
     Path,
     typer.Argument(
@@ -93,6 +95,15 @@ LedgerFile = Annotated[
         "--ledger", metavar="FILE", help="The institution's ledger, which adds up all fits.", show_default=LEDGER_FILE
     ),
 ]
+SurveyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--survey",
+        metavar="FILE",
+        help="Answer a survey of several hospitals (wardgan pool); for copula and marginal.",
+        show_default=False,
+    ),
+]
 Bits = Annotated[int, typer.Option("--bits", help="Images: 8 or 16 bits for each pixel.")]
 Trust = Annotated[
     Path | None,
@@ -119,6 +130,25 @@ Revoked = Annotated[
 Override = Annotated[
     str | None, typer.Option("--override", metavar="'NAME: REASON'", help="Without privacy; printed in the file.")
 ]
+
+
+def whole_number(text: str) -> int:
+    """Gives a whole number that a person may write short, such as 1e9.
+
+    Raises:
+        BadParameter: It is none, or none that anybody could want.
+
+    Example:
+        >>> whole_number("1e9"), whole_number("2_500")
+        (1000000000, 2500)
+    """
+    try:
+        found = Decimal(text.replace("_", ""))
+        if found == found.to_integral_value() and abs(found) <= _LARGEST:
+            return int(found)
+    except ArithmeticError:
+        pass
+    raise typer.BadParameter(f"{text!r} is not a whole number such as 1000000 or 1e6.")
 
 
 def delimiter_of(text: str) -> str:

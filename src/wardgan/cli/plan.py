@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wardgan.cli.options import Delta, Epsilon, Family, Json, SchemaFile, Settings
+from wardgan.cli.options import Delta, Epsilon, Family, Json, SchemaFile, Settings, SurveyFile
 from wardgan.cli.terminal import answer, say, screen
 
 if TYPE_CHECKING:
@@ -22,17 +22,21 @@ def plan(
     delta: Delta = 1e-5,
     family: Family = "auto",
     settings: Settings = None,
+    survey: SurveyFile = None,
     json: Json = False,
 ) -> None:
     """Show what a fit would spend, and on what. Reads no patient."""
     from wardgan.cli.findings import rules_together
+    from wardgan.cli.fit import asked
     from wardgan.models.planning import configured
     from wardgan.models.planning import plan as planned
     from wardgan.privacy.events import Budget
     from wardgan.schema.schema import Schema
 
     declared = Schema.load(schema)
-    made = planned(declared, Budget(epsilon, delta), family=configured(family, settings or [], declared))
+    made = planned(
+        declared, Budget(epsilon, delta), family=asked(configured(family, settings or [], declared), survey, declared)
+    )
     console = screen(errors=json)
     show_plan(console, made)
     show_noise(console, made, declared)

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator
-from dataclasses import asdict
-from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wardgan._version import __version__
-from wardgan.cli.drawn import known_efficiency, took
 from wardgan.cli.exchange import Asked, asked_form, draw_exchange
-from wardgan.cli.options import Bits, Force, Json, Trust
+from wardgan.cli.options import Bits, Force, Json, Trust, whole_number
 from wardgan.cli.pictures import Pictures, draw_pictures
-from wardgan.cli.terminal import Advance, answer, banner, bar, say, screen
-from wardgan.errors import UsageError, counted
+from wardgan.cli.remote import is_pages, sample_there
+from wardgan.cli.shards import Split, draw_shards
+from wardgan.cli.tables import Table, draw_table
+from wardgan.cli.terminal import banner, say, screen
+from wardgan.errors import UsageError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.console import Console
 
     from wardgan.combining.loading import Opened
-    from wardgan.combining.mixture import Mixture
-    from wardgan.sample.drawing import Drawn
-    from wardgan.sample.generator import Generator
-    from wardgan.sample.search import Efficiency
-    from wardgan.schema.cohort import Cohort
-
-_KINDS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".arrow": "arrow", ".feather": "arrow"}
 
 
 def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
@@ -40,14 +29,24 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
             metavar="MODEL", show_default=False, help="A .hgan file, or a release behind pages: https://HUB/NAME:TAG."
         ),
     ],
-    n: Annotated[int, typer.Option("-n", "--patients", help="How many patients, or images.", show_default=False)],
+    n: Annotated[
+        int,
+        typer.Option(
+            "-n",
+            "--patients",
+            metavar="N",
+            parser=whole_number,
+            help="How many patients, or images; 1e9 is a number.",
+            show_default=False,
+        ),
+    ],
     output: Annotated[
-        Path,
+        str,
         typer.Option(
             "--output",
             "-o",
             metavar="FILE",
-            help="A table, or .ndjson; a folder of images, of FHIR or OMOP files; .npz.",
+            help="A table, or .ndjson; a folder of images, shards, FHIR or OMOP files; .npz; s3://bucket for shards.",
             show_default=False,
         ),
     ],
@@ -88,68 +87,66 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
     croissant: Annotated[
         bool, typer.Option("--croissant", help="Write FILE.croissant.json beside it, which describes it to programs.")
     ] = False,
+    shards: Annotated[
+        int | None,
+        typer.Option("--shards", metavar="N", help="Write a folder of N Parquet files; goes on where it stopped."),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="I/N", help="Of N shards number I alone, from 0; needs --seed.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="K", help="Processes that draw shards.", show_default="one a processor"),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster", metavar="ADDRESS", help="Draw shards on a cluster: dask://host:port.", show_default=False
+        ),
+    ] = None,
     trust: Trust = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Draw synthetic patients or images, as many as you need."""
-    from wardgan.cli.remote import is_pages, sample_there
-    from wardgan.files import check_new
     from wardgan.sample.asked import parse_where
-    from wardgan.sample.drawing import Drawn
-    from wardgan.sample.write import write
+    from wardgan.scaling.asked import Shards
+    from wardgan.scaling.worker import sited
 
+    split = Split(shards, only, workers, cluster)
+    if split.wanted(
+        plain=not force and form in (None, "parquet") and bits == 8 and concepts is None and not is_pages(model)
+    ):
+        asked = Shards(n, split.count, seed, balance=balance, wide=wide, site=site)
+        draw_shards(model, asked, output, split, where=where or [], trust=trust, croissant=croissant, as_json=json)
+        return
+    target = Path(output)
     console = screen(errors=json)
     if is_pages(model):
         if wide or croissant or site is not None or bits != 8 or concepts is not None:
             raise UsageError(
                 "--wide, --croissant, --site, --bits, --concepts: pages of a hub do not know them; pull the release."
             )
-        sample_there(model, n, output, where=where or [], balance=balance, seed=seed, form=form, trust=trust,
+        sample_there(model, n, target, where=where or [], balance=balance, seed=seed, form=form, trust=trust,
                      force=force, as_json=json)  # fmt: skip
         return
-    exchange = asked_form(form, output, concepts, tables_only=wide or croissant or bits != 8)
+    exchange = asked_form(form, target, concepts, tables_only=wide or croissant or bits != 8)
     found = opened(Path(model), trust, console)
-    generator = _sited(found.generator, site)
+    generator = sited(found.generator, site)
     wanted = parse_where(where or [], generator.schema)
     if exchange is not None and concepts is not None:
-        asked = Asked(n, output, concepts, exchange, wanted, where or [], balance, seed, force)
+        asked = Asked(n, target, concepts, exchange, wanted, where or [], balance, seed, force)
         draw_exchange(found, generator, asked, as_json=json)
         return
     if generator.schema.images is not None:
         if wide or croissant:
             raise UsageError("--wide, --croissant: they have no meaning for images.")
-        draw_pictures(found, Pictures(n, output, wanted, balance, seed, form, bits, force), as_json=json)
+        draw_pictures(found, Pictures(n, target, wanted, balance, seed, form, bits, force), as_json=json)
         return
-    check_new(output, force=force)
-    kind = _kind(output, form, bits)
-    beside = _beside(output, kind, wanted=croissant, force=force)
-    generator.draw(0, where=wanted, balance=balance)  # refuses what cannot be asked for, before a file is begun
-    seed = secrets.randbits(48) if seed is None else seed
-    known = known_efficiency(generator, wanted, balance, seed)
-    note = _note(found, seed, where, known)
-    parts: list[Drawn] = []
-    absent: list[int] = []
-    with bar("sampling", n) as advance:
-        cohorts = generator.draws(n, where=wanted, balance=balance, seed=seed, drew=parts.append)
-        rows = write(_frames(cohorts, advance, absent, n, wide=wide), output, kind=kind, note=note, force=force)
-    drawn = sum(parts, Drawn())
-    say(
-        console,
-        f"{output}: {counted(n, 'synthetic patient')} in {counted(rows, 'row')}; --seed {seed} draws the same again.",
-        style="bold green",
-    )
-    for line in (*_unseen(0 if wide else sum(absent)), *took(drawn, known)):
-        say(console, line)
-    _describe(beside, output, kind, found, seed)
-    if json:
-        answer({
-            "output": str(output), "format": kind, "patients": n, "rows": rows, "seed": seed, "wide": wide,
-            "croissant": None if beside is None else str(beside),
-            "without_visits": sum(absent), "model": found.digest, "signature": vars(found.signature),
-            "where": where or [], "balance": balance, "drawn": asdict(drawn),
-            "efficiency": None if known is None else known.to_dict(),
-        })  # fmt: skip
+    draw_table(
+        found, generator, Table(n, target, wanted, where or [], balance, seed, form, wide, bits, croissant, force),
+        as_json=json,
+    )  # fmt: skip
 
 
 def opened(model: Path, trust: Path | None, console: Console) -> Opened:
@@ -162,78 +159,3 @@ def opened(model: Path, trust: Path | None, console: Console) -> Opened:
     if found.signature.name is None:
         say(console, f"The file is not known to be genuine ({found.signature.status}).", style="yellow")
     return found
-
-
-def _note(
-    found: Opened, seed: int, where: list[str] | None, known: Efficiency | None
-) -> dict[str, str]:  # fmt: skip
-    claim = found.privacy.model_dump_json()
-    note = {"synthetic": "true", "wardgan": __version__, "model": found.digest, "privacy": claim, "seed": str(seed)}
-    more = {} if known is None else {"where": dumps(where, ensure_ascii=False), "efficiency": str(known)}
-    return note | more
-
-
-def _beside(output: Path, kind: str, *, wanted: bool, force: bool) -> Path | None:
-    """Gives where the description of a sample is written, and refuses early what cannot be described."""
-    if not wanted:
-        return None
-    from wardgan.files import check_new
-    from wardgan.metadata.croissant import SUFFIX, check_kind
-
-    check_kind(kind)
-    found = output.with_name(output.name + SUFFIX)
-    check_new(found, force=force)
-    return found
-
-
-def _describe(beside: Path | None, output: Path, kind: str, found: Opened, seed: int) -> None:
-    if beside is None:
-        return
-    from datetime import UTC, datetime
-
-    from wardgan.files import write_bytes
-    from wardgan.metadata.croissant import check_kind, croissant
-
-    text = croissant(
-        output, check_kind(kind), found.generator.schema, privacy=found.privacy, digest=found.digest, seed=seed,
-        created=datetime.now(UTC).date().isoformat(),
-    )  # fmt: skip
-    write_bytes(beside, text, force=True)
-
-
-def _sited(generator: Generator | Mixture, site: str | None) -> Generator | Mixture:
-    from wardgan.combining.mixture import Mixture
-
-    if site is None:
-        return generator
-    if not isinstance(generator, Mixture):
-        raise UsageError(f"--site {site} has no meaning here: the file holds the generator of one hospital.")
-    return generator.sited(site)
-
-
-def _unseen(absent: int) -> Iterator[str]:
-    """Yields how many patients have no row."""
-    if absent:
-        yield f"{counted(absent, 'patient')} of them have no visit, and so no row; --wide shows them."
-
-
-def _kind(output: Path, form: str | None, bits: int) -> Any:  # noqa: ANN401 - `write` says which kinds there are
-    if bits != 8:
-        raise UsageError(f"bits={bits} is for images; the generator draws tables.")
-    kind = form or _KINDS.get(output.suffix.lower())
-    if kind is None:
-        raise UsageError(
-            f"output={str(output)!r} does not say its format; name it .csv, .parquet or .arrow, or use --format."
-        )
-    return kind
-
-
-def _frames(
-    cohorts: Iterator[Cohort], advance: Advance, absent: list[int], n: int, *, wide: bool
-) -> Iterator[pd.DataFrame]:
-    done = 0
-    for cohort in cohorts:
-        yield cohort.wide() if wide else cohort.frame()
-        absent.append(0 if cohort.present is None else int((~cohort.present.any(axis=1)).sum()))
-        done += len(cohort)
-        advance(done, n, f"{done:,} patients")

@@ -25,7 +25,7 @@ _EXTRAS = {
     "torch": "train", "dp_accounting": "train", "sklearn": "train", "matplotlib": "train",
     "pydicom": "images", "PIL": "images", "gdcm": "images", "pylibjpeg": "images", "openjpeg": "images",
     "fastapi": "hub", "uvicorn": "hub", "jinja2": "hub", "python_multipart": "hub", "sqlalchemy": "hub",
-    "psycopg": "postgresql", "authlib": "oidc", "nvflare": "federate",
+    "psycopg": "postgresql", "authlib": "oidc", "nvflare": "federate", "distributed": "cluster",
 }  # fmt: skip
 _WIDTH = 110
 _PAUSE = 0.3

@@ -10,7 +10,7 @@ from typing import cast
 
 from wardgan.combining.file import kind_of, read_mixture
 from wardgan.combining.mixture import Mixture
-from wardgan.combining.tree import MixtureNode, ModelNode, bounds_of, facts_behind, mixture_of
+from wardgan.combining.tree import Member, MixtureNode, ModelNode, bounds_of, facts_behind, mixture_of
 from wardgan.errors import TrustError
 from wardgan.privacy.union import Bounds
 from wardgan.sample.generator import Generator
@@ -85,7 +85,8 @@ def inspect(path: str | Path, trust: str | Path | None = None) -> dict[str, obje
         Of a hospital's generator what `wardgan.seal.inspect` gives. Of a combined one `kind` (`mixture`), `bytes`,
         `digest`, `name`, `created`, `package`, `weights`, `overlap`, `privacy` (what it claims), `bounds` (what the
         members' ledgers cost together), `schema`, `signature`, and `tree`: of each member `name`, `share`, `digest`,
-        `privacy`, `signature`, and `members` if it is combined itself.
+        `privacy`, `signature`, `map`, and `members` if it is combined itself. `map` holds for each column of the whole
+        that the member has by another name, unit or level what a recipe says of it: `from`, `times`, `plus`, `levels`.
     """
     if kind_of(path) == "model":
         return artifact.inspect(path, trust)
@@ -97,7 +98,7 @@ def inspect(path: str | Path, trust: str | Path | None = None) -> dict[str, obje
         "created": node.record.created, "package": node.record.package, "weights": node.record.weights,
         "overlap": node.record.overlap, "privacy": node.record.privacy.model_dump(), "bounds": found.to_dict(),
         "schema": node.schema.to_dict(), "signature": vars(node.signature),
-        "tree": [_branch(member.name, member.node, left) for member in node.members],
+        "tree": [_branch(member, left) for member in node.members],
     }  # fmt: skip
 
 
@@ -195,17 +196,27 @@ def _judge(trust: str | Path | None, *, required: bool) -> Callable[[str, bytes 
     return judge
 
 
-def _branch(name: str, node: ModelNode | MixtureNode, left: dict[str, float]) -> dict[str, object]:
+def _branch(member: Member, left: dict[str, float]) -> dict[str, object]:
     """Gives a part of the tree; what is there several times has its share where it comes first."""
+    node, mapped = member.node, _mapped(member)
     if isinstance(node, ModelNode):
         return {
-            "name": name, "share": left.pop(node.digest, 0.0), "digest": node.digest,
+            "name": member.name, "share": left.pop(node.digest, 0.0), "digest": node.digest,
             "privacy": node.facts.card.privacy.model_dump(), "signature": vars(node.signature),
-            "override": node.facts.card.override, "family": node.facts.card.family,
+            "override": node.facts.card.override, "family": node.facts.card.family, "map": mapped,
         }  # fmt: skip
-    members = [_branch(member.name, member.node, left) for member in node.members]
+    members = [_branch(one, left) for one in node.members]
     share = math.fsum(cast("float", one["share"]) for one in members)
     return {
-        "name": name, "share": share, "digest": node.digest, "privacy": node.record.privacy.model_dump(),
-        "signature": vars(node.signature), "members": members,
+        "name": member.name, "share": share, "digest": node.digest, "privacy": node.record.privacy.model_dump(),
+        "signature": vars(node.signature), "members": members, "map": mapped,
     }  # fmt: skip
+
+
+def _mapped(member: Member) -> dict[str, dict[str, object]]:
+    """Gives how a member's columns become those of the whole, where they are not the same."""
+    return {
+        name: {"from": one.name, "times": one.times, "plus": one.plus, "levels": dict(one.levels)}
+        for name, one in member.translation.columns.items()
+        if one.name != name or not one.plain
+    }

@@ -147,7 +147,7 @@ class _Cook:
         joint, said = shares_of(members, recipe, found.schema)
         leaves = [(digest, facts) for member in members for digest, facts in facts_behind(member.node)]
         bounds = bounds_of(list(dict(leaves).items()), overlap=recipe.overlap)
-        notices += [*found.notices, *said, *_loud(members)]
+        notices += [*found.notices, *said, *_loud(members), *_alone(members)]
         record = {
             "format": FORMAT, "version": VERSION, "package": __version__, "name": found.schema.name,
             "created": self.day, "weights": recipe.weights, "members": [_written(member) for member in members],
@@ -383,3 +383,12 @@ def _loud(members: Sequence[Member]) -> list[str]:
             if leaf.signature.status == "unsigned":
                 found.append(f"{member.name}{name}: nobody signed it.")
     return found
+
+
+def _alone(members: Sequence[Member]) -> list[str]:
+    """Says what a whole of one member is: a region may have one hospital for now."""
+    if len(members) > 1:
+        return []
+    return [
+        f"{members[0].name} is the only member: the whole draws its patients, at its price, and protects no better."
+    ]

@@ -29,9 +29,10 @@ from wardgan.imaging.marks import Batch
 from wardgan.rng import Seed
 from wardgan.sample.conditions import Conditions, Where, conditions
 from wardgan.sample.drawing import BLOCK, Drawn, Effort, Search, filled_block, lawful, put
-from wardgan.sample.generator import chunks, refuse_large, replayable, told
+from wardgan.sample.generator import refuse_large, replayable
 from wardgan.sample.images import Painter, SyntheticImages
 from wardgan.sample.search import Efficiency
+from wardgan.sample.spans import Span, chunks, spans, told
 from wardgan.schema.cohort import Cohort, joined
 from wardgan.schema.columns import Column
 from wardgan.schema.schema import Schema
@@ -135,12 +136,22 @@ class Mixture:
         seed: int | None = None, drew: Callable[[Drawn], None] | None = None,
     ) -> Iterator[Cohort]:  # fmt: skip
         """Gives `n` synthetic patients as cohorts of `chunk` patients; arguments as those of `Generator.draws`."""
-        check.whole(0, n=n)
-        check.whole(1, chunk=chunk)
+        return self.part(0, n, chunk=chunk, where=where, balance=balance, seed=seed, drew=drew)
+
+    def part(
+        self, skip: int, n: int, *, chunk: int = 8 * BLOCK, where: Where | None = None, balance: str | None = None,
+        seed: int | None = None, threads: int | None = None, drew: Callable[[Drawn], None] | None = None,
+    ) -> Iterator[Cohort]:  # fmt: skip
+        """Gives patients `skip` + 1 to `skip` + `n` of a seed; arguments as those of `Generator.part`.
+
+        Blocks are larger here, and of those in which they begin and end only the parts are drawn in which they are.
+        """
+        check.whole(0, skip=skip, n=n)
+        check.whole(1, chunk=chunk, threads=1 if threads is None else threads)
         if self.schema.images is not None:
             raise UsageError(f"mixture {self.schema.name!r} draws images; use images, image_batches or dataset.")
         wanted = self._wanted(where, balance)
-        return chunks(told(self._blocks(n, wanted, replayable(seed)), drew), chunk)
+        return chunks(told(self._blocks(skip, n, wanted, replayable(seed), threads), drew), chunk)
 
     def efficiency(
         self, *, where: Where | None = None, balance: str | None = None, seed: int | None = None
@@ -244,38 +255,39 @@ class Mixture:
         classes = wanted.classes(turns, stream)
         return self._leaves_of(classes, stream.random(len(classes))), classes
 
-    def _blocks(self, n: int, wanted: Conditions, seed: Seed) -> Iterator[tuple[Cohort, Drawn]]:
+    def _blocks(
+        self, skip: int, n: int, wanted: Conditions, seed: Seed, threads: int | None
+    ) -> Iterator[tuple[Cohort, Drawn]]:  # fmt: skip
         if wanted.others:
             search = Search(wanted, None, Effort(wanted))
-            for block in range(max(1, -(-n // BLOCK))):
-                yield filled_block(self._run, search, block, min(n - block * BLOCK, BLOCK), seed)
+            for span in spans(skip, n, BLOCK):
+                patients, drawn = filled_block(self._run, search, span.block, span.stop, seed)
+                yield patients.take(slice(span.start, None)), drawn
             return
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for block in range(max(1, -(-n // self._size))):
-                stop = min(n - block * self._size, self._size)
-                leaf, classes = self._assigned(block, wanted, seed)
-                yield self._block(pool, (leaf, classes), block, stop, seed)
+        with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+            for span in spans(skip, n, self._size):
+                yield self._block(pool, self._assigned(span.block, wanted, seed), span, seed)
 
     def _block(
-        self, pool: ThreadPoolExecutor, assigned: tuple[NDArray[np.intp], NDArray[np.int64]], block: int, stop: int,
-        seed: Seed,
+        self, pool: ThreadPoolExecutor, assigned: tuple[NDArray[np.intp], NDArray[np.int64]], span: Span, seed: Seed
     ) -> tuple[Cohort, Drawn]:  # fmt: skip
-        """Gives the first `stop` patients of a block. Who they are never depends on `stop`."""
+        """Gives some patients of a block. Who they are never depends on how many."""
         leaf, classes = assigned
-        whole = _empty(self.schema, stop, block * self._size)
+        block, start, stop = span
+        whole = _empty(self.schema, stop - start, block * self._size + start)
         tasks: list[tuple[int, NDArray[np.intp], int]] = []
-        for number in np.unique(leaf[:stop]):
+        for number in np.unique(leaf[start:stop]):
             rows = np.flatnonzero(leaf == number)
-            needed = int(np.searchsorted(rows, stop))
+            least, most = np.searchsorted(rows, (start, stop))
             cuts = enumerate(parts(len(rows)))
-            tasks += [(int(number), rows[cut], place) for place, cut in cuts if cut.start < needed]
+            tasks += [(int(number), rows[cut], place) for place, cut in cuts if cut.start < most and cut.stop > least]
 
         def part(task: tuple[int, NDArray[np.intp], int]) -> Drawn:
             number, rows, place = task
             name = f"mixture/{self.leaves[number].digest}/{self.leaves[number].name}/{block}"
             made, drawn = self._members(number, classes[rows], seed.stream(name, place))
-            count = int(np.searchsorted(rows, stop))
-            put(whole, rows[:count], made, slice(count))
+            least, most = map(int, np.searchsorted(rows, (start, stop)))
+            put(whole, rows[least:most] - start, made, slice(least, most))
             return drawn
 
         return whole, sum(pool.map(part, tasks), Drawn())

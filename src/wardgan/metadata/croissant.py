@@ -69,25 +69,62 @@ def croissant(
         seed: That draws the same again.
         created: `YYYY-MM-DD`.
     """
+    sha256, size = _digest(path)
+    file = {
+        "@type": "cr:FileObject", "@id": "sample", "name": path.name, "contentUrl": path.name,
+        "contentSize": f"{size} B", "encodingFormat": _MEDIA[kind], "sha256": sha256,
+    }  # fmt: skip
+    found = _described(schema, privacy, digest, seed, created)
+    return _written(
+        found, [file], [_field(name, schema, {"fileObject": {"@id": "sample"}}) for name in _names(path, kind)]
+    )
+
+
+def croissant_of_shards(
+    manifest: bytes, columns: Sequence[str], schema: Schema, *, privacy: Claim, digest: str, seed: int, created: str
+) -> bytes:  # fmt: skip
+    """Gives the description of a sample in shards, as it is written beside `manifest.json`.
+
+    Args:
+        manifest: The bytes of `manifest.json`, which names the digest of every shard.
+        columns: Of the shards, in order.
+        schema: What the patients obey.
+        privacy: Guarantee of the generator.
+        digest: Of the release that they were drawn from.
+        seed: That draws the same again.
+        created: `YYYY-MM-DD`.
+    """
+    files = [
+        {
+            "@type": "cr:FileObject", "@id": "manifest", "name": "manifest.json", "contentUrl": "manifest.json",
+            "contentSize": f"{len(manifest)} B", "encodingFormat": "application/json",
+            "sha256": hashlib.sha256(manifest).hexdigest(),
+        },
+        {
+            "@type": "cr:FileSet", "@id": "shards", "name": "shards", "includes": "patients/*.parquet",
+            "encodingFormat": _MEDIA["parquet"],
+        },
+    ]  # fmt: skip
+    found = _described(schema, privacy, digest, seed, created)
+    return _written(found, files, [_field(name, schema, {"fileSet": {"@id": "shards"}}) for name in columns])
+
+
+def _described(schema: Schema, privacy: Claim, digest: str, seed: int, created: str) -> dict[str, object]:
     licence = schema.terms.get("licence")
     uses = [one.iri for one in uses_of(schema.terms)]
-    sha256, size = _digest(path)
-    found = {
+    return {
         "@context": _CONTEXT, "@type": "sc:Dataset", "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": f"{schema.name}-synthetic", "description": _told(schema, privacy, digest, seed),
         "datePublished": created, "version": "1.0.0", **({"license": str(licence)} if licence else {}),
         **({"usageInfo": uses} if uses else {}), "url": f"urn:wardgan:{digest}",
         "keywords": ["synthetic data", "health"],
-        "distribution": [{
-            "@type": "cr:FileObject", "@id": "sample", "name": path.name, "contentUrl": path.name,
-            "contentSize": f"{size} B", "encodingFormat": _MEDIA[kind], "sha256": sha256,
-        }],
-        "recordSet": [{
-            "@type": "cr:RecordSet", "@id": "patients", "name": "patients",
-            "field": [_field(name, schema) for name in _names(path, kind)],
-        }],
     }  # fmt: skip
-    return (json.dumps(found, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _written(found: dict[str, object], files: list[dict[str, str]], fields: list[dict[str, object]]) -> bytes:
+    rows = {"@type": "cr:RecordSet", "@id": "patients", "name": "patients", "field": fields}
+    whole = {**found, "distribution": files, "recordSet": [rows]}
+    return (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _told(schema: Schema, privacy: Claim, digest: str, seed: int) -> str:
@@ -98,7 +135,7 @@ def _told(schema: Schema, privacy: Claim, digest: str, seed: int) -> str:
     )
 
 
-def _field(name: str, schema: Schema) -> dict[str, object]:
+def _field(name: str, schema: Schema, source: dict[str, object]) -> dict[str, object]:
     base, _, visit = name.partition("@")
     column = next((one for one in schema.columns if one.name in (name, base)), None)
     told = [f"at visit {visit}"] if column is not None and visit and column.name == base else []
@@ -107,7 +144,7 @@ def _field(name: str, schema: Schema) -> dict[str, object]:
     return {
         "@type": "cr:Field", "@id": f"patients/{name}", "name": name, "description": ", ".join(told) or name,
         "dataType": _type(column, name, schema),
-        "source": {"fileObject": {"@id": "sample"}, "extract": {"column": name}},
+        "source": {**source, "extract": {"column": name}},
     }  # fmt: skip
 
 

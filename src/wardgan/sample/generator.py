@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,7 +25,8 @@ from wardgan.sample.drawing import BLOCK, Drawn, Effort, Placed, Search, filled_
 from wardgan.sample.engine import engine, refused
 from wardgan.sample.images import Painter, SyntheticImages
 from wardgan.sample.search import Efficiency, Network, efficiency, searched
-from wardgan.schema.cohort import Cohort, joined
+from wardgan.sample.spans import Span, chunks, spans, told
+from wardgan.schema.cohort import Cohort
 from wardgan.schema.schema import Schema
 
 if TYPE_CHECKING:
@@ -135,11 +136,32 @@ class Generator:
             seed: As in `sample`.
             drew: Called with what each block took; the sum depends on the conditions, `seed` and `n` only.
         """
-        check.whole(0, n=n)
-        check.whole(1, chunk=chunk)
+        return self.part(0, n, chunk=chunk, where=where, balance=balance, seed=seed, drew=drew)
+
+    def part(
+        self, skip: int, n: int, *, chunk: int = 8 * BLOCK, where: Where | None = None, balance: str | None = None,
+        seed: int | None = None, threads: int | None = None, drew: Callable[[Drawn], None] | None = None,
+    ) -> Iterator[Cohort]:  # fmt: skip
+        """Gives patients `skip` + 1 to `skip` + `n` of a seed, without drawing those before: a part of a larger sample.
+
+        What is drawn and not used is at most the block in which they begin (16,384 patients). How rare conditions are
+        met follows from the seed, so parts are those of the whole sample whatever is asked for.
+
+        Args:
+            skip: How many patients of the seed come before, 0 or more.
+            n: How many, 0 or more.
+            chunk: Patients in a cohort, at least 1.
+            where: As in `sample`.
+            balance: As in `sample`.
+            seed: As in `sample`.
+            threads: How many blocks are made at the same time; `None`: as many as there are processors.
+            drew: As in `draws`.
+        """
+        check.whole(0, skip=skip, n=n)
+        check.whole(1, chunk=chunk, threads=1 if threads is None else threads)
         self._refuse_images()
         wanted = conditions(self.schema, self.probabilities, where, balance)
-        return chunks(told(self._blocks(n, wanted, replayable(seed)), drew), chunk)
+        return chunks(told(self._blocks(skip, n, wanted, replayable(seed), threads), drew), chunk)
 
     def images(
         self, n: int, *, where: Where | None = None, balance: str | None = None, seed: int | None = None
@@ -252,20 +274,26 @@ class Generator:
     def _session(self) -> InferenceSession:
         return engine(self.network)
 
-    def _blocks(self, n: int, wanted: Conditions, seed: Seed) -> Iterator[tuple[Cohort, Drawn]]:
+    def _blocks(
+        self, skip: int, n: int, wanted: Conditions, seed: Seed, threads: int | None
+    ) -> Iterator[tuple[Cohort, Drawn]]:  # fmt: skip
         """Yields the patients block by block, a few blocks ahead of the reader; at least one block."""
         _ = self._session, self.layout  # made once, before the workers share them
         search = self._search(wanted, seed) if n else Search(wanted, None, Effort(wanted))
-        if n <= BLOCK:
-            yield filled_block(self.run, search, 0, n, seed)
+
+        def filled(span: Span) -> tuple[Cohort, Drawn]:
+            patients, drawn = filled_block(self.run, search, span.block, span.stop, seed)
+            return (patients.take(slice(span.start, None)) if span.start else patients), drawn
+
+        workers = self._workers() if threads is None else threads
+        if n <= BLOCK or workers == 1:
+            yield from map(filled, spans(skip, n, BLOCK))
             return
-        workers = self._workers()
         ahead: deque[Future[tuple[Cohort, Drawn]]] = deque()
         pool = ThreadPoolExecutor(workers)
         try:
-            for block in range(-(-n // BLOCK)):
-                stop = min(n - block * BLOCK, BLOCK)
-                ahead.append(pool.submit(filled_block, self.run, search, block, stop, seed))
+            for span in spans(skip, n, BLOCK):
+                ahead.append(pool.submit(filled, span))
                 if len(ahead) > 2 * workers:
                     yield ahead.popleft().result()
             while ahead:
@@ -334,38 +362,3 @@ def refuse_large(n: int, numbers: int, *, images: bool = False) -> None:
         f"n={n} patients of {numbers} variables need about {n * numbers * 16 >> 30:,} GiB of memory; use stream, or "
         "wardgan sample, which write any number of patients in constant memory."
     )
-
-
-def told(blocks: Iterable[tuple[Cohort, Drawn]], drew: Callable[[Drawn], None] | None) -> Iterator[Cohort]:
-    """Yields the patients of blocks, and tells what each took.
-
-    Args:
-        blocks: Patients, and what they took.
-        drew: Called with the latter; `None` for nobody.
-    """
-    for cohort, drawn in blocks:
-        if drew is not None:
-            drew(drawn)
-        yield cohort
-
-
-def chunks(blocks: Iterable[Cohort], size: int) -> Iterator[Cohort]:
-    """Yields the patients of all blocks in cohorts of `size`; one empty cohort if there are none.
-
-    Args:
-        blocks: At least one cohort.
-        size: Patients in a cohort.
-    """
-    held: list[Cohort] = []
-    rows = 0
-    for block in blocks:
-        start = 0
-        while len(block) - start >= size - rows:
-            stop = start + size - rows
-            yield joined([*held, block.take(slice(start, stop))])
-            held, rows, start = [], 0, stop
-        if start < len(block) or not len(block):
-            held.append(block.take(slice(start, None)))
-            rows += len(block) - start
-    if held:
-        yield joined(held)

@@ -7,6 +7,7 @@ from importlib import metadata
 
 import pytest
 
+import shards_kit
 from wardgan.cli import facts, terminal
 
 SCHEMA = {
@@ -52,6 +53,14 @@ def test_a_step_without_its_extra_names_it(tmp_path, extra, words):
     assert f"pip install 'wardgan[{extra}]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"schema.yaml", "pictures"}
+
+
+def test_shards_on_a_cluster_name_theirs(tmp_path):
+    words = ["sample", shards_kit.released(tmp_path), "-n", 9, "--shards", 3, "-o", tmp_path / "out"]
+    done = without(["distributed"], *words, "--cluster", "dask://host:8786")
+    assert done.returncode == 2, done.stderr
+    assert "pip install 'wardgan[cluster]'" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_every_library_of_an_extra_has_its_name_in_the_refusal():

@@ -12,10 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 import release_kit as kit
+import shards_kit
 import wardgan as wg
 from wardgan.cli.main import app
+from wardgan.combining.loading import open_file
 from wardgan.errors import UsageError
-from wardgan.metadata.croissant import check_kind
+from wardgan.metadata.croissant import check_kind, croissant_of_shards
 from wardgan.seal import artifact
 
 ROOT = Path(__file__).parents[3]
@@ -103,6 +105,29 @@ def test_mlcroissant_reads_the_patients_back(holes, name):
     assert back["s"].tolist() == real["s"].tolist()
     dates = [str(one)[:10] for one in back["d"].dropna()]
     assert dates == [str(one)[:10] for one in real["d"].dropna()]
+
+
+@pytest.mark.skipif(not READER.exists(), reason="mlcroissant is not installed (make test does it)")
+def test_mlcroissant_reads_all_shards(holes, tmp_path):
+    found = open_file(holes / "holes.hgan", None, required=False)
+    shards_kit.draw(holes / "holes.hgan", tmp_path / "out")
+    text = croissant_of_shards(
+        (tmp_path / "out" / "manifest.json").read_bytes(), list(shards_kit.rows(tmp_path / "out")), found.generator.schema,
+        privacy=found.privacy, digest=found.digest, seed=7, created=kit.DAY,
+    )  # fmt: skip
+    (tmp_path / "out" / "croissant.json").write_bytes(text)
+    script = (
+        "import json, sys, mlcroissant as mlc\n"
+        "found = mlc.Dataset(jsonld=sys.argv[1])\n"
+        "rows = [bool(one['patients/s']) for one in found.records(record_set='patients')]\n"
+        "print(json.dumps([found.metadata.ctx.issues.report(), rows]))"
+    )
+    command = [READER.parent / "python", "-c", script, tmp_path / "out" / "croissant.json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told, rows = json.loads(done.stdout.splitlines()[-1])
+    assert "error" not in told.lower()
+    assert sorted(rows) == sorted(shards_kit.rows(tmp_path / "out")["s"])
 
 
 def test_visits_and_wide_samples_have_their_columns(tmp_path):

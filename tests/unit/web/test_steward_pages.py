@@ -20,8 +20,12 @@ import steward_kit as kit
 from wardgan.errors import SchemaError, UsageError, WardganError
 from wardgan.privacy.ledger import Ledger
 from wardgan.schema.schema import Schema
-from wardgan.web.steward import combining, declare, fitting, pages, verbs, views
+from wardgan.web.steward import declare, fitting, pages, verbs, views
+from wardgan.web.steward.app import ROUTERS
+from wardgan.web.steward.places import begin_folder
+from wardgan.web.steward.pool import begin_pool
 from wardgan.web.steward.project import STEPS, Project, begin
+from wardgan.web.steward.training import TRAININGS
 from wardgan.web.steward.union import UNIONS, begin_union
 
 EVIL = '<b>"it\'s" & 1.low</b>'
@@ -35,8 +39,19 @@ WAYS = {
     "/combine/{name}/members": "post", "/combine/{name}/left": "post", "/combine/{name}/publish": "post",
     "/combine/{name}/sign": "post",
     "/combine/{name}/stop": "post",
+    "/projects/{name}/survey": "post", "/projects/{name}/tables": "both", "/projects/{name}/tables/file": "get",
+    "/combine/{name}/distil": "both", "/combine/{name}/distil/publish": "post",
+    "/pool": "get", "/pool/new": "post", "/pool/{name}": "get", "/pool/{name}/like": "post",
+    "/pool/{name}/survey": "post", "/pool/{name}/{what}": "get", "/pool/{name}/tables": "post",
+    "/pool/{name}/left": "post", "/pool/{name}/how": "post", "/pool/{name}/sign": "post",
+    "/pool/{name}/publish": "post", "/pool/{name}/stop": "post",
+    "/federate": "get", "/federate/new": "post", "/federate/{name}": "get", "/federate/{name}/agreement": "post",
+    "/federate/{name}/kits": "post", "/federate/{name}/kits/{site}.zip": "get", "/federate/{name}/run": "post",
+    "/federate/{name}/publish": "post", "/federate/{name}/try": "post", "/federate/{name}/stop": "post",
 }  # fmt: skip
-POSTS = [way for way, kind in WAYS.items() if kind == "post"]
+METHODS = {"get": ["GET"], "open": ["GET"], "post": ["POST"], "both": ["GET", "POST"]}
+POSTS = [way for way, kind in WAYS.items() if kind in ("post", "both")]
+UPLOADS = ("/projects", "/pool/new", "/federate/new", "/projects/{name}/survey", "/pool/{name}/tables")
 BUDGET = {"epsilon": "3", "delta": "1e-5", "policy": "default", "share": "0.4", "family": "copula"}
 
 
@@ -97,17 +112,15 @@ def tree(folder):
 
 
 def at(way, name="drafted"):
-    return way.format(name=name, step="schema", edition="internal")
+    return way.format(name=name, step="schema", edition="internal", what="survey", site="alpha")
 
 
 def test_there_is_no_way_that_this_list_forgets(desk):
-    routers = (pages.router, combining.router)
-    every = [route for router in routers for route in router.routes]
+    every = [route for router in ROUTERS for route in router.routes]
     found = {(route.path, method) for route in every for method in route.methods - {"HEAD"}}
-    kinds = {"get": "GET", "open": "GET", "post": "POST"}
-    assert found == {(way, kinds[kind]) for way, kind in WAYS.items()}
+    assert found == {(way, method) for way, kind in WAYS.items() for method in METHODS[kind]}
     # Nothing else was added to the application but what lies in the folder of static files.
-    others = [route for route in desk.app.routes if getattr(route, "original_router", None) not in routers]
+    others = [route for route in desk.app.routes if getattr(route, "original_router", None) not in ROUTERS]
     assert {getattr(route, "path", "") for route in others} - set(WAYS) == {"/static"}
 
 
@@ -117,7 +130,7 @@ def test_nobody_gets_anything_without_the_word(desk, drafted, way, kind, cookie)
     before = tree(desk.home)
     client = type(desk.client)(desk.app, base_url=kit.HERE)
     headers = kit.OURS | ({} if cookie is None else {"Cookie": f"wardgan-steward={cookie}".encode("latin-1")})
-    if kind == "post":
+    if kind in ("post", "both"):
         files = {"file": ("a.csv", b"a\n1\n")}
         more = {} if way != "/projects" else {"files": files}
         answer = client.post(at(way), data={"csrf": desk.csrf, "name": "mine", **BUDGET}, headers=headers, **more)
@@ -159,9 +172,11 @@ ELSEWHERE = [
 def test_a_form_of_another_page_changes_nothing(desk, ready, way):
     if not (desk.home / UNIONS / "ready").exists():
         begin_union(desk.home, "ready")
+        begin_pool(desk.home, "ready")
+        begin_folder(desk.home, TRAININGS, "ready")
     before = tree(desk.home)
     form = {"name": "mine", "text": "name: a", **BUDGET, "train": "1", "hospital": "A", "target": "./hub:a:1"}
-    upload = {"files": {"file": ("a.csv", b"a\n1\n")}} if way == "/projects" else {}
+    upload = {"files": {"file": ("a.csv", b"a\n1\n")}} if way in UPLOADS else {}
     for headers in ELSEWHERE:
         answer = desk.client.post(at(way, "ready"), data={"csrf": desk.csrf, **form}, headers=headers, **upload)
         assert answer.status_code == 403, headers

@@ -17,7 +17,7 @@ def clinic(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
-    with kit.opened(tmp_path_factory.mktemp("steward") / "home") as found:
+    with kit.opened(tmp_path_factory.mktemp("steward") / "home", quick=True) as found:
         yield found
 
 

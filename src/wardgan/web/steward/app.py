@@ -19,12 +19,16 @@ from wardgan.access.rules import AccessError
 from wardgan.errors import UsageError, WardganError
 from wardgan.web.app import HERE, HOSTS
 from wardgan.web.guard import Guard
-from wardgan.web.steward import combining, pages, views
+from wardgan.web.steward import answering, combining, distilling, federating, pages, pooling, views
 from wardgan.web.steward.project import MissingError
 from wardgan.web.steward.session import Session
 from wardgan.web.steward.verbs import Acts
 
 UPLOADS: Final = ".uploads"
+# Pages with a name of their own stand before those of a project's steps.
+ROUTERS: Final = (
+    answering.router, pages.router, combining.router, distilling.router, pooling.router, federating.router,
+)  # fmt: skip
 
 
 def create_steward(home: Path) -> FastAPI:
@@ -55,8 +59,8 @@ def create_steward(home: Path) -> FastAPI:
     app.state.home = home
     app.state.acts = acts
     app.state.session = Session()
-    app.include_router(pages.router)
-    app.include_router(combining.router)
+    for one in ROUTERS:
+        app.include_router(one)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS), www_redirect=False)
     app.add_middleware(Guard)

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from wardgan.errors import UsageError
+from wardgan.web.steward import recipes
+from wardgan.web.steward.arithmetic import costs_of, strangers_of
 from wardgan.web.steward.pages import Sessioned, form_in, received, sent_in, signing
-from wardgan.web.steward.project import KEY, settled
-from wardgan.web.steward.union import (
-    WAYS,
-    Union,
-    begin_union,
-    costs_of,
-    facts_of,
-    strangers_of,
-    union_of,
-    unions,
-    words_of,
-)
+from wardgan.web.steward.places import folder_of
+from wardgan.web.steward.project import KEY, settled, text_of
+from wardgan.web.steward.union import UNIONS, Union, begin_union, facts_of, unions, words_of
 from wardgan.web.steward.verbs import Acts, problem_of
-from wardgan.web.steward.views import progress_in, shown
+from wardgan.web.steward.views import running, shown
 
 router: Final = APIRouter()
 
@@ -36,7 +30,7 @@ def union_in(request: Request, name: str, _: Sessioned) -> Union:
         request: What is asked.
         name: Of what is combined.
     """
-    return union_of(request.app.state.home, name)
+    return Union(folder_of(request.app.state.home, UNIONS, name))
 
 
 Named = Annotated[Union, Depends(union_in)]
@@ -64,19 +58,35 @@ def page(request: Request, union: Named, _: Sessioned) -> HTMLResponse:
     acts: Acts = request.app.state.acts
     act = acts.now(union)
     if act is not None and act.code is None:
-        return shown(request, "running.html", project=None, union=union, step="combine", act=act,
-                     progress=progress_in(union))  # fmt: skip
+        return running(request, union, act, f"/combine/{union.name}")
+    act = act if act is not None and act.step == "combine" else None
     facts, problem = facts_of(union)
     failed = None if act is None else problem_of(act)
     # A key may have been made before.
     notices = next((one["notices"] for one in act.answers if "notices" in one), ()) if act is not None else ()
-    chosen = union.chosen
-    own = chosen.get("own")
+    recipe = recipes.kept(union.chosen, union.stems)
+    fields = recipes.fields_of(recipe, facts, failed or "")
+    text = text_of(union.chosen, "text") or recipes.text_of_recipe(recipe)
+    return _page(request, union, fields, text, facts={**facts, "notices": notices} if facts else None,
+                 problem=failed or problem or None)  # fmt: skip
+
+
+def _page(
+    request: Request, union: Union, fields: Mapping[str, str], text: str, *, facts: Mapping[str, Any] | None = None,
+    problem: str | None = None, typed: bool = False, status: int = 200,
+) -> HTMLResponse:  # fmt: skip
+    """Shows what the forms hold, typed just now or chosen before, and what came of it."""
+    found = facts or {}
+    weighed = any(value for name, value in fields.items() if name.startswith("class.") and name.count(".") > 1)
+    lines = {"rows": recipes.count(fields, "map.{}.to"), "classes": recipes.count(fields, "class.{}"),
+             "weighed": weighed}  # fmt: skip
+    choices = {"ways": recipes.WAYS, "keep": recipes.KEEP, "same": recipes.LEVELS}
+    key = f"../../{KEY}" if (request.app.state.home / KEY).is_file() else ""
     return shown(
-        request, "combine.html", union=union, facts=facts, costs=costs_of(facts) if facts else (), notices=notices,
-        strangers=strangers_of(facts.get("tree", ())),
-        problem=failed or problem or None, chosen=union.chosen, own=own if isinstance(own, dict) else {}, ways=WAYS,
-        done=union.file.is_file(), key=f"../../{KEY}" if (request.app.state.home / KEY).is_file() else "",
+        request, "combine.html", status, union=union, facts=found, costs=costs_of(found) if found else (),
+        notices=found.get("notices", ()), strangers=strangers_of(found.get("tree", ())), problem=problem,
+        chosen=union.chosen, fields=fields, text=text, done=union.file.is_file(), key=key, typed=typed,
+        **lines, **choices,
     )  # fmt: skip
 
 
@@ -121,16 +131,34 @@ async def left(request: Request, union: Named) -> Response:
 
 @router.post("/combine/{name}/how")
 async def combined(request: Request, union: Named) -> Response:
-    """Combines the members as a draft, which shows what that means."""
+    """Combines the members as a draft, which shows what that means; what cannot be is told, and stays as written."""
     form = await form_in(request)
     _check_open(request, union)
-    names = ("weights", "columns", "overlap")
-    own = {one.stem: form.get(f"weight.{one.stem}", "").strip() for one in union.members}
-    chosen = {name: form[name].strip() for name in names if name in form}
-    await run_in_threadpool(union.choose, **chosen, own=own)
     await run_in_threadpool(union.draft.unlink, missing_ok=True)  # it was made in another way
+    before = recipes.kept(union.chosen, union.stems)
+    text = form.get("text", "").replace("\r\n", "\n")
+    try:
+        recipe, problems = _said(before, form, union.stems)
+    except UsageError as error:
+        if "text" not in form:
+            raise
+        return _page(request, union, recipes.fields_of(before, {}, ""), text, problem=str(error), typed=True,
+                     status=400)  # fmt: skip
+    if problems:
+        text = recipes.text_of_recipe(before)
+        return _page(request, union, form, text, problem="\n".join(problems), status=400)
+    await run_in_threadpool(union.choose, recipe=recipe, text=text)
     _start(request, union, "Combining", await run_in_threadpool(words_of, union, union.draft, None))
     return _to(union)
+
+
+def _said(
+    before: recipes.Recipe, form: Mapping[str, str], stems: Sequence[str]
+) -> tuple[recipes.Recipe, list[str]]:  # fmt: skip
+    """Gives the recipe that somebody wrote as text, or in the form, and what is wrong with it."""
+    if "text" in form:
+        return recipes.from_text(form["text"], stems), []
+    return recipes.from_form(before, form)
 
 
 @router.post("/combine/{name}/sign")
@@ -158,7 +186,7 @@ async def published(request: Request, union: Named) -> Response:
     acts: Acts = request.app.state.acts
     acts.start(
         union, "combine", "Publishing", ["push", "--json", "--", union.file.name, settled(union.folder, target)],
-        last=lambda answer: union.choose(published=answer["target"]),
+        last=lambda answers: union.choose(published=answers[-1]["target"]),
     )  # fmt: skip
     return _to(union)
 

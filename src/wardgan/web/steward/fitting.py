@@ -9,10 +9,12 @@ from typing import Any, Final
 
 from wardgan import files
 from wardgan.errors import UsageError, WardganError
+from wardgan.models import IMAGES
 from wardgan.schema.schema import Schema
 from wardgan.seal.card import BANNER, statement
 from wardgan.seal.records import Claim
 from wardgan.web.steward import declare
+from wardgan.web.steward.offers import families_of
 from wardgan.web.steward.project import Project, projects, text_of
 from wardgan.web.steward.verbs import Acts, VerbError, ask
 
@@ -36,7 +38,7 @@ def planned(project: Project, chosen: Mapping[str, object]) -> dict[str, Any]:
             keep(project.fitted, declare.for_fit(Schema.load(project.schema), share).to_yaml().encode())
         found, told = ask(
             project, "plan", project.fitted.name, f"--epsilon={epsilon!r}", f"--delta={delta!r}",
-            f"--family={text_of(chosen, 'family') or 'auto'}",
+            *_family(project),
         )  # fmt: skip
     except (VerbError, WardganError) as error:
         return {"problem": str(error)}
@@ -98,9 +100,28 @@ def fit_words(project: Project, source: str | None = None) -> list[str]:
     return [
         "fit", source or fitted_data(project), project.fitted.name, "-o", project.run.name,
         f"--epsilon={text_of(chosen, 'epsilon')}", f"--delta={text_of(chosen, 'delta') or '1e-5'}",
-        f"--family={text_of(chosen, 'family') or 'auto'}", "--ledger", str(project.folder.parent / _LEDGER),
+        *_family(project), "--ledger", str(project.folder.parent / _LEDGER),
         f"--dataset={text_of(chosen, 'dataset') or project.name}", "--json",
     ]  # fmt: skip
+
+
+def families(project: Project) -> tuple[str, ...]:
+    """Gives the families that a project can choose from, as the verb offers them.
+
+    Args:
+        project: Whose.
+    """
+    found = families_of("fit", option="--survey" if project.survey.is_file() else "--family")
+    return tuple(one for one in found if one != IMAGES)  # of which these pages know nothing
+
+
+def _family(project: Project) -> list[str]:
+    """Gives the words that name the family, and the survey that it answers."""
+    wanted = text_of(project.chosen, "family") or "auto"
+    if not project.survey.is_file():
+        return [f"--family={wanted}"]
+    able = families(project)
+    return [f"--family={wanted if wanted in able or not able else able[0]}", f"--survey={project.survey.name}"]
 
 
 def dataset_of(project: Project, known: Sequence[Mapping[str, Any]]) -> str:

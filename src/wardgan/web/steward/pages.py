@@ -23,7 +23,7 @@ from wardgan.web.steward.fitting import fit_words, fitted_data, keep, train
 from wardgan.web.steward.project import KEY, STEPS, MissingError, Project, begin, project_of, projects, settled, text_of
 from wardgan.web.steward.session import Session
 from wardgan.web.steward.verbs import Acts, problem_of
-from wardgan.web.steward.views import SHOWN, given_of, progress_in, schema_page, shown
+from wardgan.web.steward.views import SHOWN, given_of, running, schema_page, shown
 
 _LONGEST: Final = 2_000_000
 _FIELDS: Final = 20_000
@@ -152,7 +152,7 @@ def step(request: Request, project: Named, step: str, _: Sessioned) -> Response:
     acts: Acts = request.app.state.acts
     act = acts.now(project)
     if act is not None and act.code is None:
-        return shown(request, "running.html", project=project, step=act.step, act=act, progress=progress_in(project))
+        return running(request, project, act, f"/projects/{project.name}")
     if not project.reached(step):
         return RedirectResponse(f"/projects/{project.name}/{project.step}", 303)
     # What failed before its step could be opened is told where the project is.
@@ -259,7 +259,7 @@ async def published(request: Request, project: Named) -> Response:
     request.app.state.acts.start(
         project, "publish", "Publishing",
         ["push", "--json", "--", project.file.name, settled(project.folder, target)],
-        last=lambda answer: project.choose(published=answer["target"]),
+        last=lambda answers: project.choose(published=answers[-1]["target"]),
     )  # fmt: skip
     return RedirectResponse(f"/projects/{project.name}/publish", 303)
 

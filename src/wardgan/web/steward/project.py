@@ -104,6 +104,16 @@ class Project(Kept):
         return self.folder / "run"
 
     @property
+    def survey(self) -> Path:
+        """Survey of several hospitals that the fit answers, if there is one."""
+        return self.folder / "survey.json"
+
+    @property
+    def tables(self) -> Path:
+        """Its noisy answers, which may leave."""
+        return self.folder / f"{self.name}.tables"
+
+    @property
     def same(self) -> str | None:
         """Data set of an earlier project with the same file, with whose patients these are counted; `None` for none."""
         mine = self.chosen.get("digest")

@@ -23,6 +23,9 @@ _QUICK: Final = 120.0
 _END: Final = 20.0
 
 
+Last = Callable[[Sequence[Mapping[str, Any]]], None]
+
+
 class VerbError(WardganError):
     """A verb refused; the message is what it said."""
 
@@ -61,7 +64,7 @@ class Acts:
 
     def start(
         self, project: Kept, step: str, title: str, *commands: Sequence[str], secret: str | None = None,
-        first: Callable[[], None] | None = None, last: Callable[[Mapping[str, Any]], None] | None = None,
+        first: Callable[[], None] | None = None, last: Last | None = None,
     ) -> None:  # fmt: skip
         """Runs verbs in the background; none follows one that fails.
 
@@ -72,7 +75,7 @@ class Acts:
             commands: Words of each verb; paths are within the project's folder.
             secret: Passphrase of a key, which is not among the words.
             first: Makes what the verbs need, once it is known that nothing else runs.
-            last: Is called with the last answer, if all went well, whether or not anybody looks.
+            last: Is called with what they answered, if all went well, whether or not anybody looks.
 
         Raises:
             UsageError: Something runs for this project already.
@@ -147,9 +150,7 @@ class Acts:
         act = self._acts.get(project.folder)
         return act is not None and act.code is None
 
-    def _work(
-        self, project: Kept, act: Act, secret: str | None, last: Callable[[Mapping[str, Any]], None] | None
-    ) -> None:  # fmt: skip
+    def _work(self, project: Kept, act: Act, secret: str | None, last: Last | None) -> None:
         code = 1
         try:
             for words in act.commands:
@@ -157,7 +158,7 @@ class Acts:
                 if code or act.stopping:
                     break
             if not code and last is not None:
-                last(act.answers[-1] if act.answers else {})
+                last(act.answers)
         except OSError as error:
             act.said += f"\nThe verb could not be run: {error.strerror}."
         finally:
@@ -217,6 +218,22 @@ def ask(project: Kept, *words: str) -> tuple[Mapping[str, Any], str]:
     return found, said
 
 
+def help_of(*verb: str) -> str:
+    """Gives the help of a verb, with one line for each option; empty if there is none.
+
+    Args:
+        verb: Its words.
+    """
+    try:
+        done = subprocess.run(
+            _command([*verb, "--help"]), stdin=subprocess.DEVNULL, capture_output=True, timeout=_QUICK, check=False,
+            env={**os.environ, "COLUMNS": "2000", "NO_COLOR": "1", "TERM": "dumb"},
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode("utf-8", "replace")
+
+
 def progress_of(project: Kept) -> Path:
     """Gives the file in which a verb notes how far it is.
 
@@ -239,12 +256,21 @@ def problem_of(act: Act) -> str | None:
             f"{act.title} was interrupted before its end (signal {-act.code}), perhaps for lack of memory: nothing "
             "half-made counts. Go on where it was, or begin it again."
         )
-    last = act.answers[-1] if act.answers else {}
-    problem = last.get("error")
-    if isinstance(problem, dict):
-        return str(cast("Mapping[str, object]", problem).get("message"))
+    if (told := _told(act.answers[-1] if act.answers else {})) is not None:
+        return told
     lines = [line for line in act.said.splitlines() if line.strip()]
     return lines[-1].removeprefix("error: ") if lines else f"It ended with exit code {act.code}."
+
+
+def _told(answer: Mapping[str, Any]) -> str | None:
+    """Gives why a verb refused, or why what it judged is not as it should be; `None` if its answer does not say."""
+    problem = answer.get("error")
+    if isinstance(problem, dict):
+        return str(cast("Mapping[str, object]", problem).get("message"))
+    refusals = answer.get("refusals")
+    if answer.get("ok") is False and isinstance(refusals, list) and refusals:
+        return "\n".join(map(str, cast("list[object]", refusals)))
+    return None
 
 
 def _command(words: Sequence[str]) -> list[str]:

@@ -11,7 +11,8 @@ from fastapi.responses import HTMLResponse
 
 from wardgan.web.pages import rendered
 from wardgan.web.steward import declare
-from wardgan.web.steward.fitting import UNCONFIRMED, bill, counted, data_sets, planned
+from wardgan.web.steward.fitting import UNCONFIRMED, bill, counted, data_sets, families, planned
+from wardgan.web.steward.pool import survey_in
 from wardgan.web.steward.project import KEY, STEPS, Kept, Project, text_of
 from wardgan.web.steward.session import Session
 from wardgan.web.steward.verbs import Act, progress_of
@@ -21,6 +22,9 @@ POLICIES: Final = {
     "default": "epsilon up to 3",
     "research": "epsilon up to 10; for use under a contract",
 }
+
+
+_PLACES: Final = ("projects", "combine", "pool", "federate")
 
 
 def shown(request: Request, template: str, status: int = 200, **facts: Any) -> HTMLResponse:  # noqa: ANN401
@@ -48,8 +52,21 @@ def problem(request: Request, status: int, message: str) -> HTMLResponse:
     """
     parts = request.url.path.split("/")
     # A page of the project that the question was about, for whoever may see that there is one.
-    back = "/".join(parts[:3]) if len(parts) > 3 and parts[1] in ("projects", "combine") and status != 403 else ""
+    back = "/".join(parts[:3]) if len(parts) > 3 and parts[1] in _PLACES and status != 403 else ""
     return shown(request, "problem.html", status, message=message, missing=status == 404, back=back)
+
+
+def running(request: Request, kept: Kept, act: Act, at: str) -> HTMLResponse:
+    """Gives the page of a verb that runs.
+
+    Args:
+        request: Who asks.
+        kept: Whose.
+        act: What runs.
+        at: Address of what it belongs to, under which it can be stopped.
+    """
+    project = kept if isinstance(kept, Project) else None
+    return shown(request, "running.html", project=project, step=act.step, act=act, progress=progress_in(kept), at=at)
 
 
 def progress_in(project: Kept) -> Mapping[str, Any] | None:
@@ -115,7 +132,8 @@ def _budget_step(request: Request, project: Project, facts: dict[str, Any]) -> H
         more["bill"] = None if more["plan"] is None else bill(project, float(text_of(chosen, "epsilon")), known)
     more |= {"problem": more.get("problem") or facts["problem"], "begun": project.begun}
     more["same"] = text_of(chosen, "dataset") if project.begun else project.same
-    more["datasets"] = data_sets(project, known)
+    more |= {"datasets": data_sets(project, known), "families": families(project)}
+    more["survey"] = survey_in(project.survey)
     return shown(request, "budget.html", project=project, **(facts | more))
 
 
