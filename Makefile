@@ -1,13 +1,14 @@
 # Two commands: `make demo` and `make test`. Each makes its own environment in .venv.
 PYTHON ?= python3
 VENV := .venv
+READY := $(VENV)/.ready
 STAMP := $(VENV)/.installed
 # mlcroissant, which reads our descriptions of samples in a test, brings type stubs that contradict pandas' own.
 FOREIGN := .venv-croissant
 
 .PHONY: demo test fuzz docs check dist smoke clean
 
-demo: $(STAMP)
+demo: $(READY)
 	$(VENV)/bin/wardgan demo -o demo --force
 
 test: $(STAMP) $(FOREIGN)/.installed
@@ -30,8 +31,14 @@ dist: $(STAMP)
 smoke: dist
 	$(VENV)/bin/python scripts/smoke_extras.py dist
 
-$(STAMP): pyproject.toml constraints.txt
+# What people need who use the package; its developers need more.
+$(READY): pyproject.toml constraints.txt
+	@echo "Making the environment $(VENV); the first time this takes some minutes."
 	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
+	touch $(READY)
+
+$(STAMP): $(READY)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(STAMP)
 

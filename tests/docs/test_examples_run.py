@@ -67,13 +67,14 @@ def hospital(made, tmp_path, monkeypatch):
 
 def test_the_pages_that_people_start_from_have_examples():
     names = {path.name for path in WITH_PYTHON}
-    assert {"README.md", "python.md", "schema.md", "privacy.md", "errors.md"} <= names
+    assert {"glance.md", "python.md", "schema.md", "privacy.md", "errors.md"} <= names
 
 
-@pytest.mark.parametrize("path", [path for path in WITH_PYTHON if path.name != APART], ids=lambda path: path.name)
+# That of the glance runs below.
+@pytest.mark.parametrize(
+    "path", [path for path in WITH_PYTHON if path.name not in (APART, "glance.md")], ids=lambda path: path.name
+)
 def test_python(path, hospital):
-    if path.name == "README.md":
-        (hospital / "patients.hgan").unlink()
     world: dict[str, object] = {}
     for number, block in enumerate(page(path).blocks("python")):
         tried(compile(block, f"{path.name}, block {number + 1}", "exec"), world)
@@ -118,19 +119,19 @@ def test_the_bill_by_hand_knows_every_mechanism(hospital):
     assert billed == [(event["name"], event["mechanism"], event["steps"]) for event in ledger["events"]]
 
 
-def test_the_readme_draws_the_patients_that_it_asks_for(hospital):
+def test_the_glance_draws_the_patients_that_it_asks_for(hospital):
     (hospital / "patients.hgan").unlink()
     world: dict[str, object] = {}
-    (block,) = page("README.md").blocks("python")
+    (block,) = page("docs/glance.md").blocks("python")
     tried(block, world)
     assert len([line for line in block.splitlines() if line]) <= 8
     assert set(world["patients"]["arm"]) == {"intensive"}
     assert len(world["patients"]) == 1000
 
 
-def test_the_command_line_of_the_readme(hospital):
-    text = page("README.md").text
-    (lines,) = page("README.md").blocks("console")
+def test_the_command_line_of_the_glance(hospital):
+    text = page("docs/glance.md").text
+    (lines,) = page("docs/glance.md").blocks("console")
     schema = hospital / "schema.yaml"
     confirmed = schema.read_bytes()
     for old in (schema, hospital / "hospital.key", hospital / "hospital.key.pub", hospital / "patients.hgan"):

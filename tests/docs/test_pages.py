@@ -48,7 +48,7 @@ def test_a_broken_link_is_seen():
 
 def published():
     """Gives the texts that travel with the project."""
-    kinds = ("*.md", "*.toml", "Makefile", "src/**/*.py", "scripts/*", "benchmarks/*.py", "docs/**/*.md")
+    kinds = ("*.md", "*.toml", "Makefile", "src/**/*.py", "scripts/*", "benchmarks/*.py", "docs/**/*.md", "notebooks/*")
     return sorted({path for kind in kinds for path in ROOT.glob(kind) if path.is_file()})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -148,6 +149,9 @@ def main() -> None:
     """Runs `wardgan` with the arguments of the process."""
     # Whoever ends the process politely gets the same tidying up as with Ctrl-C.
     signal.signal(signal.SIGTERM, _ended)
+    # Threads of classifiers and networks sleep while they wait. Otherwise they take turns at doing nothing where
+    # others use the machine, too: there a dossier took more than ten times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     app()
 
 

@@ -1,8 +1,10 @@
 """The command line starts fast, and says what it can do."""
 
+import os
 import subprocess
 import sys
 
+import pytest
 from typer.testing import CliRunner
 
 from wardgan.cli.main import app
@@ -51,3 +53,16 @@ def test_a_wrong_verb_is_a_usage_error_that_knows_the_right_one():
     assert done.exit_code == 2
     assert "sample" in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(("asked", "found"), [(None, "passive"), ("active", "active")])
+def test_threads_that_wait_sleep_unless_somebody_wants_otherwise(asked, found):
+    """Libraries read this when they are loaded, so it must be said before."""
+    code = (
+        "import os, sys\nsys.argv = ['wardgan', '--version']\nimport wardgan.cli.main as cli\n"
+        "cli.app = lambda: print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules, 'sklearn' in sys.modules)\ncli.main()"
+    )
+    world = {name: text for name, text in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    world |= {"OMP_WAIT_POLICY": asked} if asked else {}
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=world)
+    assert done.stdout.split() == [found, "False", "False"]
