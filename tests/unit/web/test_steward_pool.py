@@ -59,7 +59,10 @@ def pool(desk, shared):
     desk.post("/pool/north/survey", **ASKED)
     page = desk.wait("/pool/north")
     assert kit.alarm(page) is None, kit.alarm(page)
-    assert "It asks about 800 patients of 2 hospitals for family copula, and was made for simulated patients" in kit.words(page)
+    assert (
+        "It asks about 800 patients of 2 hospitals for family copula, and was made for simulated patients"
+        in kit.words(page)
+    )
     return Pool(desk.home / "_pooled" / "north")
 
 
