@@ -50,6 +50,7 @@ from wardgan.models.base import Run
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.records import Records
 from wardgan.rng import Seed
+from wardgan.schema.cohort import Cohort
 from wardgan.schema.image_cohort import ImageCohort
 from wardgan.seal.artifact import release
 from wardgan.simulate.sprint import SPRINT_SCHEMA, sprint_like
@@ -240,12 +241,12 @@ def _pooled(
     for method, like in zip(methods, (None, pilot), strict=True):
         if method == methods[1] and like is None:
             continue
-        # Without privacy nothing is billed, and nothing refuses to look at its patients.
-        public = like if like is None or budget else replace(wg.load(like).draw(20_000), schema=schema)
+        # Without privacy the survey would refuse the file; these rows say that nobody is protected.
+        known = like if like is None or budget else replace(wg.load(like).draw(20_000), schema=schema)
         try:
             asked = survey(
-                schema, patients=size, hospitals=len(case.hospitals), budget=budget or wg.Budget(10.0), like=public,
-                family=family,
+                schema, patients=size, hospitals=len(case.hospitals), budget=budget or wg.Budget(10.0), like=known,
+                family=family, public=isinstance(known, Cohort),
             )  # fmt: skip
         except PlanError:
             yield method, {"refused": len(case.hospitals)}
