@@ -52,6 +52,34 @@ def mu(epsilon):
     return gaussian_mu(epsilon, 1e-5)
 
 
+def test_a_member_that_a_stranger_signed_is_said_if_a_trust_file_was_there_to_ask(home, tmp_path, monkeypatch):
+    wg.new_key(tmp_path / "else.key", name="Else", trust=tmp_path / "else.json")
+    (tmp_path / "in").mkdir()
+    combined(home, tmp_path / "in", "beta", key=tmp_path / "else.key")
+    members = [home / "alpha.hgan", tmp_path / "in" / "all.hgan"]
+
+    def said(**more):
+        notices = wg.combine(members, tmp_path / "x.hgan", force=True, **more).notices
+        return [one.partition(",")[0] for one in notices if "sign" in one]
+
+    # Without any trust file every key is unknown, and the tree says so.
+    assert said() == []
+    stranger = "signed by a key that no trust file here knows"
+    monkeypatch.setenv("WARDGAN_TRUST", str(home / "trust.json"))
+    assert said() == [f"all: {stranger}"]
+    monkeypatch.setenv("WARDGAN_TRUST", str(tmp_path / "else.json"))
+    assert said() == [f"alpha: {stranger}", f"all/beta: {stranger}"]
+    # What is cooked here is one's own, signed or not.
+    recipe = {"members": ["alpha.hgan"]}
+    shutil.copy(home / "alpha.hgan", tmp_path / "alpha.hgan")
+    (tmp_path / "inner.yaml").write_text(json.dumps(recipe))
+    (tmp_path / "outer.yaml").write_text(json.dumps({"members": ["inner.yaml"]}))
+    monkeypatch.setenv("WARDGAN_TRUST", str(home / "trust.json"))
+    for key in (None, tmp_path / "else.key"):
+        made = wg.combine(wg.Recipe.load(tmp_path / "outer.yaml"), tmp_path / "y.hgan", key=key, force=True)
+        assert not [one for one in made.notices if "sign" in one]
+
+
 def test_the_three_bounds_are_those_of_the_ledgers(home, tmp_path):
     found = combined(home, tmp_path, "alpha", "beta", "gamma", overlap=2).bounds
     # The plans spend their budgets up to a few parts in a thousand.
