@@ -20,7 +20,7 @@ from wardgan.combining.leaf import Leaf
 from wardgan.combining.notices import alone, loud
 from wardgan.combining.recipe import RECIPES, Recipe, Wanted, Weights
 from wardgan.combining.records import FORMAT, VERSION
-from wardgan.combining.tree import Member, MixtureNode, ModelNode, bounds_of, facts_behind, ledgers_behind
+from wardgan.combining.tree import Member, MixtureNode, ModelNode, bounds_of, check_name, facts_behind, ledgers_behind
 from wardgan.errors import ArtifactError, FormatError, TrustError, UsageError
 from wardgan.privacy.union import Bounds
 from wardgan.schema.schema import Schema
@@ -138,7 +138,9 @@ class _Cook:
             except (ArtifactError, TrustError) as error:
                 raise type(error)(f"{wanted.file.name}: {error}") from error
             self.known.update(facts_behind(node))
-            nodes.append((wanted.name or wanted.file.stem, node))
+            name = wanted.name or wanted.file.stem
+            check_name(name, node)
+            nodes.append((name, node))
             parts.append(packed(file))
             notices += more
         _check_once(nodes)

@@ -629,6 +629,51 @@ def test_trust_is_asked_of_every_member_at_every_depth(home, tmp_path):
     assert wg.verify_mixture(tmp_path / "cooked.hgan", home / "trust.json").refusals == ()
 
 
+FORMULA = "=cmd|'c'!A1"
+
+
+@pytest.mark.parametrize("name", [FORMULA, "@f(1)"])
+def test_no_name_of_a_member_is_a_formula(home, tmp_path, name):
+    """Names become levels of the column of sites."""
+    with pytest.raises(UsageError, match=r"would run the member's name .* as a formula; give it another name"):
+        wg.Recipe("r", (wg.Wanted(home / "alpha.hgan", name=name),))
+    shutil.copy(home / "alpha.hgan", tmp_path / f"{name}.hgan")
+    with pytest.raises(UsageError, match=r"member's name .* as a formula; write \{file: ..., name: another name\}"):
+        wg.combine([tmp_path / f"{name}.hgan", home / "beta.hgan"], tmp_path / "all.hgan")
+    assert [path.name for path in tmp_path.iterdir()] == [f"{name}.hgan"]
+    renamed = (wg.Wanted(tmp_path / f"{name}.hgan", name="alpha"), wg.Wanted(home / "beta.hgan"))
+    wg.combine(wg.Recipe("r", renamed), tmp_path / "all.hgan")
+    assert set(wg.load(tmp_path / "all.hgan").sited("site").sample(30, seed=1)["site"]) == {"alpha", "beta"}
+
+
+def test_a_file_whose_name_nobody_could_read_needs_another_one(home, tmp_path):
+    shutil.copy(home / "alpha.hgan", tmp_path / "a\u202eb.hgan")
+    with pytest.raises(UsageError, match=r"name 'a\\u202eb' has characters that cannot be shown safely; write"):
+        wg.combine([tmp_path / "a\u202eb.hgan"], tmp_path / "all.hgan")
+
+
+def test_names_on_the_way_are_no_formula_together(home, tmp_path):
+    """Neither name is one."""
+    wg.combine(wg.Recipe("r", (wg.Wanted(home / "alpha.hgan", name="b(c)"),)), tmp_path / "=a.hgan")
+    with pytest.raises(UsageError, match=r"name '=a/b\(c\)' as a formula; write"):
+        wg.combine([tmp_path / "=a.hgan"], tmp_path / "n.hgan")
+    path = wg.combine(wg.Recipe("n", (wg.Wanted(tmp_path / "=a.hgan", name="a"),)), tmp_path / "n.hgan").path
+    with pytest.raises(FormatError, match=r"name '=a/b\(c\)' as a formula; combine again"):
+        wg.load(forged(path, tmp_path / "f.hgan", lambda record, *_: record["members"][0].update(name="=a")))
+
+
+def test_formulas_in_combined_files_are_refused(home, tmp_path):
+    path = combined(home, tmp_path, "alpha", "beta", overlap=1).path
+    with pytest.raises(FormatError, match=r"mixture.json: .*member's name .* as a formula; combine again"):
+        wg.load(forged(path, tmp_path / "f.hgan", lambda record, *_: record["members"][0].update(name=FORMULA)))
+    mixture = wg.load(path)
+    leaf, *others = mixture.leaves
+    with pytest.raises(UsageError, match="site: a spreadsheet program would run the member's name"):
+        replace(mixture, leaves=(replace(leaf, name=FORMULA), *others)).sited("site")
+    with pytest.raises(UsageError, match=r"site: the name has characters .* or is a formula"):
+        mixture.sited(FORMULA)
+
+
 @pytest.mark.parametrize("name", ["a/b", "x" * 101, "a\x1b[2J", "a\nb", "", "\u202e"])
 def test_names_that_nobody_could_read(home, tmp_path, name):
     with pytest.raises(UsageError, match="plain letters"):

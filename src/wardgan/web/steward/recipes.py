@@ -11,7 +11,7 @@ import yaml
 
 from wardgan.errors import UsageError
 from wardgan.schema.schema import Schema
-from wardgan.schema.yaml_text import structure_of
+from wardgan.schema.yaml_text import structure_of, yaml_of
 from wardgan.web.steward.project import text_of
 
 WAYS: Final = {"size": "by the numbers of patients that they declare", "uniform": "all alike", "own": "as written here"}
@@ -316,4 +316,4 @@ def _plain(found: object) -> object:
 
 
 def _yaml(found: Recipe) -> str:
-    return yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=100)
+    return yaml_of(found, width=100)
