@@ -48,6 +48,14 @@ def test_a_manifest_is_complete_only_when_all_shards_are_there(model, tmp_path, 
     assert known(out) == (True, kit.names(2))
 
 
+def test_a_shard_that_is_gone_does_not_count_before_the_last_one_either(model, tmp_path):
+    out = tmp_path / "out"
+    kit.draw(model, out, only=0)
+    (out / "patients" / kit.names()[0]).unlink()
+    made = kit.draw(model, out, only=1)
+    assert (made.finished, made.gone) == (1, (0,))
+
+
 @pytest.mark.parametrize("noted", [True, False])
 def test_a_manifest_that_is_no_longer_true_is_taken_back(model, tmp_path, noted):
     out = tmp_path / "out"
