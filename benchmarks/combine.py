@@ -4,17 +4,18 @@
     python benchmarks/combine.py --parts scale
     python benchmarks/combine.py --show
 
-`heart`: the four hospitals of the UCI heart disease data, as they are. `trial`: a simulated SPRINT-like trial, cut into
-ten hospitals of uneven size with another case mix each: of every fifth of the baseline pressure, the hospitals get
-shares drawn from a Dirichlet distribution. Each hospital sets 30 % of its patients aside. Classifiers are taught by as
-many synthetic patients as all training parts have together and judged on the hold-outs (mean of logistic regression,
-random forest and gradient boosting: area under the ROC curve; SE over seeds). `own` is each hospital's own hold-out,
-averaged over hospitals whose hold-out has at least ten patients of each class; `all` is the hold-outs together. `local`
-is the mean over hospitals of what each one's own generator teaches. `images`: six kinds of images over three
-hospitals, two kinds each; accuracy of a small network on held-out images of all six. `scale`: 200 generators in a tree
-of four levels, each fitted to the patients of a simulated hospital of its own, with an epsilon of its own; seconds on
-the clock, and of the processor, which other work on the machine lengthens less; the least of five. `rows/s` are rows
-for each second of the processor.
+`heart`: the four hospitals of the UCI heart disease data, as they are. `trial`: a simulated SPRINT-like trial, cut
+into ten hospitals of uneven size with another case mix each: of every fifth of the baseline pressure, the hospitals
+get shares drawn from a Dirichlet distribution. `large`: that trial with ten times as many patients, for the ways that
+need many; classifiers see 10,000 of them and are asked about all hold-outs together alone. Each hospital sets 30 % of
+its patients aside. Classifiers are taught by as many synthetic patients as all training parts have together and
+judged on the hold-outs (mean of logistic regression, random forest and gradient boosting: area under the ROC curve;
+SE over seeds). `own` is each hospital's own hold-out, averaged over hospitals whose hold-out has at least ten
+patients of each class; `all` is the hold-outs together. `local` is the mean over hospitals of what each one's own
+generator teaches. `images`: six kinds of images over three hospitals, two kinds each; accuracy of a small network on
+held-out images of all six. `scale`: 200 generators in a tree of four levels, each fitted to the patients of a
+simulated hospital of its own, with an epsilon of its own; seconds on the clock, and of the processor, which other
+work on the machine lengthens less; the least of five. `rows/s` are rows for each second of the processor.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ from wardgan.models.base import Run
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.records import Records
 from wardgan.rng import Seed
+from wardgan.schema.cohort import Cohort
 from wardgan.schema.image_cohort import ImageCohort
 from wardgan.seal.artifact import release
 from wardgan.simulate.sprint import SPRINT_SCHEMA, sprint_like
@@ -59,6 +61,8 @@ DONE = OUT / "combine.jsonl"
 EPSILONS = ("1", "3", "none")
 HOSPITALS = 10
 PATIENTS = 6_000
+MANY = 60_000
+TAUGHT = 10_000
 FEWEST = 10
 MODELS = ("logistic regression", "random forest", "gradient boosting")
 _ASIDE = 0.3
@@ -89,17 +93,24 @@ class Case:
         schema: What all patients obey; its population is that of all training parts.
         label: What classifiers learn.
         hospitals: They.
+        large: Whether classifiers see a part of the patients, and hospitals are not judged one by one.
     """
 
     schema: wg.Schema
     label: str
     hospitals: list[Hospital]
+    large: bool = False
+
+    def lacking(self, methods: tuple[str, ...], epsilon: str, known: set[str]) -> bool:
+        """Tells whether some of the methods that suit it were not measured."""
+        idle = {REAL} if epsilon != "none" else set()
+        return not known.issuperset(set(methods) - idle - (set(_EACH) if self.large else set()))
 
 
 def main() -> None:
     """Runs what is asked for, or shows what is done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", nargs="+", default=["heart", "trial"], choices=["heart", "trial", "images", "scale"])
+    parser.add_argument("--parts", nargs="+", default=["heart", "trial"], choices=[*CASES, "images", "scale"])
     parser.add_argument("--epsilon", nargs="+", default=list(EPSILONS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--show", action="store_true", help="print the tables of what is done")
@@ -133,7 +144,7 @@ def _found(part: str, epsilon: str, seed: int, known: set[str]) -> Iterator[Row]
         return
     case = CASES[part](seed)
     for methods, measure in _WAYS.items():
-        if not known.issuperset(methods if epsilon == "none" else [one for one in methods if one != REAL]):
+        if case.lacking(methods, epsilon, known):
             with tempfile.TemporaryDirectory() as folder:
                 for method, found in measure(case, epsilon, seed, Path(folder)):
                     if method not in known:
@@ -150,9 +161,9 @@ def _heart(seed: int) -> Case:
     return _case(declared, "disease", parts, seed)
 
 
-def _trial(seed: int) -> Case:
+def _trial(seed: int, patients: int = PATIENTS) -> Case:
     schema = wg.Schema.from_dict(SPRINT_SCHEMA)
-    rows = wg.read(sprint_like(PATIENTS, seed=Seed(seed)), schema)
+    rows = wg.read(sprint_like(patients, seed=Seed(seed)), schema)
     wide = rows.wide()
     numbers = np.random.default_rng(seed)
     first = next(name for name in wide.columns if str(name).startswith("sbp@"))
@@ -168,7 +179,11 @@ def _trial(seed: int) -> Case:
     return _case(schema.to_dict(), "arm", parts, seed)
 
 
-CASES: dict[str, Callable[[int], Case]] = {"heart": _heart, "trial": _trial}
+def _large(seed: int) -> Case:
+    return replace(_trial(seed, MANY), large=True)
+
+
+CASES: dict[str, Callable[[int], Case]] = {"heart": _heart, "trial": _trial, "large": _large}
 
 
 def _case(declared: dict[str, object], label: str, parts: dict[str, pd.DataFrame], seed: int) -> Case:
@@ -188,17 +203,20 @@ def _mixed(case: Case, epsilon: str, seed: int, home: Path) -> Iterator[tuple[st
     """Yields what the hospitals' own generators teach, their mixtures, and what learned from a mixture."""
     files = [_file(case, one.train, one.name, epsilon, home) for one in case.hospitals]
     size = _size(case)
-    local = [_judged(case, file, size, seed, at) for at, file in enumerate(files) if file is not None]
     lost = sum(file is None for file in files)
-    own, every = ([one[name] for one in local] for name in ("of own", "all"))
-    yield "local", {"own": _mean(own), "all": _mean(every), "refused": lost}
+    if not case.large:
+        local = [_judged(case, file, size, seed, at) for at, file in enumerate(files) if file is not None]
+        own, every = ([one[name] for one in local] for name in ("of own", "all"))
+        yield "local", {"own": _mean(own), "all": _mean(every), "refused": lost}
     members = [file for file in files if file is not None]
-    for weights in ("size", "uniform"):
+    for weights in ("size",) if case.large else ("size", "uniform"):
         begun = time.perf_counter()
         made = wg.combine(members, home / f"{weights}.hgan", weights=weights, overlap=1)
         found = _judged(case, made.path, size, seed)
         seconds = time.perf_counter() - begun
         yield f"mixture, {weights}", {**_picked(found), "seconds": seconds, "refused": lost}
+    if case.large:
+        return
     begun = time.perf_counter()
     override = None if epsilon != "none" else _OVERRIDE
     pupil = wg.distill(home / "size.hgan", home / "pupil.hgan", seed=seed, judge=False, override=override)
@@ -216,7 +234,8 @@ def _together(case: Case, epsilon: str, seed: int, home: Path) -> Iterator[tuple
     if pooled is not None:
         yield POOLED, _picked(_judged(case, pooled, _size(case), seed))
     if epsilon == "none":
-        yield REAL, _picked(_scores(case, _read(case, whole).wide(named=False), seed))
+        real = _read(case, whole).wide(named=False)
+        yield REAL, _picked(_scores(case, real.sample(_shown(case, len(real)), random_state=seed), seed))
 
 
 def _added(case: Case, epsilon: str, seed: int, home: Path) -> Iterator[tuple[str, Row]]:
@@ -240,12 +259,12 @@ def _pooled(
     for method, like in zip(methods, (None, pilot), strict=True):
         if method == methods[1] and like is None:
             continue
-        # Without privacy nothing is billed, and nothing refuses to look at its patients.
-        public = like if like is None or budget else replace(wg.load(like).draw(20_000), schema=schema)
+        # Without privacy the survey would refuse the file; these rows say that nobody is protected.
+        known = like if like is None or budget else replace(wg.load(like).draw(20_000), schema=schema)
         try:
             asked = survey(
-                schema, patients=size, hospitals=len(case.hospitals), budget=budget or wg.Budget(10.0), like=public,
-                family=family,
+                schema, patients=size, hospitals=len(case.hospitals), budget=budget or wg.Budget(10.0), like=known,
+                family=family, public=isinstance(known, Cohort),
             )  # fmt: skip
         except PlanError:
             yield method, {"refused": len(case.hospitals)}
@@ -253,7 +272,7 @@ def _pooled(
         begun = time.perf_counter()
         made = _open_sum(case, asked, size) if budget is None else _noisy_sum(case, asked, budget, home / method)
         seconds = time.perf_counter() - begun
-        found = _scores(case, made.draw(size, seed=seed).wide(named=False), seed)
+        found = _scores(case, made.draw(_shown(case, size), seed=seed).wide(named=False), seed)
         yield method, {**_picked(found), "seconds": seconds, "refused": 0}
 
 
@@ -262,7 +281,8 @@ def _noisy_sum(case: Case, asked: Survey, budget: wg.Budget, home: Path) -> wg.G
     for one in case.hospitals:
         run = home / one.name
         with contextlib.suppress(PlanError):  # too small for a generator of its own; its answers are complete
-            wg.fit(_cohort(case, one), budget, family=_answering(asked), run=run)
+            # A generator of its own is not what is measured, so its training is as short as can be.
+            wg.fit(_cohort(case, one), budget, family=_answering(asked, steps=1), run=run)
         files.append(write_tables(run, home / f"{one.name}.tables", training_data_id=_data(one.name)))
     return wg.load(wg.pool(files, home / "sum.hgan", overlap=1).path)
 
@@ -279,13 +299,14 @@ def _open_sum(case: Case, asked: Survey, size: int) -> wg.Generator:
     return wg.Generator(schema, asked.family, made.onnx, made.latent, made.probabilities, {"mode": "none"})
 
 
-def _answering(asked: Survey) -> wg.CopulaConfig | wg.MarginalConfig:
-    return wg.CopulaConfig(survey=asked) if asked.pairing is None else wg.MarginalConfig(survey=asked)
+def _answering(asked: Survey, **settings: int) -> wg.CopulaConfig | wg.MarginalConfig:
+    return wg.CopulaConfig(survey=asked) if asked.pairing is None else wg.MarginalConfig(survey=asked, **settings)
 
 
 REAL, POOLED, DISTILLATE = "real patients", "pooled training", "distillate"
 TABLES, TABLES_LIKE = "pooled tables", "pooled tables, survey like the largest, who pays twice"
 PAIRS, PAIRS_LIKE = "pooled marginal", "pooled marginal, survey like the largest, who pays twice"
+_EACH = ("local", "mixture, uniform", DISTILLATE)
 _WAYS: dict[tuple[str, ...], Callable[[Case, str, int, Path], Iterator[tuple[str, Row]]]] = {
     ("local", "mixture, size", "mixture, uniform", DISTILLATE): _mixed,
     (POOLED, REAL): _together,
@@ -328,8 +349,12 @@ def _file(case: Case, rows: pd.DataFrame, name: str, epsilon: str, home: Path) -
 
 
 def _judged(case: Case, file: Path, size: int, seed: int, at: int | None = None) -> dict[str, float]:
-    found = _scores(case, wg.load(file).draw(size, seed=seed).wide(named=False), seed)
+    found = _scores(case, wg.load(file).draw(_shown(case, size), seed=seed).wide(named=False), seed)
     return found if at is None else {**found, "of own": found[case.hospitals[at].name]}
+
+
+def _shown(case: Case, size: int) -> int:
+    return min(size, TAUGHT) if case.large else size
 
 
 def _scores(case: Case, taught: pd.DataFrame, seed: int) -> dict[str, float]:
@@ -337,6 +362,8 @@ def _scores(case: Case, taught: pd.DataFrame, seed: int) -> dict[str, float]:
     helds = {one.name: _read(case, one.held).wide(named=False) for one in case.hospitals}
     helds["all"] = pd.concat(helds.values(), ignore_index=True)
     found = {}
+    if case.large:
+        helds = {"all": helds["all"]}
     for name, held in helds.items():
         counts = np.unique(held[case.label].astype(str), return_counts=True)[1]
         if len(counts) < 2 or int(counts.min()) < FEWEST:
@@ -348,8 +375,8 @@ def _scores(case: Case, taught: pd.DataFrame, seed: int) -> dict[str, float]:
 
 
 def _picked(found: dict[str, float]) -> Row:
-    own = _mean([value for name, value in found.items() if name != "all"])
-    return {"own": own, "all": found["all"]}
+    each = [value for name, value in found.items() if name != "all"]
+    return {**({"own": _mean(each)} if each else {}), "all": found["all"]}
 
 
 def _mean(values: list[float]) -> float:

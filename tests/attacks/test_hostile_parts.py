@@ -221,6 +221,8 @@ FORMAT = {
     "formula as a visit": (in_visits(grid=["@SUM(A1:A9)", "B"]), "as a formula"),
     "formula as a key": (in_visits(key="-2+3+cmd|' /C calc'!A0"), "as a formula"),
     "formula as the patient": (with_schema(lambda found: {**found, "patient": "=1+f(2)"}), "as a formula"),
+    "formula as a unit": (set_column("age", unit='=HYPERLINK("http://example.org")'), "unit, code or group .* as a formula"),
+    "formula as a code": (set_column("age", code="=LOINC|cmd!A1"), "unit, code or group .* as a formula"),
     "groups in another order": (grouped({"two": ["c"], "one": ["a", "b"]}), "schema_fingerprint does not agree"),
     "a level of two groups": (grouped({"one": ["a", "b"], "two": ["b"]}), "level 'b' is declared twice"),
     "a group of nothing": (grouped({"one": []}), "schema.json: sex: a group is a list"),
@@ -421,6 +423,18 @@ def test_levels_that_only_look_like_formulas_pass(tmp_path):
 
 
 FORMULAS = ["=cmd|' /C calc'!A0", "@SUM(1+1)*cmd|' /C calc'!A0", "+cmd|'/C calc'!A0", '-HYPERLINK("http://x")', "=f(1)"]
+
+
+@pytest.mark.parametrize("field", ["unit", "code"])
+@pytest.mark.parametrize("text", FORMULAS)
+def test_formulas_do_not_leave_as_units_or_codes(text, field, tmp_path):
+    """OMOP files carry both."""
+    age = {**kit.SCHEMA["table"]["age"], field: text}
+    with pytest.raises(GateError, match=r"would run the unit, code or group .* as a formula"):
+        release.release(
+            kit.fit(schema={**kit.SCHEMA, "table": {**kit.SCHEMA["table"], "age": age}}), tmp_path / "a.hgan"
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", [*FORMULAS, "\uff1df(1)", "\uff20f(1)", "\uff0bcmd|' /C calc'!A0"])

@@ -10,7 +10,7 @@ import pytest
 from families import BUDGET, SCHEMAS, cohort
 
 import wardgan as wg
-from wardgan.errors import BudgetError
+from wardgan.errors import BudgetError, DataError
 from wardgan.models.base import CHECKPOINT
 from wardgan.models.candidates import Candidates
 from wardgan.privacy.ledger import Ledger
@@ -121,6 +121,24 @@ def test_p12_no_discriminator_outlives_the_choice(family, way, tmp_path, monkeyp
             data = tensor.detach().numpy()
             if data.size > 3 and np.any(data):
                 assert not any(bytes_in(data, one) for one in (*files, made.generator.network))
+
+
+@pytest.mark.parametrize("met", ["loaded", "resumed"])
+def test_p12_a_run_that_was_killed_at_its_very_end_keeps_no_discriminator(met, tmp_path, monkeypatch):
+    """Between the generator and the end of the fit, or while a checkpoint was written."""
+    with monkeypatch.context() as patch:
+        patch.setattr("wardgan.models.fit.forget", lambda folder: None)
+        fitted("acgan", "top-k", run=tmp_path / "run")
+    checkpoint, half = tmp_path / "run" / CHECKPOINT, tmp_path / "run" / f".{CHECKPOINT}.0123456789abcdef.part"
+    assert checkpoint.stat().st_mode & 0o077 == 0
+    half.write_bytes(checkpoint.read_bytes())
+    if met == "loaded":
+        wg.Trained.load(tmp_path / "run")
+    else:
+        with pytest.raises(DataError, match="is finished"):
+            fitted("acgan", "top-k", run=tmp_path / "run", resume=True)
+    assert not checkpoint.exists()
+    assert not half.exists()
 
 
 def bytes_in(data, where):

@@ -157,6 +157,7 @@ def add(  # noqa: PLR0913, PLR0917 - one argument for each option
         answer(
             {
                 "output": str(output), "hospitals": list(made.hospitals), "patients": made.patients,
+                "signers": {one: vars(signer) for one, signer in made.signers.items()},
                 "bounds": made.bounds.to_dict(), "notices": list(made.notices),
             }
         )  # fmt: skip

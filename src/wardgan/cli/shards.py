@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from wardgan.scaling.asked import Shards
     from wardgan.scaling.run import Sharded
 
+_ONLY: Final = re.compile("[0-9]{1,9}/[0-9]{1,9}")
+_LONG: Final = 40
+_TOLD: Final = 3
 _CROISSANT: Final = "croissant.json"
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
@@ -69,8 +73,9 @@ class Split:
         if self.only is None:
             return (1 if self.shards is None else self.shards), None
         one, _, whole = self.only.partition("/")
-        if not (one.isdecimal() and whole.isdecimal()):
-            raise UsageError(f"only={self.only!r} is not like 3/1000: a shard's number from 0, and how many there are.")
+        if not _ONLY.fullmatch(self.only):
+            said = self.only if len(self.only) <= _LONG else f"{self.only[:_LONG]}..."
+            raise UsageError(f"only={said!r} is not like 3/1000: a shard's number from 0, and how many there are.")
         if self.shards not in (None, int(whole)):
             raise UsageError(f"only={self.only!r} contradicts shards={self.shards}; leave out one of the two.")
         return int(whole), int(one)
@@ -105,15 +110,16 @@ def draw_shards(
             model, asked, output, only=only, workers=split.workers, cluster=split.cluster, trust=trust,
             watch=lambda done, total: advance(done, total, f"{done:,} patients"),
         )  # fmt: skip
-    beside = _describe(made, found) if croissant and made.complete else None
+    beside = _describe(output, made, found) if croissant and made.complete else None
     for number, line in enumerate(_lines(made, only)):
         say(console, line, style=None if number else "bold green")
     if as_json:
         answer({
-            **made.asked.to_dict(), "output": output, "format": "parquet", "where": where, "model": made.release,
+            **made.asked.to_dict(), "output": made.output, "format": "parquet", "where": where, "model": made.release,
             "signature": vars(found.signature), "rows": made.rows, "bytes": made.bytes, "only": only,
             "complete": made.complete, "finished": made.finished, "drawn": made.drawn, "kept": made.kept,
-            "mended": made.mended, "croissant": beside, "parts": [asdict(part) for part in made.parts],
+            "mended": made.mended, "gone": made.gone, "croissant": beside,
+            "parts": [asdict(part) for part in made.parts],
         })  # fmt: skip
 
 
@@ -133,18 +139,24 @@ def _lines(made: Sharded, only: int | None) -> list[str]:
         if number
     ]  # fmt: skip
     lines.append(f"Shards: {', '.join(told)}.")
+    if made.gone:
+        some = ", ".join(map(str, made.gone[:_TOLD])) + (", ..." if len(made.gone) > _TOLD else "")
+        lines.append(
+            f"{counted(len(made.gone), 'finished shard')} gone or of another size: number {some} (from 0). "
+            f"--shards {asked.shards} draws what is missing, and so does --only, number by number."
+        )
     if not made.complete:
         lines.append(f"{made.finished:,} of {asked.shards:,} finished; manifest.json lists them when the last one is.")
     return lines
 
 
-def _describe(made: Sharded, found: Opened) -> str:
+def _describe(output: str, made: Sharded, found: Opened) -> str:
     from wardgan.metadata.croissant import croissant_of_shards
     from wardgan.scaling.place import place_at
     from wardgan.scaling.record import MANIFEST
     from wardgan.scaling.worker import sited
 
-    place = place_at(made.output)
+    place = place_at(output)
     none = sited(found.generator, made.asked.site).draw(0)
     columns = (none.wide() if made.asked.wide else none.frame()).columns
     text = croissant_of_shards(

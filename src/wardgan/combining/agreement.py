@@ -367,7 +367,8 @@ def _schema(
     if not events and any(schema.events for schema in schemas):
         notices.append("events: not the same in all members, so they are left out.")
     sizes = [schema.population for schema in schemas]
-    same_terms = all(schema.terms == first.terms for schema in schemas)
+    terms, said = terms_of(schemas)
+    notices += said
     return Schema(
         name=name,
         patient=next((schema.patient for schema in schemas if schema.patient is not None), None),
@@ -376,6 +377,18 @@ def _schema(
         visits=visits,
         events=events,
         rules=rules,
-        terms=first.terms if same_terms else _OWN_TERMS,
+        terms=terms,
         images=first.images,
     )
+
+
+def terms_of(schemas: Sequence[Schema]) -> tuple[Mapping[str, object], list[str]]:
+    """Gives the terms of a whole, and what a person should know: one member's are not those of all.
+
+    Args:
+        schemas: Of the members, at least one.
+    """
+    first = schemas[0].terms
+    if all(schema.terms == first for schema in schemas):
+        return first, []
+    return _OWN_TERMS, ["terms: not the same in all members; the file says that each has its own, and that all apply."]

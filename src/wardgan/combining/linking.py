@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import cast
 
-from wardgan.combining.records import VERSION, MemberRecord, MixtureRecord
+from wardgan.combining.records import VERSION, MemberRecord, MixtureRecord, name_problem
 from wardgan.combining.translate import Source, Translation, level_names
 from wardgan.errors import FormatError, VersionError
 from wardgan.schema.columns import Column
@@ -31,6 +31,9 @@ def read_record(found: object) -> MixtureRecord:
     record = records.read(MixtureRecord, found, "mixture.json")
     if len({member.name for member in record.members}) < len(record.members):
         raise FormatError("mixture.json: two members have the same name.")
+    problem = next(filter(None, (name_problem(member.name) for member in record.members)), None)
+    if problem is not None:
+        raise FormatError(f"mixture.json: {problem}; combine again with another name for it in a recipe.")
     said = record.privacy
     if (said.mode == "private") != (said.epsilon is not None) or (said.epsilon is None) != (said.delta is None):
         raise FormatError("mixture.json: privacy: epsilon and delta stand with mode private, and only there.")

@@ -17,9 +17,10 @@ from wardgan._version import __version__
 from wardgan.combining.agreement import Given, Keep, agreed
 from wardgan.combining.file import Packed, kind_of, pack, packed, read_mixture
 from wardgan.combining.leaf import Leaf
+from wardgan.combining.notices import alone, loud
 from wardgan.combining.recipe import RECIPES, Recipe, Wanted, Weights
 from wardgan.combining.records import FORMAT, VERSION
-from wardgan.combining.tree import Member, MixtureNode, ModelNode, bounds_of, facts_behind, ledgers_behind
+from wardgan.combining.tree import Member, MixtureNode, ModelNode, bounds_of, check_name, facts_behind, ledgers_behind
 from wardgan.errors import ArtifactError, FormatError, TrustError, UsageError
 from wardgan.privacy.union import Bounds
 from wardgan.schema.schema import Schema
@@ -137,7 +138,9 @@ class _Cook:
             except (ArtifactError, TrustError) as error:
                 raise type(error)(f"{wanted.file.name}: {error}") from error
             self.known.update(facts_behind(node))
-            nodes.append((wanted.name or wanted.file.stem, node))
+            name = wanted.name or wanted.file.stem
+            check_name(name, node)
+            nodes.append((name, node))
             parts.append(packed(file))
             notices += more
         _check_once(nodes)
@@ -147,7 +150,7 @@ class _Cook:
         joint, said = shares_of(members, recipe, found.schema)
         leaves = [(digest, facts) for member in members for digest, facts in facts_behind(member.node)]
         bounds = bounds_of(list(dict(leaves).items()), overlap=recipe.overlap)
-        notices += [*found.notices, *said, *_loud(members), *_alone(members)]
+        notices += [*found.notices, *said, *loud(members, self.trust, self.own), *alone(members)]
         record = {
             "format": FORMAT, "version": VERSION, "package": __version__, "name": found.schema.name,
             "created": self.day, "weights": recipe.weights, "members": [_written(member) for member in members],
@@ -368,27 +371,3 @@ def _written(member: Member) -> dict[str, object]:
         columns[name] = said
     kind = "model" if isinstance(member.node, ModelNode) else "mixture"
     return {"name": member.name, "digest": member.node.digest, "kind": kind, "columns": columns}
-
-
-def _loud(members: Sequence[Member]) -> list[str]:
-    """Gives what must be said aloud: members that nothing protects, or that nobody signed."""
-    found: list[str] = []
-    for member in members:
-        leaves = [("", member.node)] if isinstance(member.node, ModelNode) else [
-            (f"/{name}", leaf) for name, leaf, _ in member.node.leaves()
-        ]  # fmt: skip
-        for name, leaf in leaves:
-            if leaf.facts.ledger.mode == "none":
-                found.append(f"{member.name}{name}: NOT PRIVATE, and so neither is the whole.")
-            if leaf.signature.status == "unsigned":
-                found.append(f"{member.name}{name}: nobody signed it.")
-    return found
-
-
-def _alone(members: Sequence[Member]) -> list[str]:
-    """Says what a whole of one member is: a region may have one hospital for now."""
-    if len(members) > 1:
-        return []
-    return [
-        f"{members[0].name} is the only member: the whole draws its patients, at its price, and protects no better."
-    ]

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from wardgan import check
 from wardgan.combining.leaf import Leaf
+from wardgan.combining.records import name_problem
 from wardgan.encode.layout import Layout
 from wardgan.errors import UsageError
 from wardgan.estimate import proportion
@@ -36,7 +37,7 @@ from wardgan.sample.spans import Span, chunks, spans, told
 from wardgan.schema.cohort import Cohort, joined
 from wardgan.schema.columns import Column
 from wardgan.schema.schema import Schema
-from wardgan.schema.texts import unsafe
+from wardgan.schema.texts import travels
 
 # A member's patients of one large block come in parts of so many, each with random numbers of its own.
 _FIRST: Final = 256
@@ -98,15 +99,20 @@ class Mixture:
             column: Name of the new column, whose levels are the members' names.
 
         Raises:
-            UsageError: The schema has a column of that name, or draws images.
+            UsageError: The schema has a column of that name, or draws images, or a name is a formula for spreadsheets.
         """
         if self.schema.images is not None:
             raise UsageError("site: images carry labels only, so the site cannot be one; sample the members instead.")
         if any(one.name == column for one in self.schema.columns) or column == self.schema.patient:
             raise UsageError(f"site={column!r} is a column of the schema; choose another name.")
-        if unsafe(column, name=True):
-            raise UsageError("site: the name has characters that cannot be shown safely.")
+        if not travels(column):
+            raise UsageError(
+                "site: the name has characters that cannot be shown safely, or is a formula for spreadsheets."
+            )
         levels = tuple(dict.fromkeys(leaf.name for leaf in self.leaves))
+        problem = next(filter(None, map(name_problem, levels)), None)
+        if problem is not None:
+            raise UsageError(f"site: {problem}; combine again with another name for it in a recipe.")
         added = Column(column, "category", levels=levels)
         return replace(self, schema=replace(self.schema, table=(*self.schema.table, added)), site=column)
 

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wardgan import check, files
+from wardgan.combining.agreement import terms_of
 from wardgan.combining.distilling import check_revoked
 from wardgan.combining.loading import open_file
+from wardgan.combining.notices import of_signature
 from wardgan.combining.tables import Tables, names_of, read_tables
 from wardgan.combining.tree import facts_behind
 from wardgan.encode.layout import Layout
@@ -41,7 +43,7 @@ from wardgan.seal import joint
 from wardgan.seal.artifact import day_of, packed
 from wardgan.seal.joint import Named
 from wardgan.seal.json_text import parse
-from wardgan.seal.reading import opened
+from wardgan.seal.reading import Signature, opened
 from wardgan.simulate.world import World
 
 _SIMULATED: Final = 20_000
@@ -58,6 +60,7 @@ class Pooled:
         bounds: What the hospitals' ledgers cost one patient together.
         patients: About how many patients there are, by the noisy tables.
         hospitals: Their names.
+        signers: By name of the hospital, who signed its tables.
         notices: What a person should know.
     """
 
@@ -65,12 +68,14 @@ class Pooled:
     bounds: Bounds
     patients: int
     hospitals: tuple[str, ...]
+    signers: Mapping[str, Signature]
     notices: tuple[str, ...]
 
 
 def survey(  # noqa: PLR0913 - what a survey may be made for, in one place
     schema: Schema, *, patients: int, hospitals: int, budget: Budget, like: str | Path | Cohort | None = None,
     trust: str | Path | None = None, revoked: Sequence[str] = (), seed: int = 0, family: str = "copula",
+    public: bool = False,
 ) -> Survey:  # fmt: skip
     """Gives the questions that all hospitals shall answer, from public facts alone.
 
@@ -81,18 +86,22 @@ def survey(  # noqa: PLR0913 - what a survey may be made for, in one place
         budget: What each will spend; it decides how many bins the sums can afford.
         like: File of a released generator of about the same patients: bins and scores are made for its synthetic
             patients, and its ledgers are written into the survey, since whoever answers is asked once more. Or patients
-            who are public. `None`: for simulated patients, by the declared bounds and levels.
+            who are `public`. `None`: for simulated patients, by the declared bounds and levels.
         trust: Trust file: then `like` must be signed by a key in it.
         revoked: Digests of releases that must not be used any more.
         seed: Of the simulated patients.
         family: `copula`, or `marginal`: then the tables of some pairs of variables are asked for, too: as many as the
             sums can tell from noise, and those of which a copula of the public patients says least.
+        public: Whether anybody may see the patients of the cohort `like`. A cohort does not say whose patients it
+            holds, and nobody is billed for it, so whoever hands it over must say so.
 
     Raises:
-        UsageError: The schema declares images, or a number is none; or `like` has other columns.
+        UsageError: The schema declares images, or a number is none; `like` has other columns, or is no cohort that
+            could be `public`.
         SchemaError: Bounds or levels are not declared.
         PlanError: The budget is too small, for all or for tables of pairs; or no other family can be pooled.
-        GateError: Nothing protects the patients behind `like`, so that the survey would tell of them.
+        GateError: Nothing protects the patients behind `like`, so that the survey would tell of them; or it is a
+            cohort, and nobody says that it is `public`.
         TrustError: The signature of `like` is missing, unknown or wrong, or it was revoked.
 
     Example:
@@ -107,13 +116,15 @@ def survey(  # noqa: PLR0913 - what a survey may be made for, in one place
         raise UsageError(f"schema={schema.name!r} declares images; their tables cannot be pooled, combine generators.")
     whole = replace(schema, population=None)
     ledgers: tuple[Named, ...] = ()
+    if public and not isinstance(like, Cohort):
+        raise UsageError("public=True is said of a cohort that is given as like; a file says itself what protects it.")
     if like is None:
-        public = World.of(whole, seed=Seed(seed)).draw(_SIMULATED, seed=Seed(seed))
+        known = World.of(whole, seed=Seed(seed)).draw(_SIMULATED, seed=Seed(seed))
     elif isinstance(like, Cohort):
-        public = like
+        known = _declared_public(like, public=public)
     else:
-        public, ledgers = _pilot(like, schema, trust, revoked)
-    answers = _Public(Layout.of(whole), public)
+        known, ledgers = _pilot(like, schema, trust, revoked)
+    answers = _Public(Layout.of(whole), known)
     each = planned(replace(schema, population=as_one(patients, hospitals)), budget, family="copula")
     count = 0 if family == "copula" else _pairs(answers.layout, budget, patients, hospitals)
     if count:
@@ -128,6 +139,17 @@ def survey(  # noqa: PLR0913 - what a survey may be made for, in one place
         noise = _noise_of_sums(each, PAIRS, count, hospitals)
         made = replace(made, pairing=pairing_of(answers, anchor, count=count, patients=patients, noise=noise))
     return replace(made, like=tuple(map(joint.site_of, ledgers)))
+
+
+def _declared_public(like: Cohort, *, public: bool) -> Cohort:
+    """Gives patients of whom somebody says that they are public; a cohort does not tell who is in it."""
+    if not public:
+        raise GateError(
+            ["like is a cohort, and nothing tells whether its patients are public: a survey for private ones would "
+             "tell of them, and no ledger would know. Give the file of a released generator of them, whose bill is "
+             "counted; or say public=True if anybody may see them."]
+        )  # fmt: skip
+    return like
 
 
 def _noise_of_sums(each: Plan, event: str, tables: int, hospitals: int) -> float:
@@ -262,15 +284,31 @@ def pool(  # noqa: PLR0913 - what pooling may be told, in one place
     )
     data = packed(generator, ledger, day, key=key, passphrase=passphrase, data_id=joint.data_id(ledgers))
     files.write_bytes(path, data, force=force)
-    notices = [f"{one}: nobody signed its tables." for one, each in zip(names, found, strict=True)
-               if each.signature.status == "unsigned"]  # fmt: skip
+    signers = {one: each.signature for one, each in zip(names, found, strict=True)}
+    notices = [*_of_tables(found, signers, patients), *_of_survey(found, ledgers[len(found) :])]
+    return Pooled(Path(path), bounds, patients, tuple(names), signers, tuple(notices))
+
+
+def _of_tables(found: Sequence[Tables], signers: Mapping[str, Signature], patients: int) -> list[str]:
+    """Gives what a person should know of the tables: who signed them, who is missing, and whose terms apply."""
+    notices = [text for name, each in signers.items() for text in of_signature(f"tables of {name}", each)]
+    asked = found[0].survey
+    if len(found) < asked.hospitals:
+        notices.append(
+            f"The survey was made for {counted(asked.hospitals, 'hospital')} with about {asked.patients:,} patients; "
+            f"here are the tables of {len(found)}, with about {patients:,}. If more come later, add all up anew."
+        )
+    return notices + terms_of([one.schema for one in found])[1]
+
+
+def _of_survey(found: Sequence[Tables], ledgers: Sequence[Named]) -> list[str]:
+    """Gives what a person should know of those for whose generator the survey was made."""
     told = {one.patients for one in found}
-    notices += [
+    return [
         f"{one.name}: the survey was made for its generator, whose bill is counted. If its patients answered again, "
         "that is known only if both name them alike (--data-id); or declare an overlap of 2."
-        for one in ledgers[len(found):] if one.patients not in told
+        for one in ledgers if one.patients not in told
     ]  # fmt: skip
-    return Pooled(Path(path), bounds, patients, tuple(names), tuple(notices))
 
 
 def pooled(
@@ -290,7 +328,9 @@ def pooled(
     first = tables[0]
     sizes = [one.ledger.population for one in tables]
     known = [size for size in sizes if size is not None]
-    schema = replace(first.schema, name=name, population=sum(known) if len(known) == len(sizes) else None, confirm=())
+    population = sum(known) if len(known) == len(sizes) else None
+    terms, _ = terms_of([one.schema for one in tables])
+    schema = replace(first.schema, name=name, population=population, terms=terms, confirm=())
     sums = {event: np.sum([one.answers[event] for one in tables], axis=0) for event in first.answers}
     budget = Budget(max(one.ledger.epsilon or 0.0 for one in tables), max(one.ledger.delta or 0.0 for one in tables))
     events = tuple(_sum_of([_event(one, event) for one in tables]) for event in first.answers)

@@ -12,6 +12,7 @@ import yaml
 
 from wardgan import check
 from wardgan.combining.agreement import Keep
+from wardgan.combining.records import name_problem
 from wardgan.combining.translate import Source
 from wardgan.errors import UsageError
 from wardgan.schema.texts import unsafe
@@ -72,6 +73,10 @@ class Recipe:
         for name in (self.name, *(member.name for member in self.members if member.name is not None)):
             if not name or "/" in name or len(name) > _LONGEST or unsafe(name, name=True):
                 raise UsageError(f"name={name[:120]!r} is not a text of 1 to {_LONGEST} plain letters without '/'.")
+        for member in self.members:
+            problem = None if member.name is None else name_problem(member.name)
+            if problem is not None:
+                raise UsageError(f"members: {problem}; give it another name in the recipe.")
         if not self.members:
             raise UsageError("members: there is none to combine.")
         if self.overlap is not None:

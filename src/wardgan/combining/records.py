@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from wardgan.schema.texts import formula, unsafe
 from wardgan.seal.records import Claim, Digest, Record
 
 FORMAT: Final = "wardgan-mixture"
@@ -83,3 +84,16 @@ class MixtureRecord(Record):
     overlap: Annotated[int, Field(ge=1, le=10_000)] | None
     privacy: Claim
     schema_fingerprint: Digest
+
+
+def name_problem(name: str) -> str | None:
+    """Gives why a member cannot be called so, if so: its name becomes a level of the column of sites.
+
+    Args:
+        name: Its name, or those on the way to it with `/` between them.
+    """
+    if formula(name):
+        return f"a spreadsheet program would run the member's name {name[:60]!a} as a formula"
+    if unsafe(name, name=True):
+        return f"the member's name {name[:60]!a} has characters that cannot be shown safely"
+    return None

@@ -9,9 +9,9 @@ import numpy as np
 
 from wardgan.combining.leaf import Leaf
 from wardgan.combining.mixture import Mixture
-from wardgan.combining.records import MixtureRecord
+from wardgan.combining.records import MixtureRecord, name_problem
 from wardgan.combining.translate import Translation
-from wardgan.errors import FormatError
+from wardgan.errors import FormatError, UsageError
 from wardgan.privacy.union import Bounds
 from wardgan.sample.generator import Generator
 from wardgan.schema.schema import Schema
@@ -133,6 +133,7 @@ def mixture_of(node: MixtureNode) -> Mixture:
     if [one.digest for one in node.record.leaves] != [leaf.digest for _, leaf, _ in leaves]:
         raise FormatError("mixture.json: its leaves are not the generators that are there, each once and in order.")
     found: list[Leaf] = []
+    _check_names(leaves)
     for one, (name, leaf, path) in zip(node.record.leaves, leaves, strict=True):
         if len(one.joint) != leaf.schema.classes:
             raise FormatError(f"mixture.json: {name} has {leaf.schema.classes} classes, and {len(one.joint)} shares.")
@@ -141,6 +142,28 @@ def mixture_of(node: MixtureNode) -> Mixture:
     if abs(whole - 1) > 1e-6:
         raise FormatError(f"mixture.json: its shares sum to {whole:.6g}, not to 1.")
     return Mixture(node.schema, tuple(found), node.record.privacy.model_dump())
+
+
+def _check_names(leaves: Sequence[tuple[str, ModelNode, tuple[Translation, ...]]]) -> None:
+    problem = next(filter(None, (name_problem(name) for name, _, _ in leaves)), None)
+    if problem is not None:
+        raise FormatError(f"mixture.json: {problem}; combine again with another name for it in a recipe.")
+
+
+def check_name(name: str, node: ModelNode | MixtureNode) -> None:
+    """Refuses a name of a new member that could not be a level of the column of sites, alone or before names in it.
+
+    Args:
+        name: Of the member.
+        node: What it is.
+
+    Raises:
+        UsageError: Says the name, and how the member gets another one.
+    """
+    below = [] if isinstance(node, ModelNode) else [f"{name}/{one}" for one, _, _ in node.leaves()]
+    problem = next(filter(None, map(name_problem, (name, *below))), None)
+    if problem is not None:
+        raise UsageError(f"members: {problem}; write {{file: ..., name: another name}} for it in a recipe.")
 
 
 def ledgers_behind(leaves: Sequence[tuple[str, Facts]]) -> list[Behind]:

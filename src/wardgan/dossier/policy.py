@@ -148,7 +148,9 @@ class Policy:
             ) from error
         except (yaml.YAMLError, SchemaError, ValueError, RecursionError) as error:
             # A day such as 2020-02-30 is a ValueError, a thousand open brackets a RecursionError.
-            raise UsageError(f"policy={str(asked)!r} is not a YAML file, or names a key twice.") from error
+            raise UsageError(
+                f"policy={str(asked)!r} is not a YAML file, names a key twice, or has an alias (*name)."
+            ) from error
         return _of_file(found, str(asked))
 
     @classmethod

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wardgan.errors import UsageError
-from wardgan.schema.texts import unsafe
+from wardgan.schema.texts import formula, unsafe
 
 UCUM: Final = "http://unitsofmeasure.org"
 # Addresses of code systems: https://terminology.hl7.org (external code systems), and of the German base profiles.
@@ -23,7 +23,9 @@ _SYSTEMS: Final = {
 }  # fmt: skip
 _ALIKE: Final = {"snomedct": "SNOMED", "orphanet": "ORPHA", "nci": "NCIt"}
 SYSTEMS: Final = tuple(_SYSTEMS)
-_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
+# Other schemes, such as javascript:, are run where somebody clicks on them.
+_ADDRESS: Final = re.compile(r"(?:https?://|urn:)\S+", re.IGNORECASE)
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/-]*")
 _CODE: Final = re.compile(r"\S+( \S+)*")
 _UNIT: Final = re.compile(r"[!-~]{1,50}")
 _MISSPELT: Final = {
@@ -45,7 +47,7 @@ class Coding:
     Attributes:
         system: Address of the code system.
         code: The code.
-        name: How people write both, such as `LOINC 8480-6`.
+        name: System and code as people write them, such as `LOINC 8480-6`; with an address, `address|code`.
         display: What the code means, in the words of its system; `None` if nobody said.
     """
 
@@ -92,11 +94,37 @@ def system_of(name: str) -> str | None:
         >>> system_of("icd 10 cm"), system_of("urn:oid:1.2.3"), system_of("our own")
         ('http://hl7.org/fhir/sid/icd-10-cm', 'urn:oid:1.2.3', None)
     """
-    plain = re.sub(r"[^a-z0-9]", "", name.lower())
-    known = {re.sub(r"[^a-z0-9]", "", one.lower()): one for one in _SYSTEMS} | _ALIKE
-    if plain in known:
-        return _SYSTEMS[known[plain]]
-    return name if _ADDRESS.fullmatch(name) else None
+    known = _known(name)
+    if known is not None:
+        return _SYSTEMS[known]
+    return name if _ADDRESS.fullmatch(name) and not unsafe(name, name=True) else None
+
+
+def named(name: str, code: str) -> str:
+    """Gives a code with its system as people write them, whatever a file calls the system.
+
+    Args:
+        name: Name or address of the system.
+        code: The code.
+
+    Example:
+        >>> named("icd 10 cm", "I10"), named("urn:oid:1.2.3", "B")
+        ('ICD-10-CM I10', 'urn:oid:1.2.3|B')
+    """
+    known = _known(name)
+    return f"{name}|{code}" if known is None else f"{known} {code}"
+
+
+def _known(name: str) -> str | None:
+    """Gives the name of a code system as it is written here, if that is one."""
+    if not _NAME.fullmatch(name):
+        return None
+    known = {_plain(one): one for one in _SYSTEMS} | _ALIKE
+    return known.get(_plain(name))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def coding_of(text: str, display: str | None = None) -> Coding:
@@ -131,7 +159,7 @@ def coding_of(text: str, display: str | None = None) -> Coding:
             f"code={shown!r}: {name.strip()[:80]!r} is no code system that is known by name ({', '.join(SYSTEMS)}); "
             'write its address, as in "https://example.org/codes|17".'
         )
-    return Coding(system, plain_code(code), text.strip(), display)
+    return Coding(system, plain_code(code), named(name.strip(), code), display)
 
 
 def plain_code(code: str) -> str:
@@ -145,6 +173,8 @@ def plain_code(code: str) -> str:
     """
     if not _CODE.fullmatch(code) or unsafe(code, name=True):
         raise UsageError(f"code={code[:80]!a} is no code: it has spaces at an end, two in a row, or hidden characters.")
+    if formula(code):
+        raise UsageError(f"code={code[:80]!a} is no code: it would be run as a formula by a spreadsheet program.")
     return code
 
 
@@ -159,7 +189,7 @@ def unit_problem(unit: str) -> str | None:
     if right is not None and right != unit:
         return f"unit={unit!r} is no UCUM unit; UCUM writes {right}."
     pairs = all(unit.count(one) == unit.count(other) for one, other in ("[]", "{}", "()"))
-    if not _UNIT.fullmatch(unit) or not pairs:
+    if not _UNIT.fullmatch(unit) or not pairs or formula(unit):
         return f"unit={unit[:80]!a} is no UCUM unit: 1 to 50 letters and signs without spaces, such as mmol/L or kg/m2."
     return None
 

@@ -11,6 +11,7 @@ from wardgan.exchange.codes import (
     Coding,
     Concept,
     coding_of,
+    named,
     plain_code,
     system_of,
     time_unit,
@@ -19,7 +20,7 @@ from wardgan.exchange.codes import (
 )
 from wardgan.schema.columns import Column, Level
 from wardgan.schema.schema import Schema
-from wardgan.schema.texts import unsafe
+from wardgan.schema.texts import formula, travels, unsafe
 from wardgan.schema.visits import refuse_unknown
 
 As = Literal["gender", "age", "birth", "deceased", "observation", "measurement", "condition", "medication"]
@@ -105,6 +106,7 @@ def entry_of(column: Column, found: object, schema: Schema) -> Mapped:
         raise UsageError(f"as={_short(kind)} is not one of {', '.join(KINDS)}.")
     kind = cast("As", kind)
     refuse_unknown(given, _KEYS[kind], f"as: {kind}")
+    _refuse_formulas(column)
     visit = column not in schema.table
     if visit and kind in PERSON:
         raise UsageError(f"as: {kind} is for a column of the table, and this one is measured at visits.")
@@ -130,6 +132,16 @@ def _texts(found: Mapping[object, object]) -> dict[str, object]:
     return {str(key): value for key, value in found.items()}
 
 
+def _refuse_formulas(column: Column) -> None:
+    """Refuses what the schema says of the column if a spreadsheet program would run it: OMOP files are CSV."""
+    for what, text in [("unit", column.unit), ("code", column.code), *(("level", str(one)) for one in column.levels)]:
+        if text is not None and formula(text):
+            raise UsageError(
+                f"of the schema, {what}={text[:80]!a} would be run as a formula by a spreadsheet program; write it "
+                "otherwise there, or leave the column out with ~."
+            )
+
+
 def _short(value: object) -> str:
     return repr(value)[:80]
 
@@ -137,8 +149,8 @@ def _short(value: object) -> str:
 def _concept(column: Column, given: Mapping[str, object], kind: As) -> Concept:
     """Gives what the column is about: what the file says, or else the code that the schema declares."""
     text = _text(given, "text") or column.name
-    if unsafe(text, name=True):
-        raise UsageError("its name cannot be shown in a resource; give a text.")
+    if not travels(text):
+        raise UsageError("its name cannot be shown in a resource, or is a formula for spreadsheets; give a text.")
     by_level = kind in ("condition", "medication") and column.kind == "category"
     if kind in PERSON or by_level:
         if by_level and {"code", "display", "omop"} & set(given):
@@ -212,12 +224,12 @@ def _levels(
         if said or "system" in given:
             raise UsageError("levels, system: a flag is true or false; give the column a code.")
         return (False, True)
-    named = _text(given, "system")
-    system = None if named is None else system_of(named)
-    if named is not None and system is None:
-        raise UsageError(f"system={named[:80]!r} is no code system that is known by name; write its address.")
+    name = _text(given, "system")
+    system = None if name is None else system_of(name)
+    if name is not None and system is None:
+        raise UsageError(f"system={name[:80]!r} is no code system that is known by name; write its address.")
     silent = kind in ("observation", "measurement")
-    return tuple(_meant(level, said, (named, system), silent=silent) for level in column.levels)
+    return tuple(_meant(level, said, (name, system), silent=silent) for level in column.levels)
 
 
 def _said_levels(column: Column, given: Mapping[str, object]) -> dict[str, object]:
@@ -266,7 +278,7 @@ def _meant(
         return _spoken(Concept(_text(given, "text") or text, coding, _number(given, "omop")))
     name, address = system
     if name is not None and address is not None:
-        return _spoken(Concept(text, Coding(address, plain_code(text), f"{name} {text}")))
+        return _spoken(Concept(text, Coding(address, plain_code(text), named(name, text))))
     if not silent:
         raise UsageError(
             f"levels: {text[:80]!r} has no code; give one, ~ for nothing, or a system of which levels are codes."
@@ -275,8 +287,11 @@ def _meant(
 
 
 def _spoken(concept: Concept) -> Concept:
-    if unsafe(concept.text, name=True):
-        raise UsageError(f"levels: {concept.text[:80]!a} cannot be shown in a resource; give it a text.")
+    if not travels(concept.text):
+        raise UsageError(
+            f"levels: {concept.text[:80]!a} cannot be shown in a resource, or is a formula for spreadsheets; give it a "
+            "text."
+        )
     return concept
 
 
@@ -292,6 +307,10 @@ def _text(given: Mapping[str, object], key: str) -> str | None:
         return None
     if not isinstance(found, str) or not found.strip() or unsafe(found, name=True):
         raise UsageError(f"{key}={_short(found)} is not a text; put it into quotes.")
+    if formula(found):
+        raise UsageError(
+            f"{key}={_short(found)} would be run as a formula by a spreadsheet program; write it otherwise."
+        )
     return found
 
 

@@ -20,6 +20,7 @@ from wardgan.models.together import check_together, steps_of
 from wardgan.privacy.events import DEFAULT_DELTA, Budget
 from wardgan.privacy.plan import BLOCK
 from wardgan.schema.schema import Schema
+from wardgan.schema.yaml_text import structure_of
 from wardgan.seal.json_text import canonical
 
 _KEYS: Final = (
@@ -206,7 +207,7 @@ def structure(path: str | Path, what: str) -> object:
 
     Raises:
         UsageError: The file cannot be read.
-        FormatError: It is no YAML.
+        FormatError: It is no YAML, names a key twice, or has an alias.
     """
     try:
         data = Path(path).read_bytes()
@@ -215,6 +216,8 @@ def structure(path: str | Path, what: str) -> object:
     if len(data) > _BYTES:
         raise FormatError(f"{what}={str(path)!r} has more than {_BYTES:,} bytes.")
     try:
-        return yaml.safe_load(data)
+        return structure_of(data.decode("utf-8"))
+    except SchemaError as error:
+        raise FormatError(f"{what}={str(path)!r}: {error}") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise FormatError(f"{what}={str(path)!r} is no YAML.") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -159,6 +160,7 @@ class Trained:
         check.path(run=folder)
         place = Path(folder)
         _check_finished(place)
+        forget(place)
         try:
             about = json.loads((place / TRAINED).read_text(encoding="utf-8"))
             network = (place / NETWORK).read_bytes()
@@ -182,6 +184,17 @@ class Trained:
                 "or fit again, into another folder."
             )
         return cls(generator, Ledger.resume(place / LEDGER), about["config"], tuple(map(str, about.get("notes", ()))))
+
+
+def forget(folder: Path) -> None:
+    """Removes the checkpoint of a run, and what a killed process was writing of one: discriminators, candidates (P12).
+
+    Args:
+        folder: The run folder. One that cannot be written to stays as it is.
+    """
+    with suppress(OSError):
+        for path in (folder / CHECKPOINT, *folder.glob(f".{CHECKPOINT}.*.part")):
+            path.unlink(missing_ok=True)
 
 
 def _check_finished(place: Path) -> None:

@@ -25,7 +25,8 @@ def save(folder: Path | None, step: int, modules: Sequence[nn.Module], optimiser
     for at, optimiser in enumerate(optimisers):
         for number, state in optimiser.state_dict()["state"].items():
             arrays |= {f"o{at}/{number}/{name}": torch.as_tensor(value).cpu().numpy() for name, value in state.items()}
-    with files.new_file(folder / CHECKPOINT, force=True) as file:
+    # For its owner alone: it holds discriminators, which have seen patients.
+    with files.new_file(folder / CHECKPOINT, force=True, mode=0o600) as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 

@@ -25,7 +25,7 @@ from wardgan.errors import (
 )
 from wardgan.files import locked
 from wardgan.models import family_config
-from wardgan.models.base import CHECKPOINT, LEDGER, TRAINED, Config, Progress, Run, Trained, Watcher
+from wardgan.models.base import LEDGER, TRAINED, Config, Progress, Run, Trained, Watcher, forget
 from wardgan.models.planning import COUNT, check_kind, check_texts, config_of, plan
 from wardgan.privacy.accounts.slip import SLIP
 from wardgan.privacy.accounts.spending import Account, Spending, account_of, entered
@@ -170,7 +170,7 @@ def _fitted(
         if not getattr(config, "joint", False):
             trained.save(folder)
         # The discriminator does not outlive the fit (Rule P12), but until the generator is safe it may be needed.
-        (folder / CHECKPOINT).unlink(missing_ok=True)
+        forget(folder)
     return trained
 
 
@@ -212,6 +212,7 @@ def _stopped(folder: Path | None) -> Path:
     if folder is None or not (folder / LEDGER).exists():
         raise DataError(f"resume: run={str(folder)!r} holds no run that stopped.")
     if (folder / TRAINED).exists():
+        forget(folder)  # it was killed between its last two steps
         raise DataError(f"resume: the run in {str(folder)!r} is finished; load it, or fit into another folder.")
     return folder / LEDGER
 

@@ -14,6 +14,7 @@ from wardgan.sample.conditions import Where
 from wardgan.sample.spans import shard
 
 _MOST: Final = 1_000_000
+_PATIENTS: Final = 10**18
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Shards:
     numbers here, and all shards together are the sample that `Generator.sample` gives for the same seed.
 
     Attributes:
-        n: Patients in all shards, at least 1.
+        n: Patients in all shards, 1 to 10^18.
         shards: How many there are, at least 1, at most `n` and at most 1,000,000.
         seed: Of the sample; `None`: that of shards which are there already, or a new one.
         where: As in `Generator.sample`.
@@ -33,7 +34,8 @@ class Shards:
         site: Of a combined generator: the name of a column with each patient's member.
 
     Raises:
-        UsageError: A number is none, or there are more shards than patients, or than 1,000,000.
+        UsageError: A number is none, or there are more than 10^18 patients, or more shards than patients or than
+            1,000,000.
 
     Example:
         >>> asked = Shards(n=10**9, shards=1000, seed=7)
@@ -53,8 +55,11 @@ class Shards:
         check.whole(1, n=self.n, shards=self.shards)
         if self.seed is not None:
             check.whole(0, seed=self.seed)
+        # The values are not quoted: Python refuses to write numbers of thousands of digits.
+        if self.n > _PATIENTS:
+            raise UsageError(f"n: more than {_PATIENTS:,} patients are asked for; ask for fewer.")
         if self.shards > _MOST:
-            raise UsageError(f"shards={self.shards:,} are more than {_MOST:,}; ask for fewer, which are larger.")
+            raise UsageError(f"shards: more than {_MOST:,} are asked for; ask for fewer, which are larger.")
         self.holds(0)
 
     def holds(self, number: int) -> range:

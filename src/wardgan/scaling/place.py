@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from wardgan.errors import OutputError
 from wardgan.files import check_name, locked, write_bytes
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 1 << 20
 _LOCK: Final = ".lock"
+_HIDDEN: Final = "://..."
+_PLAIN: Final = ("scheme", "region", "endpoint_override")
 
 
 class Filled(NamedTuple):
@@ -49,8 +51,12 @@ class Place(Protocol):
         """Makes it, if it is not there."""
         ...
 
-    def names(self, folder: str = "") -> list[str]:
-        """Gives what lies in it, or in a folder of it, without what is hidden."""
+    def inside(self, folder: str = "") -> dict[str, int | None]:
+        """Gives what lies in it, or in a folder of it, without what is hidden: names with sizes, `None` of no file."""
+        ...
+
+    def size(self, name: str) -> int | None:
+        """Gives the size of a file; `None` if it is not there."""
         ...
 
     def read(self, name: str) -> bytes | None:
@@ -87,9 +93,20 @@ def place_at(output: str | Path) -> Place:
     if "://" not in text:
         check_name(output)
         return Folder(Path(output))
-    if text.startswith("file://"):
-        return Folder(Path(unquote(urlsplit(text).path)))
-    return Store.at(text)
+    return _folder_at(text) if text[:7].lower() == "file://" else Store.at(text)
+
+
+def _folder_at(uri: str) -> Folder:
+    """Gives the folder that an address like file:///data/out names; what it cannot name is not quoted."""
+    parts = _split(uri)
+    if parts is None or parts.netloc not in ("", "localhost") or not parts.path or parts.query or parts.fragment:
+        raise OutputError(
+            "output: an address that begins with file: names a folder of this machine and nothing else, such as "
+            "file:///data/out; other signs than letters are written like %20."
+        )
+    path = unquote(parts.path)
+    check_name(path)
+    return Folder(Path(path))
 
 
 class Folder:
@@ -109,11 +126,17 @@ class Folder:
         with _said(self.name):
             self._root.mkdir(exist_ok=True)
 
-    def names(self, folder: str = "") -> list[str]:
-        """Gives the names of what is in it and not hidden; none, if it is not there."""
+    def inside(self, folder: str = "") -> dict[str, int | None]:
+        """Gives what is in it and not hidden; nothing, if it is not there."""
         place = self._root / folder
         with _said(self.name):
-            return [one.name for one in place.iterdir() if one.name[:1] != "."] if place.exists() else []
+            found = [one for one in place.iterdir() if one.name[:1] != "."] if place.exists() else []
+            return {one.name: _size(one) for one in found}
+
+    def size(self, name: str) -> int | None:
+        """Gives the size of a file."""
+        with _said(self.name):
+            return _size(self._root / name)
 
     def read(self, name: str) -> bytes | None:
         """Gives the bytes of a file."""
@@ -145,7 +168,7 @@ class Folder:
         """Gives the digest of a file of a size."""
         path = self._root / name
         with _said(self.name):
-            if not path.is_file() or path.stat().st_size != size:
+            if _size(path) != size:
                 return None
             with path.open("rb") as file:
                 return _sha256(file)
@@ -179,8 +202,12 @@ class Store:
 
         try:
             system, root = FileSystem.from_uri(uri)
-        except (OSError, pa.ArrowException, ValueError) as error:
-            raise OutputError(f"output={_safe(uri)!r} is no place that Arrow knows: {error}") from error
+        except (OSError, pa.ArrowException, ValueError):
+            # Arrow's own words quote the address, and with it what may be a secret: neither said nor chained.
+            raise OutputError(
+                f"output={_safe(uri)!r} is no place that Arrow knows; look at its first word and at the options after "
+                "the question mark, and write signs such as blanks and slashes of a key like %20 and %2F."
+            ) from None
         return cls(uri, system, root)
 
     @property
@@ -191,25 +218,31 @@ class Store:
     def begin(self) -> None:
         """Does nothing: a prefix is there as soon as something is below it."""
 
-    def names(self, folder: str = "") -> list[str]:
+    def inside(self, folder: str = "") -> dict[str, int | None]:
         """Gives the last part of the names below the prefix."""
         from pyarrow.fs import FileSelector
 
-        with _said(self.name):
+        with self._said():
             found = self._system.get_file_info(FileSelector(f"{self._root}/{folder}".rstrip("/"), allow_not_found=True))
-            return [one.base_name for one in found if one.base_name[:1] != "."]
+            return {one.base_name: one.size if one.is_file else None for one in found if one.base_name[:1] != "."}
+
+    def size(self, name: str) -> int | None:
+        """Gives the size of an object."""
+        with self._said():
+            found = self._system.get_file_info(f"{self._root}/{name}")
+            return found.size if found.is_file else None
 
     def read(self, name: str) -> bytes | None:
         """Gives the bytes of an object."""
-        with _said(self.name):
-            if self._size(name) is None:
+        with self._said():
+            if self.size(name) is None:
                 return None
             with self._system.open_input_stream(f"{self._root}/{name}") as stream:
                 return stream.read()
 
     def write(self, name: str, data: bytes, *, force: bool = True) -> None:
         """Writes an object. Stores have no way to write one only if it is not there, so two runs may do it at once."""
-        if not force and self._size(name) is not None:
+        if not force and self.size(name) is not None:
             raise OutputError(f"path={name!r} exists in {self.name}; choose another place.")
         self._send(name, data)
 
@@ -228,8 +261,8 @@ class Store:
 
     def digest(self, name: str, size: int) -> str | None:
         """Reads an object of a size, and gives its digest."""
-        with _said(self.name):
-            if self._size(name) != size:
+        with self._said():
+            if self.size(name) != size:
                 return None
             with self._system.open_input_stream(f"{self._root}/{name}") as stream:
                 return _sha256(stream)
@@ -238,15 +271,13 @@ class Store:
         """Does nothing: a store has no locks."""
         return nullcontext()
 
-    def _size(self, name: str) -> int | None:
-        with _said(self.name):
-            found = self._system.get_file_info(f"{self._root}/{name}")
-            return found.size if found.is_file else None
+    def _said(self) -> AbstractContextManager[None]:
+        return _said(self.name, _secrets(self._uri))
 
     def _send(self, name: str, data: bytes | memoryview) -> None:
-        with _said(self.name), self._system.open_output_stream(f"{self._root}/{name}") as stream:
+        with self._said(), self._system.open_output_stream(f"{self._root}/{name}") as stream:
             stream.write(data)
-        if self._size(name) != len(data):
+        if self.size(name) != len(data):
             raise OutputError(f"output={self.name!r}: {name} did not arrive whole; run the same again.")
 
 
@@ -257,19 +288,56 @@ def _sha256(stream: IO[bytes]) -> str:
     return found.hexdigest()
 
 
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except FileNotFoundError:  # meanwhile
+        return None
+
+
+def _split(uri: str) -> SplitResult | None:
+    try:
+        return urlsplit(uri)
+    except ValueError:
+        return None
+
+
 def _safe(uri: str) -> str:
-    """Gives an address without names, passwords and options."""
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    """Gives an address without names, passwords and options; no more than its first word where they may be anywhere."""
+    parts = _split(uri)
+    if parts is None:
+        return f"...{_HIDDEN}"
+    _, _, host = parts.netloc.rpartition("@")
+    before, _, _ = uri.partition("://")[2].rpartition("@")
+    # A password with a slash, a question mark or an @ in it ends where no reader of addresses looks for its end.
+    inside = "@" in parts.netloc and "@" not in parts.netloc.partition("@")[2] + parts.path + parts.query
+    port = host.rpartition(":")[2] if ":" in host else "0"
+    if parts.fragment or (":" in before and not inside) or not (port.isdecimal() or port.endswith("]")):
+        return f"{parts.scheme}{_HIDDEN}"
+    return f"{parts.scheme}://{host}{parts.path}"
+
+
+def _secrets(uri: str) -> list[str]:
+    """Gives what of an address nobody should read elsewhere; where that is unclear the empty text, which all hold."""
+    parts = _split(uri)
+    if parts is None or _safe(uri).endswith(_HIDDEN):
+        return [""]
+    user = parts.netloc.rpartition("@")[0]
+    found = {uri, parts.query, *(user.split(":") if ":" in user else [])}
+    found |= {value for key, value in parse_qsl(parts.query) if key not in _PLAIN}
+    return sorted((found | {unquote(one) for one in found}) - {""})
 
 
 @contextmanager
-def _said(name: str) -> Iterator[None]:
-    """Says in our own words that a place does not do what it should."""
+def _said(name: str, secrets: Sequence[str] = ()) -> Iterator[None]:
+    """Says in our own words that a place does not do what it should; words with a secret are left out."""
     import pyarrow as pa
 
     try:
         yield
     except (OSError, pa.ArrowException) as error:
         said = getattr(error, "strerror", None) or str(error)
-        raise OutputError(f"output={name!r} cannot be written or read: {said}") from error
+        hidden = any(secret in said for secret in secrets)
+        if hidden:
+            said = f"{type(error).__name__}, in words that repeat a part of the address which is not shown"
+        raise OutputError(f"output={name!r} cannot be written or read: {said}") from (None if hidden else error)

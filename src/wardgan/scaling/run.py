@@ -17,7 +17,7 @@ from wardgan.errors import UsageError
 from wardgan.scaling.asked import Shards
 from wardgan.scaling.crew import Crew
 from wardgan.scaling.place import Place, place_at
-from wardgan.scaling.record import MANIFEST, Job, Part, manifest, manifest_bytes, noted, notes
+from wardgan.scaling.record import Job, Part, finish, manifest
 from wardgan.scaling.worker import Made, Task, sited
 
 Watch = Callable[[int, int], None]
@@ -28,7 +28,7 @@ class Sharded:
     """What came of a sample in shards.
 
     Attributes:
-        output: Where the shards are.
+        output: Where the shards are; an address without names, passwords and options.
         asked: Which patients, with their seed.
         release: Digest of the release that they were drawn from.
         parts: Shards that this call saw: all of them, or the only one that was asked for.
@@ -36,6 +36,8 @@ class Sharded:
         drawn: How many were drawn by this call.
         kept: How many were there with their digest.
         mended: How many had been finished, were gone or damaged, and were drawn again.
+        gone: Numbers of shards that other calls finished and that are not there, or in another size. They do not count
+            as finished; the call that is asked for them, or for all, draws them again.
     """
 
     output: str
@@ -46,6 +48,7 @@ class Sharded:
     drawn: int
     kept: int
     mended: int
+    gone: tuple[int, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -94,22 +97,21 @@ def sample_shards(
     found = open_file(model, trust, required=trust is not None)
     where = str(output) if "://" in str(output) else str(Path(output).absolute())
     place = place_at(where)
+    fresh = asked.seed is None
     asked = _seeded(asked, place, only)
     _check(found, asked)
-    job = Job(asked, found.digest, found.privacy.model_dump())
-    job.begin(place)
+    job = Job(asked, found.digest, found.privacy.model_dump(), each=_rows(found, asked))
+    job.begin(place, fresh=fresh)
     numbers = range(asked.shards) if only is None else (only,)
     tasks = [Task(job, number, where, str(Path(model).absolute())) for number in numbers]
     with place.alone() if only is None else nullcontext():
         made = _made(crew, tasks, watch)
-    parts = [one.part for one in made]
-    finished = len(parts) if only is None else notes(place)
-    if finished == asked.shards:
-        _finish(place, job, parts if only is None else _all(place, job))
+        there = finish(place, job, {one.number: one.part for one in made})
     states = Counter(one.state for one in made)
     return Sharded(
-        str(output), asked, found.digest, tuple(parts), finished, states["drawn"], states["kept"], states["mended"]
-    )
+        place.name if "://" in str(output) else str(output), asked, found.digest, tuple(one.part for one in made),
+        there.finished, states["drawn"], states["kept"], states["mended"], there.gone,
+    )  # fmt: skip
 
 
 def _processes(workers: int | None) -> int:
@@ -141,6 +143,14 @@ def _check(found: Opened, asked: Shards) -> None:
     next(generator.part(0, some, where=asked.where, balance=asked.balance, seed=asked.seed, threads=1))
 
 
+def _rows(found: Opened, asked: Shards) -> tuple[int, int]:
+    """Gives how many rows a patient has, at least and at most."""
+    visits = found.generator.schema.visits
+    if visits is None or asked.wide:
+        return 1, 1
+    return 0, len(visits.slots)
+
+
 def _made(crew: Crew, tasks: Sequence[Task], watch: Watch | None) -> list[Made]:
     """Gives what was made, in the order of the shards."""
     asked = tasks[0].job.asked
@@ -153,15 +163,3 @@ def _made(crew: Crew, tasks: Sequence[Task], watch: Watch | None) -> list[Made]:
         if watch is not None:
             watch(patients, total)
     return sorted(found, key=lambda one: one.number)
-
-
-def _all(place: Place, job: Job) -> list[Part]:
-    """Gives all shards from what was noted of them."""
-    found = [noted(place, job, number) for number in range(job.asked.shards)]
-    return [one for one in found if one is not None]
-
-
-def _finish(place: Place, job: Job, parts: list[Part]) -> None:
-    data = manifest_bytes(job, parts, complete=len(parts) == job.asked.shards)
-    if place.read(MANIFEST) != data:
-        place.write(MANIFEST, data)

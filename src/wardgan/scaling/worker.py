@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock, Thread
@@ -57,9 +57,9 @@ class Task:
 
     job: Job
     number: int
-    output: str
+    output: str = field(repr=False)  # schedulers log what they were given, and an address may hold a secret
     model: str
-    data: bytes | None = None
+    data: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

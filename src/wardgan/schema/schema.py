@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, cast
 
-import yaml
-
 from wardgan import files
 from wardgan.errors import SchemaError
 from wardgan.schema.columns import Column, Level
@@ -23,7 +21,7 @@ from wardgan.schema.references import resolved
 from wardgan.schema.rules import MAX_RULES, Rule
 from wardgan.schema.verdicts import check_possible
 from wardgan.schema.visits import Visits, columns_of, refuse_unknown
-from wardgan.schema.yaml_text import read_yaml
+from wardgan.schema.yaml_text import read_yaml, yaml_of
 
 MAX_CLASSES: Final = 64
 _DEPTH: Final = 8
@@ -191,7 +189,7 @@ class Schema:
 
     def to_yaml(self) -> str:
         """Gives the text of the schema file."""
-        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=110)
+        return yaml_of(self.to_dict())
 
     def fingerprint(self) -> str:
         """Gives a digest of the declarations, whatever the order in which columns are declared."""

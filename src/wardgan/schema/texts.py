@@ -48,21 +48,21 @@ def formula_problem(schema: Schema) -> str | None:
     """Gives which text of a sample a spreadsheet program would run as a formula, if any.
 
     Samples are written as they are, and CSV has no way to say that a cell is text; so such a text must not travel.
+    Names and levels stand in tables, units and codes in OMOP files.
 
     Args:
-        schema: The declarations, with the names and levels that stand in a sample.
+        schema: The declarations, with the texts that stand in a sample.
     """
-    for text in _names(schema):
-        if formula(text):
-            return f"A spreadsheet program would run the name or level {text[:60]!a} as a formula; write it otherwise."
+    for what, texts in (("name or level", _names(schema)), ("unit, code or group", _remarks(schema))):
+        text = next(filter(formula, texts), None)
+        if text is not None:
+            return f"A spreadsheet program would run the {what} {text[:60]!a} as a formula; write it otherwise."
     return None
 
 
 def travel_problem(schema: Schema) -> str | None:
     """Gives why the texts of a schema could not be released, if so: to be asked before anything is spent."""
-    texts = [text for column in schema.columns for text in (column.unit, column.code) if text]
-    texts += [name for column in schema.columns for name, _ in column.groups]
-    for text in [schema.name, *_names(schema), *texts, *(rule.text for rule in schema.rules)]:
+    for text in [schema.name, *_names(schema), *_remarks(schema), *(rule.text for rule in schema.rules)]:
         character = unsafe(text, name=True)
         if character is not None:
             return f"The text {text[:60]!a} holds the invisible or control character U+{ord(character):04X}; remove it."
@@ -77,3 +77,9 @@ def _names(schema: Schema) -> Iterator[str]:
         yield schema.patient
     if schema.visits is not None:
         yield from (schema.visits.key, *schema.visits.slots)
+
+
+def _remarks(schema: Schema) -> Iterator[str]:
+    """Yields what else is said of columns: units, codes and names of groups."""
+    yield from (text for column in schema.columns for text in (column.unit, column.code) if text)
+    yield from (name for column in schema.columns for name, _ in column.groups)

@@ -41,7 +41,7 @@ def structure_of(text: str) -> object:
 
     Raises:
         yaml.YAMLError: It is none.
-        SchemaError: It names a key twice, or has the key `<<`.
+        SchemaError: It names a key twice, or has the key `<<` or an alias (`*name`).
         ValueError: A day is none.
         RecursionError: It is nested too deeply.
     """
@@ -68,7 +68,37 @@ def _text_of(path: str | Path) -> str:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML without duplicate keys, which PyYAML would silently take the last of."""
+    """YAML without duplicate keys, which PyYAML would silently take the last of, and without aliases.
+
+    A few lines of aliases, each ten times the one before, are a structure that nobody has the time to walk through.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Gives the next node, unless it is an alias."""
+        # PyYAML's functions have no complete types.
+        if self.check_event(yaml.AliasEvent):  # pyright: ignore[reportUnknownMemberType]
+            # Its name is not repeated: the text may be no schema at all.
+            line = cast("yaml.AliasEvent", self.peek_event()).start_mark.line + 1  # pyright: ignore[reportUnknownMemberType]
+            raise SchemaError(f"line {line} has an alias (* and a name), which is not allowed; write the value out.")
+        return super().compose_node(parent, index)
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """YAML that repeats what is there twice, so that it can be read again."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Says that nothing is written as an alias."""
+        return True
+
+
+def yaml_of(found: object, *, width: int = 110) -> str:
+    """Gives the YAML of a structure, in its order and without aliases.
+
+    Args:
+        found: Mappings, lists, texts and numbers.
+        width: Longest line.
+    """
+    return yaml.dump(found, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=width)
 
 
 def _unique(loader: _StrictLoader, node: yaml.MappingNode) -> dict[object, object]:

@@ -13,6 +13,7 @@ from wardgan.privacy.plan import Share
 CHOICE: Final = "choice of weights"
 WAYS: Final = ("noisy-max", "top-k", "boosting")
 _MOST: Final = 50
+_ROUNDS: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,11 @@ class Choice:
             of them are the newest.
         weight: Weight of the choice; other weights of the fit are compared with it.
         k: Most weights in a mixture.
-        rounds: Rounds of the boosting, each of which is a choice.
+        rounds: Rounds of the boosting, each of which is a choice; at most 1,000.
 
     Raises:
-        PlanError: `how` is none of the three, or there are fewer candidates than a mixture has parts.
+        PlanError: `how` is none of the three, there are fewer candidates than a mixture has parts, or more rounds or
+            candidates than are allowed.
 
     Example:
         >>> Choice("top-k", candidates=8).kept_at(100)
@@ -53,6 +55,8 @@ class Choice:
         check.positive(weight=self.weight)
         if self.candidates > _MOST:
             raise PlanError(f"choice: candidates={self.candidates} are more than {_MOST}; keep fewer.")
+        if self.rounds > _ROUNDS:
+            raise PlanError(f"choice: rounds={self.rounds} are more than {_ROUNDS:,}; each is billed, so take fewer.")
         if self.how == "top-k" and self.k > self.candidates:
             raise PlanError(f"choice: k={self.k} of candidates={self.candidates} cannot be chosen; take a smaller k.")
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow.parquet as parquet
 import pytest
 import typer
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 from typer.testing import CliRunner
 
 import shards_kit as kit
@@ -18,6 +19,7 @@ from wardgan.cli.main import app
 from wardgan.cli.options import whole_number
 from wardgan.cli.shards import size
 from wardgan.scaling import crew
+from wardgan.scaling.place import Store
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def test_shards_are_the_sample_that_is_asked_for(model, tmp_path, threads):
         "patients": 50, "shards": 5, "seed": 7, "where": ["age=30..80"], "balance": "arm", "wide": True, "site": None,
         "output": str(tmp_path / "out"), "format": "parquet", "model": wg.inspect(model)["digest"],
         "signature": {"status": "unsigned", "name": None, "keyid": None}, "rows": 50, "bytes": sum(one["bytes"] for one in parts), "only": None,
-        "complete": True, "finished": 5, "drawn": 5, "kept": 0, "mended": 0, "croissant": None,
+        "complete": True, "finished": 5, "drawn": 5, "kept": 0, "mended": 0, "gone": [], "croissant": None,
     }  # fmt: skip
 
 
@@ -113,6 +115,7 @@ def test_a_description_of_all_shards(model, tmp_path):
         (["--shards", 5, "--format", "csv"], "shards are Parquet files"), (["--shards", 5, "--bits", 16], "--bits"),
         (["--shards", 5, "--concepts", "x.yaml"], "--concepts"), (["--only", "1/5", "--concepts", "x.yaml"], "--concepts"),
         (["--only", "3"], "only='3' is not like 3/1000"), (["--only", "x/5"], "not like 3/1000"),
+        (["--only", "1" * 5000 + "/8"], f"only='{'1' * 40}...' is not like 3/1000"),
         (["--only", "-1/5"], "not like 3/1000"), (["--only", "1/5/2"], "not like 3/1000"),
         (["--only", "1/5", "--shards", 4], "only='1/5' contradicts shards=4"),
         (["--only", "5/5", "--seed", 7], "the last one is 4"), (["--only", "1/5"], "needs the seed that the others have"),
@@ -125,6 +128,42 @@ def test_a_description_of_all_shards(model, tmp_path):
 def test_what_cannot_be_asked_for_is_refused_and_leaves_nothing(model, tmp_path, words, said):
     assert said in told(run(model, tmp_path / "out", *words, code=2))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [(), ("--json",), ("--croissant", "--json")], ids=len)
+def test_the_secrets_of_an_address_are_never_shown(model, tmp_path, monkeypatch, words):
+    for address in ("s3x://AKIA:SECRET@b/x", "s3://AKIA:SEC RET@bucket/x", "s3://AKIA:SEC/RET@bucket/x"):
+        done = run(model, address, "--shards", 5, "--seed", 7, *words, code=2)
+        assert "is no place that Arrow knows" in told(done)
+        assert not [one for one in ("AKIA", "SEC", "RET") if one in done.stdout + done.stderr]
+    # One that Arrow takes for an address, with a folder in its place.
+    out = tmp_path / "out"
+    out.mkdir()
+    local = SubTreeFileSystem(str(out), LocalFileSystem())
+    local.create_dir("x/patients")
+    local.create_dir("x/records")
+    monkeypatch.setattr(Store, "at", lambda uri: Store(uri, local, "x"))
+    done = run(model, "s3://AKIA:SECRET@bucket/x?token=HIDDEN", "--shards", 5, "--seed", 7, *words)
+    assert "s3://bucket/x" in done.stdout
+    assert not [one for one in ("AKIA", "SECRET", "HIDDEN") if one in done.stdout + done.stderr]
+    if words:
+        found = json.loads(done.stdout)
+        assert found["output"] == "s3://bucket/x"
+        assert found["croissant"] == ("s3://bucket/x/croissant.json" if "--croissant" in words else None)
+        assert (out / "x" / "croissant.json").exists() == ("--croissant" in words)
+
+
+def test_a_shard_that_is_gone_is_told(model, tmp_path):
+    out = tmp_path / "out"
+    run(model, out, "--shards", 5, "--seed", 7)
+    (out / "patients" / kit.names()[2]).unlink()
+    done = run(model, out, "--only", "4/5", "--croissant", "--json")
+    found = json.loads(done.stdout)
+    assert (found["gone"], found["complete"], found["finished"], found["croissant"]) == ([2], False, 4, None)
+    assert not (out / "croissant.json").exists()
+    done = run(model, out, "--only", "4/5")
+    assert "1 finished shard gone or of another size: number 2 (from 0)." in told(done)
+    assert "4 of 5 finished" in told(done)
 
 
 def test_a_number_may_be_written_short(model, tmp_path):

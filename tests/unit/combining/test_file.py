@@ -52,6 +52,34 @@ def mu(epsilon):
     return gaussian_mu(epsilon, 1e-5)
 
 
+def test_a_member_that_a_stranger_signed_is_said_if_a_trust_file_was_there_to_ask(home, tmp_path, monkeypatch):
+    wg.new_key(tmp_path / "else.key", name="Else", trust=tmp_path / "else.json")
+    (tmp_path / "in").mkdir()
+    combined(home, tmp_path / "in", "beta", key=tmp_path / "else.key")
+    members = [home / "alpha.hgan", tmp_path / "in" / "all.hgan"]
+
+    def said(**more):
+        notices = wg.combine(members, tmp_path / "x.hgan", force=True, **more).notices
+        return [one.partition(",")[0] for one in notices if "sign" in one]
+
+    # Without any trust file every key is unknown, and the tree says so.
+    assert said() == []
+    stranger = "signed by a key that no trust file here knows"
+    monkeypatch.setenv("WARDGAN_TRUST", str(home / "trust.json"))
+    assert said() == [f"all: {stranger}"]
+    monkeypatch.setenv("WARDGAN_TRUST", str(tmp_path / "else.json"))
+    assert said() == [f"alpha: {stranger}", f"all/beta: {stranger}"]
+    # What is cooked here is one's own, signed or not.
+    recipe = {"members": ["alpha.hgan"]}
+    shutil.copy(home / "alpha.hgan", tmp_path / "alpha.hgan")
+    (tmp_path / "inner.yaml").write_text(json.dumps(recipe))
+    (tmp_path / "outer.yaml").write_text(json.dumps({"members": ["inner.yaml"]}))
+    monkeypatch.setenv("WARDGAN_TRUST", str(home / "trust.json"))
+    for key in (None, tmp_path / "else.key"):
+        made = wg.combine(wg.Recipe.load(tmp_path / "outer.yaml"), tmp_path / "y.hgan", key=key, force=True)
+        assert not [one for one in made.notices if "sign" in one]
+
+
 def test_the_three_bounds_are_those_of_the_ledgers(home, tmp_path):
     found = combined(home, tmp_path, "alpha", "beta", "gamma", overlap=2).bounds
     # The plans spend their budgets up to a few parts in a thousand.
@@ -599,6 +627,51 @@ def test_trust_is_asked_of_every_member_at_every_depth(home, tmp_path):
     recipe = wg.Recipe.load(tmp_path / "n.yaml")
     wg.combine(recipe, tmp_path / "cooked.hgan", key=home / "region.key", **trust)
     assert wg.verify_mixture(tmp_path / "cooked.hgan", home / "trust.json").refusals == ()
+
+
+FORMULA = "=cmd|'c'!A1"
+
+
+@pytest.mark.parametrize("name", [FORMULA, "@f(1)"])
+def test_no_name_of_a_member_is_a_formula(home, tmp_path, name):
+    """Names become levels of the column of sites."""
+    with pytest.raises(UsageError, match=r"would run the member's name .* as a formula; give it another name"):
+        wg.Recipe("r", (wg.Wanted(home / "alpha.hgan", name=name),))
+    shutil.copy(home / "alpha.hgan", tmp_path / f"{name}.hgan")
+    with pytest.raises(UsageError, match=r"member's name .* as a formula; write \{file: ..., name: another name\}"):
+        wg.combine([tmp_path / f"{name}.hgan", home / "beta.hgan"], tmp_path / "all.hgan")
+    assert [path.name for path in tmp_path.iterdir()] == [f"{name}.hgan"]
+    renamed = (wg.Wanted(tmp_path / f"{name}.hgan", name="alpha"), wg.Wanted(home / "beta.hgan"))
+    wg.combine(wg.Recipe("r", renamed), tmp_path / "all.hgan")
+    assert set(wg.load(tmp_path / "all.hgan").sited("site").sample(30, seed=1)["site"]) == {"alpha", "beta"}
+
+
+def test_a_file_whose_name_nobody_could_read_needs_another_one(home, tmp_path):
+    shutil.copy(home / "alpha.hgan", tmp_path / "a\u202eb.hgan")
+    with pytest.raises(UsageError, match=r"name 'a\\u202eb' has characters that cannot be shown safely; write"):
+        wg.combine([tmp_path / "a\u202eb.hgan"], tmp_path / "all.hgan")
+
+
+def test_names_on_the_way_are_no_formula_together(home, tmp_path):
+    """Neither name is one."""
+    wg.combine(wg.Recipe("r", (wg.Wanted(home / "alpha.hgan", name="b(c)"),)), tmp_path / "=a.hgan")
+    with pytest.raises(UsageError, match=r"name '=a/b\(c\)' as a formula; write"):
+        wg.combine([tmp_path / "=a.hgan"], tmp_path / "n.hgan")
+    path = wg.combine(wg.Recipe("n", (wg.Wanted(tmp_path / "=a.hgan", name="a"),)), tmp_path / "n.hgan").path
+    with pytest.raises(FormatError, match=r"name '=a/b\(c\)' as a formula; combine again"):
+        wg.load(forged(path, tmp_path / "f.hgan", lambda record, *_: record["members"][0].update(name="=a")))
+
+
+def test_formulas_in_combined_files_are_refused(home, tmp_path):
+    path = combined(home, tmp_path, "alpha", "beta", overlap=1).path
+    with pytest.raises(FormatError, match=r"mixture.json: .*member's name .* as a formula; combine again"):
+        wg.load(forged(path, tmp_path / "f.hgan", lambda record, *_: record["members"][0].update(name=FORMULA)))
+    mixture = wg.load(path)
+    leaf, *others = mixture.leaves
+    with pytest.raises(UsageError, match="site: a spreadsheet program would run the member's name"):
+        replace(mixture, leaves=(replace(leaf, name=FORMULA), *others)).sited("site")
+    with pytest.raises(UsageError, match=r"site: the name has characters .* or is a formula"):
+        mixture.sited(FORMULA)
 
 
 @pytest.mark.parametrize("name", ["a/b", "x" * 101, "a\x1b[2J", "a\nb", "", "\u202e"])

@@ -297,9 +297,59 @@ def test_a_survey_can_be_made_for_patients_like_those_of_a_generator(tmp_path):
     assert abs(np.median(like.levels[at].edges) - middle) < abs(np.median(plain.levels[at].edges) - middle)
     with pytest.raises(UsageError, match="other columns"):
         survey(schema("all", None, COLUMNS), patients=4_000, hospitals=2, budget=wg.Budget(3.0), like=path)
-    public = wg.load(path).draw(20_000)
-    same = survey(declared, patients=4_000, hospitals=2, budget=wg.Budget(3.0), like=replace(public, schema=declared))
+    public = replace(wg.load(path).draw(20_000), schema=declared)
+    same = survey(declared, patients=4_000, hospitals=2, budget=wg.Budget(3.0), like=public, public=True)
     assert same.like == ()
+
+
+def test_p14_a_cohort_makes_a_survey_only_if_somebody_says_that_it_is_public(home, tmp_path):
+    declared = schema("all", None, COLUMNS)
+    mine = replace(cohort("beta"), schema=declared)
+    with pytest.raises(GateError, match="nothing tells whether its patients are public") as refused:
+        survey(declared, patients=840, hospitals=3, budget=wg.Budget(2.0), like=mine)
+    assert "public=True" in str(refused.value)
+    for like in (None, home / "survey.json"):
+        with pytest.raises(UsageError, match="public=True is said of a cohort"):
+            survey(declared, patients=840, hospitals=3, budget=wg.Budget(2.0), like=like, public=True)
+
+
+def test_whose_terms_apply(home, tmp_path):
+    """The first hospital's terms are not those of the others; equal ones are everybody's."""
+    found = [read_tables(one) for one in files(home)]
+    own = [{"licence": "CC-BY-4.0"}, {"licence": "ask us"}, {}]
+    made = [
+        pooled(found, "x", {}),
+        pooled([replace(one, schema=replace(one.schema, terms=own[0])) for one in found], "x", {}),
+    ]
+    other = [replace(one, schema=replace(one.schema, terms=terms)) for one, terms in zip(found, own, strict=True)]
+    made.append(pooled(other, "x", {}))
+    terms = [one.schema.terms for one, _ in made]
+    assert terms == [{}, own[0], {"note": "Each member has terms of its own, and all of them apply."}]
+
+
+def test_a_person_is_told_of_other_terms_of_strangers_and_of_who_is_missing(home, tmp_path, monkeypatch):
+    wg.new_key(tmp_path / "else", name="Else", trust=tmp_path / "else.json")
+    declared = replace(schema("beta", SIZES["beta"], COLUMNS), terms={"licence": "ask us"})
+    asked = read_survey(home / "survey.json", declared)
+    run = tmp_path / "run"
+    wg.fit(replace(cohort("beta", 5), schema=declared), wg.Budget(2.0), family=wg.CopulaConfig(survey=asked), run=run)
+    strange = write_tables(run, tmp_path / "beta.tables", key=tmp_path / "else", training_data_id="data-of-beta")
+    monkeypatch.setenv("WARDGAN_TRUST", str(home / "trust.json"))
+    call = ["pool", "add", *map(str, files(home, "alpha")), str(strange), "-o", str(tmp_path / "x.hgan"), "--json"]
+    done = CliRunner().invoke(app, call)
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert {name: (one["status"], one["name"]) for name, one in said["signers"].items()} == {
+        "alpha": ("verified", "Tester"), "beta": ("unknown key", None)
+    }  # fmt: skip
+    stranger = said["signers"]["beta"]["keyid"]
+    first, second, third = said["notices"]
+    assert first == f"tables of beta: signed by a key that no trust file here knows, {stranger[:16]}..."
+    assert second.startswith(
+        "The survey was made for 3 hospitals with about 840 patients; here are the tables of 2, with"
+    )
+    assert third.startswith("terms: not the same in all members")
+    assert wg.load(tmp_path / "x.hgan").schema.terms["note"].startswith("Each member has terms of its own")
 
 
 def test_rules_change_no_question_and_all_hospitals_need_the_same_ones(tmp_path):

@@ -67,7 +67,7 @@ def ring(name, patients, seed=0):
 def asking(epsilon=6.0, patients=4_012, hospitals=3, **more):
     public = replace(ring("public", 3_000, 9), schema=schema("all"))
     return survey(
-        schema("all"), patients=patients, hospitals=hospitals, budget=wg.Budget(epsilon), like=public,
+        schema("all"), patients=patients, hospitals=hospitals, budget=wg.Budget(epsilon), like=public, public=True,
         **{"family": "marginal", **more},
     )  # fmt: skip
 
@@ -141,7 +141,9 @@ def test_of_patients_who_are_a_copula_those_pairs_are_asked_for_that_depend_on_e
     normals = np.random.default_rng(1).multivariate_normal([50, 50], [[200, 140], [140, 200]], 3_000)
     static = {**mine.static, "y": normals[:, 0].round().clip(0, 99), "z": normals[:, 1].round().clip(0, 99)}
     public = replace(mine, static=static, schema=schema("all"))
-    found = survey(schema("all"), patients=4_000, hospitals=3, budget=BUDGET, like=public, family="marginal")
+    found = survey(
+        schema("all"), patients=4_000, hospitals=3, budget=BUDGET, like=public, public=True, family="marginal"
+    )  # fmt: skip
     assert named(found) == {("y", "z")}
 
 
@@ -226,7 +228,9 @@ def test_visits_that_cannot_be_paired_are_no_pair_of_a_survey():
     visits = {"key": "v", "grid": ["A", "B", "C"], "columns": columns}
     declared = wg.Schema.from_dict({**schema("all").to_dict(), "visits": visits})
     public = World.of(declared, seed=Seed(1)).draw(1_000, seed=Seed(1))
-    made = survey(declared, patients=60_000, hospitals=2, budget=BUDGET, like=public, family="marginal")
+    made = survey(
+        declared, patients=60_000, hospitals=2, budget=BUDGET, like=public, public=True, family="marginal"
+    )  # fmt: skip
     layout = Layout.of(declared)
     assert len(made.pairing.pairs) <= EACH * len(layout)
     flag = next(at for at, one in enumerate(layout.variables) if one.role == "presence")

@@ -83,7 +83,8 @@ def test_a_stricter_limit_takes_its_warning_with_it(tmp_path, change, expected):
     ("unjudged: pass", "unjudged='pass' is not one of refuse, proof, warn"), ("- strict", "is not a list of settings"),
     ("", "is not a list of settings"), ("{", "is not a YAML file"), ("name: ''", "name is not 1 to 100 letters"),
     ("name: 'default '", "name is not 1 to 100 letters"), ("name: Default\nunjudged: warn", "is that of another policy"),
-    ("unjudged: warn\nunjudged: refuse", "names a key twice"), ("name: 3", "name is not 1 to 100 letters"), ("unjudged: [warn]", "unjudged=['warn'] is not one of"),
+    ("unjudged: warn\nunjudged: refuse", "names a key twice"),
+    ("unjudged: &a warn\nname: *a", "has an alias"), ("name: 3", "name is not 1 to 100 letters"), ("unjudged: [warn]", "unjudged=['warn'] is not one of"),
     ("base: [strict]", "base=['strict'] is not one of"), ("name: \"a\\u202eb\"", "name is not 1 to 100 letters"),
 ])  # fmt: skip
 def test_what_means_nothing_is_refused(tmp_path, text, phrase):

@@ -5,8 +5,9 @@ from datetime import date
 import pytest
 
 import exchange_kit as kit
+import wardgan as wg
 from wardgan.errors import UsageError, WardganError
-from wardgan.exchange.codes import coding_of, unit_problem
+from wardgan.exchange.codes import coding_of, system_of, unit_problem
 from wardgan.exchange.concepts import Concepts
 from wardgan.exchange.entry import KINDS
 from wardgan.schema.schema import Schema
@@ -258,3 +259,79 @@ def test_other_units_do_not(unit):
 def test_every_kind_is_tried_here():
     tried = {one.kind for case in kit.CASES for one in kit.bound(case).columns}
     assert tried == set(KINDS)
+
+
+LINK, CALL = '=HYPERLINK("http://example.org")', "=cmd|' /C calc'!A0"
+LABS = {"name": "labs", "patient": "id", "population": 1000, "table": {
+    "crp": {"kind": "number", "low": 0, "high": 500, "step": 0.5, "unit": "mg/L"},
+    "arm": {"kind": "category", "levels": ["A", "B"]}}}  # fmt: skip
+HOSTILE = {
+    "text": {"arm": {"as": "observation", "text": CALL}},
+    "code": {"crp": {"as": "measurement", "code": "=LOINC|cmd!A1"}},
+    "code behind": {"crp": {"as": "measurement", "code": "LOINC|=cmd!A1"}},
+    "display": {"crp": {"as": "measurement", "code": "LOINC 8480-6", "display": LINK}},
+    "unit": {"crp": {"as": "measurement", "unit": "=f(1)"}},
+    "text of a level": {"arm": {"as": "observation", "levels": {"A": {"text": LINK}}}},
+    "code of a level": {"arm": {"as": "condition", "levels": {"A": "@LOINC|cmd!A1", "B": None}}},
+    "system": {"arm": {"as": "condition", "system": "=LOINC|cmd!"}},
+}
+
+
+@pytest.mark.parametrize("columns", HOSTILE.values(), ids=HOSTILE)
+def test_no_mapping_file_brings_a_formula(columns, tmp_path):
+    """Neither into CSV files for OMOP, nor into texts that people paste from FHIR files."""
+    kit.released(LABS, tmp_path / "labs.hgan")
+    mapping = {"reference": "2020-01-01", "omop": {"year_of_birth": 1950}, "columns": columns}
+    for form, output in (("omop", "omop"), ("fhir", "p.ndjson")):
+        with pytest.raises(UsageError, match=r"as a formula by a spreadsheet|is a formula for spreadsheets"):
+            wg.export(tmp_path / "labs.hgan", 3, tmp_path / output, mapping, form=form, seed=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["labs.hgan"]
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [("crp", {"unit": LINK}), ("crp", {"unit": "mg/L", "code": "=LOINC|cmd!A1"}), ("arm", {"levels": ["A", CALL]})],
+)
+def test_no_schema_brings_a_formula(name, changed):
+    schema = Schema.from_dict({**LABS, "table": {**LABS["table"], name: {**LABS["table"][name], **changed}}})
+    kind = "observation" if name == "arm" else {"as": "measurement", "unit": "mg/L", "code": None}
+    with pytest.raises(UsageError, match=f"{name}: of the schema, .* would be run as a formula"):
+        Concepts.from_dict({"reference": "2020-01-01", "columns": {name: kind}}, schema)
+    assert Concepts.from_dict({"reference": "2020-01-01", "columns": {name: None}}, schema).columns == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("loinc:8480-6", "LOINC 8480-6"), ("LOINC|8480-6", "LOINC 8480-6"), ("snomed ct 38341003", "SNOMED 38341003"),
+        ("http://a.example/b|c d", "http://a.example/b|c d"),
+    ],
+)  # fmt: skip
+def test_a_code_is_called_the_same_however_it_is_written(text, name):
+    assert coding_of(text).name == name
+
+
+def test_levels_with_a_system_are_called_by_its_name():
+    schema = Schema.from_dict({**LABS, "table": {"icd": {"kind": "category", "levels": ["I10", "I21"]}}})
+    found = Concepts.from_dict(
+        {"reference": "2020-01-01", "columns": {"icd": {"as": "condition", "system": "icd 10"}}}, schema
+    )
+    assert [level.source for level in found.columns[0].levels] == ["ICD-10 I10", "ICD-10 I21"]
+
+
+@pytest.mark.parametrize(
+    "name", ["=LOINC", "@LOINC", "+loinc", "-ICD-10", "LOINC(", "javascript:alert(1)", "file:///etc", "data:x"]
+)
+def test_what_only_looks_like_a_code_system_is_none(name):
+    assert system_of(name) is None
+    assert system_of("HTTPS://example.org/codes") == "HTTPS://example.org/codes"
+    assert system_of("urn:oid:1.2.3") == "urn:oid:1.2.3"
+
+
+def test_a_few_lines_of_aliases_are_refused_at_once(tmp_path):
+    lines = ["- &a0 [x, x]", *(f"- &a{at} [*a{at - 1}, *a{at - 1}]" for at in range(1, 12))]
+    (tmp_path / "c.yaml").write_text("columns:\n  age:\n    as:\n" + "".join(f"      {line}\n" for line in lines))
+    with pytest.raises(
+        WardganError, match=r"line 5 has an alias \(\* and a name\), which is not allowed; write the value"
+    ):
+        Concepts.load(tmp_path / "c.yaml", SCHEMA)

@@ -65,3 +65,27 @@ def test_each_seed_is_a_run_that_is_done_once(monkeypatch):
         monkeypatch.setattr(script, "save", lambda *found, **more: None)
         script.main()
     assert ran == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("said", "lost", "agree"),
+    [
+        ({"grid": 1, "discriminator": 200}, 0, True),
+        ({"grid": 1, "discriminator": 150}, 50, True),
+        ({"grid": 1, "discriminator": 149}, 50, False),
+        ({"grid": 1, "discriminator": 150}, 0, False),
+        ({"grid": 1, "discriminator": 201}, 50, False),
+        # A table is asked for once, and nothing of it can be lost.
+        ({"grid": 0, "discriminator": 200}, 50, False),
+        ({"discriminator": 200}, 50, False),
+        ({"grid": 1, "discriminator": 200, "more": 1}, 50, False),
+    ],
+)
+def test_only_steps_on_batches_can_be_lost_with_a_hospital(said, lost, agree):
+    assert script._agree({"grid": 1, "discriminator": 200}, said, lost=lost) is agree
+
+
+def test_a_note_must_name_the_one_that_was_killed():
+    assert script._noted(["alpha: was silent in round 2"], "alpha")
+    assert not script._noted(["beta: was silent in round 2", "alpha: was silent for 'grid'"], "alpha")
+    assert not script._noted([], "alpha")

@@ -164,3 +164,17 @@ def test_files_that_a_policy_names_must_be_there(tmp_path):
     for name in ("alpha.csv", "schema.yaml", "visits.csv"):
         (tmp_path / name).write_text("")
     check_files(Policy.load(path), path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("hospitals:\n  - &a [x, x]\n  - [*a, *a]\n", "line 3 has an alias"),
+        ("name: a\nname: b\n", "a key is there twice"),
+        ("name: [", "is no YAML"),
+    ],
+)
+def test_an_agreement_is_read_strictly(tmp_path, text, said):
+    (tmp_path / "agreement.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(FormatError, match=said):
+        Agreement.load(tmp_path / "agreement.yaml")

@@ -9,6 +9,7 @@ from wardgan.models.planning import plan
 from wardgan.privacy.events import Budget
 from wardgan.schema.schema import Schema
 from wardgan.schema.texts import travel_problem
+from wardgan.schema.yaml_text import structure_of, yaml_of
 
 FULL = {
     "name": "demo",
@@ -216,11 +217,12 @@ def test_ragged_visits_may_model_their_key_and_only_they():
         ("[" * 5000, "is not YAML"),
         ("? {a: b}\n: c", "is not YAML"),
         ("name: !!python/object/apply:os.getcwd []", "is not YAML"),
-        ("name: a\nbase: &b {kind: flag}\ntable: {x: {<<: *b}}", "'<<' is not allowed"),
+        ("name: a\ntable: {x: {<<: {kind: flag}}}", "'<<' is not allowed"),
+        ("name: a\nbase: &b {kind: flag}\ntable: {x: *b}", "line 3 has an alias (* and a name), which is not allowed"),
         ("name: \x00", "is not YAML"),
         ("", "is a mapping"),
         ("name: a\ntable: {no: {kind: flag}}", "the column name False is not text"),
-        ("name: &a [*a]", "is not YAML"),
+        ("name: &a [*a]", "line 1 has an alias"),
         (f"name: 0x{'f' * 5000}\ntable: {{x: {{kind: flag}}}}", "is not YAML"),
     ],
 )
@@ -307,6 +309,9 @@ def test_text_of_any_language_survives(tmp_path):
         {"table": {"sex": {"kind": "category", "groups": {"one": ["a", "=f(1)"]}}}},
         {"table": {"sex": {"kind": "category", "levels": ["a", "b\nc"]}}},
         {"table": {"age": {"kind": "integer", "low": 0, "high": 9, "unit": "a\u202e"}}},
+        {"table": {"age": {"kind": "integer", "low": 0, "high": 9, "unit": "=f(1)"}}},
+        {"table": {"sex": {"kind": "flag", "code": "=LOINC|cmd!A1"}}},
+        {"table": {"sex": {"kind": "category", "groups": {"@f(1)": ["a"]}}}},
         {"name": "a\tb"},
         {"patient": "=f(2)"},
         {"rules": ["sex ==\ttrue"]},
@@ -318,3 +323,19 @@ def test_what_could_not_be_released_is_refused_before_anything_is_spent(change):
     wrong = Schema.from_dict({**found, **change})
     with pytest.raises(SchemaError, match="could not be released"):
         plan(wrong, Budget(1.0), family="copula")
+
+
+def test_units_and_codes_that_only_look_like_formulas_pass():
+    units = ("%", "10*3/uL", "mm[Hg]", "-", "+", "{=}", "[IU]/L", "/min", "mL/min/{1.73_m2}", "{(a|b)!}", "=")
+    table = {f"c{at}": {"kind": "integer", "low": 0, "high": 9, "unit": unit} for at, unit in enumerate(units)}
+    codes = ("LOINC 8480-6", "http://a.example/b|c (d)", "-1", "our own (1)", "@home", "a=b!")
+    table |= {f"d{at}": {"kind": "flag", "code": code} for at, code in enumerate(codes)}
+    assert travel_problem(Schema.from_dict({"name": "demo", "table": table})) is None
+
+
+def test_what_is_written_has_no_aliases():
+    """Two columns with the same list of levels."""
+    levels = ["a", "b"]
+    shared = {name: {"kind": "category", "levels": levels} for name in ("x", "y")}
+    assert structure_of(yaml_of(shared)) == shared
+    assert "*" not in yaml_of(shared)

@@ -56,6 +56,7 @@ def test_the_training_pays_for_the_choice():
         ({"candidates": 1}, "candidates=1"),
         ({"k": 0}, "k=0"),
         ({"rounds": 0}, "rounds=0"),
+        ({"rounds": 1001}, "rounds=1001 are more than 1,000; each is billed, so take fewer"),
         ({"weight": 0.0}, "weight=0"),
     ],
 )
@@ -95,3 +96,7 @@ def test_words_that_set_no_choice_are_refused():
 def test_several_hospitals_choose_nothing():
     with pytest.raises(PlanError, match="the newest weights are taken"):
         check_together(wg.TabganConfig(choice=Choice()))
+
+
+def test_a_thousand_rounds_may_be_billed():
+    assert Choice("boosting", rounds=1000).runs == 1000

@@ -156,7 +156,7 @@ def test_as_text_with_names_and_what_the_form_does_not_show(desk, union):
         ("members: [a.hgan, b.hgan, /etc/passwd]", "/etc/passwd.hgan was not brought"),
         ("members: [a.hgan, b.hgan, a.hgan]", "a.hgan is there twice"),
         ("members: [a.hgan, ../b.hgan]", "../b.hgan was not brought"), (EVIL, "it is not a mapping"),
-        ("a: &x [*x]", "it is not"),
+        ("a: &x [*x]", "line 1 has an alias"),
     ],
 )  # fmt: skip
 def test_a_text_that_is_no_recipe_is_told_and_stays(desk, union, text, said):

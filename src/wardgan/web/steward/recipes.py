@@ -11,7 +11,7 @@ import yaml
 
 from wardgan.errors import UsageError
 from wardgan.schema.schema import Schema
-from wardgan.schema.yaml_text import structure_of
+from wardgan.schema.yaml_text import structure_of, yaml_of
 from wardgan.web.steward import quoting
 from wardgan.web.steward.project import text_of
 
@@ -106,9 +106,6 @@ def from_text(text: str, stems: Sequence[str]) -> Recipe:
     if len(text) > _LONGEST:
         raise UsageError(f"recipe: it has {len(text):,} characters, more than {_LONGEST:,}; is it a recipe?")
     try:
-        alias = next((one for one in yaml.scan(text, Loader=yaml.SafeLoader) if isinstance(one, yaml.AliasToken)), None)
-        if alias is not None:  # a text of some lines can mean more than a machine holds
-            raise UsageError(f"recipe: it is not written out: *{alias.value[:40]} stands for something else.")
         found = _plain(structure_of(text))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(f"recipe: it is not YAML: {' '.join(str(error).split())[:300]}.") from error
@@ -383,4 +380,4 @@ def _plain(found: object) -> object:
 
 
 def _yaml(found: Recipe) -> str:
-    return yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=100)
+    return yaml_of(found, width=100)
