@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,8 +14,6 @@ from wardgan.cli.inspect import shown
 from wardgan.cli.options import Force, Json, Revoked, SigningKey, Trust
 from wardgan.cli.terminal import answer, banner, say, screen, unsigned
 from wardgan.errors import UsageError, counted
-
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -146,24 +143,9 @@ def lines_of(path: Path | None) -> list[str]:
     Raises:
         UsageError: It cannot be read, or a line is no digest.
     """
-    if path is None:
-        return []
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"revoked={str(path)!r} cannot be read: {type(error).__name__}.") from error
-    found: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        words = line.partition("#")[0].split()
-        if not words:
-            continue
-        if not _DIGEST.fullmatch(words[0].lower()):
-            # What is not understood must not let a revoked release through.
-            raise UsageError(
-                f"revoked={str(path)!r}, line {number}: does not begin with sha256: and 64 digits (0-9, a-f)."
-            )
-        found.append(words[0].lower())
-    return found
+    from wardgan.seal.revoked import read_revoked
+
+    return [] if path is None else read_revoked(path)
 
 
 def _facts(made: Combined) -> dict[str, object]:

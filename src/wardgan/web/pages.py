@@ -21,6 +21,7 @@ from wardgan.web import glance
 from wardgan.web.api import Chosen, Stocked, Words, seed_of
 from wardgan.web.desk import Visitor
 from wardgan.web.doors import Door, Passing, door_of
+from wardgan.web.numbers import upward
 from wardgan.web.preview import Asked, check_count, most_of, where_of
 from wardgan.web.shelf import FACETS, PAGE
 from wardgan.web.tasks import privacy
@@ -39,7 +40,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape(default=True),
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    found.filters |= {"size": glance.size, "bound": glance.bound, "term": glance.term}
+    found.filters |= {"upward": upward, "size": glance.size, "bound": glance.bound, "term": glance.term}
     found.filters["path"] = lambda text: quote(str(text), safe="/:")
     found.globals |= {"version": __version__, "facet_names": FACETS, "privacy": privacy}
     return found

@@ -23,6 +23,7 @@ from wardgan.sample.generator import Generator
 from wardgan.seal.reading import Signature, read_file, signature_of
 from wardgan.seal.records import Claim
 from wardgan.web.figures import Figure, figures_of
+from wardgan.web.numbers import upward
 from wardgan.web.preview import Asked, Drawable, Preview, base_of, pair_of, preview
 from wardgan.web.streams import csv_of, write_file
 
@@ -245,7 +246,7 @@ def privacy(claim: Claim) -> str:
     Args:
         claim: The guarantee.
     """
-    return "NOT PRIVATE" if claim.mode == "none" else f"epsilon {claim.epsilon:.3g}"
+    return "NOT PRIVATE" if claim.epsilon is None else f"epsilon {upward(claim.epsilon)}"
 
 
 def _tree(name: str, node: MixtureNode) -> Branch:

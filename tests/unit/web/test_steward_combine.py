@@ -13,6 +13,7 @@ import steward_kit as kit
 import wardgan as wg
 from steward_kit import bring, weighed
 from wardgan.hub.hub import Hub
+from wardgan.web.numbers import upward
 from wardgan.web.steward import combining
 from wardgan.web.steward.arithmetic import costs_of
 from wardgan.web.steward.union import Union, begin_union, words_of
@@ -87,10 +88,10 @@ def test_the_arithmetic_is_that_of_the_verb(desk, union, clinic):
     made = wg.combine([clinic.file(name) for name in "abc"], union.folder / "again.hgan", overlap=2)
     page = kit.words(desk.get(f"/combine/{union.name}"))
     for epsilon in (made.bounds.disjoint.epsilon, made.bounds.overlap.epsilon, made.bounds.worst.epsilon):
-        assert f" {epsilon:.3g} " in page
+        assert f" {upward(epsilon)} " in page
     assert made.bounds.disjoint.epsilon < made.bounds.overlap.epsilon < made.bounds.worst.epsilon
     added = sum(wg.inspect(clinic.file(name))["privacy"]["epsilon"] for name in "abc")
-    assert f" {added:.3g} " in page
+    assert f" {upward(added)} " in page
     assert made.bounds.worst.epsilon <= added
 
 

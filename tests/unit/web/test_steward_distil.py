@@ -10,6 +10,7 @@ import steward_kit as kit
 import wardgan as wg
 from steward_kit import bring, weighed
 from wardgan.hub.hub import Hub
+from wardgan.web.numbers import upward
 from wardgan.web.steward import offers
 from wardgan.web.steward.union import Union
 
@@ -72,8 +73,8 @@ def test_what_was_distilled_is_shown_with_how_near_it_is_and_what_it_costs(desk,
     assert (facts["card"]["name"], facts["card"]["family"], facts["signature"]["name"]) == ("small", "copula", "Clinic")
     # The arithmetic is that of its teacher.
     teacher = wg.inspect(region.file)["bounds"]
-    assert f"a patient of at most 1, as you declare {teacher['overlap']['epsilon']:.3g}" in text
-    assert f"a patient of all 2 {teacher['worst']['epsilon']:.3g}" in text
+    assert f"a patient of at most 1, as you declare {upward(teacher['overlap']['epsilon'])}" in text
+    assert f"a patient of all 2 {upward(teacher['worst']['epsilon'])}" in text
 
 
 def test_a_pupil_that_was_not_compared_says_so(desk, region, distilled):

@@ -19,6 +19,7 @@ from wardgan.federating.agreement import Agreement
 from wardgan.federating.coordinator import Coordinator
 from wardgan.federating.state import State
 from wardgan.schema.schema import Schema
+from wardgan.web.numbers import upward
 from wardgan.web.steward import training as trainings
 from wardgan.web.steward import trying
 from wardgan.web.steward.arithmetic import costs_of
@@ -110,7 +111,7 @@ def test_it_is_tried_with_invented_patients_of_whom_nothing_stays(desk):
     assert "tried with 100 invented patients in each hospital" in text
     drawn = {one.kind: one.epsilon for one in costs_of(found.chosen["tried"]["facts"])}
     assert drawn["claim"] <= 2 < drawn["bound"] < drawn["added"] == 6  # overlap=1 is claimed
-    assert f"a patient of at most 1, as you declare {drawn['claim']:.3g}" in text
+    assert f"a patient of at most 1, as you declare {upward(drawn['claim'])}" in text
     left = {path.name for path in found.folder.iterdir()}
     assert left <= {"schema.yaml", "agreement.yaml", "project.json", "said.txt", "progress.json"}
     # It says nothing of another agreement.

@@ -35,7 +35,7 @@ WAYS = {
     "/projects/{name}/editions/{edition}": "get", "/projects/{name}/schema": "post",
     "/projects/{name}/budget": "post", "/projects/{name}/training": "post", "/projects/{name}/stop": "post",
     "/projects/{name}/dossier": "post", "/projects/{name}/release": "post", "/projects/{name}/publish": "post",
-    "/combine": "get", "/combine/new": "post", "/combine/{name}": "get", "/combine/{name}/how": "post",
+    "/revoked": "post", "/combine": "get", "/combine/new": "post", "/combine/{name}": "get", "/combine/{name}/how": "post",
     "/combine/{name}/members": "post", "/combine/{name}/left": "post", "/combine/{name}/publish": "post",
     "/combine/{name}/sign": "post",
     "/combine/{name}/stop": "post",

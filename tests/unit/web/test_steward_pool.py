@@ -15,6 +15,7 @@ from wardgan.combining.tables import read_tables
 from wardgan.rng import Seed
 from wardgan.schema.schema import Schema
 from wardgan.simulate.sprint import sprint_like
+from wardgan.web.numbers import upward
 from wardgan.web.steward.fitting import families, planned
 from wardgan.web.steward.pool import Pool
 from wardgan.web.steward.project import begin
@@ -141,7 +142,7 @@ def test_from_a_survey_to_one_generator_of_the_sums(desk, pool, tables):
     assert "north is signed" in kit.words(page), kit.alarm(page)
     facts = wg.inspect(pool.file)
     assert [one["name"] for one in facts["privacy"]["sites"]] == ["alpha", "beta"]
-    assert f"of all 2 {pool.chosen['pooled']['bounds']['worst']['epsilon']:.3g}" in text
+    assert f"of all 2 {upward(pool.chosen['pooled']['bounds']['worst']['epsilon'])}" in text
     assert len(wg.load(pool.file).sample(5, seed=1)) >= 5
     # It is done: nothing changes any more.
     before = pool.file.read_bytes()

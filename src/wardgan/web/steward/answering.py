@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from wardgan.errors import UsageError
 from wardgan.web.steward.pages import Named, Sessioned, form_in, received, sent_in, signing
-from wardgan.web.steward.project import KEY, MissingError, Project
+from wardgan.web.steward.project import KEY, MissingError, Project, text_of
 from wardgan.web.steward.verbs import Acts, problem_of
 from wardgan.web.steward.views import running, shown
 
@@ -27,11 +27,14 @@ async def asked(request: Request, project: Named) -> Response:
             raise UsageError("survey: the schema comes first.")
         if project.begun:
             raise UsageError(f"survey: {project.name} was trained, or was begun; begin a new project to answer one.")
+        before = project.survey.is_file()
         await run_in_threadpool(project.survey.unlink, missing_ok=True)
         if sent is not None:
             await run_in_threadpool(received, sent, project.survey)
             # Noisy tables have no dossier, so nobody need be set aside for one.
             await run_in_threadpool(project.choose, share="0")
+        elif before and text_of(project.chosen, "share") == "0":
+            await run_in_threadpool(project.choose, share=None)  # an ordinary fit has one
     return RedirectResponse(f"/projects/{project.name}/budget", 303)
 
 

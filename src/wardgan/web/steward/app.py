@@ -19,7 +19,7 @@ from wardgan.access.rules import AccessError
 from wardgan.errors import UsageError, WardganError
 from wardgan.web.app import HERE, HOSTS
 from wardgan.web.guard import Guard
-from wardgan.web.steward import answering, combining, distilling, federating, pages, pooling, views
+from wardgan.web.steward import answering, believed, combining, distilling, federating, pages, pooling, views
 from wardgan.web.steward.project import MissingError
 from wardgan.web.steward.session import Session
 from wardgan.web.steward.verbs import Acts
@@ -27,7 +27,8 @@ from wardgan.web.steward.verbs import Acts
 UPLOADS: Final = ".uploads"
 # Pages with a name of their own stand before those of a project's steps.
 ROUTERS: Final = (
-    answering.router, pages.router, combining.router, distilling.router, pooling.router, federating.router,
+    answering.router, pages.router, believed.router, combining.router, distilling.router, pooling.router,
+    federating.router,
 )  # fmt: skip
 
 

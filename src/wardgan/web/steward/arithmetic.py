@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from wardgan.web.numbers import upward
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -34,13 +36,17 @@ def costs_of(facts: Mapping[str, Any]) -> list[Cost]:
     leaves = list(_leaves(facts["tree"], ""))
     lines: list[tuple[str, float | None, str]] = []
     for name, claim in leaves:
-        other = "" if claim.get("delta") in (None, bounds["delta"]) else f" (at delta {claim['delta']:g})"
+        other = "" if claim.get("delta") in (None, bounds["delta"]) else f" (at delta {upward(claim['delta'], 6)})"
         lines.append((f"{name}, as its file promises{other}", claim["epsilon"], "member"))
     declared = bounds["overlap"] is not None
     lines.append(("Together: a patient of one of the hospitals", bounds["disjoint"]["epsilon"], "bound"))
     if declared:
         lines.append(
-            (f"Together: a patient of at most {bounds['most']}, as you declare", bounds["overlap"]["epsilon"], "claim")
+            (
+                f"Together: a patient of at most {min(bounds['most'], bounds['sites'])}, as you declare",
+                bounds["overlap"]["epsilon"],
+                "claim",
+            )
         )
     lines.append(
         (f"Together: a patient of all {bounds['sites']}", bounds["worst"]["epsilon"], "bound" if declared else "claim")

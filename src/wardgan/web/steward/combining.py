@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from wardgan.errors import UsageError
 from wardgan.web.steward import recipes
 from wardgan.web.steward.arithmetic import costs_of, strangers_of
+from wardgan.web.steward.believed import revoked_said
 from wardgan.web.steward.pages import Sessioned, form_in, received, sent_in, signing
 from wardgan.web.steward.places import folder_of
 from wardgan.web.steward.project import KEY, settled, text_of
@@ -41,7 +42,7 @@ def index(request: Request, _: Sessioned) -> HTMLResponse:
     """Lists what is combined."""
     acts: Acts = request.app.state.acts
     found = [(one, len(one.members), acts.busy(one)) for one in unions(request.app.state.home)]
-    return shown(request, "combine_index.html", found=found)
+    return shown(request, "combine_index.html", found=found, revoked=revoked_said(request.app.state.home))
 
 
 @router.post("/combine/new")
@@ -62,12 +63,10 @@ def page(request: Request, union: Named, _: Sessioned) -> HTMLResponse:
     act = act if act is not None and act.step == "combine" else None
     facts, problem = facts_of(union)
     failed = None if act is None else problem_of(act)
-    # A key may have been made before.
-    notices = next((one["notices"] for one in act.answers if "notices" in one), ()) if act is not None else ()
     recipe = recipes.kept(union.chosen, union.stems)
     fields = recipes.fields_of(recipe, facts, failed or "")
     text = text_of(union.chosen, "text") or recipes.text_of_recipe(recipe)
-    return _page(request, union, fields, text, facts={**facts, "notices": notices} if facts else None,
+    return _page(request, union, fields, text, facts=facts or None,
                  problem=failed or problem or None)  # fmt: skip
 
 
@@ -86,7 +85,7 @@ def _page(
         request, "combine.html", status, union=union, facts=found, costs=costs_of(found) if found else (),
         notices=found.get("notices", ()), strangers=strangers_of(found.get("tree", ())), problem=problem,
         chosen=union.chosen, fields=fields, text=text, done=union.file.is_file(), key=key, typed=typed,
-        **lines, **choices,
+        revoked=revoked_said(request.app.state.home), **lines, **choices,
     )  # fmt: skip
 
 
@@ -138,15 +137,17 @@ async def combined(request: Request, union: Named) -> Response:
     before = recipes.kept(union.chosen, union.stems)
     text = form.get("text", "").replace("\r\n", "\n")
     try:
-        recipe, problems = _said(before, form, union.stems)
+        recipe, problems = await run_in_threadpool(_said, before, form, union.stems)
     except UsageError as error:
         if "text" not in form:
             raise
-        return _page(request, union, recipes.fields_of(before, {}, ""), text, problem=str(error), typed=True,
-                     status=400)  # fmt: skip
+        fields = recipes.fields_of(before, {}, "")
+        return await run_in_threadpool(_page, request, union, fields, text, problem=str(error), typed=True, status=400)
     if problems:
         text = recipes.text_of_recipe(before)
-        return _page(request, union, form, text, problem="\n".join(problems), status=400)
+        return await run_in_threadpool(
+            _page, request, union, form, text, problem="\n".join(problems), status=400
+        )  # fmt: skip
     await run_in_threadpool(union.choose, recipe=recipe, text=text)
     _start(request, union, "Combining", await run_in_threadpool(words_of, union, union.draft, None))
     return _to(union)
@@ -166,7 +167,7 @@ async def signed(request: Request, union: Named) -> Response:
     """Combines and signs what was shown."""
     form = await form_in(request)
     _check_open(request, union)
-    if not union.draft.is_file():
+    if not union.draft.is_file() or not (await run_in_threadpool(facts_of, union))[0]:
         raise UsageError("sign: look first at what it means.")
     key, commands, secret = signing(form, "../..")
     words = await run_in_threadpool(words_of, union, union.file, key)
@@ -203,7 +204,10 @@ def _start(
     request: Request, union: Union, title: str, *commands: list[str], secret: str | None = None
 ) -> None:  # fmt: skip
     acts: Acts = request.app.state.acts
-    acts.start(union, "combine", title, *commands, secret=secret)
+    acts.start(
+        union, "combine", title, *commands, secret=secret,
+        each=lambda said: union.choose(combined=said) if "output" in said and "notices" in said else None,
+    )  # fmt: skip
 
 
 def _check_open(request: Request, union: Union) -> None:

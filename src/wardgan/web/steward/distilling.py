@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,12 +12,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from wardgan.errors import UsageError
-from wardgan.web.steward.arithmetic import costs_of, hospitals_in
+from wardgan.web.steward.arithmetic import costs_of, hospitals_in, strangers_of
+from wardgan.web.steward.believed import revoked_said
 from wardgan.web.steward.combining import Named
 from wardgan.web.steward.offers import families_of
 from wardgan.web.steward.pages import Sessioned, form_in, signing
-from wardgan.web.steward.project import KEY, settled, text_of
-from wardgan.web.steward.union import Union
+from wardgan.web.steward.project import KEY, revoked_words, settled, text_of
+from wardgan.web.steward.union import Union, facts_of
 from wardgan.web.steward.verbs import Acts, VerbError, ask, problem_of
 from wardgan.web.steward.views import running, shown
 
@@ -51,11 +52,12 @@ def _page(request: Request, union: Union, problem: str | None) -> HTMLResponse:
             facts = hospitals_in(ask(union, "inspect", union.pupil.name)[0], mine["bounds"])
         except VerbError as error:
             problem = problem or str(error)
-    chosen = union.chosen.get("distil")
+    chosen, tree = union.chosen.get("distil"), facts_of(union)[0].get("tree", ())
     return shown(
         request, "distil.html", union=union, made=made, mine=mine, facts=facts, costs=costs_of(facts) if facts else (),
         fields=chosen if isinstance(chosen, dict) else {}, families=families_of("distill"), problem=problem,
-        chosen=union.chosen, key=f"../../{KEY}" if (request.app.state.home / KEY).is_file() else "",
+        chosen=union.chosen, tree=tree, strangers=strangers_of(tree), revoked=revoked_said(request.app.state.home),
+        key=f"../../{KEY}" if (request.app.state.home / KEY).is_file() else "",
     )  # fmt: skip
 
 
@@ -72,7 +74,7 @@ async def distilled(request: Request, union: Named) -> Response:
     key, commands, secret = signing(form, "../..")
     acts.start(
         union, _STEP, "Distilling", *commands, words_of(union, fields, key), ["verify", union.pupil.name, "--json"],
-        secret=secret, last=lambda answers: _keep(union, answers),
+        secret=secret, each=lambda said: _keep(union, said),
     )  # fmt: skip
     return _to(union)
 
@@ -102,16 +104,16 @@ def words_of(union: Union, fields: Mapping[str, str], key: str) -> list[str]:
         key: Private key.
     """
     words = ["distill", union.file.name, "-o", union.pupil.name, f"--family={text_of(fields, 'family') or 'auto'}",
-             f"--key={key}", "--force", "--json"]  # fmt: skip
+             f"--key={key}", "--force", "--json", *revoked_words(union)]  # fmt: skip
     for name, option in _OPTIONS.items():
         if text := text_of(fields, name):
             words += [option, text] if option == "-n" else [f"{option}={text}"]
     return [*words, "--again"] if "insist" in fields else words
 
 
-def _keep(union: Union, answers: Sequence[Mapping[str, Any]]) -> None:
-    found = next(one for one in answers if "learned_from" in one)
-    union.choose(distilled={**found, "file": _digest(union.pupil)}, pupil_published=None)
+def _keep(union: Union, said: Mapping[str, Any]) -> None:
+    if "learned_from" in said:
+        union.choose(distilled={**said, "file": _digest(union.pupil)}, pupil_published=None)
 
 
 def _digest(path: Path) -> str:

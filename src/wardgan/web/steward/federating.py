@@ -123,10 +123,14 @@ async def tried(request: Request, training: Named) -> Response:
     agreement = await run_in_threadpool(agreed_in, training)
     if agreement is None:
         raise UsageError("try: write down what is agreed on first.")
-    await run_in_threadpool(trying.invent, training, agreement)
+    try:
+        await run_in_threadpool(trying.invent, training, agreement)
+    except BaseException:
+        await run_in_threadpool(trying.forget, training)
+        raise
     request.app.state.acts.start(
         training, "federate", TRIAL, *trying.words_of(training, agreement),
-        last=lambda answers: trying.keep(training, agreement, answers),
+        last=lambda answers: trying.keep(training, agreement, answers), ended=lambda: trying.forget(training),
     )  # fmt: skip
     return _to(training)
 
@@ -162,7 +166,7 @@ async def coordinated(request: Request, training: Named) -> Response:
     request.app.state.acts.start(
         training, "federate", "Training with the hospitals", *commands, words, ["verify", training.file.name, "--json"],
         secret=secret,
-        last=lambda answers: training.choose(federated=next(one for one in answers if "bounds" in one)),
+        each=lambda said: training.choose(federated=said) if "output" in said and "bounds" in said else None,
     )  # fmt: skip
     return _to(training)
 

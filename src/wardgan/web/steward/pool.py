@@ -12,7 +12,7 @@ from typing import Any, Final
 from wardgan.errors import UsageError
 from wardgan.web.steward.arithmetic import hospitals_in
 from wardgan.web.steward.places import begin_folder
-from wardgan.web.steward.project import Kept, new_folder, text_of
+from wardgan.web.steward.project import Kept, new_folder, revoked_words, text_of
 from wardgan.web.steward.verbs import VerbError, ask
 
 POOLS: Final = "_pooled"
@@ -106,7 +106,7 @@ def survey_words(pool: Pool) -> list[str]:
     Args:
         pool: Whose.
     """
-    words = ["pool", "survey", pool.schema.name, "-o", pool.survey.name, "--force", "--json"]
+    words = ["pool", "survey", pool.schema.name, "-o", pool.survey.name, "--force", "--json", *revoked_words(pool)]
     words += [f"--{name}={text}" for name in ASKED if (text := text_of(pool.chosen, name))]
     return [*words, f"--like={pool.like.name}"] if pool.like.is_file() else words
 
@@ -125,7 +125,7 @@ def add_words(pool: Pool, output: Path, key: str | None) -> list[str]:
     if len(pool.tables) < 2:
         raise UsageError("tables: bring those of at least two hospitals.")
     words = ["pool", "add", *(f"tables/{one.name}" for one in pool.tables), "-o", output.name, f"--name={pool.name}",
-             "--json"]  # fmt: skip
+             "--json", *revoked_words(pool)]  # fmt: skip
     chosen = pool.chosen
     words += [f"--overlap={overlap}"] if (overlap := text_of(chosen, "overlap")) else []
     return [*words, "--force"] if key is None else [*words, f"--key={key}"]

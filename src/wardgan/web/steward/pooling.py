@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
@@ -14,12 +15,13 @@ from starlette.datastructures import UploadFile
 from wardgan.errors import UsageError
 from wardgan.web.steward import declare
 from wardgan.web.steward.arithmetic import costs_of
+from wardgan.web.steward.believed import NOBODY, revoked_said, signer_of
 from wardgan.web.steward.offers import families_of
 from wardgan.web.steward.pages import Sessioned, form_in, received, sent_in, signing
 from wardgan.web.steward.places import folder_of, folders
 from wardgan.web.steward.pool import ASKED, POOLS, Pool, add_words, begin_pool, facts_of, survey_in, survey_words
 from wardgan.web.steward.project import KEY, MissingError, settled
-from wardgan.web.steward.verbs import Acts, problem_of
+from wardgan.web.steward.verbs import Acts, VerbError, ask, problem_of
 from wardgan.web.steward.views import running, shown
 
 router: Final = APIRouter()
@@ -90,7 +92,8 @@ def page(request: Request, pool: Named, _: Sessioned) -> HTMLResponse:
     return shown(
         request, "pool.html", pool=pool, facts=facts, said=said, costs=costs_of(facts) if facts else (), key=key,
         problem=failed or problem or None, chosen=pool.chosen, families=families_of("pool", "survey"),
-        done=pool.file.is_file(), survey=survey_in(pool.survey),
+        done=pool.file.is_file(), survey=survey_in(pool.survey), revoked=revoked_said(request.app.state.home),
+        signers={one.stem: signer_of(one) for one in pool.tables}, model=_signer_of_model(pool),
     )  # fmt: skip
 
 
@@ -211,8 +214,18 @@ async def stopped(request: Request, pool: Named) -> Response:
 def _add(request: Request, pool: Pool, title: str, *commands: list[str], secret: str | None = None) -> None:
     request.app.state.acts.start(
         pool, "pool", title, *commands, secret=secret,
-        last=lambda answers: pool.choose(pooled=next(one for one in answers if "bounds" in one)),
+        each=lambda said: pool.choose(pooled=said) if "output" in said and "bounds" in said else None,
     )  # fmt: skip
+
+
+def _signer_of_model(pool: Pool) -> Mapping[str, Any] | None:
+    """Gives whose key signed the generator of similar patients; `None` without one."""
+    if not pool.like.is_file():
+        return None
+    try:
+        return ask(pool, "inspect", pool.like.name)[0]["signature"]
+    except VerbError as error:
+        return {**NOBODY, "status": f"cannot be read: {error}"}
 
 
 def _check_open(request: Request, pool: Pool) -> None:

@@ -17,6 +17,7 @@ STEPS: Final = ("schema", "budget", "training", "dossier", "release", "publish")
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _SUFFIXES: Final = (".csv", ".tsv", ".parquet")
 KEY: Final = "signing.key"
+REVOKED: Final = "revoked.txt"
 _CHOICES: Final = "project.json"
 
 
@@ -222,6 +223,15 @@ def new_folder(home: Path, name: str) -> Path:
     except FileExistsError as error:
         raise UsageError(f"name={name!r} is taken; choose another one.") from error
     return home / name
+
+
+def revoked_words(kept: Kept) -> list[str]:
+    """Gives the words by which a verb refuses what was revoked, if there is a list of it.
+
+    Args:
+        kept: A folder of what several hospitals do; the list is in the steward's folder, two above.
+    """
+    return [f"--revoked=../../{REVOKED}"] if (kept.folder.parent.parent / REVOKED).exists() else []
 
 
 def settled(folder: Path, target: str) -> str:

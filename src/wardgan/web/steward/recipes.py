@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -12,6 +12,7 @@ import yaml
 from wardgan.errors import UsageError
 from wardgan.schema.schema import Schema
 from wardgan.schema.yaml_text import structure_of, yaml_of
+from wardgan.web.steward import quoting
 from wardgan.web.steward.project import text_of
 
 WAYS: Final = {"size": "by the numbers of patients that they declare", "uniform": "all alike", "own": "as written here"}
@@ -23,6 +24,7 @@ _CLASSES: Final = 12
 _BLANK: Final = 2
 _ROWS: Final = 200
 _WHOLE: Final = 1e15
+_LONGEST: Final = 1_000_000
 _FACTS: Final = ("from", "times", "plus", "levels")
 _COLUMN: Final = re.compile(r"^- (.{1,200}?): ", re.MULTILINE)
 
@@ -55,7 +57,20 @@ def kept(chosen: Mapping[str, object], stems: Sequence[str]) -> Recipe:
     recipe: Recipe = dict(cast("Recipe", found)) if isinstance(found, dict) else {}
     known = {_stem(one): one for one in recipe.get("members", ())}
     recipe["members"] = [known.get(stem, {"file": f"{stem}.hgan"}) for stem in stems]
+    if isinstance(classes := recipe.get("classes"), dict):
+        gone = {called(one) for stem, one in known.items() if stem not in stems} - {*map(called, recipe["members"])}
+        recipe["classes"] = _without(cast("Recipe", classes), gone)
     return recipe
+
+
+def _without(classes: Recipe, gone: Set[str]) -> Recipe:
+    """Gives weights of classes without those of members that left; what is no mapping stays for the verb to refuse."""
+    left = {
+        name: {who: weight for who, weight in cast("Recipe", each).items() if who not in gone}
+        if isinstance(each, dict) else each
+        for name, each in classes.items()
+    }  # fmt: skip
+    return {name: each for name, each in left.items() if each or not classes[name]}
 
 
 def written(recipe: Recipe, name: str) -> bytes:
@@ -88,6 +103,8 @@ def from_text(text: str, stems: Sequence[str]) -> Recipe:
     Raises:
         UsageError: It is no mapping, or names other members.
     """
+    if len(text) > _LONGEST:
+        raise UsageError(f"recipe: it has {len(text):,} characters, more than {_LONGEST:,}; is it a recipe?")
     try:
         found = _plain(structure_of(text))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -119,8 +136,16 @@ def from_form(base: Recipe, form: Mapping[str, str]) -> tuple[Recipe, list[str]]
         form: Its fields.
 
     Raises:
-        UsageError: A choice is none of those that the form offers.
+        UsageError: A choice is none of those that the form offers, or the recipe says what the form cannot say.
     """
+    if lost := _lost(base):
+        raise UsageError(
+            f"recipe: the form cannot say all that is written in {', '.join(lost)}, and would change it; use the text."
+        )
+    return _from_form(base, form)
+
+
+def _from_form(base: Recipe, form: Mapping[str, str]) -> tuple[Recipe, list[str]]:
     problems: list[str] = []
     way = _choice(form, "weights", WAYS)
     recipe = {name: value for name, value in base.items() if name in ("name", "members")}
@@ -154,7 +179,7 @@ def fields_of(recipe: Recipe, facts: Mapping[str, Any], said: str) -> dict[str, 
     found = {
         "overlap": text_of(recipe, "overlap"), "weights": "own" if own else text_of(recipe, "weights") or "size",
         "columns": "named" if named else str(columns), "levels": text_of(recipe, "levels") or "same",
-        "named": ", ".join(map(str, cast("list[object]", columns))) if named else "",
+        "named": quoting.columns_text(cast("list[object]", columns)) if named else "",
     }  # fmt: skip
     found |= {f"weight.{_stem(one)}": text_of(one, "weight") for one in recipe["members"]}
     for index, (name, weights) in enumerate(_said_of_classes(recipe, facts)):
@@ -228,7 +253,7 @@ def _plain_choices(form: Mapping[str, str]) -> Recipe:
         found["overlap"] = int(overlap) if overlap.isascii() and overlap.isdecimal() and len(overlap) < 9 else overlap
     columns = form.get("columns", "").strip() or "common"
     if columns == "named":
-        found["columns"] = [one.strip() for one in form.get("named", "").split(",") if one.strip()]
+        found["columns"] = quoting.columns_of(form.get("named", ""))
     elif columns != "common":
         found["columns"] = columns
     if (levels := _choice(form, "levels", LEVELS)) != "same":
@@ -279,10 +304,11 @@ def _mapped(members: Sequence[Recipe], row: Row, problems: list[str]) -> None:
 def _levels(where: str, text: str, problems: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in filter(None, (one.strip() for one in text.splitlines())):
-        old, sign, new = (part.strip() for part in line.partition(":"))
-        if not (old and sign and new):
+        pair = quoting.level_of(line)
+        if pair is None:
             problems.append(f"{where}: levels: write {line[:40]!r} as old: new.")
-        found[old] = new
+        else:
+            found[pair[0]] = pair[1]
     return found
 
 
@@ -291,9 +317,8 @@ def _facts(source: object) -> dict[str, str]:
         return {"from": str(source)}
     given = cast("Mapping[str, object]", source)
     levels = given.get("levels")
-    lines = [f"{old}: {new}" for old, new in cast("Mapping[str, object]", levels).items()] if isinstance(
-        levels, dict) else []  # fmt: skip
-    return {name: text_of(given, name) for name in ("from", "times", "plus")} | {"levels": "\n".join(lines)}
+    lines = quoting.levels_text(cast("Mapping[str, object]", levels)) if isinstance(levels, dict) else ""
+    return {name: text_of(given, name) for name in ("from", "times", "plus")} | {"levels": lines}
 
 
 def _number(what: str, text: str, problems: list[str]) -> float | int | str:
@@ -304,6 +329,45 @@ def _number(what: str, text: str, problems: list[str]) -> float | int | str:
         problems.append(f"{what}: {plain[:30]!r} is not a number; write one, such as 2.")
         return plain
     return int(found) if abs(found) < _WHOLE and found == int(found) else found
+
+
+def _lost(recipe: Recipe) -> list[str]:
+    """Gives the parts of a recipe that the form would change though nobody touched them, and would not tell."""
+    shown = fields_of(recipe, {}, "")
+    # As a browser sends them: only what is several lines high has lines.
+    sent = {name: text if name.endswith(".levels") else "".join(text.splitlines()) for name, text in shown.items()}
+    if str(recipe.get("weights", "size")) not in WAYS or str(recipe.get("levels", "same")) not in LEVELS:
+        return []  # it is told, also by the verb
+    again, problems = _from_form(recipe, sent)
+    old, new = _meant(recipe), _meant(again)
+    return [] if problems else sorted(name for name in old | new if old.get(name) != new.get(name))
+
+
+def _meant(recipe: Recipe) -> Recipe:
+    """Gives a recipe so that those which mean the same are the same."""
+    usual = {"columns": "common", "levels": "same", "classes": {}}
+    if not any("weight" in one for one in recipe["members"]):
+        usual["weights"] = "size"
+    members = [{**one, "map": _mapped_by(one.get("map", {}))} for one in recipe["members"]]
+    return cast("Recipe", _told({**usual, **recipe, "members": members}))
+
+
+def _mapped_by(given: object) -> object:
+    if not isinstance(given, dict):
+        return given
+    found = {name: each if isinstance(each, dict) else {"from": each}
+             for name, each in cast("Recipe", given).items()}  # fmt: skip
+    return {name: each | {"levels": each.get("levels") or {}} for name, each in found.items()}
+
+
+def _told(found: object) -> object:
+    """Gives a structure with its numbers as the form shows them; what is nothing is not there."""
+    if isinstance(found, dict):
+        named = cast("Recipe", found)
+        return {name: _told(value) for name, value in named.items() if value is not None}
+    if isinstance(found, list):
+        return [_told(one) for one in cast("list[object]", found)]
+    return str(int(found) if isinstance(found, float) and abs(found) < _WHOLE and found == int(found) else found)
 
 
 def _plain(found: object) -> object:

@@ -94,6 +94,14 @@ def keep(training: Training, agreement: Agreement, answers: Sequence[Mapping[str
         "agreement": agreement.digest, "patients": size_of(agreement), "rounds": made["rounds"],
         "notices": made["notices"], "facts": found | {"privacy": {"mode": found["privacy"]["mode"]}},
     })  # fmt: skip
+
+
+def forget(training: Training) -> None:
+    """Throws away what a trial has made, however it ended.
+
+    Args:
+        training: Whose.
+    """
     shutil.rmtree(training.folder / FOLDER, ignore_errors=True)
 
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from wardgan import files
 from wardgan.errors import UsageError
 from wardgan.web.steward import recipes
 from wardgan.web.steward.places import begin_folder, folders
-from wardgan.web.steward.project import Kept, new_folder
+from wardgan.web.steward.project import Kept, new_folder, revoked_words
 from wardgan.web.steward.verbs import VerbError, ask
 
 UNIONS: Final = "_combined"
@@ -101,20 +101,29 @@ def words_of(union: Union, output: Path, key: str | None) -> list[str]:
         raise UsageError("members: bring at least two generators.")
     found = recipes.written(recipes.kept(union.chosen, union.stems), union.name)
     files.write_bytes(union.recipe, found, force=True, mode=0o600)
-    words = ["combine", union.recipe.name, "-o", output.name, "--json"]
+    words = ["combine", union.recipe.name, "-o", output.name, "--json", *revoked_words(union)]
     return [*words, "--force"] if key is None else [*words, f"--key={key}"]
 
 
 def facts_of(union: Union) -> tuple[Mapping[str, Any], str]:
-    """Gives what the combined file says of itself, and why it cannot be told; both may be empty.
+    """Gives what the combined file says of itself with what was told when it was made (`notices`), and why not.
+
+    A draft of which it is not known what was told is shown to nobody: they would sign what they were not told.
 
     Args:
         union: Whose.
+
+    Returns:
+        Facts and a problem, which may both be empty.
     """
-    made = union.file if union.file.is_file() else union.draft
+    made, said = union.file if union.file.is_file() else union.draft, union.chosen.get("combined")
     if not made.is_file():
         return {}, ""
     try:
-        return ask(union, "inspect", made.name)[0], ""
+        facts = ask(union, "inspect", made.name)[0]
     except VerbError as error:
         return {}, str(error)
+    told = cast("Mapping[str, Any]", said) if isinstance(said, dict) else {}
+    if told.get("digest") == facts["digest"]:
+        return {**facts, "notices": told["notices"]}, ""
+    return ({**facts, "notices": ()}, "") if union.file.is_file() else ({}, "")

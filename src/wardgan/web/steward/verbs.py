@@ -23,7 +23,9 @@ _QUICK: Final = 120.0
 _END: Final = 20.0
 
 
+Each = Callable[[Mapping[str, Any]], None]
 Last = Callable[[Sequence[Mapping[str, Any]]], None]
+_After = tuple[Each | None, Last | None, Callable[[], None] | None]
 
 
 class VerbError(WardganError):
@@ -64,7 +66,8 @@ class Acts:
 
     def start(
         self, project: Kept, step: str, title: str, *commands: Sequence[str], secret: str | None = None,
-        first: Callable[[], None] | None = None, last: Last | None = None,
+        first: Callable[[], None] | None = None, each: Each | None = None, last: Last | None = None,
+        ended: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         """Runs verbs in the background; none follows one that fails.
 
@@ -75,7 +78,9 @@ class Acts:
             commands: Words of each verb; paths are within the project's folder.
             secret: Passphrase of a key, which is not among the words.
             first: Makes what the verbs need, once it is known that nothing else runs.
+            each: Is called with what a verb answered, as soon as it went well, whatever those after it do.
             last: Is called with what they answered, if all went well, whether or not anybody looks.
+            ended: Is called when they have ended, well or not.
 
         Raises:
             UsageError: Something runs for this project already.
@@ -85,7 +90,9 @@ class Acts:
             if first is not None:
                 first()
             act = self._acts[project.folder] = Act(step, title, commands)
-        Thread(target=self._work, args=(project, act, secret, last), name=project.name, daemon=True).start()
+        Thread(
+            target=self._work, args=(project, act, secret, (each, last, ended)), name=project.name, daemon=True
+        ).start()
 
     def now(self, project: Kept) -> Act | None:
         """Gives what runs, or ran last; `None` if nothing did.
@@ -150,11 +157,14 @@ class Acts:
         act = self._acts.get(project.folder)
         return act is not None and act.code is None
 
-    def _work(self, project: Kept, act: Act, secret: str | None, last: Last | None) -> None:
-        code = 1
+    def _work(self, project: Kept, act: Act, secret: str | None, after: _After) -> None:
+        code, (each, last, ended) = 1, after
         try:
             for words in act.commands:
+                before = len(act.answers)
                 code = self._run(project, act, words, secret)
+                if not code and each is not None and len(act.answers) > before:
+                    each(act.answers[-1])
                 if code or act.stopping:
                     break
             if not code and last is not None:
@@ -162,6 +172,8 @@ class Acts:
         except OSError as error:
             act.said += f"\nThe verb could not be run: {error.strerror}."
         finally:
+            if ended is not None:
+                ended()
             act.code = code
 
     def _run(self, project: Kept, act: Act, words: Sequence[str], secret: str | None) -> int:
