@@ -137,8 +137,8 @@ def heaviest(weights: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     """Gives the weights of the k heaviest candidates, so that they sum to 1, and 0 for the others.
 
     Example:
-        >>> heaviest(np.array([0.1, 0.5, 0.3, 0.1]), 2).tolist()
-        [0.0, 0.625, 0.375, 0.0]
+        >>> heaviest(np.array([0.125, 0.375, 0.375, 0.125]), 2).tolist()
+        [0.0, 0.5, 0.5, 0.0]
     """
     kept = np.zeros(len(weights))
     top = np.argsort(-weights, kind="stable")[:k]

@@ -63,6 +63,7 @@ def test_a_member_that_a_stranger_signed_is_said_if_a_trust_file_was_there_to_as
         return [one.partition(",")[0] for one in notices if "sign" in one]
 
     # Without any trust file every key is unknown, and the tree says so.
+    monkeypatch.setenv("WARDGAN_TRUST", str(tmp_path / "none.json"))
     assert said() == []
     stranger = "signed by a key that no trust file here knows"
     monkeypatch.setenv("WARDGAN_TRUST", str(home / "trust.json"))

@@ -365,4 +365,5 @@ def test_p10_noise_is_drawn_by_few_and_never_from_the_seed_of_a_family():
     # `self._name` is "patients", or "patients of round 1" and so on.
     named = {"'batch'", "'drawn pairs'", "'drawn scores'", "'each class'", "'hold-out'", "'warp'", "'weights'"}
     named |= {"'discriminator'", "'generator'", "'open'", "'strip'", "'low'", "'grain'"}
+    named |= {"'pairs of a survey'"}  # of a public seed: patients of a copula that is public
     assert streams == {*named, "purpose", "self._name"}
