@@ -26,7 +26,7 @@ from packaging.utils import canonicalize_name
 # Only for those who develop the package.
 HIDDEN = {"dev", "docs"}
 # Whose metadata tells the licence in words of their own only.
-KNOWN = {"dp-accounting": "Apache-2.0", "protobuf": "BSD-3-Clause"}
+KNOWN = {"dp-accounting": "Apache-2.0", "partd": "BSD-3-Clause", "protobuf": "BSD-3-Clause"}
 COPYLEFT = re.compile(r"(?<!L)GPL|GNU (?:Affero )?General Public", re.IGNORECASE)
 PROPERTY = "wardgan:needed-by"
 
