@@ -41,10 +41,17 @@ def jobs_in(stock):
     return Jobs(Path(tempfile.mkdtemp(prefix="files-")), stock)
 
 
+def stock_at(clinic, place, **more):
+    """What a hub has, looked at now and when a test says so: by itself it would look while a test has changed how."""
+    stock = stock_of(place or clinic.home / "hub", trust=clinic.trust, **more)
+    stock._pause = 3600.0
+    stock.refresh()
+    return stock
+
+
 @contextmanager
 def served(clinic, *, place=None, **more):
-    stock = stock_of(place or clinic.home / "hub", trust=clinic.trust, **more)
-    stock.refresh()
+    stock = stock_at(clinic, place, **more)
     with TestClient(create_app(stock, jobs_in(stock)), base_url=HERE) as client:
         yield client, stock
 
@@ -58,8 +65,7 @@ def guarded(clinic, *, tier="registered", closed=False, secure=False, place=None
 
     database = Database(clinic.home / "hub.db")
     rules = Rules(database, default(tier), closed=closed)
-    stock = stock_of(place or clinic.home / "hub", trust=clinic.trust, **more)
-    stock.refresh()
+    stock = stock_at(clinic, place, **more)
     desk = Desk(database, rules, closed=closed, secure=secure)
     app = create_app(stock, jobs_in(stock), desk=desk, secure=secure)
     with TestClient(app, base_url=HERE.replace("http:", "https:") if secure else HERE) as client:

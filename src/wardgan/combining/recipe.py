@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast
 
-import yaml
-
 from wardgan import check
 from wardgan.combining.agreement import Keep
 from wardgan.combining.records import name_problem
@@ -17,14 +15,13 @@ from wardgan.combining.translate import Source
 from wardgan.errors import UsageError
 from wardgan.schema.texts import unsafe
 from wardgan.schema.visits import refuse_unknown
-from wardgan.schema.yaml_text import structure_of
+from wardgan.schema.yaml_text import structure_in
 
 Weights = Literal["size", "uniform", "declared"]
 RECIPES: Final = (".yaml", ".yml")
 _KEYS: Final = ("name", "members", "weights", "classes", "columns", "levels", "overlap")
 _MEMBER: Final = ("file", "name", "weight", "map")
 _SOURCE: Final = ("from", "times", "plus", "levels")
-_CAP: Final = 4 << 20
 _LONGEST: Final = 100
 _LARGEST: Final = 1e100
 
@@ -104,7 +101,7 @@ class Recipe:
         Raises:
             UsageError: The file cannot be read, is no YAML, or says what has no meaning.
         """
-        found = _mapping(_structure(path), str(path))
+        found = _mapping(structure_in(path, "recipe"), str(path))
         refuse_unknown(found, _KEYS, "recipe")
         members = found.get("members")
         if not isinstance(members, list):
@@ -132,22 +129,9 @@ def read_weights(path: str | Path) -> dict[str, float]:
     Raises:
         UsageError: It cannot be read, or is no mapping from names to weights.
     """
-    weights = _numbers(_structure(path), "weights")
+    weights = _numbers(structure_in(path, "weights"), "weights")
     _check_weights(weights)
     return weights
-
-
-def _structure(path: str | Path) -> object:
-    check.path(recipe=path)
-    try:
-        data = Path(path).read_bytes()
-        if len(data) > _CAP:
-            raise UsageError(f"recipe={str(path)!r} has {len(data):,} bytes; is it a recipe?")
-        return structure_of(data.decode("utf-8"))
-    except OSError as error:
-        raise UsageError(f"recipe={str(path)!r} cannot be read: {error.strerror or error}.") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"recipe={str(path)!r} is no YAML: {type(error).__name__}.") from error
 
 
 def _member(found: object, home: Path) -> Wanted:

@@ -8,16 +8,13 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
-import yaml
-
-from wardgan import check
 from wardgan.errors import UsageError
 from wardgan.exchange.codes import seconds_of, time_unit, within_a_day
 from wardgan.exchange.entry import LARGEST_ID, As, Mapped, entry_of
 from wardgan.schema.columns import Column
 from wardgan.schema.schema import Schema
 from wardgan.schema.visits import Visits, refuse_unknown
-from wardgan.schema.yaml_text import structure_of
+from wardgan.schema.yaml_text import structure_in
 
 Found = TypeVar("Found")
 _KEYS: Final = ("reference", "columns", "visits", "omop")
@@ -29,7 +26,6 @@ CLASSES: Final = {
     "ACUTE": "inpatient acute", "NONAC": "inpatient non-acute", "OBSENC": "observation encounter",
     "PRENC": "pre-admission", "SS": "short stay", "VR": "virtual",
 }  # fmt: skip
-_CAP: Final = 4 << 20
 _FARTHEST: Final = 366 * 9_999
 
 
@@ -93,7 +89,7 @@ class Concepts:
             UsageError: The file cannot be read, is no YAML, or does not fit the schema; each column that is wrong has
                 a line.
         """
-        return cls.from_dict(_structure(path), schema)
+        return cls.from_dict(structure_in(path, "concepts"), schema)
 
     @classmethod
     def from_dict(cls, found: object, schema: Schema) -> Concepts:
@@ -145,19 +141,6 @@ class Concepts:
             year_of_birth=year,
             type_omop=kind or 0,
         )
-
-
-def _structure(path: str | Path) -> object:
-    check.path(concepts=path)
-    try:
-        data = Path(path).read_bytes()
-        if len(data) > _CAP:
-            raise UsageError(f"concepts={str(path)!r} has {len(data):,} bytes; is it a mapping file?")
-        return structure_of(data.decode("utf-8"))
-    except OSError as error:
-        raise UsageError(f"concepts={str(path)!r} cannot be read: {error.strerror or error}.") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"concepts={str(path)!r} is no YAML: {type(error).__name__}.") from error
 
 
 def _mapping(found: object, what: str) -> dict[str, object]:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
-import yaml
-
 from wardgan import check
 from wardgan.errors import FormatError, SchemaError, UsageError
 from wardgan.models import family_config
@@ -20,7 +18,7 @@ from wardgan.models.together import check_together, steps_of
 from wardgan.privacy.events import DEFAULT_DELTA, Budget
 from wardgan.privacy.plan import BLOCK
 from wardgan.schema.schema import Schema
-from wardgan.schema.yaml_text import structure_of
+from wardgan.schema.yaml_text import structure_in
 from wardgan.seal.json_text import canonical
 
 _KEYS: Final = (
@@ -28,7 +26,6 @@ _KEYS: Final = (
     "seed",
 )  # fmt: skip
 _MOST: Final = 1_000
-_BYTES: Final = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -180,7 +177,7 @@ class Agreement:
             UsageError: The file cannot be read.
             FormatError: It is none.
         """
-        return cls.from_dict(structure(path, "agreement"), Path(path).parent)
+        return cls.from_dict(structure_in(path, "agreement", wrong=FormatError), Path(path).parent)
 
 
 def number(found: object) -> object:
@@ -196,28 +193,3 @@ def number(found: object) -> object:
         except ValueError:
             return found
     return found
-
-
-def structure(path: str | Path, what: str) -> object:
-    """Gives what a YAML file says.
-
-    Args:
-        path: The file.
-        what: What it should be, for messages.
-
-    Raises:
-        UsageError: The file cannot be read.
-        FormatError: It is no YAML, names a key twice, or has an alias.
-    """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise UsageError(f"{what}={str(path)!r} cannot be read: {error.strerror or error}.") from error
-    if len(data) > _BYTES:
-        raise FormatError(f"{what}={str(path)!r} has more than {_BYTES:,} bytes.")
-    try:
-        return structure_of(data.decode("utf-8"))
-    except SchemaError as error:
-        raise FormatError(f"{what}={str(path)!r}: {error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise FormatError(f"{what}={str(path)!r} is no YAML.") from error

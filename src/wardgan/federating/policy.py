@@ -8,10 +8,11 @@ from typing import Any, Final, cast, get_args
 
 from wardgan import check
 from wardgan.errors import FormatError, UsageError
-from wardgan.federating.agreement import Agreement, number, structure
+from wardgan.federating.agreement import Agreement, number
 from wardgan.models.together import FAMILIES
 from wardgan.privacy.events import Budget
 from wardgan.schema.read import Invalid
+from wardgan.schema.yaml_text import structure_in
 from wardgan.seal.artifact import check_data_id
 
 _PATHS: Final = ("data", "schema", "visits", "labels", "run", "ledger")
@@ -121,7 +122,7 @@ class Policy:
             UsageError: The file cannot be read.
             FormatError: It is none, or not filled in; the message says which keys are wrong.
         """
-        found, home = structure(path, "policy"), Path(path).parent
+        found, home = structure_in(path, "policy", wrong=FormatError), Path(path).parent
         if not isinstance(found, dict):
             raise FormatError(f"policy={str(path)!r} is no mapping of names to values.")
         given = cast("dict[str, Any]", dict(found))

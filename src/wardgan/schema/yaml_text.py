@@ -9,9 +9,10 @@ from typing import Final, TypeVar, cast
 import yaml
 
 from wardgan import check
-from wardgan.errors import SchemaError, UsageError
+from wardgan.errors import SchemaError, UsageError, WardganError
 
 Made = TypeVar("Made")
+_MOST: Final = 4 << 20
 _TABLES: Final = (".csv", ".tsv", ".gz", ".parquet", ".pq", ".arrow", ".feather", ".xlsx", ".xls", ".sas7bdat", ".sav")
 
 
@@ -28,7 +29,11 @@ def read_yaml(path: str | Path, made: Callable[[object], Made]) -> Made:
     """
     text = _text_of(path)
     try:
-        return made(structure_of(text))
+        try:
+            found = structure_of(text)
+        except SchemaError as error:
+            raise SchemaError(f"schema={str(path)!r}: {error}") from None
+        return made(found)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # A day such as 2020-02-30 is a ValueError, a thousand open brackets a RecursionError.
         mark = error.problem_mark or error.context_mark if isinstance(error, yaml.MarkedYAMLError) else None
@@ -36,8 +41,35 @@ def read_yaml(path: str | Path, made: Callable[[object], Made]) -> Made:
         raise SchemaError(f"schema={str(path)!r} is not YAML{where}; is it the schema file?") from None
 
 
+def structure_in(path: str | Path, argument: str, *, wrong: type[WardganError] = UsageError) -> object:
+    """Gives the structure of a YAML file that is no schema: a recipe, a mapping file, an agreement.
+
+    Args:
+        path: The file.
+        argument: What it was given as, for messages.
+        wrong: What is raised if the file is there and is not such a one.
+
+    Raises:
+        UsageError: It is no path, or cannot be read.
+    """
+    check.path(**{argument: path})
+    named = f"{argument}={str(path)!r}"
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{named} cannot be read: {error.strerror or error}.") from error
+    if len(data) > _MOST:
+        raise wrong(f"{named} has {len(data):,} bytes, and at most {_MOST:,} are read; is it the right file?")
+    try:
+        return structure_of(data.decode("utf-8"))
+    except SchemaError as error:
+        raise wrong(f"{named}: {error}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise wrong(f"{named} is no YAML ({type(error).__name__}); is it the right file?") from error
+
+
 def structure_of(text: str) -> object:
-    """Gives the structure of a YAML text.
+    """Gives the structure of a YAML text; whoever asks says in which argument it was.
 
     Raises:
         yaml.YAMLError: It is none.
@@ -103,14 +135,14 @@ def yaml_of(found: object, *, width: int = 110) -> str:
 
 def _unique(loader: _StrictLoader, node: yaml.MappingNode) -> dict[object, object]:
     if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
-        raise SchemaError("schema: the key '<<' is not allowed; write each mapping out.")
+        raise SchemaError("the key '<<' is not allowed; write each mapping out.")
     found = cast("dict[object, object]", loader.construct_mapping(node, deep=True))
     lines: dict[object, int] = {}
     for key, _ in node.value:
         name, line = cast("object", loader.construct_object(key, deep=True)), int(key.start_mark.line) + 1  # pyright: ignore[reportUnknownMemberType]
         if name in lines:
             # The key is not repeated: the text may be no schema at all.
-            raise SchemaError(f"schema: a key is there twice in one mapping, in lines {lines[name]} and {line}.")
+            raise SchemaError(f"a key is there twice in one mapping, in lines {lines[name]} and {line}.")
         lines[name] = line
     return found
 

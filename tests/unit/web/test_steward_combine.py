@@ -210,8 +210,9 @@ def test_what_cannot_be_combined_is_told(desk, union, clinic):
     answer = desk.post(f"/combine/{union.name}/sign", hospital="A")
     assert (answer.status_code, "look first" in answer.text) == (400, True)
     answer = desk.post(f"/combine/{union.name}/how")
-    assert (answer.status_code, "at least two" in answer.text) == (400, True)
+    assert (answer.status_code, "bring a generator" in answer.text) == (400, True)
     bring(desk, union, clinic.file("a"))
+    assert kit.alarm(weighed(desk, union)) is None  # a region may begin with one hospital
     broken = union.folder / "broken.hgan"
     broken.write_bytes(b"no release")
     bring(desk, union, broken)

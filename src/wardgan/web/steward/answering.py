@@ -9,8 +9,9 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from wardgan.errors import UsageError
-from wardgan.web.steward.pages import Named, Sessioned, form_in, received, sent_in, signing
-from wardgan.web.steward.project import KEY, MissingError, Project, text_of
+from wardgan.web.steward.pages import Named, Sessioned, form_in, sent_in, signing
+from wardgan.web.steward.project import MissingError, Project, key_seen, text_of
+from wardgan.web.steward.transfer import received
 from wardgan.web.steward.verbs import Acts, problem_of
 from wardgan.web.steward.views import running, shown
 
@@ -48,7 +49,7 @@ def page(request: Request, project: Named, _: Sessioned) -> Response:
     if act is not None and act.code is None:
         return running(request, project, act, f"/projects/{project.name}")
     failed = problem_of(act) if act is not None and act.title == _TITLE else None
-    key = f"../{KEY}" if (request.app.state.home / KEY).is_file() else ""
+    key = key_seen(request.app.state.home, project.folder)
     return shown(
         request, "tables.html", project=project, step="training", problem=failed, key=key, done=project.tables.is_file()
     )

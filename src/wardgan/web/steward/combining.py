@@ -14,9 +14,10 @@ from wardgan.errors import UsageError
 from wardgan.web.steward import recipes
 from wardgan.web.steward.arithmetic import costs_of, strangers_of
 from wardgan.web.steward.believed import revoked_said
-from wardgan.web.steward.pages import Sessioned, form_in, received, sent_in, signing
+from wardgan.web.steward.pages import Sessioned, form_in, sent_in, signing
 from wardgan.web.steward.places import folder_of
-from wardgan.web.steward.project import KEY, settled, text_of
+from wardgan.web.steward.project import key_seen, text_of
+from wardgan.web.steward.transfer import publish, take_in
 from wardgan.web.steward.union import UNIONS, Union, begin_union, facts_of, unions, words_of
 from wardgan.web.steward.verbs import Acts, problem_of
 from wardgan.web.steward.views import running, shown
@@ -80,7 +81,7 @@ def _page(
     lines = {"rows": recipes.count(fields, "map.{}.to"), "classes": recipes.count(fields, "class.{}"),
              "weighed": weighed}  # fmt: skip
     choices = {"ways": recipes.WAYS, "keep": recipes.KEEP, "same": recipes.LEVELS}
-    key = f"../../{KEY}" if (request.app.state.home / KEY).is_file() else ""
+    key = key_seen(request.app.state.home, union.folder)
     return shown(
         request, "combine.html", status, union=union, facts=found, costs=costs_of(found) if found else (),
         notices=found.get("notices", ()), strangers=strangers_of(found.get("tree", ())), problem=problem,
@@ -99,14 +100,7 @@ async def brought(request: Request, union: Named) -> Response:
             name = Path(sent.filename or "")
             if name.suffix.lower() != ".hgan":
                 raise UsageError(f"file: {name.name[:60]!r} is none; choose a .hgan file.")
-            place = union.place(name.stem)
-            await run_in_threadpool(received, sent, place)
-            await run_in_threadpool(union.draft.unlink, missing_ok=True)
-            try:
-                _check_open(request, union)  # it may have come slowly
-            except UsageError:
-                place.unlink(missing_ok=True)
-                raise
+            await take_in(sent, union.place(name.stem), union.draft, lambda: _check_open(request, union))
         elif target:
             name = target.rstrip("/").rpartition("/")[2].partition("@")[0].replace(":", "-")
             await run_in_threadpool(union.draft.unlink, missing_ok=True)
@@ -180,15 +174,7 @@ async def signed(request: Request, union: Named) -> Response:
 async def published(request: Request, union: Named) -> Response:
     """Puts the combined generator into a hub."""
     form = await form_in(request)
-    target = form.get("target", "").strip()
-    if not target or not union.file.is_file():
-        raise UsageError("target: sign it first, and say where it shall be, such as ../../hub:region/all:1.0.")
-    await run_in_threadpool(union.choose, target=target)
-    acts: Acts = request.app.state.acts
-    acts.start(
-        union, "combine", "Publishing", ["push", "--json", "--", union.file.name, settled(union.folder, target)],
-        last=lambda answers: union.choose(published=answers[-1]["target"]),
-    )  # fmt: skip
+    await publish(request, union, form, step="combine", file=union.file, first="sign it")
     return _to(union)
 
 

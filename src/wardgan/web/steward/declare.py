@@ -132,6 +132,8 @@ def from_text(text: str) -> dict[str, Any]:
     """
     try:
         found = structure_of(text)
+    except SchemaError as error:
+        raise SchemaError(f"schema: {error}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SchemaError(f"schema: it is not YAML: {' '.join(str(error).split())[:300]}.") from error
     if not isinstance(found, dict):

@@ -17,7 +17,8 @@ from wardgan.web.steward.believed import revoked_said
 from wardgan.web.steward.combining import Named
 from wardgan.web.steward.offers import families_of
 from wardgan.web.steward.pages import Sessioned, form_in, signing
-from wardgan.web.steward.project import KEY, revoked_words, settled, text_of
+from wardgan.web.steward.project import key_seen, revoked_words, text_of
+from wardgan.web.steward.transfer import publish
 from wardgan.web.steward.union import Union, facts_of
 from wardgan.web.steward.verbs import Acts, VerbError, ask, problem_of
 from wardgan.web.steward.views import running, shown
@@ -57,7 +58,7 @@ def _page(request: Request, union: Union, problem: str | None) -> HTMLResponse:
         request, "distil.html", union=union, made=made, mine=mine, facts=facts, costs=costs_of(facts) if facts else (),
         fields=chosen if isinstance(chosen, dict) else {}, families=families_of("distill"), problem=problem,
         chosen=union.chosen, tree=tree, strangers=strangers_of(tree), revoked=revoked_said(request.app.state.home),
-        key=f"../../{KEY}" if (request.app.state.home / KEY).is_file() else "",
+        key=key_seen(request.app.state.home, union.folder),
     )  # fmt: skip
 
 
@@ -83,15 +84,7 @@ async def distilled(request: Request, union: Named) -> Response:
 async def published(request: Request, union: Named) -> Response:
     """Puts the pupil into a hub."""
     form = await form_in(request)
-    target = form.get("target", "").strip()
-    if not target or not union.pupil.is_file():
-        raise UsageError("target: distil first, and say where it shall be, such as ../../hub:region/small:1.0.")
-    await run_in_threadpool(union.choose, pupil_target=target)
-    acts: Acts = request.app.state.acts
-    acts.start(
-        union, _STEP, "Publishing", ["push", "--json", "--", union.pupil.name, settled(union.folder, target)],
-        last=lambda answers: union.choose(pupil_published=answers[-1]["target"]),
-    )  # fmt: skip
+    await publish(request, union, form, step=_STEP, file=union.pupil, first="distil", what="pupil_")
     return _to(union)
 
 

@@ -17,7 +17,7 @@ from wardgan.web.steward.arithmetic import costs_of, hospitals_in
 from wardgan.web.steward.pages import Sessioned, form_in, sent_in, signing
 from wardgan.web.steward.places import begin_folder, folder_of, folders
 from wardgan.web.steward.pooling import declared
-from wardgan.web.steward.project import KEY, settled
+from wardgan.web.steward.project import key_seen
 from wardgan.web.steward.training import (
     TRAININGS,
     Training,
@@ -29,6 +29,7 @@ from wardgan.web.steward.training import (
     run_words,
     zipped,
 )
+from wardgan.web.steward.transfer import publish
 from wardgan.web.steward.verbs import Acts, VerbError, ask, problem_of
 from wardgan.web.steward.views import progress_in, shown
 
@@ -99,7 +100,7 @@ def _page(
         costs=costs_of(facts) if facts else (), kits=kits if isinstance(kits, dict) else {}, tried=tried,
         would=costs_of(tried["facts"]) if tried else (), size=0 if agreement is None else trying.size_of(agreement),
         able=find_spec("nvflare") is not None, done=training.file.is_file(),
-        key=f"../../{KEY}" if (request.app.state.home / KEY).is_file() else "",
+        key=key_seen(request.app.state.home, training.folder),
     )  # fmt: skip
 
 
@@ -175,15 +176,7 @@ async def coordinated(request: Request, training: Named) -> Response:
 async def published(request: Request, training: Named) -> Response:
     """Puts the generator into a hub."""
     form = await form_in(request)
-    target = form.get("target", "").strip()
-    if not target or not training.file.is_file():
-        raise UsageError("target: train first, and say where it shall be, such as ../../hub:region/all:1.0.")
-    await run_in_threadpool(training.choose, target=target)
-    request.app.state.acts.start(
-        training, "federate", "Publishing", ["push", "--json", "--", training.file.name,
-                                             settled(training.folder, target)],
-        last=lambda answers: training.choose(published=answers[-1]["target"]),
-    )  # fmt: skip
+    await publish(request, training, form, step="federate", file=training.file, first="train")
     return _to(training)
 
 

@@ -14,14 +14,14 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
-from wardgan import files
 from wardgan.errors import SchemaError, UsageError
 from wardgan.web.forms import check_origin
 from wardgan.web.pages import DOSSIER_POLICY
 from wardgan.web.steward import declare
 from wardgan.web.steward.fitting import fit_words, fitted_data, keep, train
-from wardgan.web.steward.project import KEY, STEPS, MissingError, Project, begin, project_of, projects, settled, text_of
+from wardgan.web.steward.project import KEY, STEPS, MissingError, Project, begin, project_of, projects, text_of
 from wardgan.web.steward.session import Session
+from wardgan.web.steward.transfer import publish, received
 from wardgan.web.steward.verbs import Acts, problem_of
 from wardgan.web.steward.views import SHOWN, given_of, running, schema_page, shown
 
@@ -94,17 +94,6 @@ async def sent_in(request: Request, *, count: int = 1) -> AsyncIterator[tuple[di
             raise UsageError(f"{odd[:40]}: it holds a character (NUL) that ends texts; write it without.")
         sent = given.get("file")
         yield form, sent if isinstance(sent, UploadFile) and sent.filename else None
-
-
-def received(sent: UploadFile, place: Path) -> None:
-    """Writes what was sent, for its owner alone.
-
-    Args:
-        sent: The file.
-        place: Where to; it must not be there.
-    """
-    with files.new_file(place, force=False, mode=0o600) as target:
-        shutil.copyfileobj(sent.file, target, 1 << 20)
 
 
 @router.get("/open")
@@ -252,15 +241,7 @@ async def published(request: Request, project: Named) -> Response:
     """Puts the release into a hub."""
     form = await form_in(request)
     _check_reached(project, "publish")
-    target = form.get("target", "").strip()
-    if not target:
-        raise UsageError("target: say where it shall be, such as ../hub:cardio/sprint:1.0.")
-    await run_in_threadpool(project.choose, target=target)
-    request.app.state.acts.start(
-        project, "publish", "Publishing",
-        ["push", "--json", "--", project.file.name, settled(project.folder, target)],
-        last=lambda answers: project.choose(published=answers[-1]["target"]),
-    )  # fmt: skip
+    await publish(request, project, form, step="publish", file=project.file, first="sign it")
     return RedirectResponse(f"/projects/{project.name}/publish", 303)
 
 

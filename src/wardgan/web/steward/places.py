@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Final
 
+from wardgan.errors import UsageError
 from wardgan.web.steward.project import MissingError, check_name, new_folder
+
+_FILE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,78}[A-Za-z0-9])?")
 
 
 def folders(home: Path, under: str) -> list[Path]:
@@ -49,3 +54,17 @@ def begin_folder(home: Path, under: str, name: str) -> Path:
     check_name(name)
     (home / under).mkdir(mode=0o700, exist_ok=True)
     return new_folder(home / under, name)
+
+
+def check_file_name(name: str, what: str) -> None:
+    """Refuses a name that may be no file's here, such as one that leads elsewhere.
+
+    Args:
+        name: Of the file, without the ending.
+        what: What it was given as, for messages.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if not _FILE.fullmatch(name):
+        raise UsageError(f"{what}={name[:60]!r}: its file must be called by letters, digits, dots, - and _ alone.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import Any, Final
 
 from wardgan.errors import UsageError
 from wardgan.web.steward.arithmetic import hospitals_in
-from wardgan.web.steward.places import begin_folder
+from wardgan.web.steward.places import begin_folder, check_file_name
 from wardgan.web.steward.project import Kept, new_folder, revoked_words, text_of
 from wardgan.web.steward.verbs import VerbError, ask
 
 POOLS: Final = "_pooled"
 ASKED: Final = ("patients", "hospitals", "epsilon", "delta", "family")
-_TABLES: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,78}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -58,8 +56,7 @@ class Pool(Kept):
         Raises:
             UsageError: It is no such name.
         """
-        if not _TABLES.fullmatch(name):
-            raise UsageError(f"tables={name[:60]!r}: the file must be called by letters, digits, dots, - and _ alone.")
+        check_file_name(name, "tables")
         return self.folder / "tables" / f"{name}.tables"
 
 

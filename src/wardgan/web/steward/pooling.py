@@ -17,10 +17,11 @@ from wardgan.web.steward import declare
 from wardgan.web.steward.arithmetic import costs_of
 from wardgan.web.steward.believed import NOBODY, revoked_said, signer_of
 from wardgan.web.steward.offers import families_of
-from wardgan.web.steward.pages import Sessioned, form_in, received, sent_in, signing
+from wardgan.web.steward.pages import Sessioned, form_in, sent_in, signing
 from wardgan.web.steward.places import folder_of, folders
 from wardgan.web.steward.pool import ASKED, POOLS, Pool, add_words, begin_pool, facts_of, survey_in, survey_words
-from wardgan.web.steward.project import KEY, MissingError, settled
+from wardgan.web.steward.project import MissingError, key_seen
+from wardgan.web.steward.transfer import publish, received, take_in
 from wardgan.web.steward.verbs import Acts, VerbError, ask, problem_of
 from wardgan.web.steward.views import running, shown
 
@@ -88,7 +89,7 @@ def page(request: Request, pool: Named, _: Sessioned) -> HTMLResponse:
         return running(request, pool, act, f"/pool/{pool.name}")
     facts, said, problem = facts_of(pool)
     failed = None if act is None else problem_of(act)
-    key = f"../../{KEY}" if (request.app.state.home / KEY).is_file() else ""
+    key = key_seen(request.app.state.home, pool.folder)
     return shown(
         request, "pool.html", pool=pool, facts=facts, said=said, costs=costs_of(facts) if facts else (), key=key,
         problem=failed or problem or None, chosen=pool.chosen, families=families_of("pool", "survey"),
@@ -140,14 +141,7 @@ async def brought(request: Request, pool: Named) -> Response:
         name = Path("" if sent is None else sent.filename or "")
         if sent is None or name.suffix.lower() != ".tables":
             raise UsageError("file: choose a .tables file, as wardgan pool tables writes one.")
-        place = pool.place(name.stem)
-        await run_in_threadpool(received, sent, place)
-        await run_in_threadpool(pool.draft.unlink, missing_ok=True)
-        try:
-            _check_open(request, pool)  # it may have come slowly
-        except UsageError:
-            place.unlink(missing_ok=True)
-            raise
+        await take_in(sent, pool.place(name.stem), pool.draft, lambda: _check_open(request, pool))
     return _to(pool)
 
 
@@ -192,14 +186,7 @@ async def signed(request: Request, pool: Named) -> Response:
 async def published(request: Request, pool: Named) -> Response:
     """Puts the generator of the sums into a hub."""
     form = await form_in(request)
-    target = form.get("target", "").strip()
-    if not target or not pool.file.is_file():
-        raise UsageError("target: sign it first, and say where it shall be, such as ../../hub:region/all:1.0.")
-    await run_in_threadpool(pool.choose, target=target)
-    request.app.state.acts.start(
-        pool, "pool", "Publishing", ["push", "--json", "--", pool.file.name, settled(pool.folder, target)],
-        last=lambda answers: pool.choose(published=answers[-1]["target"]),
-    )  # fmt: skip
+    await publish(request, pool, form, step="pool", file=pool.file, first="sign it")
     return _to(pool)
 
 

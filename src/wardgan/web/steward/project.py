@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -232,6 +233,16 @@ def revoked_words(kept: Kept) -> list[str]:
         kept: A folder of what several hospitals do; the list is in the steward's folder, two above.
     """
     return [f"--revoked=../../{REVOKED}"] if (kept.folder.parent.parent / REVOKED).exists() else []
+
+
+def key_seen(home: Path, folder: Path) -> str:
+    """Gives the private key of the steward's folder, as verbs within it see it; empty if there is none yet.
+
+    Args:
+        home: The steward's folder.
+        folder: In which a verb runs.
+    """
+    return os.path.relpath(home / KEY, folder) if (home / KEY).is_file() else ""
 
 
 def settled(folder: Path, target: str) -> str:

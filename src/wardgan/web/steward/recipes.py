@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 import yaml
 
-from wardgan.errors import UsageError
+from wardgan.errors import SchemaError, UsageError
 from wardgan.schema.schema import Schema
 from wardgan.schema.yaml_text import structure_of, yaml_of
 from wardgan.web.steward import quoting
@@ -107,6 +107,8 @@ def from_text(text: str, stems: Sequence[str]) -> Recipe:
         raise UsageError(f"recipe: it has {len(text):,} characters, more than {_LONGEST:,}; is it a recipe?")
     try:
         found = _plain(structure_of(text))
+    except SchemaError as error:
+        raise UsageError(f"recipe: {error}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(f"recipe: it is not YAML: {' '.join(str(error).split())[:300]}.") from error
     if not isinstance(found, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import Any, Final, cast
 from wardgan import files
 from wardgan.errors import UsageError
 from wardgan.web.steward import recipes
-from wardgan.web.steward.places import begin_folder, folders
+from wardgan.web.steward.places import begin_folder, check_file_name, folders
 from wardgan.web.steward.project import Kept, new_folder, revoked_words
 from wardgan.web.steward.verbs import VerbError, ask
 
 UNIONS: Final = "_combined"
-_MEMBER: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,78}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -57,8 +55,7 @@ class Union(Kept):
         Raises:
             UsageError: It is no such name.
         """
-        if not _MEMBER.fullmatch(name):
-            raise UsageError(f"member={name[:60]!r}: its file must be called by letters, digits, dots, - and _ alone.")
+        check_file_name(name, "member")
         return self.folder / "members" / f"{name}.hgan"
 
 
@@ -95,10 +92,10 @@ def words_of(union: Union, output: Path, key: str | None) -> list[str]:
         key: Private key; `None` for an unsigned draft.
 
     Raises:
-        UsageError: There are fewer than two members.
+        UsageError: There are no members.
     """
-    if len(union.members) < 2:
-        raise UsageError("members: bring at least two generators.")
+    if not union.members:
+        raise UsageError("members: bring a generator.")
     found = recipes.written(recipes.kept(union.chosen, union.stems), union.name)
     files.write_bytes(union.recipe, found, force=True, mode=0o600)
     words = ["combine", union.recipe.name, "-o", output.name, "--json", *revoked_words(union)]

@@ -13,7 +13,7 @@ from wardgan.web.pages import rendered
 from wardgan.web.steward import declare
 from wardgan.web.steward.fitting import UNCONFIRMED, bill, counted, data_sets, families, planned
 from wardgan.web.steward.pool import survey_in
-from wardgan.web.steward.project import KEY, STEPS, Kept, Project, text_of
+from wardgan.web.steward.project import STEPS, Kept, Project, key_seen, text_of
 from wardgan.web.steward.session import Session
 from wardgan.web.steward.verbs import Act, progress_of
 
@@ -160,7 +160,7 @@ def _dossier_step(request: Request, project: Project, facts: dict[str, Any]) -> 
 
 def _release_step(request: Request, project: Project, facts: dict[str, Any]) -> HTMLResponse:
     # One for all projects of a steward.
-    key = f"../{KEY}" if (project.folder.parent / KEY).is_file() else ""
+    key = key_seen(project.folder.parent, project.folder)
     return shown(request, "release.html", project=project, done=project.file.is_file(), key=key, **facts)
 
 
