@@ -13,7 +13,7 @@ demo: $(READY)
 
 # Tests often wait, for servers and for processes that they kill: so there is a worker more than processors.
 test: $(STAMP) $(FOREIGN)/.installed
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --dist loadfile
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --dist loadfile --no-loadscope-reorder --durations 25
 
 fuzz: $(STAMP)
 	WARDGAN_EXAMPLES=fuzz OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist loadfile tests/property tests/unit

@@ -42,7 +42,10 @@ _ITEM = re.compile(r"^( *)([*+-]|\d+\.) +\S")
 def main() -> int:
     """Builds the site; gives the exit code of the builder, which is 1 after a warning."""
     shutil.rmtree(PAGES, ignore_errors=True)
-    for name, text in staged().items():
+    made = staged()
+    if missing := [name for name in navigated() if name not in made]:
+        sys.exit(f"mkdocs.yml: nav names pages that are not there: {', '.join(missing)}.")
+    for name, text in made.items():
         (PAGES / name).parent.mkdir(parents=True, exist_ok=True)
         (PAGES / name).write_text(text, encoding="utf-8")
     for path in others():
@@ -66,6 +69,12 @@ def sources() -> dict[Path, str]:
     inside = {path: path.relative_to(ROOT / "docs").as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))}
     notebooks = {path: f"notebooks/{path.stem}.md" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
     return inside | notebooks | {ROOT / name: place for name, place in BESIDE.items()}
+
+
+def navigated() -> list[str]:
+    """Gives the pages that the navigation names; the builder would make dead links of those that are not there."""
+    _, _, nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")
+    return re.findall(r"([\w/.-]+\.md)$", nav, re.MULTILINE)
 
 
 def others() -> list[Path]:
@@ -128,6 +137,8 @@ def _linked(text: str, path: Path, here: PurePosixPath, names: dict[Path, str]) 
         known = names.get(file)
         if known is None and file in others():
             known = file.relative_to(ROOT / "docs").as_posix()
+        if known is None and not file.exists():
+            sys.exit(f"{path.relative_to(ROOT)}: {target} leads nowhere.")
         return None if known is None else os.path.relpath(known, here) + (f"#{anchor}" if anchor else "")
 
     def link(found: re.Match[str]) -> str:

@@ -17,6 +17,19 @@ _EXAMPLES = os.environ.get("WARDGAN_EXAMPLES", "same")
 settings.load_profile(_EXAMPLES)
 
 
+# What takes longest comes first, so that no worker is alone with it at the end.
+_FIRST = (
+    "/journeys/", "/contract/", "test_steward", "test_training_together", "test_web_", "test_sketch", "test_cli_sketch",
+    "test_examples_run", "test_attack_", "test_imagegan", "test_pool_pairs", "/docs/",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(
+        key=lambda item: next((at for at, part in enumerate(_FIRST) if part in item.path.as_posix()), len(_FIRST))
+    )
+
+
 def _stream(name):
     """The same noise each time, too: what the operating system gives is drawn from the name of a test or fixture."""
     count = itertools.count()

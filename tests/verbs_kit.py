@@ -26,6 +26,8 @@ from pathlib import Path
 # What the verbs of these tests read sooner or later.
 PARTS = ("cli", "combining", "evaluate", "federating", "models.copula", "privacy", "sample", "schema", "seal")
 HEAVY = ("images", "flare")
+# What they read only when it is needed, and these need again and again.
+LATE = ("dp_accounting", "markdown_it", "rich.markdown", "rich.progress")
 
 
 @cache
@@ -65,6 +67,8 @@ def wait(address):
         for one in pkgutil.walk_packages([f"{wardgan.__path__[0]}/{part.replace('.', '/')}"], f"wardgan.{part}."):
             if not any(heavy in one.name for heavy in HEAVY):
                 import_module(one.name)
+    for name in LATE:
+        import_module(name)
     with socket.socket(socket.AF_UNIX) as place:
         place.bind(address)
         place.listen()

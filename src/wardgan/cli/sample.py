@@ -44,6 +44,7 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
         str,
         typer.Option(
             "--output",
+            "--out",
             "-o",
             metavar="FILE",
             help="A table, or .ndjson; a folder of images, shards, FHIR or OMOP files; .npz; s3://bucket for shards.",
@@ -89,7 +90,12 @@ def sample(  # noqa: PLR0913, PLR0917 - one argument for each option
     ] = False,
     shards: Annotated[
         int | None,
-        typer.Option("--shards", metavar="N", help="Write a folder of N Parquet files; goes on where it stopped."),
+        typer.Option(
+            "--shards",
+            metavar="N",
+            parser=whole_number,
+            help="Write a folder of N Parquet files; goes on where it stopped.",
+        ),
     ] = None,
     only: Annotated[
         str | None, typer.Option("--only", metavar="I/N", help="Of N shards number I alone, from 0; needs --seed.")

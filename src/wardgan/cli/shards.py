@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _ONLY: Final = re.compile("[0-9]{1,9}/[0-9]{1,9}")
 _LONG: Final = 40
 _TOLD: Final = 3
-_CROISSANT: Final = "croissant.json"
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -99,6 +98,7 @@ def draw_shards(
     """
     from wardgan.cli.sample import opened
     from wardgan.sample.asked import parse_where
+    from wardgan.scaling.record import CROISSANT
     from wardgan.scaling.run import sample_shards
     from wardgan.scaling.worker import sited
 
@@ -113,6 +113,8 @@ def draw_shards(
     beside = _describe(output, made, found) if croissant and made.complete else None
     for number, line in enumerate(_lines(made, only)):
         say(console, line, style=None if number else "bold green")
+    if croissant and beside is None:
+        say(console, f"{CROISSANT} describes whole samples: ask again when all shards are there.", style="yellow")
     if as_json:
         answer({
             **made.asked.to_dict(), "output": made.output, "format": "parquet", "where": where, "model": made.release,
@@ -153,7 +155,7 @@ def _lines(made: Sharded, only: int | None) -> list[str]:
 def _describe(output: str, made: Sharded, found: Opened) -> str:
     from wardgan.metadata.croissant import croissant_of_shards
     from wardgan.scaling.place import place_at
-    from wardgan.scaling.record import MANIFEST
+    from wardgan.scaling.record import CROISSANT, MANIFEST
     from wardgan.scaling.worker import sited
 
     place = place_at(output)
@@ -163,8 +165,8 @@ def _describe(output: str, made: Sharded, found: Opened) -> str:
         place.read(MANIFEST) or b"", list(columns), none.schema, privacy=found.privacy, digest=found.digest,
         seed=made.asked.seed or 0, created=datetime.now(UTC).date().isoformat(),
     )  # fmt: skip
-    place.write(_CROISSANT, text)
-    return f"{made.output}/{_CROISSANT}"
+    place.write(CROISSANT, text)
+    return f"{made.output}/{CROISSANT}"
 
 
 def size(count: float) -> str:

@@ -117,6 +117,25 @@ class Clock:
         days = np.rint(np.where(np.isnan(codes), 0, codes) * seconds_of(unit) / _DAY)
         return np.where(np.isnan(codes), np.datetime64("NaT"), day - days.astype("timedelta64[D]")), "D"
 
+    def late(self) -> tuple[int, int]:
+        """Counts visits after the day of death, and all visits of patients whose day of death is known.
+
+        A generator draws both from what they look like, and no rule of a schema binds visits to a death.
+        """
+        end, present = self._concepts.first("deceased"), self._cohort.present
+        told = None if end is None else self.told(end)
+        if end is None or told is None or self.visits is None or present is None:
+            return 0, 0
+        codes = self._cohort.static[end.name]
+        dead = ~np.isnan(codes)
+        if end.column.kind != "date":
+            died = np.array([bool(level) for level in end.levels])
+            dead &= died[np.where(dead, codes, 0).astype(np.int64)]
+        # Comparisons with what is not known are false.
+        seen = present & (dead & ~np.isnat(told.seconds))[:, None] & ~np.isnat(self.visits.seconds)
+        after = self.visits.seconds.astype("datetime64[D]") > told.seconds.astype("datetime64[D]")[:, None]
+        return int((seen & after).sum()), int(seen.sum())
+
     def _visits(self) -> Times:
         meetings = self._concepts.meetings
         if meetings is None or self._cohort.present is None:

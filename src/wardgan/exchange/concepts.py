@@ -184,7 +184,12 @@ def _reference(found: object, schema: Schema) -> date | str:
         return date.fromisoformat(found if isinstance(found, str) else "")
     except ValueError:
         known = f", or a date of the table that is never missing: {', '.join(dates)}" if dates else ""
-        raise UsageError(f"{str(found)[:80]!r} is no day 0; give a day such as 2020-01-31{known}.") from None
+        way = f"give a day such as 2020-01-31{known}."
+        if found is None:
+            raise UsageError(f"it is missing; {way}") from None
+        if any(column.name == found and column.kind == "date" for column in schema.table):
+            raise UsageError(f"{str(found)[:80]!r} may be missing, so it is no day 0; {way}") from None
+        raise UsageError(f"{str(found)[:80]!r} is no day 0; {way}") from None
 
 
 def _meetings(found: object, schema: Schema) -> Meetings | None:

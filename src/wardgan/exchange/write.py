@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ import pyarrow.csv as arrow_csv
 
 from wardgan.errors import UsageError, counted
 from wardgan.exchange import fhir, omop
+from wardgan.exchange.clock import Clock
 from wardgan.exchange.codes import Concept
 from wardgan.exchange.concepts import Concepts
 from wardgan.exchange.entry import Mapped
@@ -113,13 +114,15 @@ class Wish:
             UsageError: As of `check`, or a date lies outside of the calendar.
         """
         self.check(patients)
+        late: Counter[str] = Counter()
+        cohorts = _watched(cohorts, self.concepts, late)
         if self._bundles:
             with new_file(self.path, force=self.force) as file, _packed(file, self.path) as lines:
-                return self._exported(*_bundles(cohorts, self.concepts, fhir.Marks(self.origin), lines))
+                return self._exported(late, *_bundles(cohorts, self.concepts, fhir.Marks(self.origin), lines))
         with new_folder(self.path, self._ours, _WHAT[self.form], force=self.force) as folder, ExitStack() as files:
             if self.form == "fhir":
-                return self._exported(*_bulk(cohorts, self.concepts, fhir.Marks(self.origin), folder, files))
-            return self._exported(*self._tables(cohorts, folder, files))
+                return self._exported(late, *_bulk(cohorts, self.concepts, fhir.Marks(self.origin), folder, files))
+            return self._exported(late, *self._tables(cohorts, folder, files))
 
     @property
     def _bundles(self) -> bool:
@@ -143,9 +146,29 @@ class Wish:
             people, told = people + len(cohort), told + more
         return people, counts, told
 
-    def _exported(self, people: int, counts: Counter[str], told: omop.Told | None = None) -> Exported:
-        notices = [*_lost(self.concepts), *_uncoded(self.concepts), *_somehow(told, self.concepts)]
+    def _exported(
+        self, late: Counter[str], people: int, counts: Counter[str], told: omop.Told | None = None
+    ) -> Exported:  # fmt: skip
+        notices = [*_lost(self.concepts), *_uncoded(self.concepts), *_somehow(told, self.concepts), *_late(late)]
         return Exported(self.path, people, dict(counts), self.concepts.unmapped, tuple(notices))
+
+
+def _watched(cohorts: Iterable[Cohort], concepts: Concepts, late: Counter[str]) -> Iterator[Cohort]:
+    """Yields the same cohorts, and counts visits after a death."""
+    for cohort in cohorts:
+        after, seen = Clock(cohort, concepts).late()
+        late.update(after=after, seen=seen)
+        yield cohort
+
+
+def _late(late: Counter[str]) -> list[str]:
+    """Says how many visits are later than a death, which nothing forbids a generator."""
+    if not late["after"]:
+        return []
+    return [
+        f"After the day of death: {late['after']:,} of {counted(late['seen'], 'visit')} of patients who died, with all "
+        "that was measured there. No rule binds a visit to a death, so they were drawn as any others; leave them out."
+    ]
 
 
 def names_bundles(path: Path) -> bool:

@@ -34,10 +34,12 @@ class Crew:
     Attributes:
         hire: Gives an executor for as long as it is needed; called again when its workers were lost.
         ahead: How many tasks are handed out at a time.
+        far: Whether it may not be there at all.
     """
 
     hire: Callable[[], AbstractContextManager[Executor]]
     ahead: int
+    far: bool = False
 
     @classmethod
     def of(cls, cluster: str | Executor | None, workers: int) -> Crew:
@@ -48,7 +50,7 @@ class Crew:
             workers: How many processes, of this machine.
 
         Raises:
-            UsageError: The address is not of that form.
+            UsageError: The address is not of that form, or Dask is not installed.
         """
         if cluster is None:
             return cls(lambda: _here(workers), 2 * workers)
@@ -57,9 +59,21 @@ class Crew:
         host, colon, port = str(cluster).removeprefix(_DASK).rpartition(":")
         if not str(cluster).startswith(_DASK) or not (host and colon and port.isdecimal()):
             raise UsageError(f"cluster={cluster!r} is not an address like dask://host:8786.")
-        import distributed  # noqa: F401  # pyright: ignore[reportUnusedImport] - its absence is said before a file is begun
+        try:
+            import distributed  # noqa: F401  # pyright: ignore[reportUnusedImport] - told before a file is begun
+        except ModuleNotFoundError as error:
+            raise UsageError("cluster: distributed is not installed: pip install 'wardgan[cluster]'.") from error
+        return cls(lambda: _dask(f"tcp://{host}:{port}"), _AHEAD, far=True)
 
-        return cls(lambda: _dask(f"tcp://{host}:{port}"), _AHEAD)
+    def check(self) -> None:
+        """Refuses a cluster that does not answer, before a file is begun.
+
+        Raises:
+            UsageError: Nobody answers.
+        """
+        if self.far:
+            with self.hire():
+                pass
 
     def each(self, tasks: Iterable[Task]) -> Iterator[Made]:
         """Yields what was made, in the order in which it is finished. Tasks of workers that were lost are done again.

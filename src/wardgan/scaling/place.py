@@ -123,6 +123,8 @@ class Folder:
 
     def begin(self) -> None:
         """Makes the folder, within one that is there."""
+        if not self._root.absolute().parent.is_dir():
+            raise OutputError(f"output={self.name!r}: the folder above it is not there; make that first.")
         with _said(self.name):
             self._root.mkdir(exist_ok=True)
 
@@ -208,6 +210,8 @@ class Store:
                 f"output={_safe(uri)!r} is no place that Arrow knows; look at its first word and at the options after "
                 "the question mark, and write signs such as blanks and slashes of a key like %20 and %2F."
             ) from None
+        if not root.strip("/"):
+            raise OutputError(f"output={_safe(uri)!r} names no bucket; write it like s3://bucket/folder.")
         return cls(uri, system, root)
 
     @property

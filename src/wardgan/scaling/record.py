@@ -18,6 +18,7 @@ from wardgan.seal.json_text import canonical
 
 MANIFEST: Final = "manifest.json"
 PATIENTS: Final = "patients"
+CROISSANT: Final = "croissant.json"
 _RECORDS: Final = "records"
 _FORMAT: Final = 1
 _LARGEST: Final = 10**18
@@ -98,7 +99,7 @@ class Job:
 
     def _first(self, place: Place) -> dict[str, object] | None:
         """Writes the first `manifest.json`, or gives that of another run which began meanwhile."""
-        found = [one for one in place.inside() if one not in (PATIENTS, _RECORDS)]
+        found = [one for one in place.inside() if one not in (PATIENTS, _RECORDS, CROISSANT)]
         try:
             if found:
                 raise OutputError(

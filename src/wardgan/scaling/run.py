@@ -86,7 +86,8 @@ def sample_shards(
         watch: Called after each shard with the number of patients that are finished, and of how many.
 
     Raises:
-        UsageError: A wish that cannot be honoured, or one shard without a seed; images; an unknown cluster.
+        UsageError: A wish that cannot be honoured, or one shard without a seed; images; an unknown cluster,
+            or one that does not answer.
         OutputError: `output` holds another sample, is used by another run, or cannot be written.
         WardganError: What `load` raises.
     """
@@ -100,6 +101,7 @@ def sample_shards(
     fresh = asked.seed is None
     asked = _seeded(asked, place, only)
     _check(found, asked)
+    crew.check()
     job = Job(asked, found.digest, found.privacy.model_dump(), each=_rows(found, asked))
     job.begin(place, fresh=fresh)
     numbers = range(asked.shards) if only is None else (only,)

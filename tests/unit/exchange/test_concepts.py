@@ -125,9 +125,9 @@ def test_a_patient_has_one_gender_one_birth_and_one_end():
     [
         (
             {"reference": None},
-            "reference: 'None' is no day 0; give a day such as 2020-01-31, or a date of the table.*: day.",
+            "reference: it is missing; give a day such as 2020-01-31, or a date of the table.*: day.",
         ),
-        ({"reference": "may"}, "reference: 'may' is no day 0"),
+        ({"reference": "may"}, "reference: 'may' may be missing, so it is no day 0"),
         ({"reference": "2020-02-30"}, "reference: '2020-02-30' is no day 0"),
         ({"visits": None}, "visits: say which day each visit is: days: {A: 0, ...}"),
         ({"visits": {"days": {"A": 0}}}, r"visits: days: 'B' has no day \(1 of 2 have none\)"),

@@ -319,3 +319,21 @@ def test_a_combined_generator_writes_too_with_the_site_of_each_patient(home):
     assert {tag["code"] for bundle in found for tag in bundle["meta"]["tag"]} == {"HTEST", digest}
     kit.run(*words[:-4], "--format", "omop", "--force", "--concepts", "c.yaml", "--site", "hospital", "-o", "d")
     assert kit.read_omop("d")["cdm_source"][0]["source_documentation_reference"] == f"urn:wardgan:{digest}"
+
+
+def test_what_is_after_a_death_is_counted(home):
+    told = json.loads(sample("mixed", "p.ndjson", "fhir", 300, "--json").stdout)
+    after = seen = 0
+    for bundle in kit.read_bundles("p.ndjson"):
+        found = [one["resource"] for one in bundle["entry"]]
+        day = next(one for one in found if one["resourceType"] == "Patient").get("deceasedDateTime")
+        starts = [one["period"]["start"][:10] for one in found if one["resourceType"] == "Encounter"]
+        after += sum(day is not None and start > day for start in starts)
+        seen += len(starts) if day is not None else 0
+    assert 0 < after < seen
+    assert f"After the day of death: {after:,} of {seen:,} visits" in " ".join(told["notices"])
+    tables = json.loads(sample("mixed", "omop", "omop", 300, "--json").stdout)
+    assert [one for one in tables["notices"] if "After the day" in one] == [
+        one for one in told["notices"] if "After the day" in one
+    ]
+    assert "After the day" not in sample("stays", "q.ndjson").stderr

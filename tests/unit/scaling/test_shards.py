@@ -285,7 +285,7 @@ def test_a_folder_with_other_things_is_left_alone(model, tmp_path):
     assert [path.name for path in out.iterdir()] == ["thesis.txt"]
     with pytest.raises(OutputError, match=r"Not a directory|exists"):
         kit.draw(model, out / "thesis.txt")
-    with pytest.raises(OutputError, match="No such file"):
+    with pytest.raises(OutputError, match="the folder above it is not there"):
         kit.draw(model, tmp_path / "no" / "out")
     with pytest.raises(OutputError, match="no place that Arrow knows"):
         kit.draw(model, "gopher://name:secret@hole/x")
@@ -423,3 +423,22 @@ def test_the_release_is_not_read_where_all_shards_are_there(model, tmp_path, mon
     kit.draw(model, tmp_path / "out")
     monkeypatch.setattr(worker, "_generator", lambda task: pytest.fail("it is not needed"))
     assert kit.draw(model, tmp_path / "out").kept == kit.SHARDS
+
+
+def test_a_lost_manifest_is_written_again_beside_a_description(tmp_path):
+    """What `--croissant` wrote is ours, so the advice to remove a damaged manifest helps."""
+    model, out = kit.released(tmp_path), tmp_path / "out"
+    kit.draw(model, out)
+    whole = (out / "manifest.json").read_bytes()
+    (out / "croissant.json").write_text("{}")
+    (out / "manifest.json").write_text("{")
+    with pytest.raises(OutputError, match="remove it, and run the same again"):
+        kit.draw(model, out)
+    (out / "manifest.json").unlink()
+    assert kit.draw(model, out).complete
+    assert (out / "manifest.json").read_bytes() == whole
+
+
+def test_a_store_without_a_bucket(tmp_path):
+    with pytest.raises(OutputError, match="names no bucket"):
+        kit.draw(kit.released(tmp_path), "s3://")

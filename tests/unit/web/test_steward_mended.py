@@ -41,7 +41,7 @@ NOTICE = "a: nobody signed it"
 
 @pytest.fixture
 def desk(tmp_path):
-    with kit.opened(tmp_path / "home") as found:
+    with kit.opened(tmp_path / "home", quick=True) as found:
         yield found
 
 

@@ -68,7 +68,7 @@ def surroundings(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory, surroundings):
-    with kit.opened(tmp_path_factory.mktemp("steward") / "home") as found:
+    with kit.opened(tmp_path_factory.mktemp("steward") / "home", quick=True) as found:
         yield found
 
 
