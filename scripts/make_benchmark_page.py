@@ -7,6 +7,7 @@ import re
 import shlex
 from pathlib import Path
 
+import sprint_page
 import table_claims
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,8 +40,12 @@ def pages() -> dict[Path, str]:
         notes = (RESULTS / f"{path.stem}.md").read_text(encoding="utf-8").strip()
         machine = result["machine"]
         facts = f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, {machine['date']}"
+        measured = f"Measured on: {facts}."
+        if path.stem == "sprint":
+            found[ROOT / "docs" / "sprint.md"] = f"{sprint_page.page(notes, result)}\n\n{measured}\n"
+            continue
         more = [_table(result["paper"])] if "paper" in result else []  # worked out from the first table
-        mine = [_filled(notes, result.get("runs")), _table(result["rows"]), *more, f"Measured on: {facts}."]
+        mine = [_filled(notes, result.get("runs")), _table(result["rows"]), *more, measured]
         if path.stem in ALONE:
             mine[0] = mine[0].replace("## ", "# ", 1)
             found[ROOT / "docs" / ALONE[path.stem]] = "\n\n".join(mine) + "\n"
