@@ -14,12 +14,13 @@ import pytest
 
 import shards_kit as kit
 
-N, SHARDS = 640_000, 13
+# Enough for a while: a busy machine may look for a second at something else.
+N, SHARDS = 1_600_000, 32
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are counted in /proc")
 
 
 def begun(model, out, workers=2):
-    command = [sys.executable, "-m", "wardgan", "sample", model, "-n", "6.4e5", "--shards", str(SHARDS), "-o", out]
+    command = [sys.executable, "-m", "wardgan", "sample", model, "-n", "1.6e6", "--shards", str(SHARDS), "-o", out]
     command += ["--workers", str(workers), "--seed", "5", "--json"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
 

@@ -14,7 +14,7 @@ import wardgan as wg
 from steward_kit import bring, weighed
 from wardgan.hub.hub import Hub
 from wardgan.web.numbers import upward
-from wardgan.web.steward import combining
+from wardgan.web.steward import transfer
 from wardgan.web.steward.arithmetic import costs_of
 from wardgan.web.steward.union import Union, begin_union, words_of
 
@@ -284,13 +284,13 @@ def test_a_union_may_be_called_draft(desk, clinic):
 
 
 def test_what_came_too_slowly_is_not_taken(desk, union, clinic, monkeypatch):
-    real = combining.received
+    real = transfer.received
 
     def slow(*words):
         real(*words)
         union.file.write_bytes(b"signed meanwhile")
 
-    monkeypatch.setattr(combining, "received", slow)
+    monkeypatch.setattr(transfer, "received", slow)
     assert bring(desk, union, clinic.file("a")).status_code == 400
     assert union.members == []
 

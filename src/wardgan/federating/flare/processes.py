@@ -303,11 +303,12 @@ def _session(kit: Path) -> Iterator[Any]:
     try:
         yield session
     finally:
-        # Hospitals' processes end with the training.
-        with contextlib.suppress(Exception):
-            session.shutdown("all", timeout=20)
-        with contextlib.suppress(Exception):
-            session.close()
+        # Hospitals' processes end with the training. What goes wrong in that is told to the log and not to a person.
+        with (kit / CONSOLE).open("a", encoding="utf-8") as said, contextlib.redirect_stderr(said):
+            with contextlib.suppress(Exception):
+                session.shutdown("all", timeout=20)
+            with contextlib.suppress(Exception):
+                session.close()
 
 
 def _address(kit: Path) -> str:
