@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+import wardgan.privacy.plan as plans
 from wardgan.errors import BudgetError, FormatError, PlanError, WardganError
 from wardgan.privacy.accountant import gaussian_mu, pld_epsilon, rdp_epsilon
 from wardgan.privacy.events import Budget, Event
@@ -144,3 +145,67 @@ def test_a_plan_that_no_noise_can_save_is_refused(monkeypatch):
     monkeypatch.setattr(Plan, "fits", lambda self: False)
     with pytest.raises(PlanError, match="no noise is large enough"):
         solve(Budget(2.5), [Share("never", 1.0)], population=100, family="test")
+
+
+def halved_nine_times(budget, shares, population):
+    """The same plan as it was found before: by asking at each halving."""
+    total = sum(share.weight for share in shares)
+    delta = budget.delta - sum(share.delta * share.steps for share in shares)
+
+    def planned(mu):
+        events = tuple(plans._event(share, mu * math.sqrt(share.weight / total), population) for share in shares)
+        return plans.Plan(budget, events, population, "x")
+
+    high = plans.gaussian_mu(budget.epsilon, delta)
+    if planned(high).fits():
+        return planned(high)
+    low = 0.8 * high
+    while not planned(low).fits():
+        low *= 0.8
+    for _ in range(9):
+        middle = (low + high) / 2
+        low, high = (middle, high) if planned(middle).fits() else (low, middle)
+    return planned(low)
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 0.5, 1.0, 3.0, 8.0, 30.0])
+@pytest.mark.parametrize(
+    "shares",
+    [
+        (plans.Share("a", 1.0, 0.1, 20), plans.Share("b", 1.0)),
+        (plans.Share("a", 0.7, 0.02, 1_500), plans.Share("b", 0.3), plans.Share("c", 0.05, steps=5, pure=True)),
+        (plans.Share("a", 1.0, 0.5, 3), plans.Share("b", 0.2, delta=1e-7)),
+    ],
+)
+def test_few_questions_find_the_plan_that_halving_finds(epsilon, shares):
+    """The last plan that fits, to the last bit, and the next one does not."""
+    budget = plans.Budget(epsilon)
+    plans._solved.cache_clear()
+    found = plans.solve(budget, shares, population=3_000, family="x")
+    assert found == halved_nine_times(budget, shares, 3_000)
+    assert found.fits()
+
+
+@given(st.integers(0, 511), st.floats(0.2, 6.0), st.floats(1e-3, 1e3))
+def test_the_last_place_is_found_with_few_questions(last, power, scale):
+    asked = []
+
+    def excess(place):
+        asked.append(place)
+        return scale * (math.copysign(abs(place - last - 0.5) ** power, place - last - 0.5))
+
+    assert plans._last(excess) == last
+    assert len(asked) <= 2 + 6 + 9
+
+
+def test_a_delta_that_is_used_up_above_is_no_end():
+    assert plans._last(lambda place: math.inf if place > 300 else place - 300.5) == 300
+
+
+@given(st.floats(1e-3, 10), st.floats(1.001, 2), st.integers(0, 512))
+def test_places_are_those_of_halving(low, times, place):
+    high, start, end = low * times, low, low * times
+    for bit in reversed(range(9)):
+        middle = (low + high) / 2
+        low, high = (middle, high) if place >> bit & 1 else (low, middle)
+    assert plans._halved(start, end, place) == (end if place == 512 else low)
