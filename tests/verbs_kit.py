@@ -100,6 +100,8 @@ def _serve(line):
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["surroundings"])
+    # Tests that run in the background may have been told to ignore it; a verb that somebody starts is not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["wardgan", *asked["words"]]
     from wardgan.cli.main import main
 

@@ -19,6 +19,14 @@ N, SHARDS = 1_600_000, 32
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are counted in /proc")
 
 
+@pytest.fixture(autouse=True)
+def stoppable():
+    """Tests that run in the background may have been told to ignore Ctrl-C; what they begin is not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def begun(model, out, workers=2):
     command = [sys.executable, "-m", "wardgan", "sample", model, "-n", "1.6e6", "--shards", str(SHARDS), "-o", out]
     command += ["--workers", str(workers), "--seed", "5", "--json"]
