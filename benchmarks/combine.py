@@ -119,7 +119,12 @@ def main() -> None:
     asked = parser.parse_args()
     if not asked.show:
         _run(asked)
-    rows = [*_rows(), *_pairs(), *_image_rows(), *(one for one in kept(DONE) if one["part"] == "scale")]
+    rows = [
+        *_rows(),
+        *pairs(kept(DONE), DISTILLATE, "mixture, size", "distillate minus its teacher"),
+        *_image_rows(),
+        *(one for one in kept(DONE) if one["part"] == "scale"),
+    ]
     print(markdown(rows))
     print(save("combine", rows, asked.out, seeds=asked.seeds, runs=kept(DONE)))
 
@@ -500,22 +505,29 @@ def _spread(values: Iterable[object]) -> str:
     return spread(there) if there else ""
 
 
-def _pairs() -> Iterator[Row]:
-    """Yields how much more the distillate teaches than its own teacher, seed by seed."""
-    found = {(one["part"], one["epsilon"], one["method"], one["seed"]): one for one in kept(DONE) if "seed" in one}
-    for part, epsilon in dict.fromkeys((part, epsilon) for part, epsilon, method, _ in found if method == DISTILLATE):
-        seeds = [seed for *where, seed in found if where == [part, epsilon, DISTILLATE]]
+def pairs(runs: Iterable[Row], method: str, other: str, label: str) -> Iterator[Row]:
+    """Yields how much more one method teaches than another, seed by seed.
+
+    Args:
+        runs: Of all methods.
+        method: The one.
+        other: What is subtracted.
+        label: What the difference is called.
+    """
+    found = {(one["part"], one["epsilon"], one["method"], one["seed"]): one for one in runs if "seed" in one}
+    for part, epsilon in dict.fromkeys((part, epsilon) for part, epsilon, name, _ in found if name == method):
+        seeds = [seed for *where, seed in found if where == [part, epsilon, method]]
         more = {
             name: [
-                float(str(found[part, epsilon, DISTILLATE, seed][name]))
-                - float(str(found[part, epsilon, "mixture, size", seed][name]))
+                float(str(found[part, epsilon, method, seed][name]))
+                - float(str(found[part, epsilon, other, seed][name]))
                 for seed in seeds
             ]
             for name in ("own", "all")
         }
         whole = more["all"]
         yield {
-            "part": part, "epsilon": epsilon, "method": "distillate minus its teacher", "seeds": len(seeds),
+            "part": part, "epsilon": epsilon, "method": label, "seeds": len(seeds),
             **{name: spread(values) for name, values in more.items()}, "least": f"{min(whole):+.3f}",
             "most": f"{max(whole):+.3f}",
         }  # fmt: skip

@@ -82,11 +82,15 @@ def note(path: Path, row: dict[str, object]) -> None:
     print(row, flush=True)
 
 
-def spread(values: Sequence[float]) -> str:
-    """Gives a mean with its standard error over seeds."""
-    if len(values) < 2:
-        return f"{values[0]:.3f}"
-    return f"{mean(values):.3f} ± {stdev(values) / math.sqrt(len(values)):.3f}"
+def spread(values: Sequence[float], digits: int = 3) -> str:
+    """Gives the mean over seeds, and its standard error if there are at least two.
+
+    Args:
+        values: One for each seed.
+        digits: Of both.
+    """
+    found = f"{mean(values):.{digits}f}"
+    return found if len(values) < 2 else f"{found} ± {stdev(values) / math.sqrt(len(values)):.{digits}f}"
 
 
 def _commit() -> str:

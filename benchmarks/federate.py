@@ -60,7 +60,9 @@ def main() -> None:
     asked = parser.parse_args()
     if not asked.show:
         _run(asked)
-    rows = [*_rows(), *(one for one in kept(DONE) if one["part"] == "network")]
+    trained = [one for one in kept(DONE) if one["part"] != "network"]
+    rows = [*_rows(), *combine.pairs(trained, "rounds", "answers", "rounds minus answers")]
+    rows += [one for one in kept(DONE) if one["part"] == "network"]
     print(markdown(rows))
     print(save("federate", rows, asked.out, seeds=asked.seeds, runs=kept(DONE)))
 

@@ -42,10 +42,10 @@ import pandas as pd
 
 import datasets
 import wardgan as wg
-from common import OUT, markdown, save
+from common import OUT, markdown, save, spread
 from judge import SHORT
 from levers import Case, Halves, drawing, floored, halved
-from tables import plain, spread
+from tables import plain
 from wardgan.errors import PlanError, UsageError
 from wardgan.evaluate.utility import Answers, ask_classifiers
 from wardgan.rng import Seed

@@ -29,7 +29,7 @@ import pandas as pd
 import datasets
 import peers
 import wardgan as wg
-from common import OUT, markdown, save
+from common import OUT, markdown, save, spread
 from groups import with_rules
 from judge import Judged, metrics
 from wardgan.sample.drawing import Drawn
@@ -308,17 +308,6 @@ def _order(epsilon: str, method: str) -> tuple[float, int]:
 
 def _mean(runs: list[dict], name: str) -> float:
     return float(np.mean([run[name] for run in runs]))
-
-
-def spread(values: list[float], digits: int = 3) -> str:
-    """Gives the mean over seeds, and its standard error if there are at least two.
-
-    Args:
-        values: One for each seed.
-        digits: Of both.
-    """
-    mean = f"{np.mean(values):.{digits}f}"
-    return mean if len(values) < 2 else f"{mean} ± {np.std(values, ddof=1) / math.sqrt(len(values)):.{digits}f}"
 
 
 def seeds(runs: list[dict]) -> str:

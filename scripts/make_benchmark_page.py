@@ -9,6 +9,7 @@ from pathlib import Path
 
 import sprint_page
 import table_claims
+from markdown_table import table
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -44,8 +45,8 @@ def pages() -> dict[Path, str]:
         if path.stem == "sprint":
             found[ROOT / "docs" / "sprint.md"] = f"{sprint_page.page(notes, result)}\n\n{measured}\n"
             continue
-        more = [_table(result["paper"])] if "paper" in result else []  # worked out from the first table
-        mine = [_filled(notes, result.get("runs")), _table(result["rows"]), *more, measured]
+        more = [table(result["paper"])] if "paper" in result else []  # worked out from the first table
+        mine = [_filled(notes, result.get("runs")), table(result["rows"]), *more, measured]
         if path.stem in ALONE:
             mine[0] = mine[0].replace("## ", "# ", 1)
             found[ROOT / "docs" / ALONE[path.stem]] = "\n\n".join(mine) + "\n"
@@ -61,7 +62,7 @@ def _models() -> dict[Path, str]:
     gains = [{name: row.get(name, "") for name in _GAINS} for row in chosen["rows"]]
     quoted = {
         "models/tabgan.md": {"differences": table_claims.differences(runs, "tabgan", "copula")},
-        "selection.md": {"costs": _table(chosen["costs"]), "gains": _table(gains)},
+        "selection.md": {"costs": table(chosen["costs"]), "gains": table(gains)},
     }
     return {ROOT / "docs" / name: _between(ROOT / "docs" / name, texts) for name, texts in quoted.items()}
 
@@ -76,12 +77,6 @@ def _filled(notes: str, runs: list[dict[str, object]]) -> str:
     if "<!-- shares -->" in notes:
         notes = notes.replace("<!-- shares -->", table_claims.shares(runs))
     return _MADE.sub(lambda found: getattr(table_claims, found[1])(runs, *shlex.split(found[2])), notes)
-
-
-def _table(rows: list[dict[str, object]]) -> str:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    return "\n".join(lines + ["| " + " | ".join(str(row.get(name, "")) for name in names) + " |" for row in rows])
 
 
 if __name__ == "__main__":

@@ -41,10 +41,10 @@ _ITEM = re.compile(r"^( *)([*+-]|\d+\.) +\S")
 
 def main() -> int:
     """Builds the site; gives the exit code of the builder, which is 1 after a warning."""
-    shutil.rmtree(PAGES, ignore_errors=True)
     made = staged()
     if missing := [name for name in navigated() if name not in made]:
         sys.exit(f"mkdocs.yml: nav names pages that are not there: {', '.join(missing)}.")
+    shutil.rmtree(PAGES, ignore_errors=True)
     for name, text in made.items():
         (PAGES / name).parent.mkdir(parents=True, exist_ok=True)
         (PAGES / name).write_text(text, encoding="utf-8")

@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from markdown_table import table
+
 _MADE = re.compile(r"<!-- sprint (\w+) -->")
 # What the repository's notebooks printed, one run each on the trial itself: accuracies and what classifiers look at in July
 # 2017 (`MIMIC/Analysis.ipynb`), correlations and means in November (`Analysis.ipynb`).
@@ -46,16 +48,10 @@ def page(words: str, result: Mapping[str, Any]) -> str:
     return _MADE.sub(lambda found: _PARTS[found[1]](result), words)
 
 
-def _table(rows: Sequence[Mapping[str, object]]) -> str:
-    names = list(rows[0])
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    return "\n".join(lines + ["| " + " | ".join(str(row.get(name, "")) for name in names) + " |" for row in rows])
-
-
 def _chosen(result: Mapping[str, Any], names: Sequence[str]) -> str:
     rows: list[Mapping[str, object]] = [*result["rows"], *PAPER]
     shown = [row for row in rows if any(row.get(name) for name in names)]
-    return _table([{name: row.get(name, "") for name in ("trained on", "seeds", *names)} for row in shown])
+    return table([{name: row.get(name, "") for name in ("trained on", "seeds", *names)} for row in shown])
 
 
 def _epochs(result: Mapping[str, Any]) -> str:
@@ -122,6 +118,12 @@ _PARTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "agreement": lambda result: _chosen(result, _AGREEMENT),
     "medians": lambda result: _chosen(result, _MEDIANS),
     "bill": _bill,
-    "vitals": lambda result: _table(result["vitals"]),
+    "vitals": lambda result: table(result["vitals"]),
+    "stays": lambda result: (
+        f"3,000 stays to learn from, the other {result['stays']['stays'] - 3_000:,} to be asked about. "
+        f"{100 * result['stays']['no breath rate']:.0f} % have no breath rate, and "
+        f"{100 * result['stays']['all saturations']:.0f} % have "
+        "five readings of saturation."
+    ),
     "claims": _claims,
 }

@@ -62,7 +62,8 @@ def main() -> None:
         save(
             "sprint", table, asked.out, data="simulated" if asked.data == "simulated" else "SPRINT", seeds=asked.seeds,
             epochs=epochs, claimed=[epsilon(1.0), then(1.0)],
-            real=[epsilon(0.5), then(0.5)], of=EPOCHS, vitals=vital, runs=found,
+            real=[epsilon(0.5), then(0.5)], of=EPOCHS, vitals=vital,
+            stays=vitals.facts() if vitals.available() else None, runs=found,
         )
     )  # fmt: skip
     if asked.figures is not None:

@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from common import spread
+
 _SHOWN: Final = {
     "accuracy RF": "RF", "accuracy RF, 100 trees": "RF, 100 trees", "accuracy LR": "LR", "accuracy SVM": "SVM",
     "accuracy kNN": "kNN",
@@ -40,8 +42,5 @@ def vital_rows(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[st
 
 
 def told(values: Sequence[float]) -> str:
-    """Gives a mean, with the standard error if there are several."""
-    mean = statistics.mean(values)
-    digits = 3 if abs(mean) < 10 else 2
-    error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.{digits}f}" if len(values) > 1 else ""
-    return f"{mean:.{digits}f}{error}"
+    """Gives a mean, with the standard error if there are several; large numbers with a digit less."""
+    return spread(values, 3 if abs(statistics.mean(values)) < 10 else 2)

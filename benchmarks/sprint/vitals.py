@@ -127,6 +127,16 @@ def stays() -> pd.DataFrame:
     return long.rename(columns={"RecordID": "stay"})
 
 
+def facts() -> dict[str, float]:
+    """Gives how many stays there are, and shares of those without a breath rate and with all readings of saturation."""
+    frame = stays()
+    known = frame.groupby("stay")[["rr", "spo2"]].count()
+    return {
+        "stays": len(known), "no breath rate": float((known["rr"] == 0).mean()),
+        "all saturations": float((known["spo2"] == _READINGS).mean()),
+    }  # fmt: skip
+
+
 def _wide(cohort: wg.Cohort) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     wide = cohort.wide()
     signs = [name for name in wide.columns if "@" in name]

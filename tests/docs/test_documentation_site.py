@@ -127,3 +127,21 @@ def test_the_search_finds_pages_from_a_disk_without_a_network(built):
         browser.close()
     assert wrong == []
     assert {url.split(":")[0] for url in asked} <= {"file", "about", "data"}
+
+
+def test_a_page_that_is_not_there_is_refused(monkeypatch):
+    assert set(make_site.navigated()) == set(make_site.staged())
+    monkeypatch.setattr(make_site, "navigated", lambda: ["index.md", "nowhere.md"])
+    with pytest.raises(SystemExit, match=r"nav names pages that are not there: nowhere\.md"):
+        make_site.main()
+
+
+@pytest.mark.parametrize("text", ["[x](nowhere.md)", "![x](nowhere.svg)", '<img src="../nowhere.png">'])
+def test_a_link_that_leads_nowhere_is_refused(text):
+    with pytest.raises(SystemExit, match=r"docs/privacy\.md: (\.\./)?nowhere\.\w+ leads nowhere"):
+        make_site.page(text, ROOT / "docs" / "privacy.md", NAMES)
+
+
+def test_text_in_a_fence_is_no_link():
+    text = "```text\n[x](nowhere.md)\n```\n"
+    assert make_site.page(text, ROOT / "docs" / "privacy.md", NAMES) == text

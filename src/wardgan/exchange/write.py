@@ -154,10 +154,12 @@ class Wish:
 
 
 def _watched(cohorts: Iterable[Cohort], concepts: Concepts, late: Counter[str]) -> Iterator[Cohort]:
-    """Yields the same cohorts, and counts visits after a death."""
+    """Yields the same cohorts, and counts visits after a death, if both are known."""
+    both = concepts.meetings is not None and concepts.first("deceased") is not None
     for cohort in cohorts:
-        after, seen = Clock(cohort, concepts).late()
-        late.update(after=after, seen=seen)
+        if both:
+            after, seen = Clock(cohort, concepts).late()
+            late.update(after=after, seen=seen)
         yield cohort
 
 

@@ -91,12 +91,7 @@ class Plan:
 
     def fits(self) -> bool:
         """Whether the plan stays within its budget on a coarse, pessimistic grid."""
-        return self.excess() <= 0
-
-    def excess(self) -> float:
-        """Gives by how much the plan exceeds its budget on that grid; infinity if delta is used up."""
-        # A millionth is left over, because the bill is added up on a finer grid and rounds in another way.
-        return pld_epsilon(self.events, self.budget.delta, grid=5e-4) - self.budget.epsilon * (1 - 1e-6)
+        return _excess(self) <= 0
 
     def to_dict(self) -> dict[str, object]:
         """Gives the plan for JSON."""
@@ -196,7 +191,13 @@ def _solved(budget: Budget, shares: tuple[Share, ...], population: int | None, f
                 f"epsilon={budget.epsilon:g}: no noise is large enough for this plan; take fewer steps or a larger "
                 "sampling rate."
             )
-    return plan(_halved(low, high, _last(lambda place: plan(_halved(low, high, place)).excess())))
+    return plan(_halved(low, high, _last(lambda place: _excess(plan(_halved(low, high, place))))))
+
+
+def _excess(plan: Plan) -> float:
+    """Gives by how much a plan exceeds its budget on a coarse grid; infinity if delta is used up."""
+    # A millionth is left over, because the bill is added up on a finer grid and rounds in another way.
+    return pld_epsilon(plan.events, plan.budget.delta, grid=5e-4) - plan.budget.epsilon * (1 - 1e-6)
 
 
 def _last(excess: Callable[[int], float]) -> int:

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Final
 
 from wardgan.errors import OutputError, UsageError
+from wardgan.scaling.place import place_at
+from wardgan.scaling.record import clear
 from wardgan.scaling.worker import Made, Task, hired, make
 
 _LOSSES: Final = 3
@@ -35,11 +37,13 @@ class Crew:
         hire: Gives an executor for as long as it is needed; called again when its workers were lost.
         ahead: How many tasks are handed out at a time.
         far: Whether it may not be there at all.
+        gone: Whether nobody works any more once the executor is left, so that what workers left half can be removed.
     """
 
     hire: Callable[[], AbstractContextManager[Executor]]
     ahead: int
     far: bool = False
+    gone: bool = False
 
     @classmethod
     def of(cls, cluster: str | Executor | None, workers: int) -> Crew:
@@ -53,7 +57,7 @@ class Crew:
             UsageError: The address is not of that form, or Dask is not installed.
         """
         if cluster is None:
-            return cls(lambda: _here(workers), 2 * workers)
+            return cls(lambda: _here(workers), 2 * workers, gone=True)
         if isinstance(cluster, Executor):
             return cls(lambda: nullcontext(cluster), _AHEAD)
         host, colon, port = str(cluster).removeprefix(_DASK).rpartition(":")
@@ -62,7 +66,9 @@ class Crew:
         try:
             import distributed  # noqa: F401  # pyright: ignore[reportUnusedImport] - told before a file is begun
         except ModuleNotFoundError as error:
-            raise UsageError("cluster: distributed is not installed: pip install 'wardgan[cluster]'.") from error
+            raise UsageError(
+                f"cluster={cluster!r} needs Dask, which is not installed: pip install 'wardgan[cluster]'."
+            ) from error
         return cls(lambda: _dask(f"tcp://{host}:{port}"), _AHEAD, far=True)
 
     def check(self) -> None:
@@ -87,9 +93,10 @@ class Crew:
         """
         waiting, losses = deque(tasks), 0
         while waiting:
+            begun: dict[Future[Made | None], Task] = {}
             try:
                 with self.hire() as pool:
-                    for made in self._through(pool, waiting):
+                    for made in self._through(pool, waiting, begun):
                         losses = 0
                         yield made
             except (BrokenExecutor, CancelledError) as error:
@@ -100,10 +107,14 @@ class Crew:
                         "by fewer workers, and in a script call it below if __name__ == '__main__'. Shards that are "
                         "finished are kept: run the same again."
                     ) from error
+            finally:
+                # What was not finished waits again, in its order; workers that were killed leave files that are half.
+                for task in begun.values() if self.gone else ():
+                    clear(place_at(task.output), task.job, task.number)
+                waiting.extendleft(reversed(begun.values()))
 
-    def _through(self, pool: Executor, waiting: deque[Task]) -> Iterator[Made]:
-        """Yields what a pool makes; what it does not finish waits again."""
-        begun: dict[Future[Made | None], Task] = {}
+    def _through(self, pool: Executor, waiting: deque[Task], begun: dict[Future[Made | None], Task]) -> Iterator[Made]:
+        """Yields what a pool makes; what it does not finish stays in `begun`."""
         try:
             while waiting or begun:
                 while waiting and len(begun) < self.ahead:
@@ -117,7 +128,6 @@ class Crew:
                     else:
                         yield made
         finally:
-            waiting.extendleft(begun.values())
             for future in begun:
                 future.cancel()
 

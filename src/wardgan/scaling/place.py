@@ -71,6 +71,10 @@ class Place(Protocol):
         """Writes a large file: `make` gets a path of this machine and gives how many rows it wrote there."""
         ...
 
+    def clear(self, name: str) -> None:
+        """Removes what processes that were killed left of a file; nobody may be writing it."""
+        ...
+
     def digest(self, name: str, size: int) -> str | None:
         """Gives the digest of a large file; `None` if it is not there or has another size."""
         ...
@@ -156,15 +160,20 @@ class Folder:
         write_bytes(path, data, force=force)
 
     def fill(self, name: str, make: Callable[[Path], int]) -> Filled:
-        """Lets `make` write the file, and reads it for its digest; what a process that was killed left is removed."""
+        """Lets `make` write the file, and reads it for its digest."""
         path = self._root / name
         with _said(self.name):
             path.parent.mkdir(exist_ok=True)
-            for left in path.parent.glob(f".{path.name}.*.part"):
-                left.unlink(missing_ok=True)
         rows = make(path)
         with _said(self.name), path.open("rb") as file:
             return Filled(rows, path.stat().st_size, _sha256(file))
+
+    def clear(self, name: str) -> None:
+        """Removes hidden files that would have become this one."""
+        path = self._root / name
+        with _said(self.name):
+            for left in path.parent.glob(f".{path.name}.*.part"):
+                left.unlink(missing_ok=True)
 
     def digest(self, name: str, size: int) -> str | None:
         """Gives the digest of a file of a size."""
@@ -262,6 +271,9 @@ class Store:
                     size = len(data)
                     self._send(name, data)
         return Filled(rows, size, sha256)
+
+    def clear(self, name: str) -> None:
+        """Does nothing: an object is there whole or not at all."""
 
     def digest(self, name: str, size: int) -> str | None:
         """Reads an object of a size, and gives its digest."""

@@ -268,6 +268,21 @@ def note(place: Place, job: Job, number: int, part: Part) -> None:
     place.write(_note(job, number), canonical({"job": job.digest, "part": asdict(part)}) + b"\n")
 
 
+def clear(place: Place, job: Job, number: int) -> None:
+    """Removes what a process that was killed left of a shard and of its note.
+
+    Args:
+        place: Where the shards are.
+        job: What it belongs to.
+        number: Of a shard that nobody else is making.
+
+    Raises:
+        OutputError: It cannot be removed.
+    """
+    place.clear(f"{PATIENTS}/{job.asked.name(number)}")
+    place.clear(_note(job, number))
+
+
 def _note(job: Job, number: int) -> str:
     return f"{_RECORDS}/{job.asked.name(number)}.json"
 

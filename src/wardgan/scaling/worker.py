@@ -16,7 +16,7 @@ from wardgan._version import __version__
 from wardgan.errors import DigestError, UsageError, WardganError
 from wardgan.sample.drawing import BLOCK
 from wardgan.scaling.place import place_at
-from wardgan.scaling.record import PATIENTS, Job, Part, note, noted
+from wardgan.scaling.record import PATIENTS, Job, Part, clear, note, noted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,6 +99,7 @@ def make(task: Task) -> Made | None:
     if generator is None:
         return None
     holds = job.asked.holds(task.number)
+    clear(place, job, task.number)
     filled = place.fill(name, lambda path: _write(generator, task, path))
     part = Part(job.asked.name(task.number), holds.start + 1, len(holds), *filled)
     note(place, job, task.number, part)

@@ -36,9 +36,7 @@ def read_yaml(path: str | Path, made: Callable[[object], Made]) -> Made:
         return made(found)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # A day such as 2020-02-30 is a ValueError, a thousand open brackets a RecursionError.
-        mark = error.problem_mark or error.context_mark if isinstance(error, yaml.MarkedYAMLError) else None
-        where = "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
-        raise SchemaError(f"schema={str(path)!r} is not YAML{where}; is it the schema file?") from None
+        raise SchemaError(f"schema={str(path)!r} is not YAML{_where(error)}; is it the schema file?") from None
 
 
 def structure_in(path: str | Path, argument: str, *, wrong: type[WardganError] = UsageError) -> object:
@@ -65,7 +63,13 @@ def structure_in(path: str | Path, argument: str, *, wrong: type[WardganError] =
     except SchemaError as error:
         raise wrong(f"{named}: {error}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise wrong(f"{named} is no YAML ({type(error).__name__}); is it the right file?") from error
+        raise wrong(f"{named} is not YAML{_where(error)}; is it the right file?") from None
+
+
+def _where(error: Exception) -> str:
+    """Gives the line and column of a mistake, if they are known; the text itself is not repeated."""
+    mark = error.problem_mark or error.context_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    return "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
 
 
 def structure_of(text: str) -> object:

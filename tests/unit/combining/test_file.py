@@ -234,7 +234,7 @@ def test_recipes_in_a_circle(home, tmp_path):
         ("members: [{file: a.hgan, weight: 1}]\nweights: size", "members have some"),
         ("members: [a.hgan]\nweights: best", "weights='best' is not one of size, uniform"),
         ("members: [a.hgan]\noverlap: 1.5", "is not a whole number"), ("members: [a.hgan]\ncolumns: 7", "columns=7 is not"),
-        ("members: [a.hgan]\nlevels: some", "levels='some' is not one of"), ("members: [", "is no YAML"),
+        ("members: [a.hgan]\nlevels: some", "levels='some' is not one of"), ("members: [", "is not YAML, line 1"),
         ("members: [{file: a.hgan, map: {x: {factor: 2}}}]", "unknown key"),
     ],
 )  # fmt: skip

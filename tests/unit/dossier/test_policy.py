@@ -81,7 +81,7 @@ def test_a_stricter_limit_takes_its_warning_with_it(tmp_path, change, expected):
     ("limits: {utility: {fail: 0.9, warn: 0.8}}", "would fail at 0.9 before it warns at 0.8"),
     ("limits: 3", "limits are not gates"), ("base: lax", "base='lax' is not one of strict, default, research"),
     ("unjudged: pass", "unjudged='pass' is not one of refuse, proof, warn"), ("- strict", "is not a list of settings"),
-    ("", "is not a list of settings"), ("{", "is no YAML"), ("name: ''", "name is not 1 to 100 letters"),
+    ("", "is not a list of settings"), ("{", "is not YAML"), ("name: ''", "name is not 1 to 100 letters"),
     ("name: 'default '", "name is not 1 to 100 letters"), ("name: Default\nunjudged: warn", "is that of another policy"),
     ("unjudged: warn\nunjudged: refuse", "a key is there twice in one mapping, in lines 1 and 2"),
     ("unjudged: &a warn\nname: *a", "has an alias"), ("name: 3", "name is not 1 to 100 letters"), ("unjudged: [warn]", "unjudged=['warn'] is not one of"),

@@ -139,7 +139,7 @@ def test_a_policy_file_that_is_none_is_refused(tmp_path):
     with pytest.raises(FormatError, match="no mapping"):
         Policy.load(tmp_path / "list.yaml")
     (tmp_path / "odd.yaml").write_text("a: [")
-    with pytest.raises(FormatError, match="no YAML"):
+    with pytest.raises(FormatError, match="is not YAML"):
         Policy.load(tmp_path / "odd.yaml")
     (tmp_path / "few.yaml").write_text("name: x\n")
     with pytest.raises(FormatError, match="data is missing"):
@@ -171,7 +171,7 @@ def test_files_that_a_policy_names_must_be_there(tmp_path):
     [
         ("hospitals:\n  - &a [x, x]\n  - [*a, *a]\n", "line 3 has an alias"),
         ("name: a\nname: b\n", "a key is there twice"),
-        ("name: [", "is no YAML"),
+        ("name: [", "is not YAML, line 1"),
     ],
 )
 def test_an_agreement_is_read_strictly(tmp_path, text, said):

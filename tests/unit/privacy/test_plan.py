@@ -198,6 +198,19 @@ def test_the_last_place_is_found_with_few_questions(last, power, scale):
     assert len(asked) <= 2 + 6 + 9
 
 
+@given(st.lists(st.floats(-10, 10) | st.just(math.nan) | st.just(math.inf), min_size=511, max_size=511))
+def test_p05_the_place_was_asked_about_and_fits_whatever_the_accountant_says(between):
+    """A composition that does not grow with the place, or is no number, makes a plan smaller, never too large."""
+    asked = {}
+
+    def excess(place):
+        asked[place] = [-1.0, *between, 1.0][place]
+        return asked[place]
+
+    assert asked[plans._last(excess)] <= 0
+    assert len(asked) <= 2 + 6 + 9
+
+
 def test_a_delta_that_is_used_up_above_is_no_end():
     assert plans._last(lambda place: math.inf if place > 300 else place - 300.5) == 300
 

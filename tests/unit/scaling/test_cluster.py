@@ -49,3 +49,4 @@ def test_a_cluster_that_does_not_answer(tmp_path):
         pytest.raises(UsageError, match="no Dask scheduler answers at tcp"),
     ):
         kit.draw(model, tmp_path / "out", cluster="dask://127.0.0.1:9")
+    assert not (tmp_path / "out").exists()

@@ -8,6 +8,7 @@ import json
 import os
 import resource
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date
 
@@ -65,6 +66,26 @@ class Lossy(Executor):
             future.set_exception(self.error("gone"))
         else:
             future.set_result(fn(*args, **kwargs))
+        return future
+
+
+class Killed(Executor):
+    """Workers of this machine that are killed in the middle of their first shards, before a person wants to stop."""
+
+    def __init__(self, output, killed):
+        self.output, self.killed, self.asked = output, killed, []
+
+    def submit(self, fn, /, *args, **kwargs):
+        (task,) = args
+        self.asked.append(task.number)
+        if len(self.asked) > self.killed:
+            raise KeyboardInterrupt
+        for folder, name in (("patients", kit.names()[task.number]), ("records", f"{kit.names()[task.number]}.json")):
+            (self.output / folder).mkdir(exist_ok=True)
+            (self.output / folder / f".{name}.0123.part").write_bytes(b"half")
+        future = Future()
+        if len(self.asked) == self.killed:
+            future.set_exception(BrokenExecutor("gone"))
         return future
 
 
@@ -379,6 +400,26 @@ def test_one_run_at_a_time(model, tmp_path):
     with locked(tmp_path / "out" / ".lock"), pytest.raises(OutputError, match="in use by another process"):
         kit.draw(model, tmp_path / "out")
     assert kit.draw(model, tmp_path / "out").complete
+
+
+def test_what_killed_workers_leave_is_removed_even_if_the_run_is_stopped(model, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    killed = Killed(out, 4)
+    monkeypatch.setattr(crew, "_here", lambda workers: nullcontext(killed))
+    with pytest.raises(KeyboardInterrupt):
+        wg.sample_shards(model, wg.Shards(kit.N, kit.SHARDS, 7), out, workers=2)
+    assert killed.asked == [0, 1, 2, 3, 0]  # those that were lost come first
+    assert sorted(path.name for path in out.rglob("*.part")) == []
+    assert kit.draw(model, out).drawn == kit.SHARDS
+
+
+def test_what_workers_elsewhere_may_still_write_stays(model, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        kit.draw(model, out, cluster=Killed(out, 4))
+    assert len(list(out.rglob("*.part"))) == 8
+    assert kit.draw(model, out).complete
+    assert list(out.rglob("*.part")) == []
 
 
 def test_a_full_disk_keeps_what_is_finished(model, tmp_path):

@@ -46,9 +46,11 @@ async def publish(
         UsageError: There is no such file yet, or no place for it was named.
     """
     target = form.get("target", "").strip()
-    if not target or not file.is_file():
+    if not file.is_file():
+        raise UsageError(f"publish: {first} first.")
+    if not target:
         example = os.path.relpath(request.app.state.home / "hub", kept.folder)
-        raise UsageError(f"target: {first} first, and say where it shall be, such as {example}:cardio/sprint:1.0.")
+        raise UsageError(f"target: say where it shall be, such as {example}:cardio/sprint:1.0.")
     await run_in_threadpool(kept.choose, **{f"{what}target": target})
     acts: Acts = request.app.state.acts
     acts.start(
