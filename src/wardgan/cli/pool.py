@@ -67,6 +67,13 @@ def survey(  # noqa: PLR0913, PLR0917 - one argument for each option
     pairs = [] if found.pairing is None else [[names[at] for at in pair] for pair in found.pairing.pairs]
     if pairs:
         say(console, f"Tables of {counted(len(pairs), 'pair')} are asked for, too: {_listed(pairs)}.")
+    if not found.like:
+        say(
+            console,
+            "Note: it was made for simulated patients, whose values lie anywhere between the declared bounds. If there "
+            "is a released generator of similar patients, --like makes better questions.",
+            style="yellow",
+        )
     for one in found.like:
         say(console, f"It was made for patients of {shown(str(one['name']))}, whose bill is part of it.")
     say(

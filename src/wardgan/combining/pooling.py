@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,7 +38,7 @@ from wardgan.privacy.queries import Query
 from wardgan.privacy.union import Bounds
 from wardgan.rng import Seed
 from wardgan.sample.generator import Generator
-from wardgan.schema.cohort import Cohort
+from wardgan.schema.cohort import Cohort, joined
 from wardgan.schema.schema import Schema
 from wardgan.seal import joint
 from wardgan.seal.artifact import day_of, packed
@@ -47,6 +48,10 @@ from wardgan.seal.reading import Signature, opened
 from wardgan.simulate.world import World
 
 _SIMULATED: Final = 20_000
+_WORLDS: Final = 8
+_ALIKE: Final = 0.9
+_ONE_VALUE: Final = 1.5
+_NAMED: Final = 5
 _CAP: Final = 64 << 20
 POOLED: Final = ("copula", "marginal")
 
@@ -86,7 +91,8 @@ def survey(  # noqa: PLR0913 - what a survey may be made for, in one place
         budget: What each will spend; it decides how many bins the sums can afford.
         like: File of a released generator of about the same patients: bins and scores are made for its synthetic
             patients, and its ledgers are written into the survey, since whoever answers is asked once more. Or patients
-            who are `public`. `None`: for simulated patients, by the declared bounds and levels.
+            who are `public`. `None`: for simulated patients of several
+            populations, by the declared bounds and levels.
         trust: Trust file: then `like` must be signed by a key in it.
         revoked: Digests of releases that must not be used any more.
         seed: Of the simulated patients.
@@ -119,7 +125,7 @@ def survey(  # noqa: PLR0913 - what a survey may be made for, in one place
     if public and not isinstance(like, Cohort):
         raise UsageError("public=True is said of a cohort that is given as like; a file says itself what protects it.")
     if like is None:
-        known = World.of(whole, seed=Seed(seed)).draw(_SIMULATED, seed=Seed(seed))
+        known = _simulated(whole, Seed(seed))
     elif isinstance(like, Cohort):
         known = _declared_public(like, public=public)
     else:
@@ -138,7 +144,14 @@ def survey(  # noqa: PLR0913 - what a survey may be made for, in one place
         anchor = measure_anchor(answers, population=patients, survey=made)
         noise = _noise_of_sums(each, PAIRS, count, hospitals)
         made = replace(made, pairing=pairing_of(answers, anchor, count=count, patients=patients, noise=noise))
+    made.check(answers.layout)  # here, not only where the hospitals read it
     return replace(made, like=tuple(map(joint.site_of, ledgers)))
+
+
+def _simulated(schema: Schema, seed: Seed) -> Cohort:
+    """Gives patients of many simulated populations: one alone fills a part of the bounds where others have nobody."""
+    seeds = [Seed(int(seed.stream("worlds", at).integers(1 << 62))) for at in range(_WORLDS)]
+    return joined([World.of(schema, seed=one).draw(_SIMULATED // _WORLDS, seed=one) for one in seeds])
 
 
 def _declared_public(like: Cohort, *, public: bool) -> Cohort:
@@ -278,14 +291,15 @@ def pool(  # noqa: PLR0913 - what pooling may be told, in one place
     claim = joint.claim(bounds)
     if claim["mode"] == "none":
         raise GateError(["Together the tables cost more than an epsilon that protects anybody; declare an overlap."])
-    generator, patients = pooled(found, name or Path(path).stem, claim, watch)
+    generator, anchor = pooled(found, name or Path(path).stem, claim, watch)
+    patients = round(anchor.patients)
     ledger = joint.ledger_of(
         ledgers, claim, how="pooled", of=found[0].survey.digest, overlap=overlap, family=generator.family
     )
     data = packed(generator, ledger, day, key=key, passphrase=passphrase, data_id=joint.data_id(ledgers))
     files.write_bytes(path, data, force=force)
     signers = {one: each.signature for one, each in zip(names, found, strict=True)}
-    notices = [*_of_tables(found, signers, patients), *_of_survey(found, ledgers[len(found) :])]
+    notices = [*_of_tables(found, signers, patients), *_of_survey(found, ledgers[len(found) :]), *_of_bins(anchor)]
     return Pooled(Path(path), bounds, patients, tuple(names), signers, tuple(notices))
 
 
@@ -311,10 +325,32 @@ def _of_survey(found: Sequence[Tables], ledgers: Sequence[Named]) -> list[str]:
     ]  # fmt: skip
 
 
+def _of_bins(anchor: Anchor) -> list[str]:
+    """Says of which numbers nearly all patients are in one bin, by the noisy sums: such a survey asks in vain."""
+    found: Counter[str] = Counter()
+    for at, (variable, levels) in enumerate(zip(anchor.layout.variables, anchor.levels, strict=True)):
+        if not levels.edges:
+            continue
+        shares = anchor.probabilities @ anchor.values(at)
+        width = np.diff([0.0, *levels.edges, 1.0])[shares.argmax()]
+        # What has one value only cannot be told apart better.
+        if shares.max() > _ALIKE and width * (variable.column.steps or math.inf) > _ONE_VALUE:
+            found[variable.column.name] += 1
+    if not found:
+        return []
+    names = [name if count == 1 else f"{name} ({count} visits)" for name, count in found.items()]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return [
+        f"{', '.join(names[:_NAMED])}{more}: by the noisy tables more than {100 * _ALIKE:.0f} % of the patients are in "
+        "one bin of the survey, so the generator knows little of how they differ. If that matters, let all hospitals "
+        "answer a survey that is made for patients like theirs (--like, like=), or declare narrower bounds."
+    ]
+
+
 def pooled(
     tables: Sequence[Tables], name: str, claim: Mapping[str, object], watch: Watcher | None = None
-) -> tuple[Generator, int]:
-    """Gives the generator of the sums, and about how many patients there are.
+) -> tuple[Generator, Anchor]:
+    """Gives the generator of the sums, and the copula of them.
 
     Args:
         tables: Answers to one survey.
@@ -340,7 +376,7 @@ def pooled(
     anchor = measure_anchor(answers, population=survey.patients, survey=survey)
     made = copula_of(anchor) if survey.pairing is None else _taught(survey, answers, anchor, watch or (lambda _: None))
     generator = Generator(schema, survey.family, made.onnx, made.latent, made.probabilities, claim)
-    return generator, round(anchor.patients)
+    return generator, anchor
 
 
 def _taught(survey: Survey, answers: Answered, anchor: Anchor, watch: Watcher) -> Network:

@@ -6,7 +6,10 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import wardgan as wg
@@ -385,6 +388,7 @@ def test_on_the_command_line(tmp_path):
     ]
     found = run.invoke(app, call)
     assert found.exit_code == 0, found.output
+    assert "Note: it was made for simulated patients" in " ".join(found.output.split())
     for at, name in enumerate(("one", "two")):
         patients(schema(name, 400), 400, at).frame().to_csv(place / f"{name}.csv", index=False)
         (place / f"{name}.yaml").write_text(json.dumps(schema(name, 400).to_dict()))
@@ -414,6 +418,80 @@ def test_on_the_command_line(tmp_path):
                            "--survey", str(place / "s.json"), "-o", str(place / "odd")])  # fmt: skip
     assert odd.exit_code == 2
     assert "only copula" in odd.output
+
+
+def test_a_survey_for_simulated_patients_does_not_bet_on_one_population():
+    """In some corner of their bounds one population has nobody; patients there would all be in one bin."""
+    columns = {f"x{at}": {"kind": "number", "low": 0, "high": 1} for at in range(60)}
+    declared = wg.Schema.from_dict({"name": "all", "table": columns})
+    asked = survey(declared, patients=60_000, hospitals=10, budget=wg.Budget(3.0))
+    everywhere = np.random.default_rng(0).uniform(size=10_000)
+    most = [np.bincount(one.index(everywhere)).max() / 10_000 for one in asked.levels]
+    assert len(most) == 60
+    assert np.median(most) < 0.45
+    assert max(most) < 0.85
+    other = survey(declared, patients=60_000, hospitals=10, budget=wg.Budget(3.0), seed=1)
+    assert other.digest != asked.digest
+    assert survey(declared, patients=60_000, hospitals=10, budget=wg.Budget(3.0)).digest == asked.digest
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["none", "all", "some", "one"]), st.sampled_from([0, 1e-9, 1, 500])), min_size=1,
+             max_size=4),
+    st.lists(st.integers(0, 400), min_size=3, max_size=3), st.integers(40, 300), st.integers(0, 99),
+)  # fmt: skip
+@settings(deadline=None)
+def test_every_survey_that_is_made_can_be_answered(numbers, levels, n, seed):
+    """Whatever the public patients look like: columns without a hole, without a value, or with one value only."""
+    rng = np.random.default_rng(seed)
+    columns, frame = {}, {}
+    for at, (holes, width) in enumerate(numbers):
+        columns[f"x{at}"] = {"kind": "number", "low": 0, "high": 1_000, "nullable": True}
+        empty = {"none": 0, "all": 1, "some": rng.uniform(size=n) < 0.3, "one": np.arange(n) == 0}[holes]
+        frame[f"x{at}"] = np.where(empty, np.nan, 500 + width * rng.uniform(-1, 1, n))
+    columns["kind"] = {"kind": "category", "levels": ["a", "b", "c"], "nullable": True}
+    columns["ill"] = {"kind": "flag", "label": True}
+    frame["kind"] = rng.choice(["a", "b", "c"], n, p=(np.array(levels) + 1e-3) / (sum(levels) + 3e-3))
+    frame["ill"] = rng.uniform(size=n) < 0.1
+    declared = wg.Schema.from_dict({"name": "all", "table": columns})
+    made = survey(
+        declared, patients=4_000, hospitals=3, budget=wg.Budget(2.0), like=wg.read(pd.DataFrame(frame), declared),
+        public=True,
+    )  # fmt: skip
+    assert Survey.of_dict(json.loads(json.dumps(made.to_dict())), Layout.of(declared)).digest == made.digest
+
+
+def narrow(name, seed, *, width):
+    """Patients of whom one number fills a part of its bounds, another is a spike, and the third has all values."""
+    rng = np.random.default_rng(seed)
+    columns = {
+        "creatinine": {"kind": "number", "low": 0, "high": 1_000},
+        "children": {"kind": "integer", "low": 0, "high": 4},
+        "age": {"kind": "integer", "low": 18, "high": 99},
+    }
+    declared = wg.Schema.from_dict({"name": name, "population": 900, "table": columns})
+    frame = {
+        "creatinine": 500 + width * rng.uniform(-1, 1, 900), "children": (rng.uniform(size=900) < 0.03).astype(int),
+        "age": rng.integers(18, 100, 900),
+    }  # fmt: skip
+    return wg.read(pd.DataFrame(frame), declared)
+
+
+@pytest.mark.parametrize(("width", "told"), [(1, True), (450, False)])
+def test_a_person_is_told_when_nearly_all_patients_are_in_one_bin(tmp_path, width, told):
+    """By the noisy sums alone; a number of a few values, most of them 0, is no such case."""
+    parts = [narrow(name, seed, width=width) for seed, name in enumerate(("one", "two"))]
+    asked = survey(parts[0].schema, patients=1_800, hospitals=2, budget=wg.Budget(3.0))
+    made = []
+    for part in parts:
+        run = tmp_path / part.schema.name
+        wg.fit(part, wg.Budget(3.0), family=wg.CopulaConfig(survey=asked), run=run)
+        made.append(
+            write_tables(run, tmp_path / f"{part.schema.name}.tables", training_data_id=f"data-of-{part.schema.name}")
+        )
+    notices = [one for one in pool(made, tmp_path / "all.hgan", overlap=1).notices if "in one bin" in one]
+    assert len(notices) == told
+    assert [one for one in notices if not one.startswith("creatinine: by the noisy tables more than 90 %")] == []
 
 
 def test_p14_a_survey_bills_those_for_whom_it_was_made(home, tmp_path):

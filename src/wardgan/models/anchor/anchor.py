@@ -35,7 +35,7 @@ from wardgan.models.anchor.notes import (
 )
 from wardgan.models.anchor.scores import Axis, axes_of, filled, hole_scores, level_scores, missing_share
 from wardgan.models.anchor.spikes import coarse, heavy, spike_query, with_spikes
-from wardgan.models.anchor.survey import Survey, declared
+from wardgan.models.anchor.survey import Survey, askable, declared
 from wardgan.models.anchor.tables import borrowed, class_sizes, margins, presence
 from wardgan.privacy.events import MAX_EPSILON, Budget
 from wardgan.privacy.learn import placeholder
@@ -294,7 +294,8 @@ def make_survey(records: Asked, *, bins: int, groups: int, patients: int, hospit
     sizes, _ = class_sizes(layout, tables, 0.0)
     shown = tuple(margins(table, 0.0) for table in tables)
     made = _scored(layout, levels, shown, sizes, presence(tables, sizes), private=True)
-    scores, order = (tuple(tuple(one.tolist()) for one in each) for each in (made.scores, made.order))
+    scores = tuple(tuple(askable(one).tolist()) for one in made.scores)
+    order = tuple(tuple(one.tolist()) for one in made.order)
     return Survey(declared(layout.schema), levels, scores, order, made.radius, patients, hospitals)
 
 

@@ -196,6 +196,19 @@ def declared(schema: Schema) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
+def askable(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gives scores of which none is nearly 0 without being 0, as sums of shares leave them: no survey may have such.
+
+    Args:
+        scores: Any, shape (levels,).
+
+    Example:
+        >>> askable(np.array([-1.5, 3e-17, 2.0])).tolist()
+        [-1.5, 0.0, 2.0]
+    """
+    return np.where(np.abs(scores) < _FINEST, 0.0, scores)
+
+
 def _is_score(score: float) -> bool:
     """Whether a number may be a score; one that is nearly 0 would drown in the arithmetic, and noise with it."""
     return score == 0 or _FINEST <= abs(score) <= _HIGHEST
