@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from dataclasses import fields, is_dataclass
@@ -31,8 +32,8 @@ def table(config: Config) -> str:
 
 def meanings(kind: type) -> dict[str, str]:
     """Gives what a class's docstring says of its attributes."""
-    lines = (kind.__doc__ or "").partition("Attributes:\n")[2].split("\n\n")[0]
-    found = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", lines, re.MULTILINE)
+    lines = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2].split("\n\n")[0]
+    found = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", lines, re.MULTILINE)
     return {name: " ".join(text.split()) for name, text in found}
 
 

@@ -44,8 +44,8 @@ def set_(
     from wardgan.access.rules import TIERS, Rules, default
 
     text = None if terms is None else _text(terms)
-    rules = Rules(Database(database, new=False), default("registered"))
-    found = rules.set(name, tier, text=text, granted=granted, rows=rows)
+    with Database(database, new=False) as known:
+        found = Rules(known, default("registered")).set(name, tier, text=text, granted=granted, rows=rows)
     say(screen(errors=True), f"{found.pattern}: {TIERS[found.tier]}.", style="bold green")
 
 
@@ -55,7 +55,8 @@ def unset(name: Pattern, database: HubDatabase = "hub.db") -> None:
     from wardgan.access.database import Database
     from wardgan.access.rules import Rules, default
 
-    Rules(Database(database, new=False), default("registered")).unset(name)
+    with Database(database, new=False) as known:
+        Rules(known, default("registered")).unset(name)
     say(screen(errors=True), f"{name} has no policy of its own any more.", style="bold green")
 
 
@@ -65,7 +66,8 @@ def grant(account: Who, name: Pattern, database: HubDatabase = "hub.db") -> None
     from wardgan.access.database import Database
     from wardgan.access.rules import Rules, default
 
-    Rules(Database(database, new=False), default("registered")).grant(account, name)
+    with Database(database, new=False) as known:
+        Rules(known, default("registered")).grant(account, name)
     say(screen(errors=True), f"{account} may use {name}.", style="bold green")
 
 
@@ -75,7 +77,8 @@ def withdraw(account: Who, name: Pattern, database: HubDatabase = "hub.db") -> N
     from wardgan.access.database import Database
     from wardgan.access.rules import Rules, default
 
-    Rules(Database(database, new=False), default("registered")).grant(account, name, take=True)
+    with Database(database, new=False) as known:
+        Rules(known, default("registered")).grant(account, name, take=True)
     say(screen(errors=True), f"{account} may no longer use {name}.", style="bold green")
 
 
@@ -85,8 +88,9 @@ def list_(database: HubDatabase = "hub.db", json: Json = False) -> None:
     from wardgan.access.database import Database
     from wardgan.access.rules import Rules, default
 
-    rules = Rules(Database(database, new=False), default("registered"))
-    policies, grants = rules.all(), rules.grants()
+    with Database(database, new=False) as known:
+        rules = Rules(known, default("registered"))
+        policies, grants = rules.all(), rules.grants()
     if json:
         answer({
             "policies": [vars(one) | ({} if one.limited else {"rows": None}) for one in policies.values()],

@@ -25,7 +25,8 @@ def show(
     from wardgan.access.database import Database
     from wardgan.access.journal import lines
 
-    found = list(lines(Database(database, new=False, look=True), last=last))
+    with Database(database, new=False, look=True) as known:
+        found = list(lines(known, last=last))
     if json:
         answer({"lines": [vars(one) for one in found]})
         return
@@ -51,7 +52,8 @@ def verify(
     from wardgan.access.database import Database
     from wardgan.access.journal import verify as check
 
-    found = check(Database(database, new=False, look=True), seen=seen)
+    with Database(database, new=False, look=True) as known:
+        found = check(known, seen=seen)
     if json:
         answer(vars(found))
     for line in found.wrong:

@@ -27,7 +27,8 @@ def new(
     from wardgan.access.database import Database
     from wardgan.access.people import new_token
 
-    text, token = new_token(Database(database), name, scopes=[one.strip() for one in scopes.split(",")], days=days)
+    with Database(database) as found:
+        text, token = new_token(found, name, scopes=[one.strip() for one in scopes.split(",")], days=days)
     if json:
         answer({"token": text, **vars(token)})
         return
@@ -45,7 +46,8 @@ def list_(database: HubDatabase = "hub.db", json: Json = False) -> None:
     from wardgan.access.database import Database, now
     from wardgan.access.people import all_tokens
 
-    found = all_tokens(Database(database, new=False))
+    with Database(database, new=False) as known:
+        found = all_tokens(known)
     if json:
         answer({"tokens": [vars(one) for one in found]})
         return
@@ -67,7 +69,8 @@ def revoke(
     from wardgan.access.database import Database
     from wardgan.access.people import revoke_token
 
-    revoke_token(Database(database, new=False), token)
+    with Database(database, new=False) as found:
+        revoke_token(found, token)
     say(screen(errors=True), "The token is no longer good.", style="bold green")
 
 
@@ -79,5 +82,6 @@ def close(
     from wardgan.access.database import Database
     from wardgan.access.people import close_account
 
-    close_account(Database(database, new=False), account)
+    with Database(database, new=False) as found:
+        close_account(found, account)
     say(screen(errors=True), f"{account} is closed.", style="bold green")

@@ -113,9 +113,9 @@ class Clock:
         if _whole(mapped.column) and unit in ("a", "mo"):
             months = np.where(np.isnan(codes), 0, codes) * (12 if unit == "a" else 1)
             first = day.astype("datetime64[M]") - months.astype("timedelta64[M]")
-            return np.where(np.isnan(codes), np.datetime64("NaT"), first.astype("datetime64[D]")), _KNOWN[unit]
+            return np.where(np.isnan(codes), np.datetime64("NaT", "D"), first.astype("datetime64[D]")), _KNOWN[unit]
         days = np.rint(np.where(np.isnan(codes), 0, codes) * seconds_of(unit) / _DAY)
-        return np.where(np.isnan(codes), np.datetime64("NaT"), day - days.astype("timedelta64[D]")), "D"
+        return np.where(np.isnan(codes), np.datetime64("NaT", "D"), day - days.astype("timedelta64[D]")), "D"
 
     def late(self) -> tuple[int, int]:
         """Counts visits after the day of death, and all visits of patients whose day of death is known.

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import tempfile
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def test_nobody_else_on_the_machine_reads_the_file(file):
 
 def test_a_database_of_something_else_is_left_alone(tmp_path):
     other = tmp_path / "other.db"
-    with sqlite3.connect(other) as line:
+    with closing(sqlite3.connect(other, isolation_level=None)) as line:
         line.execute("CREATE TABLE patients (name TEXT)")
     with pytest.raises(DatabaseError, match="something else"):
         Database(other)
@@ -116,7 +117,7 @@ def test_a_password_is_not_told():
 def test_a_locked_file_is_told(file, monkeypatch):
     monkeypatch.setattr(module, "_BUSY", 0.2)
     found = Database(file)
-    with sqlite3.connect(file) as other:
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(DatabaseError, match="locked"):
             new_token(found, "Ana")

@@ -3,6 +3,7 @@
 import json
 import socket
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ def test_a_log_that_was_changed_ends_with_3(do):
     assert json.loads(do("audit-log", "verify", "--json").stdout)["lines"] == 2
     do("audit-log", "verify", "--seen", "1" * 64, code=3)
     do("audit-log", "verify", "--seen", "x", code=2)
-    with sqlite3.connect("hub.db") as line:
+    with closing(sqlite3.connect("hub.db", isolation_level=None)) as line:
         line.execute("DROP TRIGGER audit_kept_update")
         line.execute("UPDATE audit_log SET who = 'Cy' WHERE number = 1")
     done = do("audit-log", "verify", code=3)

@@ -138,7 +138,7 @@ def test_observation_lasts_as_long_as_something_is_known(tmp_path):
     ):
         assert period["observation_period_start_date"] == "2015-01-01"
         assert period["observation_period_end_date"] == str(
-            np.datetime64("2015-01-01") + int(row["days"])
+            np.datetime64("2015-01-01") + np.timedelta64(int(row["days"]), "D")
         )  # dead or not
         born = str(np.datetime64(row["born"], "D"))
         assert (

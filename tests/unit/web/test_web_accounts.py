@@ -6,6 +6,7 @@ import re
 import shutil
 import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -183,7 +184,7 @@ def test_what_cannot_be_written_into_the_log_does_not_leave(hub, clinic, monkeyp
     monkeypatch.setattr(databases, "_BUSY", 0.2)
     with database.write() as line:
         line.exec_driver_sql("PRAGMA busy_timeout=200")
-    with sqlite3.connect(clinic.home / "hub.db") as other:
+    with closing(sqlite3.connect(clinic.home / "hub.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         answer = client.get(f"/api/v1/files/{A}", headers=mine)
         assert answer.status_code == 503
