@@ -129,7 +129,7 @@ def test_dates_without_a_calendar_are_counted_from_day_0():
         offsets = [(np.datetime64(day, "D") - np.datetime64("2000-01-01")) for day in seen if day == day]
         assert starts == [str(np.datetime64("2018-05-06") + offset) for offset in offsets]
         months = int(row["age"])
-        assert others[0]["birthDate"] == str(np.datetime64("2018-05") - months)
+        assert others[0]["birthDate"] == str(np.datetime64("2018-05") - np.timedelta64(months, "M"))
 
 
 @pytest.mark.parametrize(
