@@ -20,10 +20,11 @@ from wardgan.combining.notices import of_signature
 from wardgan.combining.tables import Tables, names_of, read_tables
 from wardgan.combining.tree import facts_behind
 from wardgan.encode.layout import Layout
-from wardgan.encode.units import classes_of, encode
+from wardgan.encode.units import classes_of, encode, to_codes
 from wardgan.errors import GateError, PlanError, TrustError, UsageError, counted
 from wardgan.models.anchor.anchor import Anchor, bins_for, check_feasible, groups_for, make_survey, measure_anchor
 from wardgan.models.anchor.answered import LABELS, PAIRS, Answered
+from wardgan.models.anchor.grid import ATOM
 from wardgan.models.anchor.survey import Survey, as_one, declared
 from wardgan.models.base import Network, Run, Watcher
 from wardgan.models.copula.config import copula_of
@@ -39,6 +40,7 @@ from wardgan.privacy.union import Bounds
 from wardgan.rng import Seed
 from wardgan.sample.generator import Generator
 from wardgan.schema.cohort import Cohort, joined
+from wardgan.schema.columns import Column
 from wardgan.schema.schema import Schema
 from wardgan.seal import joint
 from wardgan.seal.artifact import day_of, packed
@@ -50,7 +52,6 @@ from wardgan.simulate.world import World
 _SIMULATED: Final = 20_000
 _WORLDS: Final = 8
 _ALIKE: Final = 0.9
-_ONE_VALUE: Final = 1.5
 _NAMED: Final = 5
 _CAP: Final = 64 << 20
 POOLED: Final = ("copula", "marginal")
@@ -91,8 +92,7 @@ def survey(  # noqa: PLR0913 - what a survey may be made for, in one place
         budget: What each will spend; it decides how many bins the sums can afford.
         like: File of a released generator of about the same patients: bins and scores are made for its synthetic
             patients, and its ledgers are written into the survey, since whoever answers is asked once more. Or patients
-            who are `public`. `None`: for simulated patients of several
-            populations, by the declared bounds and levels.
+            who are `public`. `None`: for simulated patients of several populations, by the declared bounds and levels.
         trust: Trust file: then `like` must be signed by a key in it.
         revoked: Digests of releases that must not be used any more.
         seed: Of the simulated patients.
@@ -103,7 +103,7 @@ def survey(  # noqa: PLR0913 - what a survey may be made for, in one place
 
     Raises:
         UsageError: The schema declares images, or a number is none; `like` has other columns, or is no cohort that
-            could be `public`.
+            could be `public`; hardly any simulated patient obeys the rules.
         SchemaError: Bounds or levels are not declared.
         PlanError: The budget is too small, for all or for tables of pairs; or no other family can be pooled.
         GateError: Nothing protects the patients behind `like`, so that the survey would tell of them; or it is a
@@ -299,7 +299,8 @@ def pool(  # noqa: PLR0913 - what pooling may be told, in one place
     data = packed(generator, ledger, day, key=key, passphrase=passphrase, data_id=joint.data_id(ledgers))
     files.write_bytes(path, data, force=force)
     signers = {one: each.signature for one, each in zip(names, found, strict=True)}
-    notices = [*_of_tables(found, signers, patients), *_of_survey(found, ledgers[len(found) :]), *_of_bins(anchor)]
+    notices = [*_of_tables(found, signers, patients), *_of_survey(found, ledgers[len(found) :])]
+    notices += _of_bins(anchor, found[0].survey)
     return Pooled(Path(path), bounds, patients, tuple(names), signers, tuple(notices))
 
 
@@ -325,26 +326,34 @@ def _of_survey(found: Sequence[Tables], ledgers: Sequence[Named]) -> list[str]:
     ]  # fmt: skip
 
 
-def _of_bins(anchor: Anchor) -> list[str]:
+def _of_bins(anchor: Anchor, asked: Survey) -> list[str]:
     """Says of which numbers nearly all patients are in one bin, by the noisy sums: such a survey asks in vain."""
     found: Counter[str] = Counter()
     for at, (variable, levels) in enumerate(zip(anchor.layout.variables, anchor.levels, strict=True)):
         if not levels.edges:
             continue
         shares = anchor.probabilities @ anchor.values(at)
-        width = np.diff([0.0, *levels.edges, 1.0])[shares.argmax()]
-        # What has one value only cannot be told apart better.
-        if shares.max() > _ALIKE and width * (variable.column.steps or math.inf) > _ONE_VALUE:
+        borders, most = (0.0, *levels.edges, 1.0), int(shares.argmax())
+        if shares[most] > _ALIKE and not _one_value(borders[most], borders[most + 1], variable.column):
             found[variable.column.name] += 1
     if not found:
         return []
     names = [name if count == 1 else f"{name} ({count} visits)" for name, count in found.items()]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    like = "" if asked.like else "a survey that is made for patients like theirs (--like, like=), or "
     return [
-        f"{', '.join(names[:_NAMED])}{more}: by the noisy tables more than {100 * _ALIKE:.0f} % of the patients are in "
+        f"{', '.join(names[:_NAMED])}{more}: by the noisy tables more than {100 * _ALIKE:.0f} % of the values are in "
         "one bin of the survey, so the generator knows little of how they differ. If that matters, let all hospitals "
-        "answer a survey that is made for patients like theirs (--like, like=), or declare narrower bounds."
+        f"answer {like}one with narrower bounds."
     ]
+
+
+def _one_value(low: float, high: float, column: Column) -> bool:
+    """Whether a bin holds one value only, such as a spike, so that nothing more could be told apart in it."""
+    if high - low <= 2 * ATOM:
+        return True
+    first, last = to_codes(np.array([low + ATOM, high - ATOM]), column).tolist()
+    return first == last
 
 
 def pooled(

@@ -14,13 +14,13 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from wardgan.errors import OutputError, UsageError
-from wardgan.scaling.place import place_at
+from wardgan.scaling.place import Place
 from wardgan.scaling.record import clear
 from wardgan.scaling.worker import Made, Task, hired, make
 
@@ -81,11 +81,12 @@ class Crew:
             with self.hire():
                 pass
 
-    def each(self, tasks: Iterable[Task]) -> Iterator[Made]:
+    def each(self, tasks: Iterable[Task], place: Place) -> Iterator[Made]:
         """Yields what was made, in the order in which it is finished. Tasks of workers that were lost are done again.
 
         Args:
             tasks: Any number.
+            place: Where they put what they make.
 
         Raises:
             WardganError: What a worker refused.
@@ -110,7 +111,9 @@ class Crew:
             finally:
                 # What was not finished waits again, in its order; workers that were killed leave files that are half.
                 for task in begun.values() if self.gone else ():
-                    clear(place_at(task.output), task.job, task.number)
+                    # A file that stays does no harm, and whoever makes its shard removes it.
+                    with suppress(OutputError):
+                        clear(place, task.job, task.number)
                 waiting.extendleft(reversed(begun.values()))
 
     def _through(self, pool: Executor, waiting: deque[Task], begun: dict[Future[Made | None], Task]) -> Iterator[Made]:

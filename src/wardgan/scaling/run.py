@@ -107,7 +107,7 @@ def sample_shards(
     numbers = range(asked.shards) if only is None else (only,)
     tasks = [Task(job, number, where, str(Path(model).absolute())) for number in numbers]
     with place.alone() if only is None else nullcontext():
-        made = _made(crew, tasks, watch)
+        made = _made(crew, tasks, place, watch)
         there = finish(place, job, {one.number: one.part for one in made})
     states = Counter(one.state for one in made)
     return Sharded(
@@ -153,13 +153,13 @@ def _rows(found: Opened, asked: Shards) -> tuple[int, int]:
     return 0, len(visits.slots)
 
 
-def _made(crew: Crew, tasks: Sequence[Task], watch: Watch | None) -> list[Made]:
+def _made(crew: Crew, tasks: Sequence[Task], place: Place, watch: Watch | None) -> list[Made]:
     """Gives what was made, in the order of the shards."""
     asked = tasks[0].job.asked
     total = sum(len(asked.holds(task.number)) for task in tasks)
     found: list[Made] = []
     patients = 0
-    for made in crew.each(tasks):
+    for made in crew.each(tasks, place):
         found.append(made)
         patients += made.part.patients
         if watch is not None:

@@ -88,6 +88,8 @@ def make(task: Task) -> Made | None:
         DigestError: The release is another one than was asked for.
         UsageError: The worker has another version of wardgan.
     """
+    if any(flag.is_set() for flag in _stop):
+        raise KeyboardInterrupt
     job, place = task.job, place_at(task.output)
     if job.package != __version__:
         raise UsageError(f"cluster: a worker has wardgan {__version__}, and {job.package} asks; install the same.")

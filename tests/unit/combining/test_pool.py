@@ -19,12 +19,15 @@ from wardgan.combining import pooling
 from wardgan.combining.pooling import pool, pooled, read_survey, survey
 from wardgan.combining.tables import read_tables, write_tables
 from wardgan.encode.layout import Layout
+from wardgan.encode.scales import border_units
 from wardgan.errors import FormatError, GateError, OutputError, PlanError, TrustError, UsageError
 from wardgan.models.anchor.answered import LABELS, answered
 from wardgan.models.anchor.survey import Survey
 from wardgan.privacy.ledger import Ledger
 from wardgan.privacy.records import Records
 from wardgan.rng import Seed
+from wardgan.schema.columns import Column
+from wardgan.simulate.world import World
 
 COLUMNS = table(
     drug={"kind": "category", "levels": [f"d{at}" for at in range(40)]},
@@ -461,6 +464,37 @@ def test_every_survey_that_is_made_can_be_answered(numbers, levels, n, seed):
     assert Survey.of_dict(json.loads(json.dumps(made.to_dict())), Layout.of(declared)).digest == made.digest
 
 
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"table": {"pain": {"kind": "integer", "low": 0, "high": 10, "scale": "log"}}},
+        {"table": {"pain": {"kind": "integer", "low": 0, "high": 2, "scale": "log"}}},
+        {"table": {"stay": {"kind": "integer", "low": 0, "high": 100, "scale": "log", "nullable": True}}},
+        {"table": {"pain": {"kind": "integer", "low": 0, "high": 4}, "same": {"kind": "integer", "low": 3, "high": 3}}},
+        *({"table": {"sex": {"kind": "flag"}}, "visits": {
+            "key": "visit", "max_visits": most, "columns": {"sbp": {"kind": "integer", "low": 50, "high": 260}},
+        }} for most in (2, 4, 12)),
+        {"table": {"sex": {"kind": "flag"}, "seen": {"kind": "date", "low": "2010-01-01", "high": "2012-12-31"}}},
+    ],
+)  # fmt: skip
+def test_surveys_of_few_values_logarithms_and_ragged_visits_can_be_answered(columns):
+    declared = wg.Schema.from_dict({"name": "all", "patient": "id", **columns})
+    for like in (None, World.of(declared, seed=Seed(3)).draw(2_000, seed=Seed(3))):
+        made = survey(declared, patients=20_000, hospitals=4, budget=wg.Budget(3.0), like=like, public=like is not None)
+        again = Survey.of_dict(json.loads(json.dumps(made.to_dict())), Layout.of(declared))
+        assert again.digest == made.digest
+
+
+@pytest.mark.parametrize("values", [range(11), [10] * 11, [0] * 10 + [5]])
+@pytest.mark.parametrize("high", [10, 5_000])
+def test_surveys_for_public_patients_of_few_values_can_be_answered(values, high):
+    declared = wg.Schema.from_dict({"name": "all", "table": {"pain": {"kind": "integer", "low": 0, "high": high}}})
+    pain = np.tile(np.array(values) * (high // 10), 100)
+    known = wg.read(pd.DataFrame({"pain": pain}), declared)
+    made = survey(declared, patients=20_000, hospitals=4, budget=wg.Budget(3.0), like=known, public=True)
+    assert Survey.of_dict(json.loads(json.dumps(made.to_dict())), Layout.of(declared)).digest == made.digest
+
+
 def narrow(name, seed, *, width):
     """Patients of whom one number fills a part of its bounds, another is a spike, and the third has all values."""
     rng = np.random.default_rng(seed)
@@ -468,11 +502,13 @@ def narrow(name, seed, *, width):
         "creatinine": {"kind": "number", "low": 0, "high": 1_000},
         "children": {"kind": "integer", "low": 0, "high": 4},
         "age": {"kind": "integer", "low": 18, "high": 99},
+        "cigarettes": {"kind": "number", "low": 0, "high": 60},
     }
     declared = wg.Schema.from_dict({"name": name, "population": 900, "table": columns})
+    few = rng.uniform(size=900) < 0.04
     frame = {
         "creatinine": 500 + width * rng.uniform(-1, 1, 900), "children": (rng.uniform(size=900) < 0.03).astype(int),
-        "age": rng.integers(18, 100, 900),
+        "age": rng.integers(18, 100, 900), "cigarettes": np.where(few, rng.uniform(5, 40, 900), 0.0),
     }  # fmt: skip
     return wg.read(pd.DataFrame(frame), declared)
 
@@ -492,6 +528,20 @@ def test_a_person_is_told_when_nearly_all_patients_are_in_one_bin(tmp_path, widt
     notices = [one for one in pool(made, tmp_path / "all.hgan", overlap=1).notices if "in one bin" in one]
     assert len(notices) == told
     assert [one for one in notices if not one.startswith("creatinine: by the noisy tables more than 90 %")] == []
+
+
+def test_bins_of_one_value_are_known():
+    def alone(low, high, **column):
+        return pooling._one_value(low, high, Column.from_dict("x", {"low": 0, "high": 100, **column}))
+
+    logarithmic = {"kind": "integer", "scale": "log"}
+    assert alone(0.0, float(border_units(np.array([1.0]), Column.from_dict("x", {"low": 0, "high": 100, **logarithmic}))[0]),
+                 **logarithmic)  # fmt: skip
+    assert not alone(0.0, 0.5, **logarithmic)
+    assert alone(3 / 101, 4 / 101, kind="integer")
+    assert not alone(3 / 101, 5 / 101, kind="integer")
+    assert alone(0.0, 1e-9, kind="number")
+    assert not alone(0.0, 1e-6, kind="number")
 
 
 def test_p14_a_survey_bills_those_for_whom_it_was_made(home, tmp_path):

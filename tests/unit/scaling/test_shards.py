@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import resource
+import threading
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import nullcontext
 from dataclasses import replace
@@ -411,6 +412,26 @@ def test_what_killed_workers_leave_is_removed_even_if_the_run_is_stopped(model, 
     assert killed.asked == [0, 1, 2, 3, 0]  # those that were lost come first
     assert sorted(path.name for path in out.rglob("*.part")) == []
     assert kit.draw(model, out).drawn == kit.SHARDS
+
+
+def test_what_cannot_be_removed_does_not_hide_why_a_run_ended(model, tmp_path, monkeypatch):
+    def refused(*_):
+        raise OutputError("the disk is gone")
+
+    killed = Killed(tmp_path / "out", 4)
+    monkeypatch.setattr(crew, "_here", lambda workers: nullcontext(killed))
+    monkeypatch.setattr(crew, "clear", refused)
+    with pytest.raises(KeyboardInterrupt):
+        wg.sample_shards(model, wg.Shards(kit.N, kit.SHARDS, 7), tmp_path / "out", workers=2)
+
+
+def test_a_worker_that_shall_stop_begins_nothing(model, tmp_path, monkeypatch):
+    stop = threading.Event()
+    stop.set()
+    monkeypatch.setattr(worker, "_stop", [stop])
+    with pytest.raises(KeyboardInterrupt):
+        kit.draw(model, tmp_path / "out")
+    assert not (tmp_path / "out" / "patients").exists()
 
 
 def test_what_workers_elsewhere_may_still_write_stays(model, tmp_path):

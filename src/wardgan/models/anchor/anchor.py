@@ -35,7 +35,7 @@ from wardgan.models.anchor.notes import (
 )
 from wardgan.models.anchor.scores import Axis, axes_of, filled, hole_scores, level_scores, missing_share
 from wardgan.models.anchor.spikes import coarse, heavy, spike_query, with_spikes
-from wardgan.models.anchor.survey import Survey, askable, declared
+from wardgan.models.anchor.survey import Survey, askable, declared, distinct
 from wardgan.models.anchor.tables import borrowed, class_sizes, margins, presence
 from wardgan.privacy.events import MAX_EPSILON, Budget
 from wardgan.privacy.learn import placeholder
@@ -288,7 +288,7 @@ def make_survey(records: Asked, *, bins: int, groups: int, patients: int, hospit
     found = grids(query, names, records.measure(GRID, query), 0.0) if names else {}
     large, columns = level_query(layout)
     joined = groupings(columns, large.parts(records.measure(TOTALS, large)), 0.0, groups) if columns else {}
-    levels = tuple(_levels(layout, at, found, joined, bins) for at in range(len(layout)))
+    levels = tuple(distinct(_levels(layout, at, found, joined, bins)) for at in range(len(layout)))
     counts = LevelCounts(levels, layout.schema.classes)
     tables = counts.tables(records.measure(LABELS, counts))
     sizes, _ = class_sizes(layout, tables, 0.0)

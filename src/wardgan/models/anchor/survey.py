@@ -209,6 +209,23 @@ def askable(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.abs(scores) < _FINEST, 0.0, scores)
 
 
+def distinct(levels: Levels) -> Levels:
+    """Gives the levels of a number without bins that hold nothing, as a grid with cells of no width makes them.
+
+    Args:
+        levels: Of any variable; those of a category stay as they are.
+
+    Example:
+        >>> distinct(Levels((0.0, 0.5, 0.5, 1.0), 6, 5))
+        Levels(edges=(0.5,), size=3, missing=2, groups=None)
+    """
+    if levels.edges is None:
+        return levels
+    edges = tuple(sorted({edge for edge in levels.edges if 0 < edge < 1}))
+    size = len(edges) + 1 + (levels.missing is not None)
+    return Levels(edges, size, None if levels.missing is None else size - 1)
+
+
 def _is_score(score: float) -> bool:
     """Whether a number may be a score; one that is nearly 0 would drown in the arithmetic, and noise with it."""
     return score == 0 or _FINEST <= abs(score) <= _HIGHEST
